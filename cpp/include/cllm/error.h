@@ -1,0 +1,34 @@
+// Errors that reach a user: what is wrong, the value seen, the value wanted, where, a hint.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace cllm {
+
+/// The parts of a message; empty parts are left out.
+struct ErrorParts {
+  std::string what;    ///< what is wrong, a sentence without a full stop
+  std::string seen;    ///< the value found
+  std::string wanted;  ///< the values that would do
+  std::string where;   ///< option, file, line or key
+  std::string hint;    ///< what to try
+};
+
+/// Any failure of the library. Thrown at construction, at I/O and at the API's edge only.
+class Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& what) : std::runtime_error(what) {}
+  explicit Error(const ErrorParts& parts) : std::runtime_error(format(parts)) {}
+
+  /// "WHERE: WHAT: got SEEN, expected WANTED (HINT)"
+  static std::string format(const ErrorParts& parts);
+};
+
+/// Bad usage or bad input: nothing was written; tools exit with code 2.
+class InputError : public Error {
+ public:
+  using Error::Error;
+};
+
+}  // namespace cllm

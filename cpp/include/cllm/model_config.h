@@ -1,0 +1,31 @@
+// The shape of a GPT-2 model, with the names of Hugging Face's config.json beside each field.
+#pragma once
+
+#include <cstdint>
+
+namespace cllm {
+
+/// Letters in shapes: L layers, H heads, C width, T positions, V' vocabulary.
+struct ModelConfig {
+  std::int64_t layers = 4;        ///< L, n_layer
+  std::int64_t heads = 4;         ///< H, n_head; divides width
+  std::int64_t width = 128;       ///< C, n_embd
+  std::int64_t positions = 64;    ///< T, n_positions: longest sequence
+  std::int64_t vocabulary = 257;  ///< V', vocab_size
+  bool bias = true;               ///< false: biases stay zero and frozen (kept under "cllm")
+  int symmetry_order = 12;        ///< V of the sphere structure (kept under "cllm")
+
+  std::int64_t head_width() const noexcept { return width / heads; }
+  std::int64_t hidden() const noexcept { return 4 * width; }
+};
+
+inline bool operator==(const ModelConfig& a, const ModelConfig& b) noexcept {
+  return a.layers == b.layers && a.heads == b.heads && a.width == b.width &&
+         a.positions == b.positions && a.vocabulary == b.vocabulary && a.bias == b.bias &&
+         a.symmetry_order == b.symmetry_order;
+}
+
+/// Throws InputError naming the option (layers, heads, dim, seq, vocab) when a value cannot be.
+void check(const ModelConfig& config);
+
+}  // namespace cllm

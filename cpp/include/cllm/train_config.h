@@ -1,0 +1,59 @@
+// Everything that a training run can be told. The option table in options.cc gives each field its
+// command-line name, unit, range and help; 0 or "" in a field marked "auto" lets the run decide.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace cllm {
+
+struct TrainConfig {
+  // Data and places.
+  std::string data;           ///< text or token file to train on
+  std::string validation;     ///< --val: text or token file; "" cuts the last tenth of data
+  std::string out;            ///< run folder to create
+  std::string init;           ///< model folder to start from
+  std::string resume;         ///< run folder to continue
+  std::int64_t vocabulary = 0;  ///< --vocab: for token files that carry no tokenizer
+
+  // Model.
+  std::int64_t layers = 4;
+  std::int64_t heads = 4;
+  std::int64_t width = 128;  ///< --dim
+  std::int64_t sequence = 0;  ///< --seq, tokens; auto: 64, or less when the data is short
+  bool bias = true;           ///< --no-bias
+
+  // Training.
+  std::int64_t batch = 12;      ///< sequences a step (before grad_accum)
+  std::int64_t grad_accum = 1;  ///< the step batch is batch * grad_accum sequences
+  std::int64_t steps = 0;       ///< auto: epochs if given, else 2000
+  double epochs = 0;            ///< passes over the training tokens; excludes steps
+  double learning_rate = 1e-3;  ///< --lr
+  double min_learning_rate = -1;  ///< --min-lr; negative (auto): a tenth of learning_rate
+  std::int64_t warmup = -1;       ///< steps; negative (auto): min(100, steps / 10)
+  std::string schedule = "cosine";  ///< cosine | linear | constant | wsd
+  double weight_decay = 0.1;        ///< matrices only
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  double epsilon = 1e-8;
+  double clip = 1.0;  ///< largest global gradient norm; 0 never clips
+  std::int64_t seed = 1337;
+
+  // Engine.
+  std::string workers = "auto";  ///< a number, or auto: the cores this process may use
+  std::int64_t threads = 0;      ///< spheres in the whole tree instead of workers
+  std::int64_t symmetry = 12;    ///< V, at least 2
+  std::int64_t positions = 0;    ///< K; auto: by the rule of the batch plan
+  std::string gemm = "auto";     ///< auto | native | onednn
+  bool activate_all = false;     ///< test hook: every worker is active whatever the cores
+
+  // Output. Intervals count steps; 0 means never.
+  std::int64_t eval_every = -1;  ///< negative (auto): steps / 8, at least 1
+  std::int64_t save_every = -1;  ///< negative (auto): at evaluations
+  std::int64_t keep = 2;         ///< checkpoints kept beside the newest; at least 1
+  std::int64_t log_every = 0;    ///< progress lines; auto: about 20 a run, a live line on terminals
+  std::int64_t spheres_every = 0;  ///< extra lines in spheres.jsonl; 0: at the end only
+  bool quiet = false;
+};
+
+}  // namespace cllm

@@ -1,0 +1,103 @@
+// One training run: data, model, tree of spheres, optimizer and checkpoints, driven step by step.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cllm/model_config.h"
+#include "cllm/train_config.h"
+
+namespace cllm {
+
+/// What one optimizer update reports; one line of metrics.jsonl.
+struct StepReport {
+  std::int64_t step = 0;     ///< updates done, counting this one
+  double epoch = 0;          ///< passes over the training tokens so far
+  std::int64_t tokens = 0;   ///< tokens trained on so far
+  double loss = 0;           ///< mean cross-entropy of the step batch, nats a token
+  double gradient_norm = 0;  ///< global, before clipping
+  double learning_rate = 0;
+  double milliseconds = 0;   ///< wall time of the step
+  double tokens_per_second = 0;
+  double gflops = 0;         ///< 6 P' + 6 L C T operations a token over the wall time
+  double mfu = 0;            ///< gflops over the GEMM peak measured at start, active workers; 0..1
+  bool skipped = false;      ///< the update was not applied: loss or norm was not finite
+};
+
+struct EvaluationReport {
+  std::int64_t step = 0;
+  double validation_loss = 0;  ///< mean over the whole validation part, nats a token
+  double bits_per_byte = 0;    ///< byte models only, else 0
+};
+
+/// One line of spheres.jsonl. Times in seconds, over training steps only.
+struct SphereReport {
+  int id = 0;
+  int level = 0;
+  std::string role;  ///< "root", "control", "worker"; a single sphere is "root+worker"
+  int parent = -1;
+  bool active = false;  ///< a worker that was handed work in training steps
+  double cpu_seconds = 0;
+  double busy_seconds = 0;    ///< inside tiles
+  double parked_seconds = 0;  ///< asleep in the kernel
+  double wall_seconds = 0;    ///< of the steps that the other times cover
+  std::int64_t tiles = 0;
+  std::int64_t messages_in = 0;
+  std::int64_t messages_out = 0;
+  std::int64_t queue_high_water = 0;
+};
+
+/// Who is told what, on the calling thread, between steps.
+struct TrainObserver {
+  virtual ~TrainObserver() = default;
+  virtual void on_start(const std::string& summary) { (void)summary; }  ///< several lines
+  virtual void on_note(const std::string& note) { (void)note; }         ///< something said once
+  virtual void on_step(const StepReport&) {}
+  virtual void on_evaluation(const EvaluationReport&) {}
+  virtual void on_checkpoint(const std::string& folder) { (void)folder; }
+};
+
+enum class RunOutcome { kFinished, kStopped };
+
+/// Thread safety: one thread at a time calls it; request_stop may be called from anywhere,
+/// signal handlers included.
+class Trainer {
+ public:
+  /// Reads the data, plans, makes the threads. Throws InputError before anything is written.
+  explicit Trainer(const TrainConfig& config);
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  /// Trains to the last step: metrics, evaluations, checkpoints, final model. On a requested stop
+  /// it saves and returns kStopped. Rethrows the first exception of any sphere.
+  RunOutcome run(TrainObserver& observer);
+
+  /// One optimizer update; for callers who drive the loop themselves.
+  StepReport step();
+  /// Mean loss over the whole validation part. REQUIRES: has_validation().
+  EvaluationReport evaluate();
+  bool has_validation() const noexcept;
+  /// Writes a complete model folder that can be resumed from.
+  void save(const std::string& folder) const;
+
+  void request_stop() noexcept;
+
+  std::int64_t steps_done() const noexcept;
+  std::int64_t steps_total() const noexcept;
+  const ModelConfig& model() const noexcept;
+  /// The configuration with every "auto" decided: what config.toml holds.
+  const TrainConfig& config() const noexcept;
+  /// SHA-256 in hex of the parameters as model.safetensors would hold them.
+  std::string weights_hash() const;
+  std::vector<SphereReport> spheres() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,146 @@
+// The arithmetic of one instruction set as a table of functions, chosen once at start.
+//
+// Every ISA implements every entry; the scalar one is the reference. All functions are noexcept in
+// effect, allocate nothing, and give bits that depend on their arguments' values and sizes only:
+// never on addresses, alignment, or on how a caller cut a larger product into calls (rows and
+// columns of a product are independent; sums run in the index order that is stated).
+//
+// Letters: R rows, N columns, C model width, D head width, T sequence length. `ld_*` is the
+// distance between rows in elements. Matrices are row-major.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cllm {
+
+/// How the operands of a product are stored.
+enum class GemmForm {
+  kNN,  ///< A[m, k], B[k, n]: forward (Conv1D weights are stored [in, out]); gradient of xf
+  kNT,  ///< A[m, k], B[n, k]: gradient of inputs; logits
+  kTN,  ///< A[k, m], B[k, n]: gradient of weights
+};
+
+/// C[m, n] = A B, or C += A B when `accumulate`.
+struct GemmArgs {
+  GemmForm form;
+  std::int64_t m, n, k;
+  const float* a;
+  std::int64_t lda;
+  const float* b;
+  std::int64_t ldb;
+  float* c;
+  std::int64_t ldc;
+  bool accumulate;
+};
+
+/// Causal attention of one head of one sequence. Row t attends to rows 0..t.
+struct AttentionArgs {
+  std::int64_t length;      ///< T
+  std::int64_t head_width;  ///< D
+  const float* q;           ///< [T, D], rows ld_qkv apart; k and v likewise
+  const float* k;
+  const float* v;
+  std::int64_t ld_qkv;
+  float* out;  ///< [T, D], rows ld_out apart: written by forward, read by backward
+  std::int64_t ld_out;
+  float* lse;    ///< [T] log-sum-exp of the scaled scores: written by forward, read by backward
+  float* scratch;  ///< attention_scratch_floats(T, D) floats, private to the caller
+  // Forward only: the query rows to do. REQUIRES: row_begin is a multiple of 64.
+  std::int64_t row_begin, row_end;
+  // Backward only.
+  const float* dout;  ///< [T, D], rows ld_out apart
+  float* dq;          ///< [T, D], rows ld_dqkv apart, overwritten; dk and dv likewise
+  float* dk;
+  float* dv;
+  std::int64_t ld_dqkv;
+};
+
+/// One AdamW update (Loshchilov and Hutter 2019), the factors that are the same for every element
+/// computed by the caller.
+struct AdamWArgs {
+  float learning_rate;
+  float beta1, beta2, epsilon;
+  float weight_decay;       ///< decoupled; 0 for vectors
+  float correction1;        ///< 1 / (1 - beta1^t)
+  float correction2;        ///< 1 / (1 - beta2^t)
+  float gradient_scale;     ///< clipping: multiplies the gradient first
+};
+
+struct KernelTable {
+  const char* name;   ///< "scalar", "avx2", "avx512"
+  int vector_floats;  ///< floats in one vector register: 1, 8, 16
+
+  // -- products -------------------------------------------------------------------------------
+  /// Each element is a chain of fused (scalar: plain) multiply-adds over k in index order, in runs
+  /// of a fixed length whose sums are added to C in order.
+  /// `scratch`: gemm_scratch_floats floats, private to the caller, 64-byte aligned.
+  void (*gemm)(const GemmArgs& args, float* scratch);
+  std::size_t gemm_scratch_floats;
+
+  void (*attention_forward)(const AttentionArgs& args);
+  void (*attention_backward)(const AttentionArgs& args);
+  std::size_t (*attention_scratch_floats)(std::int64_t length, std::int64_t head_width);
+
+  // -- rows -----------------------------------------------------------------------------------
+  /// out[R, C] = (x - mean) * rstd * gamma + beta, epsilon 1e-5; mean[R], rstd[R] are stored.
+  void (*layernorm_forward)(std::int64_t rows, std::int64_t width, const float* x,
+                            const float* gamma, const float* beta, float* out, float* mean,
+                            float* rstd);
+  /// dx[R, C] = (residual or 0) + gradient through the norm of dout[R, C]; dx may alias residual or
+  /// dout. `normed`[R, C], when given, receives the forward output again. dgamma[C] and dbeta[C]
+  /// are overwritten with the sums over these rows, rows in order.
+  void (*layernorm_backward)(std::int64_t rows, std::int64_t width, const float* x,
+                             const float* dout, const float* gamma, const float* beta,
+                             const float* mean, const float* rstd, const float* residual, float* dx,
+                             float* normed, float* dgamma, float* dbeta);
+  /// x[R, N] += bias[N]
+  void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias, float* x,
+                   std::int64_t ld_x);
+  /// x[R, N] = (x + bias[N]) + residual[R, N]
+  void (*bias_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
+                        const float* residual, std::int64_t ld_residual, float* x,
+                        std::int64_t ld_x);
+  /// h[R, N] += bias[N]; g[R, N] = gelu(h), the tanh form (Hendrycks and Gimpel 2016).
+  void (*bias_gelu)(std::int64_t rows, std::int64_t columns, const float* bias, float* h,
+                    std::int64_t ld_h, float* g, std::int64_t ld_g);
+  /// d[R, N] *= gelu'(h); g[R, N] = gelu(h) again.
+  void (*gelu_backward)(std::int64_t rows, std::int64_t columns, const float* h, std::int64_t ld_h,
+                        float* d, std::int64_t ld_d, float* g, std::int64_t ld_g);
+  /// out[N] = (accumulate ? out : 0) + sum over rows of x[R, N], rows in order.
+  void (*column_sums)(std::int64_t rows, std::int64_t columns, const float* x, std::int64_t ld_x,
+                      float* out, bool accumulate);
+
+  // -- loss -----------------------------------------------------------------------------------
+  /// row_max[R] = max over N; row_sum[R] = sum over N of exp(logits - max).
+  void (*softmax_stats)(std::int64_t rows, std::int64_t columns, const float* logits,
+                        std::int64_t ld, float* row_max, float* row_sum);
+  /// logits[R, N] = (exp(logits - lse[R]) - [first_column + j == target[R]]) * scale, in place.
+  void (*softmax_gradient)(std::int64_t rows, std::int64_t columns, float* logits, std::int64_t ld,
+                           const float* lse, const std::int32_t* targets,
+                           std::int64_t first_column, float scale);
+
+  // -- flat ranges ----------------------------------------------------------------------------
+  /// out[n] = a[n] + b[n]; out may alias either.
+  void (*add)(std::size_t n, const float* a, const float* b, float* out);
+  /// out[n] = ((s0 + s1) + s2) + ...; out may alias a source. REQUIRES: count >= 1.
+  void (*ordered_sum)(std::size_t n, int count, const float* const* sources, float* out);
+  /// Sum of squares; lanes and runs in a fixed order of index.
+  double (*sum_squares)(std::size_t n, const float* x);
+  /// One AdamW update of n elements.
+  void (*adamw)(std::size_t n, const AdamWArgs& args, const float* gradient, float* parameter,
+                float* first_moment, float* second_moment);
+
+  // -- for tests ------------------------------------------------------------------------------
+  void (*exp)(std::size_t n, const float* x, float* out);   ///< own polynomial, error stated there
+  void (*tanh)(std::size_t n, const float* x, float* out);  ///< likewise
+};
+
+/// The table in use: the best this CPU runs, or what CLLM_ISA=scalar|avx2|avx512 names. Throws
+/// InputError when CLLM_ISA names one that cannot run here or does not exist.
+const KernelTable& kernels();
+
+/// A table by name, or nullptr when this CPU (or this build) cannot run it.
+const KernelTable* find_kernels(const char* name);
+
+}  // namespace cllm
