@@ -1,0 +1,35 @@
+// One vector register of floats and what can be done with it: the only door from the kernels to an
+// instruction set.
+//
+// Included by one translation unit per ISA, which defines CLLM_VEC_AVX2, CLLM_VEC_AVX512 or
+// CLLM_VEC_SCALAR first (none means scalar, so that every header compiles alone). All of it sits in
+// an anonymous namespace: inline functions with a name seen by the linker would be merged across
+// ISAs, and one compiled for AVX-512 could end up in the scalar table.
+//
+// What every ISA file gives:
+//   V, kLanes, kIsaName
+//   load(p) store(p, v)          any alignment
+//   load_partial(p, n)           n in [0, kLanes]: lanes >= n are 0; never reads past n
+//   store_partial(p, v, n)       never writes past n
+//   zero() set1(x)
+//   add sub mul div sqrt_        correctly rounded
+//   min(a, b) max(a, b)          b when either is NaN
+//   fma(a, b, c)                 a * b + c, one rounding (scalar: two)
+//   fnma(a, b, c) fms(a, b, c)   c - a * b, a * b - c, likewise
+//   reduce_add(v) reduce_max(v)  by halves: lane i with lane i + kLanes/2, and so on
+//   round_nearest(v)             to even. REQUIRES: |v| < 2^22
+//   scale2(v, n)                 v * 2^n. REQUIRES: n integral in [-126, 128]
+//   first_lanes(v, n, other)     lanes >= n taken from other
+//   zero_below(v, x, limit)      v, but 0 in lanes where x < limit
+//   copy_sign(v, s)              |v| with the signs of s
+#pragma once
+
+#if defined(CLLM_VEC_AVX512)
+#include "cpu/kernels/avx512/vec_isa.h"
+#elif defined(CLLM_VEC_AVX2)
+#include "cpu/kernels/avx2/vec_isa.h"
+#else
+#include "cpu/kernels/scalar/vec_isa.h"
+#endif
+
+#include "cpu/kernels/vec_math.h"
