@@ -1,0 +1,52 @@
+// The tree of spheres as a plan: a pure function of a number of threads, made before any exists.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cllm {
+
+enum class SphereRole : std::uint8_t {
+  kRoot,        ///< Node Zero: coordinates, never computes
+  kControl,     ///< an inner sphere: passes messages, never computes
+  kWorker,      ///< a leaf: computes
+  kRootWorker,  ///< the only sphere of a tree of one: both
+};
+
+/// "root", "control", "worker", "root+worker".
+const char* role_name(SphereRole role);
+
+/// One sphere. Ids number the tree level by level, so the children of a sphere are the ids
+/// [first_child, first_child + children).
+struct SpherePlan {
+  int id = 0;
+  int level = 0;
+  int parent = -1;
+  SphereRole role = SphereRole::kWorker;
+  int first_child = 0;
+  int children = 0;
+  int subtree = -1;  ///< index of the child of the root it descends from; -1 for the root
+};
+
+struct TreePlan {
+  int symmetry_order = 12;
+  std::vector<SpherePlan> spheres;
+  std::vector<int> workers;  ///< ids of the workers from left to right: siblings are neighbours
+  int subtrees = 1;          ///< children of the root; 1 for a tree of one
+};
+
+/// Plans a tree of `threads` spheres in which no sphere has more than `symmetry_order` children.
+/// 1: one sphere that is root and worker. 2 to V + 1: a root and threads - 1 workers. Above: a root,
+/// c = min(clamp((threads - 1) / 5, 2, V), (threads - 1) / 2) controls and the rest dealt evenly
+/// below them; a control with more than V below it applies the same rule to its own subtree.
+/// Throws InputError for threads < 1 or symmetry_order < 2.
+TreePlan plan_tree(std::int64_t threads, int symmetry_order = 12);
+
+/// How many workers plan_tree(threads, symmetry_order) has, without making it.
+std::int64_t count_workers(std::int64_t threads, int symmetry_order = 12);
+
+/// The fewest spheres whose tree has exactly `workers` workers.
+std::int64_t threads_for_workers(std::int64_t workers, int symmetry_order = 12);
+
+}  // namespace cllm

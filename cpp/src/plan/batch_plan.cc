@@ -1,0 +1,94 @@
+#include "plan/batch_plan.h"
+
+#include <algorithm>
+#include <string>
+
+#include "cllm/error.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::int64_t kShardRows = 1024;
+constexpr std::int64_t kCheapBytes = std::int64_t{16} << 20;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+bool cheap(const BatchShape& shape, std::int64_t k) {
+  if (k == 1 || k * 4 * shape.parameters <= kCheapBytes) return true;
+  const double traffic = 12.0 * static_cast<double>(k) * static_cast<double>(shape.parameters);
+  const double tokens = static_cast<double>(shape.batch) * static_cast<double>(shape.sequence);
+  return traffic <= 0.03 * 0.1 * tokens * static_cast<double>(shape.flops_per_token);
+}
+
+std::int64_t choose_positions(const BatchShape& shape, std::int64_t shards) {
+  for (std::int64_t k = std::min<std::int64_t>(shape.symmetry_order, shards); k > 1; --k) {
+    const bool equal = (ceil_div(shards, k) * k - shards) * 8 <= shards;
+    if (equal && cheap(shape, k)) return k;
+  }
+  return 1;
+}
+
+/// Deals `total` things over `parts` in order, the first ones taking one more.
+std::int64_t dealt(std::int64_t total, std::int64_t parts, std::int64_t part) {
+  return total / parts + (part < total % parts ? 1 : 0);
+}
+
+}  // namespace
+
+std::int64_t BatchPlan::largest_shard() const noexcept {
+  std::int64_t most = 0;
+  for (const ShardPlan& s : shards) most = std::max(most, s.sequences);
+  return most;
+}
+
+BatchPlan plan_batch(const BatchShape& shape) {
+  const std::int64_t most = std::min<std::int64_t>(shape.symmetry_order, shape.batch);
+  if (shape.positions < 0 || shape.positions > most) {
+    throw InputError({"too many positions", std::to_string(shape.positions),
+                      "1 to " + std::to_string(most) + ", the smaller of symmetry and step batch",
+                      "positions", "leave it out to let the plan choose"});
+  }
+  const std::int64_t per_shard = std::max<std::int64_t>(1, kShardRows / shape.sequence);
+  std::int64_t shards = ceil_div(shape.batch, per_shard);
+  if (shape.positions > 0) shards = std::max(shards, shape.positions);
+  const std::int64_t positions =
+      shape.positions > 0 ? shape.positions : choose_positions(shape, shards);
+
+  BatchPlan plan;
+  plan.batch = shape.batch;
+  plan.sequence = shape.sequence;
+  std::int64_t sequence = 0;
+  for (std::int64_t s = 0; s < shards; ++s) {
+    const std::int64_t count = dealt(shape.batch, shards, s);
+    plan.shards.push_back({sequence, count});
+    sequence += count;
+  }
+  int shard = 0;
+  for (std::int64_t p = 0; p < positions; ++p) {
+    const int count = static_cast<int>(dealt(shards, positions, p));
+    plan.positions.push_back({shard, count});
+    shard += count;
+  }
+  plan.merges = plan_merges(static_cast<int>(positions));
+  return plan;
+}
+
+std::vector<MergePlan> plan_merges(int positions) {
+  std::vector<MergePlan> merges;
+  std::vector<int> level;
+  for (int p = 0; p < positions; ++p) level.push_back(p);
+  while (level.size() > 1) {
+    std::vector<int> next;
+    for (std::size_t i = 0; i < level.size();) {
+      const bool three = level.size() - i == 3;
+      MergePlan merge = {{level[i], level[i + 1], three ? level[i + 2] : -1}, three ? 3 : 2};
+      i += static_cast<std::size_t>(merge.count);
+      next.push_back(positions + static_cast<int>(merges.size()));
+      merges.push_back(merge);
+    }
+    level = std::move(next);
+  }
+  return merges;
+}
+
+}  // namespace cllm

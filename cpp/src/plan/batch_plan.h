@@ -1,0 +1,65 @@
+// How a step batch is cut: sequences into shards, shards onto positions, positions into a sum.
+//
+// A pure function of shapes and configuration. It never looks at workers or at the machine: that is
+// what makes the result the same for every number of workers.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/span.h"
+
+namespace cllm {
+
+/// What the plan may look at.
+struct BatchShape {
+  std::int64_t batch = 1;       ///< B, sequences in the step batch
+  std::int64_t sequence = 1;    ///< T, tokens in a sequence
+  std::int64_t parameters = 1;  ///< P
+  std::int64_t flops_per_token = 1;  ///< of one forward and backward
+  int symmetry_order = 12;           ///< V, the most positions
+  std::int64_t positions = 0;        ///< K when given, 0: by the rule
+};
+
+/// Whole sequences that go through forward and backward together.
+struct ShardPlan {
+  std::int64_t first_sequence;
+  std::int64_t sequences;
+};
+
+/// A logical place in the data: its shards run in index order and share one gradient buffer.
+struct PositionPlan {
+  int first_shard;
+  int shards;
+};
+
+/// One addition of the fixed tree over positions: node `output` = sum of `inputs` in this order.
+/// Nodes 0..K-1 are the positions, K.. are earlier merges in index order.
+struct MergePlan {
+  int inputs[3];
+  int count;  ///< 2 or 3
+};
+
+struct BatchPlan {
+  std::int64_t batch = 0;
+  std::int64_t sequence = 0;
+  std::vector<ShardPlan> shards;        ///< S of them
+  std::vector<PositionPlan> positions;  ///< K of them
+  std::vector<MergePlan> merges;        ///< the last one is the sum of all; empty when K = 1
+
+  /// Sequences in the largest shard.
+  std::int64_t largest_shard() const noexcept;
+};
+
+/// Shards are of at most 1024 rows (tokens) but of one sequence at least. K is the largest number
+/// of at most min(V, S) positions that are equally long (ceil(S/K) K - S <= S/8) and whose gradient
+/// copies are cheap: K * 4P bytes fit in 16 MiB, or their traffic of 12 K P bytes is at most 3 % of
+/// the step's arithmetic counted at 0.1 byte per FLOP.
+/// Throws InputError when `positions` is given and larger than V or than the batch.
+BatchPlan plan_batch(const BatchShape& shape);
+
+/// The tree over `positions` nodes: neighbours are added in pairs level by level, and the last
+/// three of an odd number together, so 12 = 2 x 2 x 3.
+std::vector<MergePlan> plan_merges(int positions);
+
+}  // namespace cllm
