@@ -1,0 +1,44 @@
+#include "base/append_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace cllm {
+
+AppendFile::AppendFile(const std::string& path)
+    : path_(path), file_(open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+  if (!file_.valid()) throw_system_error("cannot open the file for appending", path_, errno);
+  struct stat status{};
+  if (fstat(file_.get(), &status) != 0) {
+    throw_system_error("cannot open the file for appending", path_, errno);
+  }
+  char last = '\n';
+  if (S_ISREG(status.st_mode) && status.st_size > 0 &&
+      pread(file_.get(), &last, 1, status.st_size - 1) < 0) {
+    throw_system_error("cannot read the end of the file", path_, errno);
+  }
+  torn_ = last != '\n';
+}
+
+void AppendFile::write_line(std::string_view line) {
+  buffer_.clear();
+  if (torn_) buffer_ += '\n';
+  buffer_ += line;
+  buffer_ += '\n';
+  std::size_t written = 0;
+  const int code = write_all(file_.get(), buffer_.data(), buffer_.size(), &written);
+  if (written > 0) torn_ = buffer_[written - 1] != '\n';
+  if (code != 0) throw_system_error("cannot append to the file", path_, code);
+}
+
+void AppendFile::flush() {
+  // EINVAL: a pipe or terminal, which has nothing to make durable.
+  if (fdatasync(file_.get()) != 0 && errno != EINVAL) {
+    throw_system_error("cannot make the file durable", path_, errno);
+  }
+}
+
+}  // namespace cllm
