@@ -1,0 +1,100 @@
+// The inner tile of every matrix product: a few rows by a few vectors of C, held in registers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "cpu/kernels/vec.h"
+
+namespace cllm {
+namespace {
+
+// The largest tile. What limits it is registers: rows x vectors accumulators, one row of B and one
+// broadcast of A; and loads, of which a step over k needs rows + vectors for rows x vectors fmas.
+// AVX-512 (32 registers): 6 x 4, measured at 97 % of a Zen 5 core's peak, as are 8 x 3 and 4 x 4,
+// while 12 x 2 and 14 x 2 wait for loads (70 %). AVX2 (16): 6 x 2. Scalar: 4 x 2; 4 x 4 spills.
+constexpr int kMicroRows = kLanes == 1 ? 4 : 6;
+constexpr int kMicroVectors = kLanes == 16 ? 4 : 2;
+constexpr int kMicroColumns = kMicroVectors * kLanes;
+
+/// Where element (row, k) of A is.
+enum class MicroA {
+  kRows,     ///< a[row * lda + k]: a row-major matrix as it stands
+  kColumns,  ///< a[k * lda + row]: packed groups [k][lda], or a transposed matrix as it stands
+};
+
+/// C[rows, columns] = A[rows, k] B[k, columns], or C += that sum when `accumulate`. Each element is
+/// one chain of fma from zero in the order of k, whatever the tile.
+/// B: b[k * ldb + column]. The last vector holds `tail` columns; nothing beyond them is read or
+/// written. REQUIRES: 1 <= tail <= kLanes, and tail == kLanes unless kTail.
+template <int kRows, int kVectors, MicroA kA, bool kTail>
+void micro_tile(std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+                float* c, std::int64_t ldc, bool accumulate, int tail) {
+  constexpr int kLast = kVectors - 1;
+  V sum[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) sum[i][j] = zero();
+    // C is met only after the k loop: let it travel meanwhile.
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) __builtin_prefetch(c + i * ldc + j * kLanes, 1);
+  }
+  for (std::int64_t p = 0; p < k; ++p) {
+    V row[kVectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < kLast; ++j) row[j] = load(b + j * kLanes);
+    row[kLast] = kTail ? load_partial(b + kLast * kLanes, tail) : load(b + kLast * kLanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      const V x = set1(kA == MicroA::kRows ? a[i * lda + p] : a[i]);
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) sum[i][j] = fma(x, row[j], sum[i][j]);
+    }
+    b += ldb;
+    if (kA == MicroA::kColumns) a += lda;
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i, c += ldc) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kLast; ++j) {
+      float* const out = c + j * kLanes;
+      store(out, accumulate ? add(load(out), sum[i][j]) : sum[i][j]);
+    }
+    float* const out = c + kLast * kLanes;
+    if (kTail) {
+      const V old = accumulate ? load_partial(out, tail) : zero();
+      store_partial(out, accumulate ? add(old, sum[i][kLast]) : sum[i][kLast], tail);
+    } else {
+      store(out, accumulate ? add(load(out), sum[i][kLast]) : sum[i][kLast]);
+    }
+  }
+}
+
+using MicroTile = void (*)(std::int64_t k, const float* a, std::int64_t lda, const float* b,
+                           std::int64_t ldb, float* c, std::int64_t ldc, bool accumulate, int tail);
+
+template <MicroA kA, bool kTail, std::size_t... kIndex>
+constexpr std::array<MicroTile, sizeof...(kIndex)> micro_tiles(std::index_sequence<kIndex...>) {
+  return {&micro_tile<static_cast<int>(kIndex) / kMicroVectors + 1,
+                      static_cast<int>(kIndex) % kMicroVectors + 1, kA, kTail>...};
+}
+
+/// The tile for 1 <= rows <= kMicroRows and 1 <= columns <= kMicroColumns. Call it with
+/// tail = columns - (vectors - 1) * kLanes; see micro_tail.
+template <MicroA kA>
+MicroTile find_micro_tile(int rows, int columns) {
+  using Indices = std::make_index_sequence<kMicroRows * kMicroVectors>;
+  static constexpr auto kWhole = micro_tiles<kA, false>(Indices());
+  static constexpr auto kPartial = micro_tiles<kA, (kLanes > 1)>(Indices());
+  const int vectors = (columns + kLanes - 1) / kLanes;
+  const std::size_t index = static_cast<std::size_t>((rows - 1) * kMicroVectors + vectors - 1);
+  return columns % kLanes == 0 ? kWhole[index] : kPartial[index];
+}
+
+/// Columns in the last vector of a tile.
+inline int micro_tail(int columns) { return (columns - 1) % kLanes + 1; }
+
+}  // namespace
+}  // namespace cllm
