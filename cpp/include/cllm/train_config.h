@@ -51,7 +51,7 @@ struct TrainConfig {
   std::int64_t eval_every = -1;  ///< negative (auto): steps / 8, at least 1
   std::int64_t save_every = -1;  ///< negative (auto): at evaluations
   std::int64_t keep = 2;         ///< checkpoints kept beside the newest; at least 1
-  std::int64_t log_every = 0;    ///< progress lines; auto: about 20 a run, a live line on terminals
+  std::int64_t log_every = -1;  ///< progress lines; negative (auto): about 20 a run, or a live line
   std::int64_t spheres_every = 0;  ///< extra lines in spheres.jsonl; 0: at the end only
   bool quiet = false;
 };

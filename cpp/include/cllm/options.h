@@ -1,0 +1,87 @@
+// The one table of options: names, types, units, defaults, ranges and help of every TrainConfig
+// field. Command line, config.toml, Python and their errors are all made from it.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cllm/train_config.h"
+
+namespace cllm {
+
+enum class OptionType { kString, kInteger, kReal, kFlag };
+
+/// The field that an option sets. A flag whose name starts with "no-" clears its field.
+using OptionField = std::variant<std::string TrainConfig::*, std::int64_t TrainConfig::*,
+                                 double TrainConfig::*, bool TrainConfig::*>;
+
+/// Numbers that an option accepts; the ends belong to it unless they are open.
+struct OptionRange {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_open = false;
+  bool high_open = false;
+
+  bool holds(double value) const noexcept;  ///< false for NaN
+  std::string text() const;                 ///< "at least 1", "from 0 to below 1"
+};
+
+struct Option {
+  std::string name;  ///< as on the command line, without dashes: "grad-accum"
+  std::string key;   ///< as in config.toml and in Python: "grad_accum"
+  OptionType type;
+  OptionField field;
+  std::string group;  ///< heading in the help
+  std::string unit;   ///< "" when there is none
+  std::string help;   ///< a phrase without a full stop
+  OptionRange range;
+  std::vector<std::string> choices;  ///< of a string; empty: any text
+  /// The number that stands for "auto" (a negative one: every negative number does).
+  std::optional<std::int64_t> automatic;
+  bool on_resume = false;         ///< a resumed run may change it: the answer does not depend on
+                                  ///< it, or the run is only made longer
+  std::vector<std::string> also;  ///< what others call it, for suggestions
+  std::string default_text;       ///< filled in from TrainConfig{}
+
+  /// What may be written: "auto, or at least 1", "cosine, linear, constant or wsd".
+  std::string wanted() const;
+};
+
+const std::vector<Option>& options();
+
+/// By name or key; nullptr when there is none.
+const Option* find_option(const std::string& name_or_key);
+
+/// Sets one field from text. Throws InputError (where: `where`, or "--NAME" when that is empty) for
+/// an unknown name, which suggests the nearest, and for a value that does not parse or is out of
+/// range. Numbers are read strictly and without a locale.
+void set_option(TrainConfig& config, const std::string& name_or_key, const std::string& value,
+                const std::string& where = "");
+
+/// The field's value as set_option reads it back, bit for bit.
+std::string option_text(const TrainConfig& config, const Option& option);
+
+/// The entry of `among` that is fewest edits (insert, delete, replace, swap) away.
+std::string nearest_name(const std::string& name, const std::vector<std::string>& among);
+
+/// The name or synonym nearest to an unknown one, as an option name.
+std::string nearest_option(const std::string& name, const std::vector<std::string>& more = {});
+
+/// All options as a flat TOML file with the help as comments.
+std::string to_toml(const TrainConfig& config);
+
+/// Applies `key = value` lines. `file` names the text in errors, which tell the line.
+void apply_toml(TrainConfig& config, const std::string& text, const std::string& file);
+
+/// apply_toml of a file's content; a file that cannot be read is an InputError.
+void load_toml(TrainConfig& config, const std::string& path);
+
+/// Everything that can be said without looking at files: each field's range, and fields that
+/// contradict each other. Throws InputError naming the option.
+void check(const TrainConfig& config);
+
+}  // namespace cllm

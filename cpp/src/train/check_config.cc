@@ -1,0 +1,68 @@
+#include "cllm/error.h"
+#include "cllm/options.h"
+
+namespace cllm {
+namespace {
+
+[[noreturn]] void refuse(const char* what, const std::string& seen, const std::string& wanted,
+                         const char* where, const std::string& hint = "") {
+  throw InputError(ErrorParts{what, seen, wanted, where, hint});
+}
+
+/// Fields may be set without set_option, so each is read back through it.
+void check_each(const TrainConfig& config) {
+  TrainConfig copy;
+  for (const Option& option : options()) {
+    set_option(copy, option.name, option_text(config, option));
+  }
+}
+
+/// "3 or 6": the divisors of width nearest to heads on either side.
+std::string nearest_heads(std::int64_t width, std::int64_t heads) {
+  std::int64_t below = heads < width ? heads : width;
+  while (width % below != 0) --below;
+  std::int64_t above = heads;
+  while (above <= width && width % above != 0) ++above;
+  if (above > width) return std::to_string(below);
+  return std::to_string(below) + " or " + std::to_string(above);
+}
+
+}  // namespace
+
+void check(const TrainConfig& c) {
+  check_each(c);
+  const auto text = [](std::int64_t n) { return std::to_string(n); };
+  if (c.resume.empty()) {
+    if (c.data.empty()) {
+      refuse("nothing to train on", "", "a text or token file", "--data", "--data FILE.txt");
+    }
+    if (c.out.empty()) {
+      refuse("no place for the run", "", "a folder to create", "--out", "--out RUN");
+    }
+  }
+  if (c.width % c.heads != 0) {
+    refuse("heads do not divide the width", text(c.heads), nearest_heads(c.width, c.heads),
+           "--heads", "dim is " + text(c.width));
+  }
+  if (c.workers != "auto" && c.threads > 0) {
+    refuse("workers and threads are both given", c.workers + " and " + text(c.threads),
+           "one of them", "--threads", "threads counts the whole tree, workers its leaves");
+  }
+  if (c.steps > 0 && c.epochs > 0) {
+    refuse("steps and epochs are both given", text(c.steps) + " steps", "one of them", "--epochs");
+  }
+  if (c.min_learning_rate > c.learning_rate) {
+    refuse("the lowest rate is above the highest", option_text(c, *find_option("min-lr")),
+           "at most lr = " + option_text(c, *find_option("lr")), "--min-lr");
+  }
+  if (c.positions > c.symmetry) {
+    refuse("more positions than the symmetry has", text(c.positions), "at most " + text(c.symmetry),
+           "--positions", "or a larger --symmetry");
+  }
+  if (c.positions > c.batch * c.grad_accum) {
+    refuse("more positions than sequences in a step", text(c.positions),
+           "at most batch * grad_accum = " + text(c.batch * c.grad_accum), "--positions");
+  }
+}
+
+}  // namespace cllm

@@ -1,0 +1,132 @@
+// Option values from text and to text: strict, without a locale, exact both ways.
+#include <charconv>
+#include <cmath>
+#include <system_error>
+
+#include "cllm/error.h"
+#include "cllm/options.h"
+
+namespace cllm {
+namespace {
+
+using StringField = std::string TrainConfig::*;
+using IntegerField = std::int64_t TrainConfig::*;
+using RealField = double TrainConfig::*;
+using FlagField = bool TrainConfig::*;
+
+/// Longest value quoted in a message.
+constexpr std::size_t kShown = 200;
+
+[[noreturn]] void refuse(const Option& option, const std::string& value, const std::string& where,
+                         const std::string& hint = "") {
+  const char* what = option.type == OptionType::kString    ? "not one of the choices"
+                     : option.type == OptionType::kFlag    ? "not a yes or no"
+                     : option.type == OptionType::kInteger ? "not an integer in range"
+                                                           : "not a number in range";
+  const std::string shown = value.size() > kShown ? value.substr(0, kShown) + "..." : value;
+  throw InputError(ErrorParts{what, "\"" + shown + "\"", option.wanted(),
+                              where.empty() ? "--" + option.name : where, hint});
+}
+
+/// A whole text as one number; a leading plus is allowed, as in TOML. False when it is not one.
+template <class T>
+bool read(const std::string& text, T& value) {
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  if (text.size() > 1 && *begin == '+' && begin[1] != '-') ++begin;
+  const auto result = std::from_chars(begin, end, value);
+  return result.ec == std::errc() && result.ptr == end;
+}
+
+std::int64_t integer(const Option& option, const std::string& text, const std::string& where) {
+  std::int64_t value = 0;
+  if (!read(text, value)) {
+    double real = 0;
+    const bool whole = read(text, real) && std::isfinite(real) && real == std::floor(real) &&
+                       std::abs(real) < 9e15;
+    refuse(option, text, where,
+           whole ? "write " + std::to_string(static_cast<std::int64_t>(real)) : "");
+  }
+  if (!option.range.holds(static_cast<double>(value))) refuse(option, text, where);
+  return value;
+}
+
+double real(const Option& option, const std::string& text, const std::string& where) {
+  double value = 0;
+  if (!read(text, value) || !std::isfinite(value) || !option.range.holds(value)) {
+    refuse(option, text, where);
+  }
+  return value;
+}
+
+bool flag(const Option& option, const std::string& text, const std::string& where) {
+  if (text == "true") return true;
+  if (text != "false") refuse(option, text, where);
+  return false;
+}
+
+bool clears(const Option& option) { return option.name.rfind("no-", 0) == 0; }
+
+template <class T>
+std::string shortest(T value) {
+  char buffer[32];
+  return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+}
+
+/// Shortest text that reads back to the same double and that TOML takes for a float.
+std::string real_text(double value) {
+  std::string text = shortest(value);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+
+}  // namespace
+
+void set_option(TrainConfig& config, const std::string& name_or_key, const std::string& value,
+                const std::string& where) {
+  const Option* found = find_option(name_or_key);
+  if (found == nullptr) {
+    throw InputError(ErrorParts{"unknown option", "\"" + name_or_key + "\"", "", where,
+                                "did you mean \"" + nearest_option(name_or_key) + "\"?"});
+  }
+  const Option& option = *found;
+  const bool is_auto = value == "auto";
+  if (const auto* text = std::get_if<StringField>(&option.field)) {
+    if (option.type == OptionType::kInteger) {
+      config.*(*text) = is_auto ? value : shortest(integer(option, value, where));
+      return;
+    }
+    bool known = option.choices.empty();
+    for (const std::string& choice : option.choices) known = known || choice == value;
+    if (!known) {
+      refuse(option, value, where, "did you mean \"" + nearest_name(value, option.choices) + "\"?");
+    }
+    config.*(*text) = value;
+  } else if (const auto* whole = std::get_if<IntegerField>(&option.field)) {
+    config.*(*whole) =
+        is_auto && option.automatic ? *option.automatic : integer(option, value, where);
+  } else if (const auto* number = std::get_if<RealField>(&option.field)) {
+    config.*(*number) = is_auto && option.automatic ? static_cast<double>(*option.automatic)
+                                                    : real(option, value, where);
+  } else {
+    config.*std::get<FlagField>(option.field) = flag(option, value, where) != clears(option);
+  }
+}
+
+std::string option_text(const TrainConfig& config, const Option& option) {
+  const auto is_auto = [&](auto value) {
+    if (!option.automatic) return false;
+    const auto sentinel = static_cast<decltype(value)>(*option.automatic);
+    return value == sentinel || (sentinel < 0 && value < 0);
+  };
+  if (const auto* text = std::get_if<StringField>(&option.field)) return config.*(*text);
+  if (const auto* whole = std::get_if<IntegerField>(&option.field)) {
+    return is_auto(config.*(*whole)) ? "auto" : shortest(config.*(*whole));
+  }
+  if (const auto* number = std::get_if<RealField>(&option.field)) {
+    return is_auto(config.*(*number)) ? "auto" : real_text(config.*(*number));
+  }
+  return config.*std::get<FlagField>(option.field) != clears(option) ? "true" : "false";
+}
+
+}  // namespace cllm

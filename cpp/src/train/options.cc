@@ -1,0 +1,229 @@
+#include "cllm/options.h"
+
+#include <charconv>
+#include <utility>
+
+namespace cllm {
+namespace {
+
+std::string number(double value) {
+  char buffer[32];
+  return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+}
+
+/// Chained setters, so that a row of the table reads as a sentence.
+struct Row {
+  Option option;
+
+  Row unit(const char* text) && { return option.unit = text, std::move(*this); }
+  Row at_least(double low) && { return option.range.low = low, std::move(*this); }
+  Row above(double low) && {
+    return option.range.low = low, option.range.low_open = true, std::move(*this);
+  }
+  Row at_most(double high) && { return option.range.high = high, std::move(*this); }
+  Row below(double high) && {
+    return option.range.high = high, option.range.high_open = true, std::move(*this);
+  }
+  Row choices(std::vector<std::string> texts) && {
+    return option.choices = std::move(texts), std::move(*this);
+  }
+  Row automatic(std::int64_t value) && { return option.automatic = value, std::move(*this); }
+  Row on_resume() && { return option.on_resume = true, std::move(*this); }
+  Row also(std::vector<std::string> names) && {
+    return option.also = std::move(names), std::move(*this);
+  }
+};
+
+class Table {
+ public:
+  void group(const char* name) { group_ = name; }
+
+  /// REQUIRES: the type fits the field; workers alone is an integer kept as text.
+  void add(const char* name, OptionType type, OptionField field, const char* help, Row row) {
+    Option& o = row.option;
+    o.name = name;
+    o.key = name;
+    for (char& c : o.key) {
+      if (c == '-') c = '_';
+    }
+    o.type = type;
+    o.field = field;
+    o.group = group_;
+    o.help = help;
+    o.default_text = option_text(TrainConfig{}, o);
+    rows_.push_back(std::move(o));
+  }
+  std::vector<Option> take() { return std::move(rows_); }
+
+ private:
+  std::string group_;
+  std::vector<Option> rows_;
+};
+
+// Ends that keep a product of three sizes inside 63 bits.
+constexpr double kSizeLimit = 1 << 20;
+constexpr double kCountLimit = 1e15;
+
+std::vector<Option> make_table() {
+  using C = TrainConfig;
+  constexpr auto kText = OptionType::kString;
+  constexpr auto kInteger = OptionType::kInteger;
+  constexpr auto kReal = OptionType::kReal;
+  constexpr auto kFlag = OptionType::kFlag;
+  const auto row = [] { return Row{}; };
+  const auto size = [] { return Row{}.at_least(1).at_most(kSizeLimit); };
+  const auto count = [](double low) { return Row{}.at_least(low).at_most(kCountLimit); };
+  Table t;
+
+  t.group("Data and places");
+  t.add("data", kText, &C::data, "text or token file to train on",
+        row().unit("PATH").also({"train", "input", "dataset"}));
+  t.add("val", kText, &C::validation,
+        "text or token file to validate on; the last tenth of data when not given",
+        row().unit("PATH").also({"validation", "val-data"}));
+  t.add("out", kText, &C::out, "run folder to create",
+        row().unit("RUN").also({"output", "out-dir", "run"}));
+  t.add("init", kText, &C::init, "model folder to start from",
+        row().unit("FOLDER").also({"model", "init-from"}));
+  t.add("resume", kText, &C::resume, "run folder to continue, on any number of workers",
+        row().unit("RUN").also({"continue"}));
+  t.add("vocab", kInteger, &C::vocabulary,
+        "vocabulary size, for token files that carry no tokenizer; auto: what the data says",
+        count(1)
+            .at_most(2147483647.0)
+            .unit("tokens")
+            .automatic(0)
+            .also({"vocabulary", "vocab-size"}));
+
+  t.group("Model");
+  t.add("layers", kInteger, &C::layers, "transformer blocks",
+        size().also({"n-layer", "num-layers", "depth"}));
+  t.add("heads", kInteger, &C::heads, "attention heads; divides dim",
+        size().also({"n-head", "num-heads"}));
+  t.add("dim", kInteger, &C::width, "model width",
+        size().also({"width", "n-embd", "d-model", "hidden-size"}));
+  t.add("seq", kInteger, &C::sequence, "sequence length; auto: 64, less when the data is short",
+        size().unit("tokens").automatic(0).also(
+            {"sequence", "block-size", "context", "seq-len", "sequence-length"}));
+  t.add("no-bias", kFlag, &C::bias, "keep every bias zero and frozen", row());
+
+  t.group("Training");
+  t.add("batch", kInteger, &C::batch, "sequences that go through together",
+        size().unit("sequences").also({"batch-size"}));
+  t.add("grad-accum", kInteger, &C::grad_accum,
+        "batches added up to one step; the same as a batch that many times larger",
+        size().unit("batches").also({"gradient-accumulation-steps", "accumulate"}));
+  t.add("steps", kInteger, &C::steps, "updates to make; auto: as many as epochs make, else 2000",
+        count(1).unit("steps").automatic(0).on_resume().also(
+            {"iterations", "max-iters", "max-steps"}));
+  t.add("epochs", kReal, &C::epochs, "passes over the training tokens, instead of steps",
+        row().above(0).at_most(1e9).unit("epochs").automatic(0).also({"passes"}));
+  t.add("lr", kReal, &C::learning_rate, "highest learning rate",
+        row().at_least(0).at_most(1e6).also({"learning-rate", "rate", "max-lr"}));
+  t.add("min-lr", kReal, &C::min_learning_rate,
+        "learning rate at the last step; auto: a tenth of lr",
+        row().at_least(0).at_most(1e6).automatic(-1).also({"min-learning-rate"}));
+  t.add("warmup", kInteger, &C::warmup,
+        "updates over which the rate rises to lr; auto: steps / 10, at most 100",
+        count(0).unit("steps").automatic(-1).also({"warmup-steps", "warmup-iters"}));
+  t.add("schedule", kText, &C::schedule, "how the rate goes from lr to min-lr",
+        row()
+            .choices({"cosine", "linear", "constant", "wsd"})
+            .also({"lr-schedule", "scheduler", "decay"}));
+  t.add("weight-decay", kReal, &C::weight_decay, "AdamW's decay of matrices",
+        row().at_least(0).at_most(1e6).also({"decay-rate"}));
+  t.add("beta1", kReal, &C::beta1, "AdamW's decay of the mean gradient",
+        row().at_least(0).below(1).also({"adam-beta1"}));
+  t.add("beta2", kReal, &C::beta2, "AdamW's decay of the mean squared gradient",
+        row().at_least(0).below(1).also({"adam-beta2"}));
+  t.add("epsilon", kReal, &C::epsilon, "what AdamW adds to the denominator",
+        row().above(0).at_most(1).also({"eps", "adam-eps"}));
+  t.add("clip", kReal, &C::clip, "largest global gradient norm; 0: never clip",
+        row().at_least(0).at_most(1e12).also({"grad-clip", "max-grad-norm"}));
+  t.add("seed", kInteger, &C::seed, "seed of the first weights and of the order of the data",
+        row().at_least(0).at_most(9007199254740992.0).also({"random-seed"}));
+
+  t.group("Engine");
+  t.add("workers", kInteger, &C::workers,
+        "threads that compute; auto: the cores this process may use",
+        size().unit("threads").on_resume().also({"cores", "jobs", "num-workers"}));
+  t.add("threads", kInteger, &C::threads,
+        "threads in the whole tree, instead of workers; auto: as many as the workers need",
+        size().unit("threads").automatic(0).on_resume().also({"num-threads"}));
+  t.add("symmetry", kInteger, &C::symmetry, "most children of a sphere, positions in a step",
+        row().at_least(2).at_most(4096).also({"symmetry-order"}));
+  t.add("positions", kInteger, &C::positions,
+        "gradient copies that a step is spread over; auto: by the batch plan",
+        size().automatic(0).also({"shards"}));
+  t.add("gemm", kText, &C::gemm, "matrix product library",
+        row().choices({"auto", "native", "onednn"}).also({"backend", "blas"}));
+
+  t.group("Output");
+  t.add("eval-every", kInteger, &C::eval_every,
+        "validate every so many steps; 0: never; auto: eight times a run",
+        count(0).unit("steps").automatic(-1).on_resume().also({"eval-interval"}));
+  t.add("save-every", kInteger, &C::save_every,
+        "write a checkpoint every so many steps; 0: never; auto: at evaluations",
+        count(0).unit("steps").automatic(-1).on_resume().also({"checkpoint-every"}));
+  t.add("keep", kInteger, &C::keep, "checkpoints kept beside the newest",
+        count(1).unit("checkpoints").on_resume());
+  t.add("log-every", kInteger, &C::log_every,
+        "a progress line every so many steps; 0: never; auto: about 20 a run, on a terminal a "
+        "live line",
+        count(0).unit("steps").automatic(-1).on_resume().also({"log-interval"}));
+  t.add("spheres-every", kInteger, &C::spheres_every,
+        "lines in spheres.jsonl every so many steps; 0: at the end only",
+        count(0).unit("steps").on_resume());
+  t.add("quiet", kFlag, &C::quiet, "print nothing but errors", row().on_resume().also({"silent"}));
+
+  t.group("Testing");
+  t.add("activate-all", kFlag, &C::activate_all, "use every worker, whatever the cores",
+        row().on_resume());
+  return t.take();
+}
+
+}  // namespace
+
+bool OptionRange::holds(double value) const noexcept {
+  return (low_open ? value > low : value >= low) && (high_open ? value < high : value <= high);
+}
+
+std::string OptionRange::text() const {
+  const bool has_low = low > -std::numeric_limits<double>::infinity();
+  const bool has_high = high < std::numeric_limits<double>::infinity();
+  const std::string from = low_open ? "above " : "at least ";
+  if (has_low && has_high) {
+    return from + number(low) + (high_open ? " and below " : " and at most ") + number(high);
+  }
+  if (has_low) return from + number(low);
+  return has_high ? (high_open ? "below " : "at most ") + number(high) : "a number";
+}
+
+std::string Option::wanted() const {
+  if (!choices.empty()) {
+    std::string text = choices.front();
+    for (std::size_t i = 1; i < choices.size(); ++i) {
+      text += (i + 1 == choices.size() ? " or " : ", ") + choices[i];
+    }
+    return text;
+  }
+  if (type == OptionType::kString) return "text";
+  if (type == OptionType::kFlag) return "true or false";
+  const bool has_auto = automatic || std::holds_alternative<std::string TrainConfig::*>(field);
+  return std::string(has_auto ? "auto, or " : "") +
+         (type == OptionType::kInteger ? "an integer of " : "a number of ") + range.text();
+}
+
+const std::vector<Option>& options() {
+  static const std::vector<Option> table = make_table();
+  return table;
+}
+
+const Option* find_option(const std::string& name_or_key) {
+  for (const Option& option : options()) {
+    if (option.name == name_or_key || option.key == name_or_key) return &option;
+  }
+  return nullptr;
+}
+
+}  // namespace cllm
