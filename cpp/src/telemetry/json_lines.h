@@ -1,0 +1,52 @@
+// Writes metrics.jsonl and spheres.jsonl: one JSON object a line, one write() a line.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/append_file.h"
+#include "cllm/trainer.h"
+
+namespace cllm {
+
+/// Longest line: 15 keys with shortest round-trip numbers need under 600 bytes.
+using JsonLineBuffer = std::array<char, 1024>;
+
+// Each returns the line without a newline, inside `buffer`. Numbers that are not finite become
+// null, since JSON has no name for them.
+
+/// step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped
+std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer);
+/// step, val_loss, bits_per_byte (null unless the model reads bytes)
+std::string_view json_line(const EvaluationReport& report, JsonLineBuffer& buffer);
+/// step (updates done when it was taken), id, level, role, parent, active, cpu_s, busy_s, parked_s,
+/// wall_s, tiles, messages_in, messages_out, queue_high_water
+std::string_view json_line(const SphereReport& report, std::int64_t step, JsonLineBuffer& buffer);
+
+/// An append-only file of such lines. A line costs a few microseconds and no allocation; it is in
+/// the kernel's hands when the call returns: a killed process loses nothing, a power cut may.
+/// Thread safety: one thread at a time.
+class JsonLines {
+ public:
+  /// Creates the file or continues it. Throws Error when it cannot be opened.
+  explicit JsonLines(const std::string& path) : file_(path) {}
+
+  /// Throws Error when the line cannot be written (disk full).
+  void write(const StepReport& report) { file_.write_line(json_line(report, buffer_)); }
+  void write(const EvaluationReport& report) { file_.write_line(json_line(report, buffer_)); }
+  void write(const SphereReport& report, std::int64_t step) {
+    file_.write_line(json_line(report, step, buffer_));
+  }
+
+ private:
+  AppendFile file_;
+  JsonLineBuffer buffer_;
+};
+
+/// Cuts the file before its first line that is torn or is of a step after `step`, so that a resumed
+/// run repeats no line. Lines without a step stay. A missing file stays missing.
+void truncate_after_step(const std::string& path, std::int64_t step);
+
+}  // namespace cllm
