@@ -1,0 +1,37 @@
+#include "gemm/gemm.h"
+
+#include "cllm/error.h"
+#include "gemm/native.h"
+#include "gemm/onednn.h"
+
+namespace cllm {
+
+GemmBackend parse_gemm_backend(const std::string& name) {
+  for (const GemmBackend backend : {GemmBackend::kNative, GemmBackend::kOneDnn}) {
+    if (name == gemm_backend_name(backend)) return backend;
+  }
+  throw InputError(ErrorParts{"unknown backend for matrix products", "'" + name + "'",
+                              "native or onednn", "gemm", ""});
+}
+
+const char* gemm_backend_name(GemmBackend backend) {
+  return backend == GemmBackend::kNative ? "native" : "onednn";
+}
+
+bool gemm_backend_available(GemmBackend backend) {
+  return backend == GemmBackend::kNative || onednn_available();
+}
+
+GemmBackend default_gemm_backend() { return GemmBackend::kNative; }
+
+std::string describe_gemm_backend(GemmBackend backend, const KernelTable& kernels) {
+  if (backend == GemmBackend::kNative) return std::string("native ") + kernels.name;
+  return describe_onednn();
+}
+
+std::unique_ptr<Gemm> make_gemm(GemmBackend backend, const KernelTable& kernels) {
+  if (backend == GemmBackend::kNative) return make_native_gemm(kernels);
+  return make_onednn_gemm();
+}
+
+}  // namespace cllm

@@ -1,0 +1,25 @@
+#include "gemm/native.h"
+
+#include "base/aligned_buffer.h"
+
+namespace cllm {
+namespace {
+
+class NativeGemm final : public Gemm {
+ public:
+  explicit NativeGemm(const KernelTable& kernels)
+      : kernels_(kernels), scratch_(kernels.gemm_scratch_floats) {}
+  void run(const GemmArgs& args) override { kernels_.gemm(args, scratch_.data()); }
+
+ private:
+  const KernelTable& kernels_;
+  AlignedBuffer<float> scratch_;
+};
+
+}  // namespace
+
+std::unique_ptr<Gemm> make_native_gemm(const KernelTable& kernels) {
+  return std::make_unique<NativeGemm>(kernels);
+}
+
+}  // namespace cllm

@@ -1,0 +1,220 @@
+#include "gemm/onednn.h"
+
+#include "cllm/error.h"
+#include "gemm/onednn_library.h"
+
+#ifdef CLLM_ONEDNN
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+
+namespace cllm {
+namespace {
+
+constexpr const char* kHint = "pip install onednn-devel-cpu-gomp==2023.2.0, or use native";
+
+void check(dnnl_status_t status, const char* what) {
+  if (status == dnnl_success) return;
+  throw Error(ErrorParts{std::string("oneDNN cannot ") + what, onednn().status2str(status), "",
+                         "gemm onednn", ""});
+}
+
+/// Makes OpenMP regions of this thread run on it alone, without a lasting effect on a thread that
+/// may be the user's.
+class OneThread {
+ public:
+  explicit OneThread(const OneDnn& library) : set_(library.omp_set_num_threads) {
+    if (set_ == nullptr || library.omp_get_max_threads == nullptr) return;
+    before_ = library.omp_get_max_threads();
+    if (before_ != 1) set_(1);
+  }
+  ~OneThread() {
+    if (before_ > 1) set_(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  void (*set_)(int);
+  int before_ = 0;
+};
+
+/// What a primitive is made for: calls that differ in nothing here share one.
+struct CallKind {
+  std::array<std::int64_t, 8> words;
+  explicit CallKind(const GemmArgs& g)
+      : words{static_cast<std::int64_t>(g.form), g.m, g.n, g.k, g.lda, g.ldb, g.ldc, g.accumulate} {
+  }
+  bool operator==(const CallKind& other) const { return words == other.words; }
+};
+
+struct CallKindHash {
+  std::size_t operator()(const CallKind& kind) const noexcept {
+    std::uint64_t hash = 0;
+    for (const std::int64_t word : kind.words) {
+      hash = (hash ^ static_cast<std::uint64_t>(word)) * 0x9e3779b97f4a7c15u;
+      hash ^= hash >> 29;
+    }
+    return hash;
+  }
+};
+
+/// One matmul primitive with the three memories that it is called with.
+class Product {
+ public:
+  Product(const OneDnn& library, dnnl_engine_t engine, const GemmArgs& g) : library_(library) {
+    const bool a_transposed = g.form == GemmForm::kTN;
+    const bool b_transposed = g.form == GemmForm::kNT;
+    // Only the primitive outlives this constructor among what is made from descriptors.
+    Descriptors made(library);
+    make_memory(engine, &made.a, &a_, g.m, g.k, a_transposed ? 1 : g.lda, a_transposed ? g.lda : 1);
+    make_memory(engine, &made.b, &b_, g.k, g.n, b_transposed ? 1 : g.ldb, b_transposed ? g.ldb : 1);
+    make_memory(engine, &made.c, &c_, g.m, g.n, g.ldc, 1);
+    check(library.primitive_attr_create(&made.attributes), "make attributes");
+    if (g.accumulate) {
+      check(library.post_ops_create(&made.post_ops), "make post-operations");
+      check(library.post_ops_append_sum(made.post_ops, 1.0f, 0, dnnl_f32), "accumulate");
+      check(library.primitive_attr_set_post_ops(made.attributes, made.post_ops), "accumulate");
+    }
+    check(library.matmul_primitive_desc_create(&made.description, engine, made.a, made.b, nullptr,
+                                               made.c, made.attributes),
+          "describe a product");
+    check(library.primitive_create(&primitive_, made.description), "make a product");
+  }
+  ~Product() {
+    if (primitive_ != nullptr) library_.primitive_destroy(primitive_);
+    for (const dnnl_memory_t memory : {a_, b_, c_}) {
+      if (memory != nullptr) library_.memory_destroy(memory);
+    }
+  }
+  Product(const Product&) = delete;
+  Product& operator=(const Product&) = delete;
+
+  void run(dnnl_stream_t stream, const GemmArgs& g) const {
+    // The library takes all memory as writable; it reads the operands only.
+    check(library_.memory_set_data_handle(a_, const_cast<float*>(g.a)), "use an operand");
+    check(library_.memory_set_data_handle(b_, const_cast<float*>(g.b)), "use an operand");
+    check(library_.memory_set_data_handle(c_, g.c), "use a result");
+    const dnnl_exec_arg_t arguments[] = {
+        {DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, b_}, {DNNL_ARG_DST, c_}};
+    check(library_.primitive_execute(primitive_, stream, 3, arguments), "multiply");
+    check(library_.stream_wait(stream), "multiply");
+  }
+
+ private:
+  struct Descriptors {
+    explicit Descriptors(const OneDnn& from) : library(from) {}
+    ~Descriptors() {
+      if (description != nullptr) library.primitive_desc_destroy(description);
+      if (attributes != nullptr) library.primitive_attr_destroy(attributes);
+      if (post_ops != nullptr) library.post_ops_destroy(post_ops);
+      for (const dnnl_memory_desc_t memory : {a, b, c}) {
+        if (memory != nullptr) library.memory_desc_destroy(memory);
+      }
+    }
+    Descriptors(const Descriptors&) = delete;
+    Descriptors& operator=(const Descriptors&) = delete;
+
+    const OneDnn& library;
+    dnnl_memory_desc_t a = nullptr, b = nullptr, c = nullptr;
+    dnnl_post_ops_t post_ops = nullptr;
+    dnnl_primitive_attr_t attributes = nullptr;
+    dnnl_primitive_desc_t description = nullptr;
+  };
+
+  void make_memory(dnnl_engine_t engine, dnnl_memory_desc_t* description, dnnl_memory_t* memory,
+                   std::int64_t rows, std::int64_t columns, std::int64_t row_stride,
+                   std::int64_t column_stride) {
+    const dnnl_dims_t sizes = {rows, columns};
+    const dnnl_dims_t strides = {row_stride, column_stride};
+    check(library_.memory_desc_create_with_strides(description, 2, sizes, dnnl_f32, strides),
+          "describe a matrix");
+    check(library_.memory_create(memory, *description, engine, DNNL_MEMORY_NONE),
+          "make a memory object");
+  }
+
+  const OneDnn& library_;
+  dnnl_memory_t a_ = nullptr, b_ = nullptr, c_ = nullptr;
+  dnnl_primitive_t primitive_ = nullptr;
+};
+
+class OneDnnGemm final : public Gemm {
+ public:
+  explicit OneDnnGemm(const OneDnn& library) : library_(library) {
+    check(library.engine_create(&engine_, dnnl_cpu, 0), "start");
+    const dnnl_status_t status =
+        library.stream_create(&stream_, engine_, dnnl_stream_default_flags);
+    if (status != dnnl_success) library.engine_destroy(engine_);
+    check(status, "make a stream");
+  }
+  ~OneDnnGemm() override {
+    products_.clear();
+    library_.stream_destroy(stream_);
+    library_.engine_destroy(engine_);
+  }
+  OneDnnGemm(const OneDnnGemm&) = delete;
+  OneDnnGemm& operator=(const OneDnnGemm&) = delete;
+
+  void run(const GemmArgs& args) override {
+    const OneThread guard(library_);
+    const CallKind kind(args);
+    auto found = products_.find(kind);
+    if (found == products_.end()) {
+      // Training repeats a few dozen kinds; prompts of every length must not collect for ever.
+      if (products_.size() >= kMostProducts) products_.clear();
+      found = products_.try_emplace(kind, library_, engine_, args).first;
+    }
+    found->second.run(stream_, args);
+  }
+
+ private:
+  static constexpr std::size_t kMostProducts = 1024;
+
+  const OneDnn& library_;
+  dnnl_engine_t engine_ = nullptr;
+  dnnl_stream_t stream_ = nullptr;
+  std::unordered_map<CallKind, Product, CallKindHash> products_;
+};
+
+}  // namespace
+
+bool onednn_available() { return onednn().problem.empty(); }
+
+std::string describe_onednn() {
+  const OneDnn& library = onednn();
+  if (!library.problem.empty()) return "onednn not available: " + library.problem;
+  const dnnl_version_t& version = *library.version();
+  return "onednn " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+         std::to_string(version.patch) + " " + onednn_isa_name(library.get_effective_cpu_isa());
+}
+
+std::unique_ptr<Gemm> make_onednn_gemm() {
+  if (!onednn_available()) {
+    throw InputError(ErrorParts{"oneDNN is not available here", onednn().problem, "libdnnl.so.3",
+                                "gemm onednn", kHint});
+  }
+  return std::make_unique<OneDnnGemm>(onednn());
+}
+
+}  // namespace cllm
+
+#else
+
+namespace cllm {
+
+bool onednn_available() { return false; }
+
+std::string describe_onednn() { return "onednn not available: left out of this build"; }
+
+std::unique_ptr<Gemm> make_onednn_gemm() {
+  throw InputError(ErrorParts{"oneDNN is not available here", "a build without it", "",
+                              "gemm onednn",
+                              "pip install onednn-devel-cpu-gomp==2023.2.0 and build again, "
+                              "or use native"});
+}
+
+}  // namespace cllm
+
+#endif  // CLLM_ONEDNN
