@@ -1,0 +1,67 @@
+// Progress for people: a live line on a terminal, plain lines elsewhere.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "cllm/trainer.h"
+
+namespace cllm {
+
+/// Where progress goes; replaced in tests.
+struct ProgressOutput {
+  std::function<void(std::string_view)> write;
+  std::function<int()> columns;     ///< width of the terminal, asked at each update; 0: no terminal
+  std::function<double()> seconds;  ///< a clock that never goes back
+
+  /// Standard error and the monotonic clock.
+  static ProgressOutput to_stderr();
+};
+
+struct ProgressPlan {
+  std::int64_t first_step = 0;  ///< updates done before this run
+  std::int64_t last_step = 0;
+  std::int64_t log_every = -1;  ///< lines that stay; 0: never; negative: about 20 a run, and one
+                                ///< at least every 30 s, or only the live line on a terminal
+  bool quiet = false;           ///< nothing at all
+};
+
+/// Prints what it is told. A step costs two system calls at most unless a line is due; the live
+/// line is drawn at most 10 times a second. Thread safety: one thread at a time.
+class Progress : public TrainObserver {
+ public:
+  Progress(const ProgressPlan& plan, ProgressOutput output);
+  ~Progress() override;  ///< takes the live line away
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void on_start(const std::string& summary) override;
+  void on_note(const std::string& note) override;
+  void on_step(const StepReport& report) override;
+  void on_evaluation(const EvaluationReport& report) override;
+  void on_checkpoint(const std::string& folder) override;
+
+ private:
+  bool line_is_due(const StepReport& report, double now) const;
+  StepReport averaged(const StepReport& report) const;
+  void keep_line(const std::string& text);
+  void draw(const std::string& text);
+  void erase();
+
+  ProgressPlan plan_;
+  ProgressOutput out_;
+  double started_ = 0;         ///< when the first step began
+  double lined_ = 0;           ///< when the last line that stays was written
+  double drawn_ = -1;          ///< when the live line was drawn
+  std::size_t on_screen_ = 0;  ///< columns that the live line covers
+  bool skipping_ = false;      ///< the last step was skipped
+  // Sums since rates were last shown, weighted by the time of each step.
+  double window_ms_ = 0;
+  double window_tokens_ = 0;
+  double window_gflops_ = 0;
+  double window_mfu_ = 0;
+};
+
+}  // namespace cllm

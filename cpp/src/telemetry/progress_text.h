@@ -1,0 +1,24 @@
+// The words of progress lines, as pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cllm/trainer.h"
+
+namespace cllm {
+
+/// "0:07", "12:34", "3:25:45", "2d 03:25"; "?" for what is negative or not finite.
+std::string duration_text(double seconds);
+
+/// Three digits and a letter: "812", "81.2k", "1.24M".
+std::string rate_text(double per_second);
+
+/// One line about a step. Parts that do not fit in `columns` (0: no limit) are left out, the least
+/// wanted first; step and loss stay.
+std::string step_text(const StepReport& report, std::int64_t last_step, double elapsed_seconds,
+                      double remaining_seconds, int columns);
+
+std::string evaluation_text(const EvaluationReport& report);
+
+}  // namespace cllm
