@@ -40,9 +40,7 @@ inline V vtanh(V x) {
 }
 
 /// 1 / (1 + exp(-x))
-inline V vsigmoid(V x) {
-  return div(set1(1.0f), add(set1(1.0f), vexp(sub(zero(), x))));
-}
+inline V vsigmoid(V x) { return div(set1(1.0f), add(set1(1.0f), vexp(sub(zero(), x)))); }
 
 }  // namespace
 }  // namespace cllm

@@ -38,17 +38,18 @@ inline V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
 inline V fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a, b, c); }
 inline V fms(V a, V b, V c) { return _mm512_fmsub_ps(a, b, c); }
 
+inline __m256 lower_half(V v) { return _mm512_maskz_extractf32x8_ps(0xFF, v, 0); }
 inline __m256 upper_half(V v) { return _mm512_maskz_extractf32x8_ps(0xFF, v, 1); }
 
 inline float reduce_add(V v) {
-  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), upper_half(v));
+  const __m256 eight = _mm256_add_ps(lower_half(v), upper_half(v));
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
 inline float reduce_max(V v) {
-  const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v), upper_half(v));
+  const __m256 eight = _mm256_max_ps(lower_half(v), upper_half(v));
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));

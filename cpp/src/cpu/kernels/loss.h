@@ -1,0 +1,62 @@
+// Softmax over rows of logits, for the fused cross-entropy: its statistics and its gradient.
+#pragma once
+
+#include "cpu/kernels/loops.h"
+
+namespace cllm {
+namespace {
+
+/// The largest of x[0, n), n >= 1. A NaN may be passed over: the sum of exponentials keeps it.
+inline float largest(std::int64_t n, const float* x) {
+  V m0 = set1(x[0]), m1 = m0, m2 = m0, m3 = m0;
+  std::int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    m0 = max(m0, load(x + i));
+    m1 = max(m1, load(x + i + kLanes));
+    m2 = max(m2, load(x + i + 2 * kLanes));
+    m3 = max(m3, load(x + i + 3 * kLanes));
+  }
+  for (; i + kLanes <= n; i += kLanes) m0 = max(m0, load(x + i));
+  if (i < n) {
+    const int count = static_cast<int>(n - i);
+    m0 = max(m0, first_lanes(load_partial(x + i, count), count, m0));
+  }
+  return reduce_max(max(max(m0, m1), max(m2, m3)));
+}
+
+/// logits: [rows, columns >= 1], rows ld apart; row_max, row_sum: [rows]. A NaN or +inf among the
+/// logits makes the sum NaN: the loss must show it.
+inline void softmax_stats(std::int64_t rows, std::int64_t columns, const float* logits,
+                          std::int64_t ld, float* row_max, float* row_sum) {
+  for (std::int64_t r = 0; r < rows; ++r, logits += ld) {
+    row_max[r] = largest(columns, logits);
+    const V top = set1(row_max[r]);
+    row_sum[r] = static_cast<float>(long_sum(columns, [&](std::int64_t i, int count) {
+      const V e = vexp(sub(load_some(logits + i, count), top));
+      return count == kLanes ? e : first_lanes(e, count, zero());
+    }));
+  }
+}
+
+/// logits: [rows, columns], rows ld apart, overwritten with (softmax - one-hot) * scale;
+/// lse, targets: [rows]. A target outside [first_column, first_column + columns) is in another
+/// block of the vocabulary.
+inline void softmax_gradient(std::int64_t rows, std::int64_t columns, float* logits,
+                             std::int64_t ld, const float* lse, const std::int32_t* targets,
+                             std::int64_t first_column, float scale) {
+  const V factor = set1(scale);
+  for (std::int64_t r = 0; r < rows; ++r, logits += ld) {
+    const V shift = set1(lse[r]);
+    const std::int64_t target = targets[r] - first_column;
+    const bool here = target >= 0 && target < columns;
+    const V probability = here ? vexp(sub(set1(logits[target]), shift)) : zero();
+    for_vectors(columns, [&](std::int64_t i, int count) {
+      const V e = vexp(sub(load_some(logits + i, count), shift));
+      store_some(logits + i, mul(e, factor), count);
+    });
+    if (here) store_partial(logits + target, mul(sub(probability, set1(1.0f)), factor), 1);
+  }
+}
+
+}  // namespace
+}  // namespace cllm
