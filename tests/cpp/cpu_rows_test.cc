@@ -1,0 +1,142 @@
+// Bias, residual, GELU and column-sum kernels of every ISA against double-precision references.
+#include "kernel_testing.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::int64_t kRows = 7;  // one group of four and a rest in column_sums
+
+/// Rows lie 3 elements further apart than they are wide; what lies between must stay as it is.
+constexpr std::int64_t kGap = 3;
+
+struct Matrix {
+  Matrix(std::int64_t columns_, int placement, unsigned seed, float scale = 2.0f)
+      : columns(columns_), ld(columns_ + kGap), data((kRows - 1) * ld + columns_, placement) {
+    fill(data, seed, scale);
+    for (std::int64_t r = 0; r + 1 < kRows; ++r) {
+      for (std::int64_t i = columns; i < ld; ++i) data[r * ld + i] = kBetween;
+    }
+  }
+  float& at(std::int64_t r, std::int64_t i) { return data[r * ld + i]; }
+  bool intact() {
+    for (std::int64_t r = 0; r + 1 < kRows; ++r) {
+      for (std::int64_t i = columns; i < ld; ++i) {
+        if (data[r * ld + i] != kBetween) return false;
+      }
+    }
+    return data.intact();
+  }
+  static constexpr float kBetween = 777.0f;
+  std::int64_t columns, ld;
+  GuardedFloats data;
+};
+
+TEST(BiasKernels, AddAndResidualRoundInTheStatedOrder) {
+  for_all_cases([](const KernelTable& table, std::int64_t n, int p) {
+    GuardedFloats bias(n, p);
+    fill(bias, 1);
+    Matrix x(n, shifted(p, 1), 2), before(n, 0, 2), residual(n, shifted(p, 2), 3, 100.0f);
+    table.bias_residual(kRows, n, bias.data(), residual.data.data(), residual.ld, x.data.data(),
+                        x.ld);
+    Matrix y(n, shifted(p, 3), 2);
+    table.bias_add(kRows, n, bias.data(), y.data.data(), y.ld);
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        const float biased = before.at(r, i) + bias[i];
+        ASSERT_EQ(y.at(r, i), biased);
+        ASSERT_EQ(x.at(r, i), biased + residual.at(r, i));
+      }
+    }
+    ASSERT_TRUE(x.intact() && y.intact() && residual.intact());
+  });
+}
+
+double gelu(double x) {
+  return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+/// Error of the kernel's gelu: that of the gate's exponential, and of its argument z, which
+/// |z| s (1 - s) turns into a relative one of the gate.
+double gelu_error(double x) { return kEpsilon * std::fabs(x) * 8.0 + 1e-37; }
+
+TEST(GeluKernels, ForwardAndBackwardMatchDouble) {
+  for_all_cases([](const KernelTable& table, std::int64_t n, int p) {
+    GuardedFloats bias(n, p);
+    fill(bias, 1);
+    Matrix h(n, shifted(p, 1), 2, 6.0f), before(n, 0, 2, 6.0f), g(n, shifted(p, 2), 3),
+        d(n, shifted(p, 3), 4), upper(n, 0, 4), again(n, shifted(p, 4), 5);
+    table.bias_gelu(kRows, n, bias.data(), h.data.data(), h.ld, g.data.data(), g.ld);
+    table.gelu_backward(kRows, n, h.data.data(), h.ld, d.data.data(), d.ld, again.data.data(),
+                        again.ld);
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        ASSERT_EQ(h.at(r, i), before.at(r, i) + bias[i]);
+        const double x = h.at(r, i);
+        ASSERT_NEAR(g.at(r, i), gelu(x), gelu_error(x)) << "at " << x;
+        ASSERT_EQ(again.at(r, i), g.at(r, i)) << "gelu again must be the same bits";
+        const double step = 1e-5;
+        const double slope = (gelu(x + step) - gelu(x - step)) / (2 * step);
+        ASSERT_NEAR(d.at(r, i), upper.at(r, i) * slope,
+                    std::fabs(upper.at(r, i)) * (kEpsilon * 8 * (2 + x * x) + 1e-8))
+            << "at " << x;
+      }
+    }
+    ASSERT_TRUE(h.intact() && g.intact() && d.intact() && again.intact());
+  });
+}
+
+TEST(GeluKernels, FarEndsAndNan) {
+  for (const KernelTable* table : runnable_kernels()) {
+    std::vector<float> h = {0.0f,   -0.0f,  12.0f,
+                            -12.0f, 1e4f,   -1e4f,
+                            1e15f,  -1e15f, std::numeric_limits<float>::quiet_NaN()};
+    const std::vector<float> x = h, bias(h.size(), 0.0f);
+    std::vector<float> g(h.size()), d(h.size(), 1.0f);
+    const auto n = static_cast<std::int64_t>(h.size());
+    table->bias_gelu(1, n, bias.data(), h.data(), n, g.data(), n);
+    table->gelu_backward(1, n, h.data(), n, d.data(), n, g.data(), n);
+    for (std::size_t i = 0; i + 1 < h.size(); ++i) {
+      const bool positive = x[i] > 0.0f;
+      EXPECT_EQ(g[i], positive ? x[i] : 0.0f) << table->name << " at " << x[i];
+      EXPECT_EQ(d[i], x[i] == 0.0f ? 0.5f : (positive ? 1.0f : 0.0f)) << table->name << x[i];
+    }
+    EXPECT_TRUE(std::isnan(g.back()) && std::isnan(d.back())) << table->name;
+  }
+}
+
+TEST(ColumnSums, AddRowsInOrder) {
+  for_all_cases([](const KernelTable& table, std::int64_t n, int p) {
+    Matrix x(n, p, 1, 1000.0f);
+    GuardedFloats sums(n, shifted(p, 1), 5.0f), more(n, shifted(p, 2));
+    fill(more, 2);
+    const std::vector<double> start = more.doubles();
+    table.column_sums(kRows, n, x.data.data(), x.ld, sums.data(), false);
+    table.column_sums(kRows, n, x.data.data(), x.ld, more.data(), true);
+    for (std::int64_t i = 0; i < n; ++i) {
+      float fresh = 0.0f, added = static_cast<float>(start[static_cast<std::size_t>(i)]);
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        fresh += x.at(r, i);
+        added += x.at(r, i);
+      }
+      ASSERT_EQ(sums[i], fresh) << i;
+      ASSERT_EQ(more[i], added) << i;
+    }
+    ASSERT_TRUE(sums.intact() && more.intact());
+  });
+}
+
+TEST(ColumnSums, CutsBetweenRowsChangeNoBit) {
+  for (const KernelTable* table : runnable_kernels()) {
+    Matrix x(60, 2, 1, 1000.0f);
+    GuardedFloats whole(60, 0), parts(60, 1);
+    table->column_sums(kRows, 60, x.data.data(), x.ld, whole.data(), false);
+    table->column_sums(3, 60, x.data.data(), x.ld, parts.data(), false);
+    table->column_sums(kRows - 3, 60, x.data.data() + 3 * x.ld, x.ld, parts.data(), true);
+    EXPECT_EQ(whole.doubles(), parts.doubles()) << table->name;
+    table->column_sums(0, 60, x.data.data(), x.ld, whole.data(), false);
+    EXPECT_EQ(whole.doubles(), std::vector<double>(60, 0.0)) << table->name;
+  }
+}
+
+}  // namespace
+}  // namespace cllm
