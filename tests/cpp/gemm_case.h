@@ -1,0 +1,132 @@
+// Products with known answers, for the tests of every backend.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "gemm/gemm.h"
+
+namespace cllm::testing {
+
+/// A matrix inside a larger array: `offset` floats before it and `gap` after each row hold a
+/// filler.
+struct Matrix {
+  std::int64_t rows, columns, ld, offset;
+  std::vector<float> floats;
+
+  Matrix(std::int64_t r, std::int64_t c, std::int64_t gap, std::int64_t before, float filler)
+      : rows(r),
+        columns(c),
+        ld(c + gap),
+        offset(before),
+        floats(static_cast<std::size_t>(before + r * ld + 40), filler) {}
+  float* data() { return floats.data() + offset; }
+  const float* data() const { return floats.data() + offset; }
+  float& at(std::int64_t i, std::int64_t j) { return data()[i * ld + j]; }
+  float at(std::int64_t i, std::int64_t j) const { return data()[i * ld + j]; }
+  void randomize(std::uint32_t seed) {
+    std::uint32_t state = seed * 2654435761u + 1;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      for (std::int64_t j = 0; j < columns; ++j) {
+        state = state * 1664525u + 1013904223u;
+        at(i, j) = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
+      }
+    }
+  }
+};
+
+/// Whether two matrices hold the same bits, wherever they lie.
+inline bool same_bits(const Matrix& a, const Matrix& b) {
+  for (std::int64_t i = 0; i < a.rows; ++i) {
+    const std::size_t bytes = static_cast<std::size_t>(a.columns) * sizeof(float);
+    if (std::memcmp(a.data() + i * a.ld, b.data() + i * b.ld, bytes) != 0) return false;
+  }
+  return a.rows == b.rows && a.columns == b.columns;
+}
+
+/// One product. Whatever lies around the operands is NaN and would show in the result; whatever
+/// lies around the result is a canary.
+struct GemmCase {
+  static constexpr float kCanary = 12345.5f;
+  GemmForm form;
+  std::int64_t m, n, k;
+  bool accumulate;
+  Matrix a, b, c;
+
+  /// `gap` and `before` change where the matrices lie, not what they hold.
+  GemmCase(GemmForm f, std::int64_t rows, std::int64_t columns, std::int64_t depth, bool add,
+           std::int64_t gap = 0, std::int64_t before = 0)
+      : form(f),
+        m(rows),
+        n(columns),
+        k(depth),
+        accumulate(add),
+        a(f == GemmForm::kTN ? depth : rows, f == GemmForm::kTN ? rows : depth, gap, before,
+          std::numeric_limits<float>::quiet_NaN()),
+        b(f == GemmForm::kNT ? columns : depth, f == GemmForm::kNT ? depth : columns, gap,
+          before + 1, std::numeric_limits<float>::quiet_NaN()),
+        c(rows, columns, gap, before + 2, kCanary) {
+    a.randomize(1);
+    b.randomize(2);
+    c.randomize(3);
+  }
+
+  /// Rows [i, i + height) and columns [j, j + width) of the product.
+  GemmArgs args(std::int64_t i, std::int64_t j, std::int64_t height, std::int64_t width) {
+    return {form,
+            height,
+            width,
+            k,
+            a.data() + (form == GemmForm::kTN ? i : i * a.ld),
+            a.ld,
+            b.data() + (form == GemmForm::kNT ? j * b.ld : j),
+            b.ld,
+            c.data() + i * c.ld + j,
+            c.ld,
+            accumulate};
+  }
+  GemmArgs args() { return args(0, 0, m, n); }
+
+  std::string name() const {
+    static const char* const kForms[] = {"NN", "NT", "TN"};
+    return std::string(kForms[static_cast<int>(form)]) + " " + std::to_string(m) + " x " +
+           std::to_string(n) + " x " + std::to_string(k) + (accumulate ? " accumulating" : "") +
+           " ld " + std::to_string(a.ld) + " " + std::to_string(b.ld) + " " + std::to_string(c.ld);
+  }
+
+  /// Expects `result` (run from `before`) to be within what k roundings can do, and no canary to be
+  /// gone.
+  void expect_right(const Matrix& before) const {
+    double worst = 0;
+    for (std::int64_t i = 0; i < m; ++i) {
+      for (std::int64_t j = 0; j < n; ++j) {
+        const double old = accumulate ? static_cast<double>(before.at(i, j)) : 0.0;
+        double sum = old, size = std::fabs(old);
+        for (std::int64_t p = 0; p < k; ++p) {
+          const double x = form == GemmForm::kTN ? a.at(p, i) : a.at(i, p);
+          const double y = form == GemmForm::kNT ? b.at(j, p) : b.at(p, j);
+          sum += x * y;
+          size += std::fabs(x * y);
+        }
+        // Every term goes through at most k + 2 roundings of 2^-24 each, in any order of addition.
+        const double bound = static_cast<double>(k + 2) * 0x1p-24 * size + 1e-30;
+        const double ratio = std::fabs(static_cast<double>(c.at(i, j)) - sum) / bound;
+        if (!(ratio <= worst)) worst = ratio;  // keeps a NaN
+      }
+    }
+    EXPECT_LE(worst, 1.0) << name();
+    for (std::size_t i = 0; i < c.floats.size(); ++i) {
+      const std::int64_t place = static_cast<std::int64_t>(i) - c.offset;
+      const bool inside = place >= 0 && place < m * c.ld && place % c.ld < n;
+      ASSERT_TRUE(inside || c.floats[i] == kCanary) << name() << " wrote at " << place;
+    }
+  }
+};
+
+}  // namespace cllm::testing
