@@ -135,6 +135,8 @@ TEST(TokenFile, NoticesEveryKindOfDamage) {
   says(with(good, 12, std::uint32_t{3}), "width");
   says(with(good, 16, std::uint64_t{600'001}), "600001 tokens");
   says(with(good, 16, ~std::uint64_t{0}), "18446744073709551615 tokens");
+  // A count whose size in bytes is the right one modulo 2^64.
+  says(with(good, 16, (std::uint64_t{1} << 63) + 600'000), "9223372036855375808 tokens");
   says(with(good, 24, std::uint64_t{0}), "vocabulary");
   says(with(good, 24, std::uint64_t{65537}), "65537");
   says(with(good, 64, std::uint64_t{4096}), "4096");
