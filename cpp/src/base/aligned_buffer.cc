@@ -22,8 +22,8 @@ void* map_zeroed(std::size_t bytes) {
   const std::size_t mapped = huge ? bytes + kHugePage : bytes;
   void* raw = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (raw == MAP_FAILED) {
-    throw Error({"not enough memory", std::to_string(bytes) + " bytes refused by the kernel: " +
-                                          std::strerror(errno),
+    throw Error({"not enough memory",
+                 std::to_string(bytes) + " bytes refused by the kernel: " + std::strerror(errno),
                  "", "", "try a smaller model, batch or sequence length"});
   }
   if (!huge) return raw;

@@ -7,7 +7,8 @@ std::string Error::format(const ErrorParts& parts) {
   if (!parts.where.empty()) text += parts.where + ": ";
   text += parts.what;
   if (!parts.seen.empty()) text += ": got " + parts.seen;
-  if (!parts.wanted.empty()) text += (parts.seen.empty() ? ": expected " : ", expected ") + parts.wanted;
+  if (!parts.wanted.empty())
+    text += (parts.seen.empty() ? ": expected " : ", expected ") + parts.wanted;
   if (!parts.hint.empty()) text += " (" + parts.hint + ")";
   return text;
 }
