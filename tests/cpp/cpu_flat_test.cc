@@ -61,7 +61,7 @@ TEST(FlatKernels, SumSquaresOfABlockKeepsItsDigits) {
 
 TEST(FlatKernels, AdamWMatchesTheFormula) {
   const AdamWArgs args{
-      0.01f, 0.9f, 0.99f, 1e-8f, 0.1f, 1.0f / (1.0f - 0.729f), 1.0f / (1.0f - 0.970299f), 0.5f};
+      0.01f, 0.9f, 0.99f, 1e-3f, 0.1f, 1.0f / (1.0f - 0.729f), 1.0f / (1.0f - 0.970299f), 0.5f};
   for_all_cases([&](const KernelTable& table, std::int64_t n, int p) {
     GuardedFloats g(n, p), w(n, shifted(p, 1)), m(n, shifted(p, 2)), v(n, shifted(p, 3));
     fill(g, 1);
@@ -92,6 +92,18 @@ TEST(FlatKernels, AdamWMatchesTheFormula) {
     ASSERT_EQ(g.doubles(), g0);
     ASSERT_TRUE(w.intact() && m.intact() && v.intact());
   });
+}
+
+TEST(FlatKernels, AdamWWithoutAnyGradientOnlyDecays) {
+  // 0 / (sqrt(0) + epsilon) is 0; a missing epsilon would make NaN of it.
+  for (const KernelTable* table : runnable_kernels()) {
+    std::vector<float> zeros(21, 0.0f), w(21, 2.0f), m(21, 0.0f), v(21, 0.0f);
+    const AdamWArgs args{0.5f, 0.9f, 0.99f, 1e-8f, 0.25f, 10.0f, 100.0f, 1.0f};
+    table->adamw(21, args, zeros.data(), w.data(), m.data(), v.data());
+    EXPECT_EQ(w, std::vector<float>(21, 1.75f)) << table->name;
+    EXPECT_EQ(m, zeros);
+    EXPECT_EQ(v, zeros);
+  }
 }
 
 /// Largest error of a function over every 4099th float of [low, high].

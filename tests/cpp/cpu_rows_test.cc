@@ -57,7 +57,7 @@ double gelu(double x) {
 
 /// Error of the kernel's gelu: that of the gate's exponential, and of its argument z, which
 /// |z| s (1 - s) turns into a relative one of the gate.
-double gelu_error(double x) { return kEpsilon * std::fabs(x) * 8.0 + 1e-37; }
+double gelu_error(double x) { return kEpsilon * std::fabs(x) * 4.0 + 1e-37; }
 
 TEST(GeluKernels, ForwardAndBackwardMatchDouble) {
   for_all_cases([](const KernelTable& table, std::int64_t n, int p) {

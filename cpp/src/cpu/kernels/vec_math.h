@@ -39,7 +39,7 @@ inline V vtanh(V x) {
   return copy_sign(div(sub(one, e), add(one, e)), x);
 }
 
-/// 1 / (1 + exp(-x))
+/// 1 / (1 + exp(-x)). A true division: rcp14 with a Newton step made the GELU 15 % slower on Zen 5.
 inline V vsigmoid(V x) { return div(set1(1.0f), add(set1(1.0f), vexp(sub(zero(), x)))); }
 
 }  // namespace
