@@ -27,7 +27,7 @@ struct OptionRange {
   bool high_open = false;
 
   bool holds(double value) const noexcept;  ///< false for NaN
-  std::string text() const;                 ///< "at least 1", "from 0 to below 1"
+  std::string text() const;  ///< "from 1 to 64", "at least 0 and below 1", "of at least 1"
 };
 
 struct Option {
@@ -47,7 +47,7 @@ struct Option {
   std::vector<std::string> also;  ///< what others call it, for suggestions
   std::string default_text;       ///< filled in from TrainConfig{}
 
-  /// What may be written: "auto, or at least 1", "cosine, linear, constant or wsd".
+  /// What may be written: "auto, or an integer of at least 0", "cosine, linear, constant or wsd".
   std::string wanted() const;
 };
 
@@ -71,7 +71,8 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
 /// The name or synonym nearest to an unknown one, as an option name.
 std::string nearest_option(const std::string& name, const std::vector<std::string>& more = {});
 
-/// All options as a flat TOML file with the help as comments.
+/// All options but resume (it says how a process was started, not what the run is) as a flat TOML
+/// file with the help as comments.
 std::string to_toml(const TrainConfig& config);
 
 /// Applies `key = value` lines. `file` names the text in errors, which tell the line.

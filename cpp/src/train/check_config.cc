@@ -1,3 +1,4 @@
+// What can be said about a configuration without looking at files.
 #include "cllm/error.h"
 #include "cllm/options.h"
 

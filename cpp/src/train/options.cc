@@ -60,8 +60,9 @@ class Table {
   std::vector<Option> rows_;
 };
 
-// Ends that keep a product of three sizes inside 63 bits.
+// Keeps a product of three sizes inside 63 bits.
 constexpr double kSizeLimit = 1 << 20;
+// No run counts so far; a message that says so would only confuse.
 constexpr double kCountLimit = 1e15;
 
 std::vector<Option> make_table() {
@@ -189,14 +190,10 @@ bool OptionRange::holds(double value) const noexcept {
 }
 
 std::string OptionRange::text() const {
-  const bool has_low = low > -std::numeric_limits<double>::infinity();
-  const bool has_high = high < std::numeric_limits<double>::infinity();
-  const std::string from = low_open ? "above " : "at least ";
-  if (has_low && has_high) {
-    return from + number(low) + (high_open ? " and below " : " and at most ") + number(high);
-  }
-  if (has_low) return from + number(low);
-  return has_high ? (high_open ? "below " : "at most ") + number(high) : "a number";
+  if (high >= kCountLimit) return (low_open ? "above " : "of at least ") + number(low);
+  if (!low_open && !high_open) return "from " + number(low) + " to " + number(high);
+  return (low_open ? "above " : "at least ") + number(low) + " and " +
+         (high_open ? "below " : "at most ") + number(high);
 }
 
 std::string Option::wanted() const {
@@ -211,7 +208,7 @@ std::string Option::wanted() const {
   if (type == OptionType::kFlag) return "true or false";
   const bool has_auto = automatic || std::holds_alternative<std::string TrainConfig::*>(field);
   return std::string(has_auto ? "auto, or " : "") +
-         (type == OptionType::kInteger ? "an integer of " : "a number of ") + range.text();
+         (type == OptionType::kInteger ? "an integer " : "a number ") + range.text();
 }
 
 const std::vector<Option>& options() {

@@ -39,7 +39,7 @@ void check_new_run_folder(const std::string& path) {
   const fs::file_status status = fs::symlink_status(place, error);
   if (fs::exists(status)) {
     if (!fs::is_directory(place, error)) {
-      refuse("the run folder is a file", path, "a new name or an empty folder");
+      refuse("the run folder is a file, not a folder", path, "a new name or an empty folder");
     }
     if (!fs::is_empty(place, error) || error) {
       const bool is_run = fs::exists(place / "config.toml", error);
