@@ -1,0 +1,364 @@
+"""train_model as a program: every bad input is one clear error that leaves no trace, a stopped run
+goes on as if it had not been stopped.
+
+Environment: CLLM_TRAIN_MODEL, the program to test (default: the release build's).
+"""
+
+import hashlib
+import json
+import math
+import os
+import pty
+import random
+import re
+import signal
+import subprocess
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("CLLM_TRAIN_MODEL") or ROOT / "build/release/bin/train_model")
+DONE, BAD_INPUT, STOPPED = 0, 2, 3
+SECONDS = 120  # of patience with one process; a hang is a failure
+
+
+@pytest.fixture(scope="session", autouse=True)
+def program_is_built():
+    assert PROGRAM.is_file(), f"{PROGRAM} is missing: run tools/build.sh or set CLLM_TRAIN_MODEL"
+
+
+def start(arguments, folder):
+    return subprocess.Popen([PROGRAM, *map(str, arguments)], cwd=folder, text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
+def finish(process):
+    """Exit code, stdout, stderr of a process that is given SECONDS to end."""
+    try:
+        out, err = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        pytest.fail(f"{process.args} did not end within {SECONDS} s; it said:\n{err}")
+    return process.returncode, out, err
+
+
+def train(folder, *arguments):
+    return finish(start(arguments, folder))
+
+
+def listing(folder):
+    """Everything below a folder: names, kinds, contents."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        kind = "link" if path.is_symlink() else "folder" if path.is_dir() else "file"
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if kind == "file" else ""
+        found[path.relative_to(folder).as_posix()] = (kind, content)
+    return found
+
+
+# -- bad input ----------------------------------------------------------------------------------
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with every kind of input; errors must leave it as it is."""
+    (tmp_path / "text.txt").write_text("To be, or not to be, that is the question.\n" * 40)
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "tokens.bin").write_bytes(bytes(range(0, 200, 2)) * 20)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/notes.txt").write_text("mine\n")
+    (tmp_path / "config_key.toml").write_text("batch = 4\nwarmpu = 10\n")
+    (tmp_path / "config_value.toml").write_text("# mine\n\nlr = nan\n")
+    (tmp_path / "config_table.toml").write_text("[model]\nlayers = 2\n")
+    return tmp_path
+
+
+GOOD = {"--data": "text.txt", "--out": "run"}
+
+
+def arguments_of(changes):
+    """GOOD with options changed, added, or (None) taken away; True stands for a flag."""
+    words = []
+    for name, value in {**GOOD, **changes}.items():
+        if value is not None:
+            words += [name] if value is True else [name, value]
+    return words
+
+
+# Each: a name, changes to GOOD, what the one message must hold: where, value seen, value wanted.
+BAD = [
+    ("empty_data", {"--data": "empty.txt"}, ["empty.txt", "empty", "0 bytes"]),
+    ("missing_data", {"--data": "nowhere.txt"}, ["nowhere.txt", "no such file"]),
+    ("folder_data", {"--data": "folder"}, ["folder"]),
+    ("headerless_bin", {"--data": "tokens.bin"}, ["tokens.bin", "--vocab"]),
+    ("token_above_vocab", {"--data": "tokens.bin", "--vocab": "5"}, ["tokens.bin", "vocab"]),
+    ("missing_val", {"--val": "nowhere.txt"}, ["nowhere.txt", "no such file"]),
+    ("no_data", {"--data": None}, ["--data", "text or token file"]),
+    ("no_out", {"--out": None}, ["--out", "folder"]),
+    ("heads", {"--heads": "5"}, ["--heads", "got 5", "4 or 8", "128"]),
+    ("too_long_seq", {"--seq": "100000"}, ["--seq", "100000"]),
+    ("out_used", {"--out": "used"}, ["--out", "used", "empty folder"]),
+    ("out_is_file", {"--out": "text.txt"}, ["--out", "text.txt"]),
+    ("out_below_file", {"--out": "text.txt/run"}, ["--out", "text.txt"]),
+    ("out_unwritable", {"--out": "/proc/run"}, ["--out", "/proc"]),
+    ("zero_workers", {"--workers": "0"}, ["--workers", '"0"', "at least 1|from 1"]),
+    ("negative_workers", {"--workers": "-2"}, ["--workers", '"-2"', "auto"]),
+    ("workers_and_threads", {"--workers": "2", "--threads": "4"}, ["--threads", "2 and 4"]),
+    ("nan_lr", {"--lr": "nan"}, ["--lr", '"nan"', "number"]),
+    ("negative_lr", {"--lr": "-0.001"}, ["--lr", '"-0.001"', "from 0"]),
+    ("infinite_lr", {"--lr": "inf"}, ["--lr", '"inf"', "number"]),
+    ("overflowing_lr", {"--lr": "1e999"}, ["--lr", '"1e999"']),
+    ("junk_after_number", {"--batch": "12x"}, ["--batch", '"12x"', "integer"]),
+    ("overflowing_steps", {"--steps": "99999999999999999999"}, ["--steps", "integer"]),
+    ("nan_min_lr", {"--min-lr": "nan"}, ["--min-lr", '"nan"']),
+    ("min_lr_above_lr", {"--min-lr": "0.5"}, ["--min-lr", "0.5", "0.001"]),
+    ("negative_decay", {"--weight-decay": "-0.1"}, ["--weight-decay", '"-0.1"']),
+    ("beta_one", {"--beta2": "1"}, ["--beta2", '"1"', "below 1"]),
+    ("zero_batch", {"--batch": "0"}, ["--batch", '"0"', "from 1"]),
+    ("symmetry_one", {"--symmetry": "1"}, ["--symmetry", '"1"', "from 2"]),
+    ("positions", {"--positions": "13", "--batch": "64"}, ["--positions", "13", "12"]),
+    ("schedule", {"--schedule": "cosin"}, ["--schedule", '"cosin"', "cosine, linear"]),
+    ("steps_and_epochs", {"--steps": "5", "--epochs": "1"}, ["--epochs"]),
+    ("unknown_flag", {"--bacth": "4"}, ["--bacth", "did you mean --batch"]),
+    ("unknown_flag_of_others", {"--learning-rate": "1"}, ["--learning-rate", "did you mean --lr"]),
+    ("missing_value", {"--batch": True}, ["--batch"]),
+    ("stray_value", {"text.txt": True}, ['"text.txt"', "--OPTION VALUE"]),
+    ("unknown_key", {"--config": "config_key.toml"},
+     ["config_key.toml:2", '"warmpu"', 'did you mean "warmup"']),
+    ("bad_config_value", {"--config": "config_value.toml"},
+     ["config_value.toml:3", "lr", '"nan"', "number"]),
+    ("config_table", {"--config": "config_table.toml"}, ["config_table.toml:1", "key = value"]),
+    ("missing_config", {"--config": "nowhere.toml"}, ["nowhere.toml", "no such file"]),
+    ("resume_of_nothing", {"--data": None, "--out": None, "--resume": "nowhere"},
+     ["--resume", "nowhere", "config.toml"]),
+    ("resume_of_a_folder", {"--data": None, "--out": None, "--resume": "folder"},
+     ["--resume", "folder", "config.toml"]),
+    ("init_of_nothing", {"--init": "folder"}, ["folder"]),
+]
+
+
+@pytest.mark.parametrize("changes, parts", [case[1:] for case in BAD], ids=[c[0] for c in BAD])
+def test_bad_input_is_one_error_and_leaves_no_trace(place, changes, parts):
+    before = listing(place)
+    code, out, err = train(place, *arguments_of(changes))
+    assert code == BAD_INPUT, err
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("train_model: "), err
+    for part in parts:
+        assert any(choice in err for choice in part.split("|")), f"no {part!r} in: {err}"
+    assert listing(place) == before
+
+
+def test_the_same_arguments_without_the_fault_train(place):
+    """Keeps the cases above honest: GOOD itself is good."""
+    code, _, err = train(place, *arguments_of({"--steps": "2", "--quiet": True}))
+    assert code == DONE, err
+    assert err == "", "--quiet prints nothing but errors"
+
+
+def test_help_and_version_say_what_there_is(place):
+    before = listing(place)
+    code, out, err = train(place, "--help")
+    assert code == DONE and err == ""
+    for option in ["--data PATH", "--out RUN", "--config", "--workers", "--no-bias", "--resume"]:
+        assert option in out
+    assert all(len(line) <= 100 for line in out.splitlines())
+    code, out, err = train(place, "--version")
+    assert code == DONE and re.fullmatch(r"train_model \d+\.\d+\.\d+\n", out) and err == ""
+    assert listing(place) == before
+
+
+# -- good input ---------------------------------------------------------------------------------
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def steps_of(run):
+    return [line["step"] for line in read_lines(run / "metrics.jsonl") if "loss" in line]
+
+
+def weights_hash(run):
+    return hashlib.sha256((run / "final/model.safetensors").read_bytes()).hexdigest()
+
+
+def test_one_line_of_text_trains(tmp_path):
+    (tmp_path / "line.txt").write_text("One line of text trains.\n")
+    code, _, err = train(tmp_path, "--data", "line.txt", "--out", "run", "--steps", "5")
+    assert code == DONE, err
+    assert "ETA" in err, "progress comes from the first second"
+    run = tmp_path / "run"
+    assert steps_of(run) == [1, 2, 3, 4, 5]
+    losses = [line["loss"] for line in read_lines(run / "metrics.jsonl") if "loss" in line]
+    assert all(math.isfinite(loss) for loss in losses)
+    # The first loss is that of a guess among 257 tokens; training on one line lowers it.
+    assert abs(losses[0] - math.log(257)) < 0.5 and losses[-1] < losses[0]
+    assert (run / "final/model.safetensors").is_file()
+    spheres = read_lines(run / "spheres.jsonl")
+    assert any("worker" in line["role"] for line in spheres)
+
+
+def test_progress_is_one_live_line_on_a_terminal(place):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([PROGRAM, *arguments_of({"--steps": "20"})], cwd=place,
+                               stdin=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:  # how Linux says that nobody writes any more
+            break
+    os.close(ours)
+    assert process.wait(timeout=SECONDS) == DONE, shown
+    assert b"\rstep " in shown and b"step 20/20" in shown
+
+
+def test_config_file_is_overridden_and_resolved_values_are_readable(tmp_path):
+    name = "te xt #1 'a' \"b\" \\n \u00e9.txt"
+    (tmp_path / name).write_text("A text with a name that is hard to write down.\n" * 20)
+    (tmp_path / "mine.toml").write_text("batch = 3 # small\nlr = 2e-3\nepochs = 1.5\n")
+    code, _, err = train(tmp_path, "--config", "mine.toml", "--data", name, "--out", "run",
+                         "--batch", "2", "--steps", "3", "--no-bias", "--quiet")
+    assert code == DONE, err
+    config = tomllib.loads((tmp_path / "run/config.toml").read_text())
+    assert Path(config["data"]).name == name
+    assert config["batch"] == 2 and config["lr"] == 2e-3 and config["no_bias"] is True
+    assert config["steps"] == 3
+    # What was written down is a config file as well, and says the same.
+    code, _, err = train(tmp_path, "--config", "run/config.toml", "--out", "again", "--quiet")
+    assert code == DONE, err
+    assert weights_hash(tmp_path / "again") == weights_hash(tmp_path / "run")
+
+
+# -- stop and resume ----------------------------------------------------------------------------
+
+SHAPE = ["--layers", "2", "--heads", "2", "--dim", "48", "--seq", "48", "--batch", "6",
+         "--steps", "120", "--eval-every", "25", "--save-every", "30", "--seed", "7"]
+STEPS = list(range(1, 121))
+
+
+def write_text(folder):
+    words = "the a king queen night day speaks sleeps, and or. who what is not to be".split()
+    pick = random.Random(3)
+    text = "".join(pick.choice(words) + pick.choice("   \n") for _ in range(8000))
+    (folder / "words.txt").write_text(text)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """Hash and seconds of the run that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("reference")
+    write_text(folder)
+    started = time.monotonic()
+    code, _, err = train(folder, "--data", "words.txt", "--out", "run", "--workers", "2", *SHAPE)
+    assert code == DONE, err
+    assert steps_of(folder / "run") == STEPS
+    return weights_hash(folder / "run"), time.monotonic() - started
+
+
+def wait_for_steps(process, run, count):
+    """Until the process wrote `count` more lines of metrics, or ended."""
+    def lines():
+        path = run / "metrics.jsonl"
+        return path.read_bytes().count(b"\n") if path.exists() else 0
+
+    before, deadline = lines(), time.monotonic() + SECONDS
+    # A resumed run may cut lines off before it adds its own.
+    while process.poll() is None and lines() < before + count:
+        assert time.monotonic() < deadline, "no step within the time"
+        before = min(before, lines())
+        time.sleep(0.001)
+
+
+def interrupt(process, number):
+    """Sends a signal unless the process is over; returns what finish() returns."""
+    if process.poll() is None:
+        process.send_signal(number)
+    return finish(process)
+
+
+@pytest.mark.parametrize("seed, number", [(1, signal.SIGINT), (2, signal.SIGINT),
+                                          (3, signal.SIGTERM)])
+def test_interrupted_at_random_steps_ends_the_same(tmp_path, reference, seed, number):
+    write_text(tmp_path)
+    pick, run = random.Random(seed), tmp_path / "run"
+    words = ["--data", "words.txt", "--out", "run", *SHAPE]
+    stops = 0
+    for _ in range(4):
+        process = start([*words, "--workers", pick.choice("123")], tmp_path)
+        wait_for_steps(process, run, pick.randint(1, 25))
+        time.sleep(pick.uniform(0, 0.02))
+        code, _, err = interrupt(process, number)
+        assert code in (STOPPED, DONE), err
+        words = ["--resume", "run"]
+        if code == DONE:
+            break
+        stops += 1
+        assert "--resume run" in err, "it says how to go on"
+        done = steps_of(run)
+        assert done == STEPS[:len(done)] and done
+    assert stops >= 1, "no signal came before the end"
+    if code == STOPPED:
+        code, _, err = train(tmp_path, *words, "--threads", "4", "--quiet")
+        assert code == DONE, err
+    assert steps_of(run) == STEPS, "every step is there once"
+    assert weights_hash(run) == reference[0]
+
+
+@pytest.mark.parametrize("part", [0.02, 0.1, 0.3, 0.5, 0.8])
+def test_interrupted_at_any_moment_loses_nothing(tmp_path, reference, part):
+    """Moments between start and end: reading, planning, the first step, evaluation, saving."""
+    write_text(tmp_path)
+    process = start(["--data", "words.txt", "--out", "run", "--workers", "2", *SHAPE], tmp_path)
+    time.sleep(part * reference[1])
+    code, _, err = interrupt(process, signal.SIGINT)
+    if code == -signal.SIGINT:
+        # Before main could ask for the signal.
+        assert not (tmp_path / "run").exists()
+        return
+    assert code in (STOPPED, DONE), err
+    if code == STOPPED:
+        code, _, err = train(tmp_path, "--resume", "run", "--workers", "3", "--quiet")
+        assert code == DONE, err
+    assert steps_of(tmp_path / "run") == STEPS
+    assert weights_hash(tmp_path / "run") == reference[0]
+
+
+def test_killed_run_resumes_from_its_last_checkpoint(tmp_path, reference):
+    write_text(tmp_path)
+    run = tmp_path / "run"
+    process = start(["--data", "words.txt", "--out", "run", "--workers", "2", *SHAPE], tmp_path)
+    wait_for_steps(process, run, 50)  # beyond the checkpoint of step 30
+    process.kill()
+    code, _, err = finish(process)
+    assert code in (-signal.SIGKILL, DONE), err
+    if code != DONE:
+        # What a crash may leave behind: half a line.
+        with (run / "metrics.jsonl").open("a") as file:
+            file.write('{"step":51,"lo')
+        code, _, err = train(tmp_path, "--resume", "run", "--quiet")
+        assert code == DONE, err
+    assert steps_of(run) == STEPS
+    assert weights_hash(run) == reference[0]
+
+
+@pytest.mark.parametrize("option, value", [("--lr", "0.5"), ("--batch", "7"), ("--seed", "8"),
+                                           ("--dim", "64"), ("--data", "other.txt"),
+                                           ("--out", "elsewhere"), ("--config", "mine.toml")])
+def test_resumed_run_refuses_what_would_change_its_answer(tmp_path, option, value):
+    (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)
+    (tmp_path / "mine.toml").write_text("lr = 0.5\n")
+    code, _, err = train(tmp_path, "--data", "text.txt", "--out", "run", "--steps", "2", "--quiet")
+    assert code == DONE, err
+    before = listing(tmp_path)
+    code, _, err = train(tmp_path, "--resume", "run", option, value)
+    assert code == BAD_INPUT and len(err.splitlines()) == 1
+    assert option in err and value in err
+    assert listing(tmp_path) == before

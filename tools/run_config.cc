@@ -1,0 +1,86 @@
+#include "run_config.h"
+
+#include <sys/stat.h>
+
+#include "cllm/error.h"
+#include "cllm/options.h"
+
+namespace {
+
+using cllm::TrainConfig;
+
+[[noreturn]] void refuse(const char* what, const std::string& seen, const std::string& wanted,
+                         const std::string& where, const std::string& hint = "") {
+  throw cllm::InputError(cllm::ErrorParts{what, seen, wanted, where, hint});
+}
+
+/// Of two options that exclude each other, one on the command line beats the other in a file.
+void drop_excluded(const CommandLine& line, TrainConfig& config) {
+  const TrainConfig defaults;
+  const bool steps = line.find("steps") != nullptr, epochs = line.find("epochs") != nullptr;
+  const bool workers = line.find("workers") != nullptr, threads = line.find("threads") != nullptr;
+  if (steps && !epochs) config.epochs = defaults.epochs;
+  if (epochs && !steps) config.steps = defaults.steps;
+  if (workers && !threads) config.threads = defaults.threads;
+  if (threads && !workers) config.workers = defaults.workers;
+}
+
+TrainConfig new_run(const CommandLine& line) {
+  TrainConfig config;
+  if (!line.config_file.empty()) {
+    load_toml(config, line.config_file);
+    if (!config.resume.empty()) {
+      refuse("a run is resumed from the command line", config.resume, "", line.config_file,
+             "--resume " + config.resume);
+    }
+  }
+  drop_excluded(line, config);
+  for (const auto& [name, value] : line.given) set_option(config, name, value);
+  check(config);
+  return config;
+}
+
+/// REQUIRES: the run was started by this program, so that config.toml holds every option.
+TrainConfig resumed_run(const CommandLine& line, const std::string& run) {
+  if (!line.config_file.empty()) {
+    refuse("a resumed run takes its configuration from its folder", "--config " + line.config_file,
+           "", "--resume", "leave --config out");
+  }
+  const std::string file = run + "/config.toml";
+  struct stat info{};
+  if (::stat(file.c_str(), &info) != 0) {
+    refuse("not a run folder", run, "a folder with config.toml", "--resume");
+  }
+  TrainConfig config;
+  load_toml(config, file);
+  // Both may stand there with their autos decided; the more exact one counts.
+  if (config.steps > 0) config.epochs = 0;
+  if (config.threads > 0) config.workers = "auto";
+  drop_excluded(line, config);
+  for (const auto& [name, value] : line.given) {
+    const cllm::Option& option = *cllm::find_option(name);
+    const std::string before = option_text(config, option);
+    set_option(config, name, value);
+    const bool is_place = name == "resume" || name == "out";
+    if (option_text(config, option) != before && !option.on_resume && !is_place) {
+      refuse("a resumed run cannot change what its answer depends on", value,
+             before.empty() ? "none" : before, "--" + name,
+             "a new run can start from its weights with --init");
+    }
+  }
+  if (const std::string* out = line.find("out"); out != nullptr && *out != run) {
+    refuse("a resumed run stays in its folder", *out, run, "--out");
+  }
+  config.resume = config.out = run;
+  check(config);
+  return config;
+}
+
+}  // namespace
+
+TrainConfig run_config(const CommandLine& line) {
+  const std::string* resume = line.find("resume");
+  if (resume == nullptr) return new_run(line);
+  if (resume->empty()) refuse("no run to resume", "\"\"", "a run folder", "--resume");
+  return resumed_run(line, *resume);
+}
