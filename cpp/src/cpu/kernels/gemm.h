@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "cpu/kernel_table.h"
+#include "cpu/kernels/gemm_few_rows.h"
 #include "cpu/kernels/micro.h"
 #include "cpu/kernels/pack.h"
 
@@ -87,20 +88,9 @@ void gemm_columns(const GemmArgs& g, std::int64_t first, std::int64_t columns, f
   } while (p < g.k);
 }
 
-/// A few rows times a row-major B: packing would cost more than the product, so B is read in place.
-void gemm_few_rows(const GemmArgs& g) {
-  std::int64_t p = 0;
-  do {
-    const std::int64_t run = std::min(kGemmRun, g.k - p);
-    gemm_block<MicroA::kRows>(g.m, g.n, run, g.a + p, g.lda, kMicroRows * g.lda, g.b + p * g.ldb,
-                              g.ldb, kMicroColumns, g.c, g.ldc, g.accumulate || p > 0);
-    p += run;
-  } while (p < g.k);
-}
-
 /// KernelTable::gemm. REQUIRES: `scratch` holds kGemmScratchFloats, 64-byte aligned.
 void gemm(const GemmArgs& args, float* scratch) {
-  if (args.form == GemmForm::kNN && args.m <= kMicroRows) return gemm_few_rows(args);
+  if (args.form != GemmForm::kTN && args.m <= kMicroRows) return gemm_few_rows(args, kGemmRun);
   for (std::int64_t j = 0; j < args.n; j += kGemmColumns) {
     const std::int64_t columns = std::min(kGemmColumns, args.n - j);
     switch (args.form) {

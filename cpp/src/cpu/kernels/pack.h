@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "cpu/kernels/micro.h"
 #include "cpu/kernels/transpose.h"
@@ -57,15 +58,17 @@ inline void pack_panels_transposed(std::int64_t run, std::int64_t columns, const
 }
 
 /// A[run, rows] row-major (a transposed operand) -> groups [run][kMicroRows], group_step apart.
-/// REQUIRES: group_step >= run * kMicroRows + kLanes: a whole vector is stored for each k, and what
-/// it holds beyond the group is overwritten by the next k or lies in the gap.
+/// REQUIRES: group_step >= run * kMicroRows + kGroupCopy: each k is copied as a power of two of
+/// floats, and what exceeds the group is overwritten by the next k or lies in the gap.
+constexpr std::int64_t kGroupCopy = kMicroRows == 4 ? 4 : 8;
+
 inline void pack_groups(std::int64_t run, std::int64_t rows, const float* a, std::int64_t lda,
                         float* groups, std::int64_t group_step) {
   for (std::int64_t p = 0; p < run; ++p, a += lda, groups += kMicroRows) {
     float* out = groups;
     std::int64_t i = 0;
-    if (kLanes >= kMicroRows) {
-      for (; i + kLanes <= rows; i += kMicroRows, out += group_step) store(out, load(a + i));
+    for (; i + kGroupCopy <= rows; i += kMicroRows, out += group_step) {
+      std::memcpy(out, a + i, kGroupCopy * sizeof(float));
     }
     for (; i < rows; i += kMicroRows, out += group_step) {
       const std::int64_t some = std::min<std::int64_t>(kMicroRows, rows - i);
