@@ -22,6 +22,10 @@ bool gemm_backend_available(GemmBackend backend) {
   return backend == GemmBackend::kNative || onednn_available();
 }
 
+// Native everywhere: on a Zen 5 core (peak 282 GFLOP/s) it reaches 230 to 276 GFLOP/s on the tiles
+// of a step and oneDNN 3.2 215 to 281, each within 10 % of the other on all but one, and native is
+// ahead on their total (benchmarks/gemm_bench.cc). What decides is what oneDNN cannot give: bits
+// that do not depend on the cut or on leading dimensions, no dependency, no OpenMP runtime.
 GemmBackend default_gemm_backend() { return GemmBackend::kNative; }
 
 std::string describe_gemm_backend(GemmBackend backend, const KernelTable& kernels) {
