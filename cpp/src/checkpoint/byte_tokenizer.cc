@@ -1,0 +1,80 @@
+#include "checkpoint/byte_tokenizer.h"
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/model_json.h"
+
+namespace cllm {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kEndOfTextName = "<|endoftext|>";
+
+/// Byte-level BPE spells each byte as one printable character: itself where Latin-1 has a visible
+/// one, else the next free code point from U+0100 on.
+int spelling(int byte) {
+  const auto visible = [](int b) {
+    return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || (b >= 0xAE && b <= 0xFF);
+  };
+  if (visible(byte)) return byte;
+  int code = 0x100;
+  for (int b = 0; b < byte; ++b) code += visible(b) ? 0 : 1;
+  return code;
+}
+
+/// REQUIRES: code < 0x800.
+std::string utf8(int code) {
+  if (code < 0x80) return std::string(1, static_cast<char>(code));
+  return {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
+}
+
+}  // namespace
+
+std::string byte_tokenizer_json() {
+  Json vocabulary = Json::object();
+  for (int byte = 0; byte < 256; ++byte) vocabulary[utf8(spelling(byte))] = byte;
+  vocabulary[kEndOfTextName] = kEndOfText;
+  const Json byte_level = {{"type", "ByteLevel"},
+                           {"add_prefix_space", false},
+                           {"trim_offsets", true},
+                           {"use_regex", false}};
+  const Json json = {
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", Json::array({{{"id", kEndOfText},
+                                     {"content", kEndOfTextName},
+                                     {"single_word", false},
+                                     {"lstrip", false},
+                                     {"rstrip", false},
+                                     {"normalized", false},
+                                     {"special", true}}})},
+      {"normalizer", nullptr},
+      {"pre_tokenizer", byte_level},
+      {"post_processor", nullptr},
+      {"decoder", byte_level},
+      {"model",
+       {{"type", "BPE"},
+        {"dropout", nullptr},
+        {"unk_token", nullptr},
+        {"continuing_subword_prefix", nullptr},
+        {"end_of_word_suffix", nullptr},
+        {"fuse_unk", false},
+        {"byte_fallback", false},
+        {"vocab", vocabulary},
+        {"merges", Json::array()}}},
+  };
+  return json.dump(1) + "\n";
+}
+
+std::string byte_tokenizer_config_json(std::int64_t positions) {
+  const Json json = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                     {"model_max_length", positions},
+                     {"bos_token", kEndOfTextName},
+                     {"eos_token", kEndOfTextName},
+                     {"clean_up_tokenization_spaces", false}};
+  return json.dump(2) + "\n";
+}
+
+}  // namespace cllm

@@ -1,0 +1,46 @@
+// Writes a folder of files that is either there, complete and with a manifest, or not there.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/file_descriptor.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/safetensors.h"
+
+namespace cllm {
+
+/// Everything goes to a hidden sibling ".cllm-partial-*", each file is fsynced, manifest.json comes
+/// last; commit() renames the sibling to the final name and fsyncs the parent. Killed at any
+/// instant, the final name holds what it held before, or the whole new folder.
+///
+/// A writer holds a lock on its sibling for as long as it lives, and the kernel drops the lock when
+/// the process dies: that is how the next writer tells leftovers, which it removes, from the work
+/// of another living process.
+class FolderWriter {
+ public:
+  /// Makes missing parents. Throws InputError when `folder` exists and is not a folder with a
+  /// manifest (we replace only what we wrote), Error when the file system refuses.
+  explicit FolderWriter(const std::string& folder);
+  /// Removes what was written unless commit() came to its end.
+  ~FolderWriter();
+  FolderWriter(const FolderWriter&) = delete;
+  FolderWriter& operator=(const FolderWriter&) = delete;
+
+  /// A file whose bytes `write` hands to the sink it is given.
+  void add(const std::string& name, const std::function<void(const ByteSink& sink)>& write);
+  void add_text(const std::string& name, const std::string& text);
+  void add_tensors(const std::string& name, const std::vector<TensorView>& tensors);
+
+  /// The last call. A folder of that name is replaced in one step.
+  void commit();
+
+ private:
+  std::string folder_, partial_;
+  FileDescriptor lock_;  // the partial folder, open and locked
+  bool committed_ = false;
+  std::vector<FileRecord> files_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,126 @@
+#include "checkpoint/manifest.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/crc32c.h"
+#include "base/file_descriptor.h"
+#include "base/files.h"
+#include "cllm/error.h"
+
+namespace cllm {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormat = 1;
+
+std::string hex8(std::uint32_t value) {
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", value);
+  return text;
+}
+
+std::string checksum(const Json& files) {
+  const std::string text = files.dump();
+  return hex8(crc32c(text.data(), text.size()));
+}
+
+[[noreturn]] void refuse(const std::string& what, const std::string& seen,
+                         const std::string& wanted, const std::string& where) {
+  throw InputError({what, seen, wanted, where, "the folder is damaged; use another checkpoint"});
+}
+
+/// The "files" part of a manifest whose form and own checksum are right.
+Json read_manifest(const std::string& path) {
+  try {
+    const Json manifest = Json::parse(read_text_file(path));
+    if (manifest.at("format") != kFormat) {
+      throw InputError({"manifest of an unknown format", manifest.at("format").dump(),
+                        std::to_string(kFormat), path, "written by a newer version?"});
+    }
+    const Json& files = manifest.at("files");
+    if (manifest.at("chunk_bytes") != kChunkBytes ||
+        manifest.at("files_crc32c") != checksum(files)) {
+      refuse("manifest does not fit its own checksum", checksum(files),
+             manifest.at("files_crc32c").dump(), path);
+    }
+    return files;
+  } catch (const nlohmann::json::exception& error) {
+    refuse("manifest cannot be read", error.what(), "the JSON that a save writes", path);
+  }
+}
+
+/// Reads instead of mapping, so that a failing disk is an error and not a signal.
+void verify_file(const std::string& path, std::uint64_t size, const Json& checksums) {
+  std::size_t found = 0;
+  const FileDescriptor file = open_for_reading(path, &found);
+  if (found != size) {
+    refuse("file has another size than its manifest says", std::to_string(found) + " bytes",
+           std::to_string(size), path);
+  }
+  if (checksums.size() != (size + kChunkBytes - 1) / kChunkBytes) {
+    refuse("manifest has too few or too many checksums", std::to_string(checksums.size()),
+           "one for each MiB", path);
+  }
+  std::vector<char> buffer(kChunkBytes);
+  for (std::size_t chunk = 0; chunk < checksums.size(); ++chunk) {
+    const std::size_t wanted = std::min<std::size_t>(kChunkBytes, size - chunk * kChunkBytes);
+    std::size_t filled = 0;
+    while (filled < wanted) {
+      const ssize_t got = read(file.get(), buffer.data() + filled, wanted - filled);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) throw_system_error("cannot read file", path, errno);
+      if (got == 0) refuse("file became shorter while it was read", "", "", path);
+      filled += static_cast<std::size_t>(got);
+    }
+    const std::string crc = hex8(crc32c(buffer.data(), wanted));
+    if (checksums[chunk] != crc) {
+      refuse("bytes differ from the manifest in MiB " + std::to_string(chunk), "CRC-32C " + crc,
+             checksums[chunk].get<std::string>(), path);
+    }
+  }
+}
+
+}  // namespace
+
+std::string manifest_text(const std::vector<FileRecord>& files) {
+  Json listed = Json::object();
+  for (const FileRecord& file : files) {
+    Json checksums = Json::array();
+    for (const std::uint32_t crc : file.crc) checksums.push_back(hex8(crc));
+    listed[file.name] = {{"size", file.size}, {"crc32c", checksums}};
+  }
+  const Json manifest = {{"format", kFormat},
+                         {"chunk_bytes", kChunkBytes},
+                         {"files_crc32c", checksum(listed)},
+                         {"files", listed}};
+  return manifest.dump(1) + "\n";
+}
+
+bool verify_folder(const std::string& folder, const std::vector<std::string>& names) {
+  namespace fs = std::filesystem;
+  if (!fs::is_directory(folder)) {
+    throw InputError({"no such folder", "", "", folder, ""});
+  }
+  const fs::path path = fs::path(folder) / kManifestName;
+  if (!fs::exists(path)) return false;
+  const Json files = read_manifest(path.string());
+  try {
+    for (const auto& [name, record] : files.items()) {
+      if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) continue;
+      verify_file((fs::path(folder) / name).string(), record.at("size").get<std::uint64_t>(),
+                  record.at("crc32c"));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    refuse("manifest cannot be read", error.what(), "the JSON that a save writes", path.string());
+  }
+  return true;
+}
+
+}  // namespace cllm

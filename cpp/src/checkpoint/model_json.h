@@ -1,0 +1,31 @@
+// config.json and generation_config.json of a model folder, as Hugging Face's GPT-2 has them.
+#pragma once
+
+#include <string>
+
+#include "cllm/model_config.h"
+
+namespace cllm {
+
+/// What config.json tells about a model that this engine can run.
+struct ModelDescription {
+  ModelConfig config;
+  bool byte_tokens =
+      false;              ///< token = byte value, 256 = end of text ("cllm": {"tokens": "bytes"})
+  bool tied_head = true;  ///< tie_word_embeddings; false needs an equal lm_head in the file
+};
+
+/// Token ids of a byte model: 0 to 255 are the bytes.
+constexpr int kEndOfText = 256;
+constexpr int kByteVocabulary = 257;
+
+/// What GPT-2's config has no key for sits under "cllm".
+std::string config_json(const ModelConfig& config, bool byte_tokens);
+std::string generation_config_json(bool byte_tokens);
+
+/// Parses config.json; `where` names it in errors. Keys that are absent have GPT-2's defaults,
+/// except the sizes, which must be there. Throws InputError for what cannot be run here: another
+/// model_type or activation, a hidden width other than 4C, unscaled attention, ...
+ModelDescription parse_config_json(const std::string& text, const std::string& where);
+
+}  // namespace cllm

@@ -1,0 +1,66 @@
+// What resuming a run exactly needs beside the model: the state of trainer and optimizer.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "checkpoint/model_folder.h"
+#include "cllm/model_config.h"
+#include "model/layout.h"
+
+namespace cllm {
+
+/// Tells a data file from another without reading all of it.
+struct DataFingerprint {
+  std::uint64_t size = 0;    ///< bytes
+  std::string first_sha256;  ///< of the first MiB, in hex
+  std::string last_sha256;   ///< of the last MiB
+};
+
+bool operator==(const DataFingerprint& a, const DataFingerprint& b) noexcept;
+inline bool operator!=(const DataFingerprint& a, const DataFingerprint& b) noexcept {
+  return !(a == b);
+}
+
+/// Throws InputError when `path` cannot be read.
+DataFingerprint fingerprint(const std::string& path);
+
+/// The contents of trainer_state.json. Weights after N steps depend on exactly these things (and
+/// on the moments in optimizer.safetensors), so that a resumed run can tell what changed.
+struct TrainerState {
+  std::int64_t step = 0;            ///< updates done, skipped ones included
+  std::int64_t tokens = 0;          ///< tokens trained on
+  std::int64_t optimizer_step = 0;  ///< t of AdamW's bias correction: updates applied
+  std::int64_t seed = 0;
+  std::string config;  ///< the resolved config.toml
+  ModelConfig model;
+  bool byte_tokens = true;
+  DataFingerprint data;
+  std::string isa;        ///< KernelTable::name
+  std::string gemm;       ///< describe_gemm_backend
+  std::string cpu_model;  ///< as /proc/cpuinfo names it
+  std::string precision = "fp32";
+  std::string version;  ///< of cllm
+};
+
+/// The JSON text and back; `where` names it in errors. Throws InputError for a missing or misshapen
+/// field and for a format that this version does not know.
+std::string trainer_state_json(const TrainerState& state);
+TrainerState parse_trainer_state(const std::string& text, const std::string& where);
+
+/// Writes a model folder with trainer_state.json and optimizer.safetensors ("exp_avg." and
+/// "exp_avg_sq." + name) in it, atomically. All three are [layout.flat_size()].
+void write_checkpoint(const std::string& folder, const TrainerState& state,
+                      const ParameterLayout& layout, const float* parameters,
+                      const float* first_moment, const float* second_moment,
+                      const ExtraFiles& extra = {});
+
+/// The state alone, whose model the layout for read_checkpoint is made from. Checks nothing else.
+TrainerState read_trainer_state(const std::string& folder);
+
+/// Fills the three buffers, padding with zeros. Verifies every byte against the manifest first;
+/// throws InputError, touching no buffer, when a file is damaged or there is no manifest.
+TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
+                             float* parameters, float* first_moment, float* second_moment);
+
+}  // namespace cllm

@@ -1,0 +1,250 @@
+// Model folders: written, read, and what cannot be run is refused with its reason.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/files.h"
+#include "base/rng.h"
+#include "base/sha256.h"
+#include "checkpoint/byte_tokenizer.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/model_folder.h"
+#include "cllm/error.h"
+#include "temporary_folder.h"
+
+namespace cllm {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// Sizes that leave padding between tensors.
+ModelConfig small_model() {
+  ModelConfig config;
+  config.layers = 2;
+  config.heads = 3;
+  config.width = 15;
+  config.positions = 7;
+  config.vocabulary = 261;
+  config.symmetry_order = 5;
+  return config;
+}
+
+/// Distinct values in every tensor, zeros in the padding.
+std::vector<float> some_parameters(const ParameterLayout& layout) {
+  std::vector<float> values(static_cast<std::size_t>(layout.flat_size()));
+  for (const TensorEntry& entry : layout.tensors()) {
+    if (entry.frozen) continue;
+    for (std::int64_t i = entry.offset; i < entry.offset + entry.size; ++i) {
+      values[static_cast<std::size_t>(i)] = 1.0f + static_cast<float>(i) * 0x1p-16f;
+    }
+  }
+  return values;
+}
+
+class ModelFolder : public testing::Test {
+ protected:
+  void write(bool byte_tokens = true, const ExtraFiles& extra = {}) {
+    write_model_folder(folder_, config_, layout_, parameters_.data(), byte_tokens, extra);
+  }
+  /// Writes the weights file anew with other tensors, as another program would: no manifest.
+  void rewrite_weights(const std::vector<TensorView>& tensors) {
+    fs::remove(folder_ + "/manifest.json");
+    std::string bytes;
+    emit_safetensors(tensors, [&](const void* data, std::size_t size) {
+      bytes.append(static_cast<const char*>(data), size);
+    });
+    root_.file("model/model.safetensors", bytes);
+  }
+  void change_config(const std::string& key, const Json& value) {
+    fs::remove(folder_ + "/manifest.json");
+    Json json = Json::parse(read_text_file(folder_ + "/config.json"));
+    json[key] = value;
+    root_.file("model/config.json", json.dump());
+  }
+  std::vector<float> read() {
+    std::vector<float> out(parameters_.size(), -1.0f);
+    read_model_parameters(folder_, layout_, out.data());
+    return out;
+  }
+  std::string complaint() {
+    return message_of<InputError>([this] { read(); });
+  }
+
+  TemporaryFolder root_;
+  const std::string folder_ = root_ / "model";
+  const ModelConfig config_ = small_model();
+  const ParameterLayout layout_{config_};
+  const std::vector<float> parameters_ = some_parameters(layout_);
+};
+
+TEST_F(ModelFolder, ReadsWhatItWrote) {
+  write(true, {{"README.md", "a model"}});
+  const ModelDescription found = read_model_config(folder_);
+  EXPECT_TRUE(found.config == config_);
+  EXPECT_TRUE(found.byte_tokens);
+  EXPECT_EQ(read(), parameters_);
+  EXPECT_EQ(read_text_file(folder_ + "/README.md"), "a model");
+  EXPECT_TRUE(verify_folder(folder_));
+  EXPECT_EQ(weights_sha256(layout_, parameters_.data()),
+            hex(sha256(read_text_file(folder_ + "/model.safetensors"))));
+}
+
+TEST_F(ModelFolder, ModelsOfOtherTokensHaveNoTokenizerOfOurs) {
+  write(false);
+  EXPECT_FALSE(read_model_config(folder_).byte_tokens);
+  EXPECT_FALSE(fs::exists(folder_ + "/tokenizer.json"));
+  EXPECT_TRUE(Json::parse(read_text_file(folder_ + "/config.json"))["eos_token_id"].is_null());
+}
+
+TEST_F(ModelFolder, KeepsBiasesFrozen) {
+  ModelConfig config = config_;
+  config.bias = false;
+  const ParameterLayout layout(config);
+  const std::vector<float> parameters = some_parameters(layout);
+  write_model_folder(folder_, config, layout, parameters.data(), true);
+  EXPECT_FALSE(read_model_config(folder_).config.bias);
+  std::vector<float> out(parameters.size());
+  read_model_parameters(folder_, layout, out.data());
+  EXPECT_EQ(out, parameters);
+
+  rewrite_weights(tensor_views(layout, parameters_.data()));  // every bias set
+  EXPECT_TRUE(
+      has(message_of<InputError>([&] { read_model_parameters(folder_, layout, out.data()); }),
+          "bias in a model without biases"));
+}
+
+TEST_F(ModelFolder, AcceptsWhatTransformersWrites) {
+  write();
+  std::vector<TensorView> tensors;
+  for (TensorView view : tensor_views(layout_, parameters_.data())) {
+    view.name = view.name.substr(std::strlen("transformer."));
+    tensors.push_back(view);
+  }
+  const std::vector<float> mask(49, 1.0f);
+  tensors.push_back({"h.0.attn.bias", {1, 1, 7, 7}, mask.data()});
+  tensors.push_back({"h.1.attn.masked_bias", {}, mask.data()});
+  tensors.push_back({"lm_head.weight", {7, 7}, mask.data()});
+  rewrite_weights(tensors);
+  EXPECT_EQ(read(), parameters_);
+}
+
+TEST_F(ModelFolder, AnUntiedHeadMustBeTheEmbedding) {
+  write();
+  change_config("tie_word_embeddings", false);
+  EXPECT_TRUE(has(complaint(), "lm_head.weight"));
+  std::vector<TensorView> tensors = tensor_views(layout_, parameters_.data());
+  const TensorEntry& embedding = layout_.tensors().front();
+  std::vector<float> head(parameters_.data(), parameters_.data() + embedding.size);
+  tensors.push_back({"lm_head.weight", embedding.shape, head.data()});
+  rewrite_weights(tensors);
+  EXPECT_EQ(read(), parameters_);
+  head.back() += 1;
+  rewrite_weights(tensors);
+  EXPECT_TRUE(has(complaint(), "output head of its own"));
+}
+
+TEST_F(ModelFolder, WeightsMustFitTheConfig) {
+  write();
+  const std::vector<TensorView> tensors = tensor_views(layout_, parameters_.data());
+  std::vector<TensorView> fewer(tensors.begin(), tensors.end() - 1);
+  rewrite_weights(fewer);
+  EXPECT_TRUE(has(complaint(), "transformer.ln_f.bias"));
+  std::vector<TensorView> more = tensors;
+  more.push_back({"transformer.h.2.ln_1.weight", {15}, parameters_.data()});
+  rewrite_weights(more);
+  EXPECT_TRUE(has(complaint(), "transformer.h.2.ln_1.weight"));
+  std::vector<TensorView> turned = tensors;
+  std::swap(turned[4].shape[0], turned[4].shape[1]);
+  rewrite_weights(turned);
+  EXPECT_TRUE(has(complaint(), "got [45, 15], expected [15, 45]")) << complaint();
+  fs::remove(folder_ + "/model.safetensors");
+  EXPECT_TRUE(has(complaint(), "no weights here"));
+}
+
+TEST_F(ModelFolder, DamageIsFoundBeforeUse) {
+  write();
+  std::string weights = read_text_file(folder_ + "/model.safetensors");
+  weights.back() = static_cast<char>(weights.back() ^ 1);
+  root_.file("model/model.safetensors", weights);
+  EXPECT_TRUE(has(complaint(), "model.safetensors: bytes differ from the manifest in MiB 0"));
+}
+
+TEST(ConfigJson, RefusesWhatCannotBeRun) {
+  const struct {
+    const char* key;
+    const char* value;
+    const char* complaint;
+  } cases[] = {
+      {"model_type", "\"llama\"", "\"model_type\": got \"llama\", expected \"gpt2\""},
+      {"model_type", "null", "\"model_type\""},
+      {"activation_function", "\"relu\"", "expected \"gelu_new\""},
+      {"n_inner", "59", "4 n_embd = 60"},
+      {"layer_norm_epsilon", "1e-6", "\"layer_norm_epsilon\""},
+      {"scale_attn_weights", "false", "\"scale_attn_weights\": got false"},
+      {"scale_attn_by_inverse_layer_idx", "true", "\"scale_attn_by_inverse_layer_idx\""},
+      {"add_cross_attention", "true", "\"add_cross_attention\""},
+      {"n_layer", "0", "\"n_layer\": got 0"},
+      {"n_layer", "null", "\"n_layer\": got null"},
+      {"n_head", "4", "a divisor of n_embd = 15"},
+      {"n_embd", "-15", "\"n_embd\""},
+      {"n_positions", "1.5", "\"n_positions\""},
+      {"vocab_size", "256", "at least 257"},
+      {"vocab_size", "99999999999", "\"vocab_size\""},
+      {"tie_word_embeddings", "1", "true or false"},
+      {"cllm", "[]", "an object"},
+      {"cllm", "{\"symmetry_order\": 1, \"tokens\": \"ids\"}", "\"symmetry_order\""},
+      {"cllm", "{\"symmetry_order\": 12, \"tokens\": \"words\"}", "\"bytes\" or \"ids\""},
+  };
+  for (const auto& c : cases) {
+    Json json = Json::parse(config_json(small_model(), true));
+    json[c.key] = Json::parse(c.value);
+    const std::string message =
+        message_of<InputError>([&] { parse_config_json(json.dump(), "here/config.json"); });
+    EXPECT_TRUE(has(message, c.complaint)) << c.key << " " << c.value << " gave: " << message;
+    EXPECT_TRUE(has(message, "here/config.json")) << message;
+  }
+  EXPECT_THROW(parse_config_json("{", "x"), InputError);
+  EXPECT_THROW(parse_config_json("[]", "x"), InputError);
+}
+
+TEST(ConfigJson, ReadsPublishedGpt2) {
+  const ModelDescription gpt2 = parse_config_json(
+      R"({"activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"],
+          "attn_pdrop": 0.1, "bos_token_id": 50256, "embd_pdrop": 0.1, "eos_token_id": 50256,
+          "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
+          "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024,
+          "resid_pdrop": 0.1, "vocab_size": 50257})",
+      "config.json");
+  EXPECT_EQ(gpt2.config.layers, 12);
+  EXPECT_EQ(gpt2.config.width, 768);
+  EXPECT_EQ(gpt2.config.positions, 1024);
+  EXPECT_EQ(gpt2.config.vocabulary, 50257);
+  EXPECT_TRUE(gpt2.config.bias);
+  EXPECT_TRUE(gpt2.tied_head);
+  EXPECT_FALSE(gpt2.byte_tokens);
+}
+
+TEST(ByteTokenizer, EachByteHasItsOwnEntry) {
+  const Json json = Json::parse(byte_tokenizer_json());
+  const Json& vocabulary = json["model"]["vocab"];
+  EXPECT_EQ(vocabulary.size(), 257u);  // equal spellings would have merged
+  // The alphabet of byte-level BPE, as GPT-2's own vocabulary spells it.
+  EXPECT_EQ(vocabulary["A"], 65);
+  EXPECT_EQ(vocabulary["\u0120"], 32);   // space
+  EXPECT_EQ(vocabulary["\u010a"], 10);   // line feed
+  EXPECT_EQ(vocabulary["\u00e9"], 233);  // visible in Latin-1: itself
+  EXPECT_EQ(vocabulary["\u0142"], 160);  // no-break space
+  EXPECT_EQ(vocabulary["\u0143"], 173);  // soft hyphen, the last of the replaced
+  EXPECT_EQ(vocabulary["<|endoftext|>"], 256);
+}
+
+}  // namespace
+}  // namespace cllm

@@ -1,0 +1,182 @@
+// Trainer state and whole checkpoints: everything comes back, and nothing damaged does.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/files.h"
+#include "base/sha256.h"
+#include "checkpoint/checkpoint_set.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/trainer_state.h"
+#include "cllm/error.h"
+#include "temporary_folder.h"
+
+namespace cllm {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// No two fields alike, and numbers that a double would round.
+TrainerState some_state() {
+  TrainerState state;
+  state.step = 9007199254740993;
+  state.tokens = 9007199254740995;
+  state.optimizer_step = 9007199254740997;
+  state.seed = -9007199254740999;
+  state.config = "lr = 1e-3\n[model]\nname = \"\u00fc\"\n";
+  state.model.layers = 1;
+  state.model.heads = 2;
+  state.model.width = 6;
+  state.model.positions = 5;
+  state.model.vocabulary = 260;
+  state.model.symmetry_order = 7;
+  state.data = {9223372036854775809u, "first", "last"};
+  state.isa = "avx2";
+  state.gemm = "native avx2";
+  state.cpu_model = "a CPU";
+  state.precision = "bf16";
+  state.version = "9.8.7";
+  return state;
+}
+
+void expect_equal(const TrainerState& a, const TrainerState& b) {
+  EXPECT_EQ(a.step, b.step);
+  EXPECT_EQ(a.tokens, b.tokens);
+  EXPECT_EQ(a.optimizer_step, b.optimizer_step);
+  EXPECT_EQ(a.seed, b.seed);
+  EXPECT_EQ(a.config, b.config);
+  EXPECT_TRUE(a.model == b.model);
+  EXPECT_EQ(a.byte_tokens, b.byte_tokens);
+  EXPECT_TRUE(a.data == b.data);
+  EXPECT_EQ(a.isa, b.isa);
+  EXPECT_EQ(a.gemm, b.gemm);
+  EXPECT_EQ(a.cpu_model, b.cpu_model);
+  EXPECT_EQ(a.precision, b.precision);
+  EXPECT_EQ(a.version, b.version);
+}
+
+TEST(TrainerState, EveryFieldComesBack) {
+  TrainerState state = some_state();
+  expect_equal(parse_trainer_state(trainer_state_json(state), "x"), state);
+  state.model.bias = false;
+  state.byte_tokens = false;
+  expect_equal(parse_trainer_state(trainer_state_json(state), "x"), state);
+}
+
+TEST(TrainerState, EveryFieldMustBeThere) {
+  const Json whole = Json::parse(trainer_state_json(some_state()));
+  for (const auto& [key, value] : whole.items()) {
+    Json json = whole;
+    json.erase(key);
+    const std::string message =
+        message_of<InputError>([&, &k = key] { parse_trainer_state(json.dump(), "here"); });
+    EXPECT_TRUE(has(message, "here") && has(message, key)) << message;
+  }
+  Json newer = whole;
+  newer["format"] = 2;
+  EXPECT_TRUE(has(message_of<InputError>([&] { parse_trainer_state(newer.dump(), "x"); }),
+                  "unknown format"));
+  EXPECT_THROW(parse_trainer_state("{", "x"), InputError);
+}
+
+TEST(Fingerprint, SeesSizeStartAndEnd) {
+  const TemporaryFolder root;
+  std::string bytes(2 * kChunkBytes + 5, 'a');
+  const DataFingerprint whole = fingerprint(root.file("x", bytes));
+  EXPECT_EQ(whole.size, bytes.size());
+  EXPECT_EQ(whole.first_sha256, hex(sha256(std::string(kChunkBytes, 'a'))));
+  bytes[kChunkBytes - 1] = 'b';
+  EXPECT_NE(fingerprint(root.file("x", bytes)), whole);
+  bytes[kChunkBytes - 1] = 'a';
+  bytes.back() = 'b';
+  EXPECT_NE(fingerprint(root.file("x", bytes)), whole);
+  EXPECT_NE(fingerprint(root.file("x", bytes + 'b')), whole);
+  EXPECT_EQ(fingerprint(root.file("x", "")).size, 0u);
+  EXPECT_EQ(fingerprint(root.file("x", "ab")).last_sha256, hex(sha256("ab")));
+}
+
+class Checkpoint : public testing::Test {
+ protected:
+  Checkpoint() : layout_(state_.model) {
+    for (std::vector<float>* buffer : {&parameters_, &first_, &second_}) {
+      buffer->resize(static_cast<std::size_t>(layout_.flat_size()));
+    }
+    for (const TensorEntry& entry : layout_.tensors()) {
+      for (std::int64_t i = entry.offset; i < entry.offset + entry.size; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        parameters_[at] = static_cast<float>(i + 1);
+        first_[at] = -static_cast<float>(i + 1);
+        second_[at] = 0.5f * static_cast<float>(i + 1);
+      }
+    }
+    write_checkpoint(folder_, state_, layout_, parameters_.data(), first_.data(), second_.data());
+  }
+  std::string complaint() {
+    std::vector<float> p(parameters_.size(), 3), m = p, v = p;
+    const std::string message = message_of<InputError>(
+        [&] { read_checkpoint(folder_, layout_, p.data(), m.data(), v.data()); });
+    EXPECT_EQ(p, std::vector<float>(p.size(), 3)) << "buffers were touched";
+    return message;
+  }
+
+  TemporaryFolder root_;
+  const TrainerState state_ = some_state();
+  const ParameterLayout layout_;
+  std::vector<float> parameters_, first_, second_;
+  const std::string folder_ = root_ / checkpoint_name(500);
+};
+
+TEST_F(Checkpoint, ComesBackWhole) {
+  EXPECT_EQ(fs::path(folder_).filename(), "step-00000500");
+  expect_equal(read_trainer_state(folder_), state_);
+  std::vector<float> p(parameters_.size(), 3), m = p, v = p;
+  expect_equal(read_checkpoint(folder_, layout_, p.data(), m.data(), v.data()), state_);
+  EXPECT_EQ(p, parameters_);
+  EXPECT_EQ(m, first_);
+  EXPECT_EQ(v, second_);
+}
+
+TEST_F(Checkpoint, EqualStatesAreEqualFiles) {
+  write_checkpoint(root_ / "again", state_, layout_, parameters_.data(), first_.data(),
+                   second_.data());
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    const std::string name = entry.path().filename().string();
+    EXPECT_EQ(read_text_file(entry.path().string()), read_text_file(root_ / "again/" + name))
+        << name;
+  }
+}
+
+TEST_F(Checkpoint, DamageAnywhereIsFound) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    names.push_back(entry.path().filename().string());
+  }
+  EXPECT_EQ(names.size(), 8u);
+  for (const std::string& name : names) {
+    const std::string path = folder_ + "/" + name;
+    const std::string bytes = read_text_file(path);
+    std::string damaged = bytes;
+    damaged[bytes.size() / 2] = static_cast<char>(damaged[bytes.size() / 2] ^ 1);
+    root_.file(checkpoint_name(500) + "/" + name, damaged);
+    EXPECT_NE(complaint(), "") << name;
+    fs::remove(path);
+    EXPECT_NE(complaint(), "") << name << " missing";
+    root_.file(checkpoint_name(500) + "/" + name, bytes);
+  }
+  EXPECT_TRUE(verify_folder(folder_)) << "the test left it as it was";
+}
+
+TEST_F(Checkpoint, AModelAloneCannotBeResumed) {
+  write_model_folder(root_ / "model", state_.model, layout_, parameters_.data(), true);
+  EXPECT_TRUE(has(message_of<InputError>([&] { read_trainer_state(root_ / "model"); }), "--init"));
+}
+
+}  // namespace
+}  // namespace cllm
