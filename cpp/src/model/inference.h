@@ -1,0 +1,73 @@
+// Decoding with a key-value cache: one sequence, one token at a time, forward only.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/span.h"
+#include "cllm/model_config.h"
+#include "cpu/kernel_table.h"
+#include "gemm/gemm.h"
+#include "model/layout.h"
+
+namespace cllm {
+
+/// Thread safety: belongs to one thread, as its Gemm does.
+///
+/// Context: GPT-2 has learned positions, so keys and values of a token are tied to where it stood.
+/// When the window of T positions is full, the newest floor(T / 2) tokens are read again from
+/// position 0 and decoding goes on behind them: between half and all of the window is always seen,
+/// at the cost of one prefill of T / 2 tokens in every T / 2 steps. A token that slid out is gone.
+class Generator {
+ public:
+  /// `parameters` in `layout` order; all arguments outlive the generator.
+  Generator(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
+            Gemm& gemm, const KernelTable& kernels);
+
+  /// Forgets everything and reads `tokens`, of which only the last T count. Returns the logits[V']
+  /// behind the last one, valid until the next call. Throws InputError when there is none, or one
+  /// is outside the vocabulary.
+  Span<const float> prefill(Span<const std::int32_t> tokens);
+
+  /// Reads one more token, likewise.
+  Span<const float> step(std::int32_t token);
+
+  /// Tokens in the window now, at most T.
+  std::int64_t context() const noexcept { return static_cast<std::int64_t>(window_.size()); }
+
+ private:
+  void check_token(std::int32_t token) const;
+  /// Appends window_[first..] to the cache, `kChunk` rows at a time.
+  void extend(std::int64_t first);
+  /// Layers 0..L for `rows` tokens at positions first...; leaves the residual stream in x_.
+  void forward(std::int64_t first, std::int64_t rows);
+  void attend(std::int64_t layer, std::int64_t first, std::int64_t rows);
+  void multiply(const float* a, std::int64_t m, std::int64_t k, const float* weight, std::int64_t n,
+                float* c);
+
+  // Rows that go through the layers together: enough to use the matrix units, small enough that
+  // the activations stay in the second-level cache.
+  static constexpr std::int64_t kChunk = 64;
+
+  const ModelConfig config_;
+  const ParameterLayout& layout_;
+  const float* const parameters_;
+  Gemm& gemm_;
+  const KernelTable& kernels_;
+
+  std::vector<std::int32_t> window_;    // the tokens whose keys and values are cached
+  AlignedBuffer<float> keys_;           // [L, H, D, T]: one query times all keys runs along T
+  AlignedBuffer<float> values_;         // [L, H, T, D]
+  AlignedBuffer<float> x_, sum_;        // [chunk, C] residual stream and its successor
+  AlignedBuffer<float> normed_;         // [chunk, C]
+  AlignedBuffer<float> qkv_;            // [chunk, 3C]
+  AlignedBuffer<float> attended_;       // [chunk, C]
+  AlignedBuffer<float> hidden_, gelu_;  // [chunk, 4C]
+  AlignedBuffer<float> scores_;         // [T]
+  AlignedBuffer<float> weights_;        // [T] exp of the scores
+  AlignedBuffer<float> mean_, rstd_;    // [chunk]
+  AlignedBuffer<float> logits_;         // [V']
+};
+
+}  // namespace cllm
