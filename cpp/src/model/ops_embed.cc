@@ -1,0 +1,42 @@
+// Token and position embeddings: x[r] = wte[token] + wpe[r mod T], and their gradients.
+#include <cstring>
+
+#include "model/shard_ops.h"
+
+namespace cllm {
+
+void ShardOps::embed(std::int64_t tile) const {
+  const Range rows = pass_range(tile);
+  const float* tokens = parameter(p.layout->token_embedding());      // [V', C]
+  const float* positions = parameter(p.layout->position_embedding());  // [T, C]
+  float* x = p.config.layers > 0 ? a.x : w.x_final;
+  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+    k.add(static_cast<std::size_t>(C), tokens + d.inputs[r] * C,
+          positions + r % p.shape.length * C, x + r * C);
+  }
+  norm(tile, x, o.ln1_weight, o.ln1_bias, w.normed1, a.mean1, a.rstd1);
+}
+
+// A tile owns a range of columns and adds the rows in order, so no two tiles meet in an element.
+void ShardOps::embed_backward(std::int64_t tile) const {
+  const std::int64_t begin = tile * p.embed_columns;
+  const std::int64_t columns = std::min(C, begin + p.embed_columns) - begin;
+  const float* dx = dx_below();
+  float* tokens = gradient(p.layout->token_embedding());
+  float* positions = gradient(p.layout->position_embedding());
+  if (!d.accumulate) {
+    // The token gradient was written whole by the head; positions beyond T get nothing at all.
+    for (std::int64_t t = 0; t < p.config.positions; ++t) {
+      std::memset(positions + t * C + begin, 0, static_cast<std::size_t>(columns) * sizeof(float));
+    }
+  }
+  for (std::int64_t r = 0; r < R; ++r) {
+    const float* from = dx + r * C + begin;
+    float* token = tokens + d.inputs[r] * C + begin;
+    float* position = positions + r % p.shape.length * C + begin;
+    k.add(static_cast<std::size_t>(columns), token, from, token);
+    k.add(static_cast<std::size_t>(columns), position, from, position);
+  }
+}
+
+}  // namespace cllm

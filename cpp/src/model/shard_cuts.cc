@@ -1,0 +1,35 @@
+#include "model/shard_cuts.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::int64_t kEmbedColumns = 32;  // two cache lines: tiles never write to the same one
+
+}  // namespace
+
+ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
+                     const ShardShape& shard)
+    : config(model), layout(&tensors), shape(shard) {
+  const std::int64_t R = shape.rows(), C = config.width, F = config.hidden();
+  qkv = product_grid(R, 3 * C);
+  projection = product_grid(R, C);
+  hidden = product_grid(R, F);
+  output = product_grid(R, C);
+  output_back = product_grid(R, F);
+  hidden_back = product_grid(R, C);
+  projection_back = product_grid(R, C);
+  qkv_back = product_grid(R, C);
+  qkv_weight = weight_gradient_grid(C, 3 * C);
+  projection_weight = weight_gradient_grid(C, C);
+  hidden_weight = weight_gradient_grid(C, F);
+  output_weight = weight_gradient_grid(F, C);
+  pass_rows = cllm::pass_rows(R, C);
+  embed_columns = std::min(C, kEmbedColumns);
+  query_rows = cllm::query_rows(shape.length);
+  heads_per_tile =
+      cllm::heads_per_tile(query_rows, shape.length, config.head_width(), heads() * query_blocks());
+  chunk_rows = logit_rows(R, config.vocabulary);
+  vocabulary_block = cllm::vocabulary_block(config.vocabulary);
+}
+
+}  // namespace cllm

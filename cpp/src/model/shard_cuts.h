@@ -1,0 +1,45 @@
+// How every operation of one shard is cut in tiles: computed once from shapes, then only read.
+#pragma once
+
+#include "model/layout.h"
+#include "model/tiling.h"
+#include "model/workspace.h"
+
+namespace cllm {
+
+struct ShardCuts {
+  ShardCuts(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape);
+
+  ModelConfig config;
+  const ParameterLayout* layout;
+  ShardShape shape;
+  Grid qkv, projection, hidden, output;                      // rows x outputs, forward
+  Grid output_back, hidden_back, projection_back, qkv_back;  // rows x inputs, backward
+  Grid qkv_weight, projection_weight, hidden_weight, output_weight;  // inputs x outputs
+  std::int64_t pass_rows;         // rows of one tile of a pass over rows
+  std::int64_t embed_columns;     // columns of one tile of the embedding gradient
+  std::int64_t query_rows;        // query rows of one attention item
+  std::int64_t heads_per_tile;    // attention items of one tile
+  std::int64_t chunk_rows;        // rows whose logits exist at the same time
+  std::int64_t vocabulary_block;  // columns of one tile of logits
+
+  std::int64_t pass_tiles() const noexcept { return ceil_div(shape.rows(), pass_rows); }
+  std::int64_t query_blocks() const noexcept { return ceil_div(shape.length, query_rows); }
+  std::int64_t heads() const noexcept { return shape.sequences * config.heads; }
+  std::int64_t attention_tiles() const noexcept {
+    return ceil_div(heads() * query_blocks(), heads_per_tile);
+  }
+  std::int64_t embed_tiles() const noexcept { return ceil_div(config.width, embed_columns); }
+  std::int64_t chunks() const noexcept { return ceil_div(shape.rows(), chunk_rows); }
+  std::int64_t chunk_size(std::int64_t chunk) const noexcept {
+    return std::min(chunk_rows, shape.rows() - chunk * chunk_rows);
+  }
+  std::int64_t vocabulary_blocks() const noexcept {
+    return ceil_div(config.vocabulary, vocabulary_block);
+  }
+  Grid features(std::int64_t chunk) const {
+    return product_grid(chunk_size(chunk), config.width);
+  }
+};
+
+}  // namespace cllm

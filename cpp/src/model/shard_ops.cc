@@ -1,0 +1,73 @@
+#include "model/shard_ops.h"
+
+namespace cllm {
+
+ShardOps::ShardOps(const ShardCuts& cuts, const ShardData& data,
+                   const WorkerContext& worker, const TileGroup& tiles)
+    : p(cuts),
+      d(data),
+      w(*data.workspace),
+      k(*worker.kernels),
+      gemm(*worker.gemm),
+      scratch(worker.scratch),
+      group(tiles),
+      l(tiles.layer),
+      R(cuts.shape.rows()),
+      C(cuts.config.width),
+      a(w.layers[static_cast<std::size_t>(l)]),
+      o(cuts.layout->layer(l)) {}
+
+void ShardOps::run(std::int64_t tile) const {
+  const auto& layout = *p.layout;
+  switch (group.op) {
+    case Op::kEmbed: return embed(tile);
+    case Op::kNorm1:
+      return norm(tile, a.x, o.ln1_weight, o.ln1_bias, w.normed1, a.mean1, a.rstd1);
+    case Op::kQkv: return qkv(tile);
+    case Op::kAttention: return attention(tile);
+    case Op::kProjection: return projection(tile);
+    case Op::kNorm2:
+      return norm(tile, a.middle, o.ln2_weight, o.ln2_bias, w.normed2, a.mean2, a.rstd2);
+    case Op::kHidden: return hidden(tile);
+    case Op::kOutput: return output(tile);
+    case Op::kNormFinal:
+      return norm(tile, w.x_final, layout.final_weight(), layout.final_bias(), w.features,
+                  w.mean_final, w.rstd_final);
+    case Op::kLogits: return logits(tile);
+    case Op::kLoss: return loss();
+    case Op::kLogitGradient: return logit_gradient(tile);
+    case Op::kFeatureGradient: return feature_gradient(tile);
+    case Op::kNormFinalBackward: return norm_final_backward(tile);
+    case Op::kOutputBackward: return output_backward(tile);
+    case Op::kHiddenBackward:
+      return product_backward(tile, p.hidden_back, w.dhidden, 4 * C, o.fc_weight, w.dnorm);
+    case Op::kNorm2Backward: return norm2_backward(tile);
+    case Op::kProjectionBackward:
+      return product_backward(tile, p.projection_back, w.dmiddle, C, o.proj_weight, w.dnorm);
+    case Op::kAttentionBackward: return attention_backward(tile);
+    case Op::kQkvBackward:
+      return product_backward(tile, p.qkv_back, w.dqkv, 3 * C, o.qkv_weight, w.dnorm);
+    case Op::kNorm1Backward: return norm1_backward(tile);
+    case Op::kEmbedBackward: return embed_backward(tile);
+    case Op::kOutputWeight:
+      return weight_gradient(tile, p.output_weight, w.gelu, dx_above(), o.out_weight);
+    case Op::kHiddenWeight:
+      return weight_gradient(tile, p.hidden_weight, w.normed2, w.dhidden, o.fc_weight);
+    case Op::kProjectionWeight:
+      return weight_gradient(tile, p.projection_weight, a.attended, w.dmiddle, o.proj_weight);
+    case Op::kQkvWeight:
+      return weight_gradient(tile, p.qkv_weight, w.normed1, w.dqkv, o.qkv_weight);
+    case Op::kFinalVectors:
+    case Op::kHiddenVectors:
+    case Op::kMiddleVectors:
+    case Op::kQkvVectors:
+    case Op::kInputVectors: return vectors();
+  }
+}
+
+void ShardOps::sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
+                          std::int64_t offset) const {
+  k.column_sums(groups, columns, partial, columns, gradient(offset), d.accumulate);
+}
+
+}  // namespace cllm

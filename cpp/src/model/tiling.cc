@@ -1,0 +1,62 @@
+#include "model/tiling.h"
+
+namespace cllm {
+namespace {
+
+// Enough tiles that a team of workers ends a phase together, whatever its size.
+constexpr std::int64_t kGoodTiles = 16;
+
+std::int64_t round_up(std::int64_t n, std::int64_t step) { return ceil_div(n, step) * step; }
+
+}  // namespace
+
+Grid product_grid(std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kMostRows = 512, kFewestRows = 128, kColumns = 128;
+  Grid grid{rows, columns, std::min(rows, kMostRows), std::min(columns, kColumns)};
+  while (grid.tiles() < kGoodTiles && grid.tile_rows >= 2 * kFewestRows) {
+    grid.tile_rows = round_up(ceil_div(grid.tile_rows, 2), 16);
+  }
+  return grid;
+}
+
+Grid weight_gradient_grid(std::int64_t in, std::int64_t out) {
+  constexpr std::int64_t kMostRows = 384, kFewestRows = 96, kColumns = 144;
+  Grid grid{in, out, std::min(in, kMostRows), std::min(out, kColumns)};
+  while (grid.tiles() < kGoodTiles && grid.tile_rows >= 2 * kFewestRows) {
+    grid.tile_rows = round_up(ceil_div(grid.tile_rows, 2), 16);
+  }
+  return grid;
+}
+
+std::int64_t vocabulary_block(std::int64_t vocabulary) {
+  constexpr std::int64_t kBlock = 512;
+  return std::min(vocabulary, kBlock);
+}
+
+std::int64_t logit_rows(std::int64_t rows, std::int64_t vocabulary) {
+  constexpr std::int64_t kMostLogits = std::int64_t{32} << 20;
+  constexpr std::int64_t kFewestRows = 128;
+  const std::int64_t fit = std::max(kFewestRows, kMostLogits / vocabulary / 64 * 64);
+  if (rows <= fit) return rows;
+  return round_up(ceil_div(rows, ceil_div(rows, fit)), 16);
+}
+
+std::int64_t pass_rows(std::int64_t rows, std::int64_t width) {
+  constexpr std::int64_t kElements = 16384;
+  return std::min(rows, std::max<std::int64_t>(16, kElements / width / 16 * 16));
+}
+
+std::int64_t query_rows(std::int64_t sequence) {
+  constexpr std::int64_t kRows = 256;
+  return sequence < 2 * kRows ? sequence : kRows;
+}
+
+std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence,
+                            std::int64_t head_width, std::int64_t items) {
+  constexpr std::int64_t kWork = 1 << 20;  // multiply-adds: about 10 us
+  const std::int64_t work = query_rows * sequence * head_width;
+  return std::clamp<std::int64_t>(kWork / std::max<std::int64_t>(1, work), 1,
+                                  std::max<std::int64_t>(1, items / kGoodTiles));
+}
+
+}  // namespace cllm

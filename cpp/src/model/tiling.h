@@ -1,0 +1,63 @@
+// How the products and row passes of one shard are cut in tiles: rules of shapes only.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace cllm {
+
+inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
+
+/// A half-open range of rows or columns.
+struct Range {
+  std::int64_t begin;
+  std::int64_t end;
+  std::int64_t size() const noexcept { return end - begin; }
+};
+
+/// A matrix of rows x columns cut in tiles; tiles of one column range are neighbours, so that
+/// workers who take tiles in order share the packed operand's source in the cache.
+struct Grid {
+  std::int64_t rows = 0, columns = 0;
+  std::int64_t tile_rows = 1, tile_columns = 1;
+
+  std::int64_t row_tiles() const noexcept { return ceil_div(rows, tile_rows); }
+  std::int64_t column_tiles() const noexcept { return ceil_div(columns, tile_columns); }
+  std::int32_t tiles() const noexcept {
+    return static_cast<std::int32_t>(row_tiles() * column_tiles());
+  }
+  std::int64_t row_tile(std::int64_t tile) const noexcept { return tile % row_tiles(); }
+  Range row_range(std::int64_t tile) const noexcept {
+    const std::int64_t begin = row_tile(tile) * tile_rows;
+    return {begin, std::min(rows, begin + tile_rows)};
+  }
+  Range column_range(std::int64_t tile) const noexcept {
+    const std::int64_t begin = tile / row_tiles() * tile_columns;
+    return {begin, std::min(columns, begin + tile_columns)};
+  }
+};
+
+/// Rows of a shard times a weight, or times its transpose. A product packs its part of the weight
+/// once per tile, so tall tiles are cheaper; at least 16 tiles keep a team busy to the end.
+Grid product_grid(std::int64_t rows, std::int64_t columns);
+
+/// The gradient of a weight [in, out], summed over the rows of a shard.
+Grid weight_gradient_grid(std::int64_t in, std::int64_t out);
+
+/// Logits of a chunk of rows: one tile is all rows of the chunk x a block of the vocabulary.
+std::int64_t vocabulary_block(std::int64_t vocabulary);
+
+/// Rows whose logits exist at the same time.
+std::int64_t logit_rows(std::int64_t rows, std::int64_t vocabulary);
+
+/// Rows of one tile of a pass over rows (norms, embedding).
+std::int64_t pass_rows(std::int64_t rows, std::int64_t width);
+
+/// Query rows of one attention tile; a multiple of 64 unless it is all of T.
+std::int64_t query_rows(std::int64_t sequence);
+
+/// How many (sequence, head, query block) items make one attention tile.
+std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence,
+                            std::int64_t head_width, std::int64_t items);
+
+}  // namespace cllm

@@ -1,0 +1,80 @@
+// The activations of one position while a shard goes through forward and backward.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "cllm/model_config.h"
+
+namespace cllm {
+
+/// What the shapes below are made of: R = sequences * T rows.
+struct ShardShape {
+  std::int64_t sequences;
+  std::int64_t length;  ///< T
+  std::int64_t rows() const noexcept { return sequences * length; }
+};
+
+/// What one layer keeps from forward for backward: 40 C bytes a row and a little.
+struct LayerActivations {
+  float* x;             // [R, C]   the residual stream entering the layer
+  float* mean1;         // [R]
+  float* rstd1;         // [R]
+  float* qkv;           // [R, 3C]
+  float* lse;           // [sequences, H, T]
+  float* attended;      // [R, C]   heads side by side, before the projection
+  float* middle;        // [R, C]   the residual stream after attention
+  float* mean2;         // [R]
+  float* rstd2;         // [R]
+  float* hidden;        // [R, 4C]  before GELU
+};
+
+/// Sums over groups of rows that are added up in group order later: [groups, N] each.
+struct PartialSums {
+  float* gamma;  // [groups, C] gradient of a norm's weight
+  float* beta;   // [groups, C]
+  float* below;  // [groups, C] sum of the gradient that leaves the pass: a bias further down
+};
+
+/// Thread safety: which tile writes what is fixed by the program; the buffers know nothing of it.
+class Workspace {
+ public:
+  /// Room for shards of at most `largest` sequences. `training` adds what backward needs.
+  Workspace(const ModelConfig& config, const ShardShape& largest, bool training);
+
+  std::vector<LayerActivations> layers;
+  float* x_final;     // [R, C] leaving the last layer
+  float* mean_final;  // [R]
+  float* rstd_final;  // [R]
+  float* normed1;     // [R, C] output of a layer's first norm (forward; again in backward)
+  float* normed2;     // [R, C] of its second
+  float* gelu;        // [R, 4C]
+  float* features;    // [R, C] output of the final norm
+  float* logits;      // [chunk rows, V'], then their gradient
+  float* block_max;   // [vocabulary blocks, chunk rows]
+  float* block_sum;   // [vocabulary blocks, chunk rows]
+  float* row_loss;    // [R]
+  // Backward.
+  float* dx[2];     // [R, C] gradient of the residual stream, two in turn
+  float* dmiddle;   // [R, C]
+  float* dnorm;     // [R, C] gradient of a norm's output, of attended, of features
+  float* dhidden;   // [R, 4C]
+  float* dqkv;      // [R, 3C]
+  float* fc_bias;   // [row tiles, 4C] partial sums
+  float* qkv_bias;  // [sequences, 3C] partial sums
+  PartialSums norm1, norm2, norm_final;
+
+  std::size_t bytes() const noexcept { return memory_.bytes(); }
+  /// The same number without making one.
+  static std::size_t bytes_for(const ModelConfig& config, const ShardShape& largest, bool training);
+
+ private:
+  std::size_t lay_out(float* base, const ModelConfig& config, const ShardShape& largest,
+                      bool training);
+  Workspace() = default;
+
+  AlignedBuffer<float> memory_;
+};
+
+}  // namespace cllm

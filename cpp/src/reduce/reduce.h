@@ -1,0 +1,27 @@
+// Sums over positions and blocks in an order given by indices: pure functions over ranges that know
+// no threads. Cost: a merge of k sources moves (k + 1) * 4n bytes, a norm partial 4n.
+#pragma once
+
+#include "base/span.h"
+#include "cpu/kernel_table.h"
+#include "model/layout.h"
+#include "plan/batch_plan.h"
+
+namespace cllm {
+
+/// out[n] = ((s0 + s1) + s2): one merge of the plan's tree on one block. `sources` are whole flat
+/// gradients; `out` is one of them, as a merge leaves its sum in the buffer of its first input.
+void merge_block(const KernelTable& kernels, const Block& block, Span<const float* const> sources,
+                 float* out);
+
+/// Sum of squares of one block: what the global norm is made of.
+double norm_partial(const KernelTable& kernels, const Block& block, const float* gradient);
+
+/// sqrt of the sum of the partials in block order.
+double global_norm(Span<const double> partials);
+
+/// The position whose buffer holds each node of the merge tree once it is summed: nodes 0..K-1 are
+/// the positions, a merge stands in the buffer of its first input.
+std::vector<int> buffer_positions(int positions, const std::vector<MergePlan>& merges);
+
+}  // namespace cllm

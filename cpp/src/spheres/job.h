@@ -1,0 +1,98 @@
+// The unit that spheres work on together: a job is a row of phases, a phase is a row of tiles.
+//
+// Any worker may claim any tile of the phase that is open; the last one to finish a tile of a phase
+// opens the next. Which worker runs a tile is decided by arrival and cannot be seen in the result.
+//
+// Two words of a job are written by several threads, each on 128 bytes of its own:
+//   claim  phase (high half, with the sleeper bit lowest) and next tile (low half). A worker takes a
+//          tile by fetch_add; who finishes a phase exchanges the whole word. Phase 0 is "closed".
+//   done   tiles finished in the phase that is open; arrivals while the job is closed.
+// A tile's writes are released by the increment of done, acquired by whoever makes it full, released
+// again by the exchange of claim and acquired by the next claim.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "sync/mpsc_queue.h"
+
+namespace cllm {
+
+/// What a job is, fixed before threads exist.
+struct JobPlan {
+  std::vector<std::int32_t> tiles;  ///< tiles[phase - 1] for phases 1..n; every one at least 1
+  std::int32_t arrivals = 1;        ///< how many predecessors open it
+  std::vector<std::int32_t> successors;  ///< jobs that it arrives at when it is finished
+  bool reports = false;                  ///< its end is told to the root (Done)
+  int subtree = -1;  ///< workers of this level-1 subtree look here first; -1: nobody's
+};
+
+/// A claimed tile, or nothing.
+struct TileClaim {
+  std::int32_t job = -1;
+  std::int32_t phase = 0;
+  std::int32_t tile = 0;
+  explicit operator bool() const noexcept { return job >= 0; }
+};
+
+class Job {
+ public:
+  /// REQUIRES: called once before use; `plan` outlives the job.
+  void bind(const JobPlan& plan) noexcept { plan_ = &plan; }
+
+  enum class State : std::uint8_t { kClosed, kOpen, kFinished };
+
+  /// Back to closed. REQUIRES: finished or new; workers may still look at it.
+  void reset() noexcept;
+
+  /// One predecessor is done; the last one opens phase 1. Returns true when it did.
+  bool arrive() noexcept;
+
+  /// A tile of the open phase, if one is left: (phase, tile), phase 0 if not.
+  struct Ticket {
+    std::int32_t phase;
+    std::int32_t tile;
+  };
+  Ticket claim() noexcept;
+
+  /// Reports a claimed tile as run. Returns true when it was the last tile of the last phase: the
+  /// caller then arrives at the successors and calls close().
+  bool finish_tile(std::int32_t phase) noexcept;
+  void close() noexcept { publish(phases() + 1); }
+
+  State state() const noexcept;
+  /// Nobody has claimed a tile of it yet.
+  bool untouched() const noexcept;
+
+  /// The word to sleep on and its value, to be taken before the last look for work.
+  std::uint64_t observe() const noexcept { return claim_.load(std::memory_order_acquire); }
+  /// Sleeps while the phase in `observed` is the current one. May return early.
+  void park(std::uint64_t observed) noexcept;
+
+  const JobPlan& plan() const noexcept { return *plan_; }
+
+ private:
+  static constexpr std::uint64_t pack(std::int32_t phase) noexcept {
+    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(phase)) << 33;
+  }
+  static constexpr std::int32_t phase_of(std::uint64_t word) noexcept {
+    return static_cast<std::int32_t>(word >> 33);
+  }
+  static constexpr std::uint32_t tile_of(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word);
+  }
+  std::int32_t phases() const noexcept { return static_cast<std::int32_t>(plan_->tiles.size()); }
+  std::int32_t tiles(std::int32_t phase) const noexcept {
+    return plan_->tiles[static_cast<std::size_t>(phase - 1)];
+  }
+  void publish(std::int32_t phase) noexcept;
+
+  static constexpr std::uint64_t kSleeper = std::uint64_t{1} << 32;
+
+  alignas(kCacheLinePair) std::atomic<std::uint64_t> claim_{0};
+  alignas(kCacheLinePair) std::atomic<std::int32_t> done_{0};
+  const JobPlan* plan_ = nullptr;  // read only
+};
+
+}  // namespace cllm

@@ -1,0 +1,74 @@
+// What spheres say to each other along the edges of the tree, and the mailbox it arrives in.
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "sync/mpsc_queue.h"
+#include "sync/parker.h"
+#include "telemetry/counters.h"
+
+namespace cllm {
+
+class Stage;
+
+enum class MessageKind : std::uint32_t {
+  kWork,  ///< down: join the work on a stage
+  kIdle,  ///< up: the sender has taken its last Work to the end and may be sent another
+  kDone,  ///< up: a reporting job of the stage has finished
+  kStop,  ///< down: leave
+};
+
+struct Message {
+  MessageKind kind = MessageKind::kStop;
+  std::int32_t from = -1;  ///< id of the sphere that sent it
+  Stage* stage = nullptr;  ///< kWork, kDone
+  std::int32_t job = -1;   ///< kDone
+};
+
+/// Many senders, one owner. A sphere is never sent a second Work before it said Idle, and a job
+/// reports once a stage, so `capacity` for both bounds what can be waiting.
+class Mailbox {
+ public:
+  Mailbox(std::size_t capacity, SphereCounters& counters)
+      : queue_(capacity), counters_(counters) {}
+
+  void push(const Message& message) noexcept {
+    queue_.push(message);
+    parker_.wake();
+  }
+
+  bool has_message() const noexcept { return !queue_.empty(); }
+
+  bool try_pop(Message& message) noexcept {
+    const std::uint64_t waiting = queue_.size_estimate();
+    if (!queue_.pop(message)) return false;
+    counters_.queue_high_water.raise_to(waiting);
+    counters_.messages_in.add(1);
+    return true;
+  }
+
+  /// The next message: looks `spins` times, then sleeps until there is one.
+  Message wait_pop(int spins) noexcept {
+    Message message;
+    while (!try_pop(message)) {
+      if (spins > 0) {
+        --spins;
+        spin_pause();
+        continue;
+      }
+      const std::uint64_t start = now_ns();
+      if (parker_.park_unless([this] { return has_message(); })) {
+        counters_.parked_ns.add(now_ns() - start);
+      }
+    }
+    return message;
+  }
+
+ private:
+  MpscQueue<Message> queue_;
+  Parker<> parker_;
+  SphereCounters& counters_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,78 @@
+#include "spheres/stage.h"
+
+#include <algorithm>
+
+namespace cllm {
+
+Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree,
+             TileRunner& runner)
+    : plans_(std::move(plans)), jobs_(std::make_unique<Job[]>(plans_.size())), runner_(&runner) {
+  const int count = jobs();
+  for (int j = 0; j < count; ++j) at(j).bind(plans_[static_cast<std::size_t>(j)]);
+  const int starts = static_cast<int>(
+      std::count_if(plans_.begin(), plans_.end(), [](const JobPlan& p) { return p.subtree < 0; }));
+  const int workers = static_cast<int>(worker_subtree.size());
+  for (int w = 0; w < workers; ++w) {
+    // Fewer workers than jobs: each starts at its own number. More: they gather evenly.
+    const int home = starts == 0 ? 0 : (workers <= starts ? w : w * starts / workers);
+    const auto begin = static_cast<std::ptrdiff_t>(orders_.size());
+    for (int i = 0; i < count; ++i) orders_.push_back((home + i) % count);
+    const int own = worker_subtree[static_cast<std::size_t>(w)];
+    std::stable_partition(orders_.begin() + begin, orders_.end(),
+                          [&](int j) { return plan(j).subtree == own; });
+  }
+}
+
+void Stage::reset() noexcept {
+  for (int j = 0; j < jobs(); ++j) at(j).reset();
+}
+
+TileClaim Stage::claim(int worker, int current_job) noexcept {
+  const auto take = [this](int job) -> TileClaim {
+    const Job::Ticket ticket = at(job).claim();
+    if (ticket.phase == 0) return {};
+    return {job, ticket.phase, ticket.tile};
+  };
+  if (current_job >= 0) {
+    if (TileClaim c = take(current_job)) return c;
+  }
+  for (int job : order(worker)) {
+    if (!at(job).untouched()) continue;
+    if (TileClaim c = take(job)) return c;
+  }
+  for (int job : order(worker)) {
+    if (TileClaim c = take(job)) return c;
+  }
+  return {};
+}
+
+bool Stage::finish(const TileClaim& claim) noexcept {
+  Job& job = at(claim.job);
+  if (!job.finish_tile(claim.phase)) return false;
+  // Closed before the successors hear of it: once they do, the stage may end and start again
+  // without this thread, and its word must not be touched any more.
+  job.close();
+  for (int next : job.plan().successors) at(next).arrive();
+  return job.plan().reports;
+}
+
+Stage::Wait Stage::wait_target(int worker, int current_job) const noexcept {
+  const auto open = [this](int job, Wait& wait) {
+    const std::uint64_t observed = at(job).observe();
+    if (at(job).state() != Job::State::kOpen) return false;
+    wait = {job, true, observed};
+    return true;
+  };
+  Wait wait;
+  if (current_job >= 0 && open(current_job, wait)) return wait;
+  for (int job : order(worker)) {
+    if (open(job, wait)) return wait;
+  }
+  for (int job = 0; job < jobs(); ++job) {
+    const std::uint64_t observed = at(job).observe();
+    if (at(job).state() != Job::State::kFinished) return {job, false, observed};
+  }
+  return wait;
+}
+
+}  // namespace cllm

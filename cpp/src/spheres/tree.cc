@@ -1,0 +1,238 @@
+#include "spheres/tree.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace cllm {
+namespace {
+
+// About 60 us on a 4 GHz core: longer than the tail of a phase, shorter than what sleeping and
+// waking cost when they are not needed.
+constexpr int kSpins = 4000;
+constexpr std::size_t kMostReports = 256;  // reporting jobs of one stage
+
+std::size_t power_of_two_above(std::size_t n) {
+  std::size_t p = 1;
+  while (p < n) p *= 2;
+  return p;
+}
+
+}  // namespace
+
+SphereTree::SphereTree(const TreePlan& plan, TreeOptions options)
+    : plan_(plan),
+      options_(std::move(options)),
+      active_(plan.spheres.size(), 0),
+      counters_(std::make_unique<SphereCounters[]>(plan.spheres.size())) {
+  active_workers_ = options_.activate_all ? workers() : std::min(workers(), options_.cores);
+  for (int w = 0; w < workers(); ++w) {
+    const int id = plan_.workers[static_cast<std::size_t>(w)];
+    worker_subtrees_.push_back(std::max(0, plan_.spheres[static_cast<std::size_t>(id)].subtree));
+    if (w >= active_workers_) continue;
+    for (int s = id; s >= 0; s = plan_.spheres[static_cast<std::size_t>(s)].parent) {
+      active_[static_cast<std::size_t>(s)] = 1;
+    }
+  }
+  phase_spins_ = active_workers_ <= options_.cores ? kSpins : 0;
+  root_spins_ = active_workers_ < options_.cores ? kSpins : 0;
+  for (const SpherePlan& s : plan_.spheres) {
+    mailboxes_.push_back(std::make_unique<Mailbox>(mailbox_capacity(s),
+                                                   counters_[static_cast<std::size_t>(s.id)]));
+  }
+  root_links_ = std::make_unique<ChildLinks>(0, children_of(0, true));
+  root_out_.reserve(plan_.spheres.size() + 1);
+
+  std::vector<int> worker_of(plan_.spheres.size(), -1);
+  for (int w = 0; w < workers(); ++w) {
+    worker_of[static_cast<std::size_t>(plan_.workers[static_cast<std::size_t>(w)])] = w;
+  }
+  for (std::size_t i = 1; i < plan_.spheres.size(); ++i) {
+    const int id = static_cast<int>(i), worker = worker_of[i];
+    threads_.emplace_back([this, id, worker] {
+      if (worker < 0) {
+        control_main(id);
+      } else {
+        worker_main(id, worker);
+      }
+    });
+  }
+}
+
+SphereTree::~SphereTree() {
+  for (int child : children_of(0, false)) {
+    mailboxes_[static_cast<std::size_t>(child)]->push({MessageKind::kStop, 0, nullptr, -1});
+  }
+  for (std::thread& t : threads_) t.join();
+}
+
+std::vector<int> SphereTree::children_of(int sphere, bool active_only) const {
+  const SpherePlan& s = plan_.spheres[static_cast<std::size_t>(sphere)];
+  std::vector<int> ids;
+  for (int c = s.first_child; c < s.first_child + s.children; ++c) {
+    if (!active_only || is_active(c)) ids.push_back(c);
+  }
+  return ids;
+}
+
+std::size_t SphereTree::mailbox_capacity(const SpherePlan& sphere) const {
+  const auto children = static_cast<std::size_t>(sphere.children);
+  if (sphere.role == SphereRole::kWorker) return 4;  // Work and Stop
+  return power_of_two_above(kMostReports + 2 * children + 4);
+}
+
+void SphereTree::send(Outbox& out) {
+  for (const Outgoing& o : out) {
+    counters_[static_cast<std::size_t>(o.message.from)].messages_out.add(1);
+    mailboxes_[static_cast<std::size_t>(o.to)]->push(o.message);
+  }
+  out.clear();
+}
+
+void SphereTree::handle_hook(int sphere) noexcept {
+  if (!options_.before_message) return;
+  try {
+    options_.before_message(sphere);
+  } catch (...) {
+    error_.set(std::current_exception());
+  }
+}
+
+void SphereTree::control_main(int sphere) {
+  Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(sphere)];
+  const SpherePlan& self = plan_.spheres[static_cast<std::size_t>(sphere)];
+  ControlLogic logic(sphere, self.parent, children_of(sphere, false), children_of(sphere, true));
+  Outbox out;
+  out.reserve(static_cast<std::size_t>(self.children) + 2);
+  bool running = true;
+  while (running) {
+    const Message message = mailbox.wait_pop(0);
+    handle_hook(sphere);
+    running = logic.handle(message, out);
+    send(out);
+  }
+}
+
+void SphereTree::worker_main(int sphere, int worker) {
+  try {
+    if (options_.prepare_worker) options_.prepare_worker(worker);
+  } catch (...) {
+    error_.set(std::current_exception());
+  }
+  Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(sphere)];
+  const int parent = plan_.spheres[static_cast<std::size_t>(sphere)].parent;
+  Outbox out;
+  out.reserve(1);
+  for (;;) {
+    const Message message = mailbox.wait_pop(root_spins_);
+    if (message.kind == MessageKind::kStop) return;
+    handle_hook(sphere);
+    work(*message.stage, sphere, worker, true);
+    out.push_back({parent, {MessageKind::kIdle, sphere, nullptr, -1}});
+    send(out);
+  }
+}
+
+void SphereTree::run_claim(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept {
+  SphereCounters& counters = counters_[static_cast<std::size_t>(sphere)];
+  if (!error_.raised()) {
+    try {
+      if (options_.before_tile) options_.before_tile(worker, claim);
+      const std::uint64_t start = now_ns();
+      stage.runner().run_tile(worker, claim);
+      counters.busy_ns.add(now_ns() - start);
+      counters.tiles.add(1);
+    } catch (...) {
+      error_.set(std::current_exception());
+    }
+  }
+  // Skipped or failed, a tile is reported: the stage runs dry at once and nobody waits for ever.
+  if (stage.finish(claim)) {
+    const int parent = plan_.spheres[static_cast<std::size_t>(sphere)].parent;
+    counters.messages_out.add(1);
+    mailboxes_[static_cast<std::size_t>(std::max(parent, 0))]->push(
+        {MessageKind::kDone, sphere, &stage, claim.job});
+  }
+}
+
+void SphereTree::work(Stage& stage, int sphere, int worker, bool may_wait) noexcept {
+  const Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(sphere)];
+  SphereCounters& counters = counters_[static_cast<std::size_t>(sphere)];
+  int job = -1;
+  int spins = 0;
+  while (!mailbox.has_message()) {
+    TileClaim claim = stage.claim(worker, job);
+    if (!claim) {
+      const Stage::Wait wait = stage.wait_target(worker, job);
+      if (wait.job < 0 || !may_wait) return;
+      if (spins++ < (wait.open ? phase_spins_ : root_spins_)) {
+        spin_pause();
+        continue;
+      }
+      // A last look after the word was observed: what opens later changes the word.
+      claim = stage.claim(worker, job);
+      if (!claim) {
+        const std::uint64_t start = now_ns();
+        stage.park(wait);
+        counters.parked_ns.add(now_ns() - start);
+        spins = 0;
+        continue;
+      }
+    }
+    spins = 0;
+    job = claim.job;
+    run_claim(stage, sphere, worker, claim);
+  }
+}
+
+void SphereTree::run(Stage& stage, Conductor& conductor) {
+  const bool also_works = workers() == 1 && plan_.spheres.size() == 1;
+  if (also_works && !root_prepared_) {
+    if (options_.prepare_worker) options_.prepare_worker(0);
+    root_prepared_ = true;
+  }
+  Mailbox& mailbox = *mailboxes_[0];
+  stage.reset();
+  conductor.begin(stage);
+  root_links_->send_work(&stage, root_out_);
+  send(root_out_);
+  conductor.meanwhile();
+
+  bool complete = false;
+  while (!complete) {
+    Message message;
+    if (also_works) {
+      work(stage, 0, 0, false);
+      if (!mailbox.try_pop(message)) continue;
+    } else {
+      message = mailbox.wait_pop(root_spins_);
+    }
+    handle_hook(0);
+    if (message.kind == MessageKind::kIdle) {
+      root_links_->on_idle(message.from, root_out_);
+      send(root_out_);
+    } else if (message.kind == MessageKind::kDone && message.stage == &stage) {
+      try {
+        complete = conductor.on_done(stage, message.job, error_.raised());
+      } catch (...) {
+        error_.set(std::current_exception());
+        complete = conductor.on_done(stage, message.job, true);
+      }
+    }
+  }
+  error_.rethrow();
+}
+
+double SphereTree::cpu_seconds(int sphere) const {
+  clockid_t clock = CLOCK_THREAD_CPUTIME_ID;
+  if (sphere > 0) {
+    auto& thread = const_cast<std::thread&>(threads_[static_cast<std::size_t>(sphere - 1)]);
+    if (pthread_getcpuclockid(thread.native_handle(), &clock) != 0) return 0;
+  }
+  timespec time = {};
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+}  // namespace cllm

@@ -1,0 +1,88 @@
+// The tree of spheres as threads: made once, runs stages until it is destroyed.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "cllm/tree_plan.h"
+#include "spheres/sphere.h"
+#include "spheres/stage.h"
+#include "sync/error_slot.h"
+
+namespace cllm {
+
+struct TreeOptions {
+  /// Cores that this process may use; at most as many workers are active in a stage.
+  int cores = 1;
+  /// Test hook: every worker is active, whatever the cores.
+  bool activate_all = false;
+  /// Called on a worker's own thread before its first tile.
+  std::function<void(int worker)> prepare_worker;
+  /// Test hooks: may sleep or throw. Before each message is handled; before each tile is run.
+  std::function<void(int sphere)> before_message;
+  std::function<void(int worker, const TileClaim&)> before_tile;
+};
+
+/// Thread safety: one thread at a time calls run; that thread is the root. Counters may be read by
+/// anybody. The destructor stops and joins every sphere.
+///
+/// Waiting: a worker looks for tiles for a short while where somebody is about to open the next
+/// phase, then sleeps on that job's word. It does not spin when more threads compute than there are
+/// cores, nor while only the root can open the next job and the root has no core of its own.
+class SphereTree {
+ public:
+  SphereTree(const TreePlan& plan, TreeOptions options);
+  ~SphereTree();
+  SphereTree(const SphereTree&) = delete;
+  SphereTree& operator=(const SphereTree&) = delete;
+
+  /// Runs the stage to its end on the calling thread as root. Rethrows the first exception of any
+  /// sphere; after that the tree runs nothing more and throws the same again.
+  /// REQUIRES: `stage` and what it refers to outlive the tree.
+  void run(Stage& stage, Conductor& conductor);
+
+  const TreePlan& plan() const noexcept { return plan_; }
+  int workers() const noexcept { return static_cast<int>(plan_.workers.size()); }
+  int active_workers() const noexcept { return active_workers_; }
+  bool is_active(int sphere) const noexcept { return active_[static_cast<std::size_t>(sphere)]; }
+  /// The level-1 subtree of each worker.
+  const std::vector<int>& worker_subtrees() const noexcept { return worker_subtrees_; }
+
+  const SphereCounters& counters(int sphere) const noexcept {
+    return counters_[static_cast<std::size_t>(sphere)];
+  }
+  /// CPU time of a sphere's thread so far. REQUIRES: for the root, called on its thread.
+  double cpu_seconds(int sphere) const;
+
+ private:
+  struct WorkerLoop;
+
+  std::vector<int> children_of(int sphere, bool active_only) const;
+  std::size_t mailbox_capacity(const SpherePlan& sphere) const;
+  void send(Outbox& out);
+  void handle_hook(int sphere) noexcept;
+  void control_main(int sphere);
+  void worker_main(int sphere, int worker);
+  /// Works on `stage` until every job is finished or a message waits.
+  void work(Stage& stage, int sphere, int worker, bool may_wait) noexcept;
+  void run_claim(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept;
+
+  const TreePlan plan_;
+  const TreeOptions options_;
+  std::vector<char> active_;          // by sphere: has an active worker at or below it
+  std::vector<int> worker_subtrees_;  // by worker
+  int active_workers_ = 0;
+  int phase_spins_ = 0;  // looks before sleeping while a phase is being finished by others
+  int root_spins_ = 0;   // the same while waiting for the root, and of the root itself
+  ErrorSlot error_;
+  std::unique_ptr<SphereCounters[]> counters_;
+  std::vector<std::unique_ptr<Mailbox>> mailboxes_;
+  std::unique_ptr<ChildLinks> root_links_;
+  Outbox root_out_;
+  bool root_prepared_ = false;
+  std::vector<std::thread> threads_;  // by sphere - 1
+};
+
+}  // namespace cllm

@@ -1,0 +1,96 @@
+#include "train/session.h"
+
+#include <utility>
+
+namespace cllm {
+namespace {
+
+ShardShape largest_shard(const SessionConfig& config, const BatchPlan& plan) {
+  // Evaluation cuts shards of its own, of about as many rows.
+  const std::int64_t evaluation = std::max<std::int64_t>(1, 1024 / config.sequence);
+  return {std::max(plan.largest_shard(), evaluation), config.sequence};
+}
+
+std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan) {
+  return ShardProgram::worker_scratch_floats(config.model, largest_shard(config, plan), kernels());
+}
+
+TreeOptions with_workers(TreeOptions options, WorkerPool& workers) {
+  options.prepare_worker = [&workers](int worker) { workers.prepare(worker); };
+  return options;
+}
+
+BatchPlan plan_for(const SessionConfig& config) {
+  return plan_session_batch(config.model, config.batch, config.sequence, config.positions);
+}
+
+int workers_of(const SessionConfig& config) {
+  return static_cast<int>(count_workers(config.threads, config.model.symmetry_order));
+}
+
+}  // namespace
+
+std::int64_t flops_per_token(const ModelConfig& model, std::int64_t sequence) {
+  const std::int64_t multiplying =
+      model.vocabulary * model.width + model.layers * 12 * model.width * model.width;
+  return 6 * multiplying + 6 * model.layers * model.width * sequence;
+}
+
+BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::int64_t sequence,
+                             std::int64_t positions) {
+  BatchShape shape;
+  shape.batch = batch;
+  shape.sequence = sequence;
+  shape.parameters = ParameterLayout(model).parameters();
+  shape.flops_per_token = flops_per_token(model, sequence);
+  shape.symmetry_order = model.symmetry_order;
+  shape.positions = positions;
+  return plan_batch(shape);
+}
+
+MemoryPlan plan_memory(const SessionConfig& config) {
+  const ParameterLayout layout(config.model);
+  const BatchPlan plan = plan_for(config);
+  const int workers = workers_of(config);
+  const int active = config.tree.activate_all ? workers : std::min(workers, config.tree.cores);
+  const auto flat = static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
+  MemoryPlan memory;
+  memory.parameters = flat;
+  memory.moments = 2 * flat;
+  memory.activations_and_gradients =
+      TrainStage::bytes_for(plan, config.model, layout, active);
+  memory.workers = static_cast<std::size_t>(workers) * sizeof(float) *
+                   (scratch_floats(config, plan) + kernels().gemm_scratch_floats);
+  return memory;
+}
+
+Session::Session(const SessionConfig& config)
+    : config_(config),
+      plan_(plan_for(config)),
+      state_(config.model),
+      workers_(workers_of(config), config.gemm, kernels(), scratch_floats(config, plan_)),
+      tree_(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
+                                         with_workers(config.tree, workers_))) {
+  train_ = std::make_unique<TrainStage>(plan_, state_, kernels(), workers_, *tree_);
+}
+
+StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
+                          const std::int32_t* targets, std::function<void()> meanwhile) {
+  StepInput input;
+  input.inputs = inputs;
+  input.targets = targets;
+  input.learning_rate = config_.schedule.at(step);
+  input.clip = config_.clip;
+  input.adamw = config_.adamw;
+  input.meanwhile = std::move(meanwhile);
+  return train_->run(*tree_, input);
+}
+
+double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {
+  if (!evaluate_) {
+    evaluate_ = std::make_unique<EvaluateStage>(windows, config_.sequence, state_, workers_, *tree_);
+  }
+  return evaluate_->run(*tree_, stop);
+}
+
+}  // namespace cllm

@@ -1,0 +1,80 @@
+// A model in training on a tree of spheres: what Trainer and the tests drive. It knows no files.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cllm/tree_plan.h"
+#include "cpu/features.h"
+#include "data/evaluation_windows.h"
+#include "optim/schedule.h"
+#include "spheres/tree.h"
+#include "train/evaluate_stage.h"
+#include "train/model_state.h"
+#include "train/train_stage.h"
+#include "train/worker_pool.h"
+
+namespace cllm {
+
+struct SessionConfig {
+  ModelConfig model;
+  std::int64_t batch = 1;     ///< B, sequences in the step batch (grad_accum included)
+  std::int64_t sequence = 1;  ///< T
+  std::int64_t positions = 0;  ///< K; 0: by the plan's rule
+  std::int64_t threads = 1;    ///< spheres
+  AdamWConfig adamw;
+  Schedule schedule;
+  double clip = 1.0;
+  GemmBackend gemm = GemmBackend::kNative;
+  TreeOptions tree;  ///< prepare_worker is set by the session
+};
+
+/// Floating-point operations of forward and backward, a token: 6 P' + 6 L C T.
+std::int64_t flops_per_token(const ModelConfig& model, std::int64_t sequence);
+
+/// The batch plan of a session, which looks at shapes only.
+BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::int64_t sequence,
+                             std::int64_t positions);
+
+/// What a session takes of memory, by what it is for, in bytes.
+struct MemoryPlan {
+  std::size_t parameters, moments, activations_and_gradients, workers;
+  std::size_t total() const noexcept {
+    return parameters + moments + activations_and_gradients + workers;
+  }
+};
+MemoryPlan plan_memory(const SessionConfig& config);
+
+/// Thread safety: one thread at a time, which is the root of the tree while a call runs.
+class Session {
+ public:
+  explicit Session(const SessionConfig& config);
+
+  /// One update on inputs[B, T] and targets[B, T]; `step` (from 0) gives the learning rate.
+  /// `meanwhile` runs on the calling thread while the workers compute.
+  StepOutcome step(std::int64_t step, const std::int32_t* inputs, const std::int32_t* targets,
+                   std::function<void()> meanwhile = nullptr);
+
+  /// The mean loss over the windows; NaN when `stop` said so. Makes its workspaces on first use.
+  double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
+
+  const SessionConfig& config() const noexcept { return config_; }
+  const BatchPlan& plan() const noexcept { return plan_; }
+  ModelState& state() noexcept { return state_; }
+  const ModelState& state() const noexcept { return state_; }
+  const SphereTree& tree() const noexcept { return *tree_; }
+  /// The gradient of the last step, before clipping: the layout's flat range.
+  const float* gradient() const noexcept { return train_->gradient(); }
+
+ private:
+  const SessionConfig config_;
+  const BatchPlan plan_;
+  ModelState state_;
+  WorkerPool workers_;
+  // The stages outlive the tree: its threads may look at them until they are joined.
+  std::unique_ptr<TrainStage> train_;
+  std::unique_ptr<EvaluateStage> evaluate_;
+  std::unique_ptr<SphereTree> tree_;
+};
+
+}  // namespace cllm
