@@ -14,7 +14,7 @@ std::string row(const std::string& left, const std::string& right) {
   std::string text = "  " + left;
   std::size_t column = text.size();
   if (column + 2 > kIndent) {
-    text += "\n";
+    text += '\n';
     column = 0;
   }
   text.append(kIndent - column, ' ');
@@ -26,7 +26,7 @@ std::string row(const std::string& left, const std::string& right) {
       text += "\n" + std::string(kIndent, ' ');
       column = kIndent;
     } else if (column > kIndent) {
-      text += " ";
+      text += ' ';
       ++column;
     }
     text += word;

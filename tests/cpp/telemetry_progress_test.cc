@@ -141,7 +141,6 @@ TEST(Progress, TerminalHasOneLineThatIsDrawnTenTimesASecond) {
   {
     Progress progress({0, 2000, -1, false}, screen.output());
     progress.on_start("start");
-    const std::string start = screen.text;
     run_steps(progress, screen, 1, 1000, 0.01);
     EXPECT_EQ(screen.count("\n"), 1);
     const int drawn = screen.count("\rstep") - 1;

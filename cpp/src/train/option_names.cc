@@ -57,7 +57,7 @@ std::string nearest_option(const std::string& name, const std::vector<std::strin
   for (const Option& option : options()) {
     known.insert(known.end(), option.also.begin(), option.also.end());
   }
-  const std::string nearest = nearest_name(name, known);
+  std::string nearest = nearest_name(name, known);
   for (const Option& option : options()) {
     if (std::find(option.also.begin(), option.also.end(), nearest) != option.also.end()) {
       return option.name;
