@@ -23,7 +23,7 @@ bool gemm_backend_available(GemmBackend backend) {
 }
 
 // Native everywhere: on a Zen 5 core (peak 282 GFLOP/s) it reaches 230 to 276 GFLOP/s on the tiles
-// of a step and oneDNN 3.2 215 to 281, each within 10 % of the other on all but one, and native is
+// of a step and oneDNN 3.2 215 to 281, each within 10 % of the other on all but one; native is
 // ahead on their total (benchmarks/gemm_bench.cc). What decides is what oneDNN cannot give: bits
 // that do not depend on the cut or on leading dimensions, no dependency, no OpenMP runtime.
 GemmBackend default_gemm_backend() { return GemmBackend::kNative; }
