@@ -36,29 +36,18 @@ inline void output_dots(std::int64_t rows, std::int64_t head_width, const float*
 inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
                            const float* lse, const float* delta, float* scores, float* dweights) {
   const V factor = set1(scale);
-  for (std::int64_t r = 0; r < queries; ++r, scores += kBlock, dweights += kBlock) {
-    const std::int64_t seen = diagonal ? r + 1 : keys;
-    const V row_lse = set1(lse[r]);
-    const V row_delta = set1(delta[r]);
-    std::int64_t c = 0;
-    for (; c + kLanes <= seen; c += kLanes) {
-      const V p = vexp(fms(load(scores + c), factor, row_lse));
-      store(scores + c, p);
-      store(dweights + c, mul(p, sub(load(dweights + c), row_delta)));
+  visit_scores(queries, keys, diagonal, [&](std::int64_t r, std::int64_t c, int seen) {
+    float* const weight = scores + r * kBlock + c;
+    float* const dscore = dweights + r * kBlock + c;
+    V p = vexp(fms(load(weight), factor, set1(lse[r])));
+    V d = mul(p, sub(load(dscore), set1(delta[r])));
+    if (seen < kLanes) {
+      p = first_lanes(p, seen, zero());
+      d = first_lanes(d, seen, zero());
     }
-    if (c < seen) {
-      const int some = static_cast<int>(seen - c);
-      const V p = first_lanes(vexp(fms(load(scores + c), factor, row_lse)), some, zero());
-      const V d = mul(p, sub(load(dweights + c), row_delta));
-      store(scores + c, p);
-      store(dweights + c, first_lanes(d, some, zero()));
-      c += kLanes;
-    }
-    for (; c < kBlock; c += kLanes) {
-      store(scores + c, zero());
-      store(dweights + c, zero());
-    }
-  }
+    store(weight, p);
+    store(dscore, d);
+  });
 }
 
 /// Keys outside, queries inside: what is packed of k and v, and the sums for dk and dv, are one
