@@ -1,8 +1,8 @@
 // Causal attention of one head for the kernel table: forward, backward, and the scratch they need.
 //
 // GFLOP/s of one Zen 5 core with AVX-512 (peak about 282), on a busy machine: counting the products
-// of all 64 x 64 blocks that touch the triangle, of which up to half is left out on the diagonal, and in
-// brackets those of the triangle alone. AVX2 has about half of it.
+// of all 64 x 64 blocks that touch the triangle (up to half of those on the diagonal is left out),
+// and in brackets those of the triangle alone. AVX2 has about half of it.
 //              T = 64      256         512         1024
 //   D = 32     270 (137)   228 (183)   219 (195)   211 (199)   forward
 //              345 (175)   273 (219)   259 (231)   252 (237)   backward
