@@ -1,0 +1,11 @@
+// The rate of a large product on one core of this machine: what MFU is counted against.
+#pragma once
+
+#include "gemm/gemm.h"
+
+namespace cllm {
+
+/// GFLOP/s of the best of several 768-cubed products on the calling thread: about 50 ms.
+double measure_gemm_peak(GemmBackend backend, const KernelTable& kernels);
+
+}  // namespace cllm

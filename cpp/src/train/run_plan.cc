@@ -1,0 +1,200 @@
+#include "train/run_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "checkpoint/model_folder.h"
+#include "cllm/error.h"
+#include "cllm/options.h"
+#include "cpu/features.h"
+#include "cpu/topology.h"
+#include "data/sequence_length.h"
+
+namespace cllm {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what, const std::string& seen,
+                         const std::string& wanted, const std::string& where,
+                         const std::string& hint = "") {
+  throw InputError({what, seen, wanted, where, hint});
+}
+
+std::string text(std::int64_t n) { return std::to_string(n); }
+
+void open_data(RunPlan& plan) {
+  const TrainConfig& c = plan.config;
+  plan.source = std::make_unique<TokenSource>(c.data, c.vocabulary);
+  plan.source->verify();
+  plan.byte_tokens = plan.source->is_bytes();
+  plan.train = whole(*plan.source);
+  if (!c.validation.empty()) {
+    plan.validation_source = std::make_unique<TokenSource>(c.validation, c.vocabulary);
+    plan.validation_source->verify();
+    if (plan.validation_source->is_bytes() != plan.byte_tokens) {
+      refuse("training and validation data are of different kinds",
+             plan.validation_source->kind(), plan.source->kind(), "--val " + c.validation);
+    }
+    plan.validation = whole(*plan.validation_source);
+  } else {
+    const Split split = split_train_validation(plan.train);
+    plan.train = split.train;
+    plan.validation = split.validation;
+  }
+  if (plan.validation.size() < 2) {
+    plan.validation.end = plan.validation.begin;
+    plan.notes.push_back("the validation part has under two tokens: nothing is evaluated");
+  }
+}
+
+/// The vocabulary that the tokens need: known from the files, or asked for.
+std::int64_t needed_vocabulary(const RunPlan& plan) {
+  const std::int64_t vocabulary = plan.source->vocabulary();
+  if (vocabulary == 0) {
+    refuse("this token file does not say how large its vocabulary is", plan.source->kind(),
+           "--vocab N, at least " + text(plan.source->largest_token() + 1), plan.config.data,
+           "50257 for GPT-2's tokenizer");
+  }
+  const std::int64_t other =
+      plan.validation_source ? plan.validation_source->vocabulary() : vocabulary;
+  return std::max(vocabulary, other);
+}
+
+void plan_model(RunPlan& plan) {
+  TrainConfig& c = plan.config;
+  ModelConfig& model = plan.session.model;
+  const std::int64_t vocabulary = needed_vocabulary(plan);
+  if (c.init.empty()) {
+    c.sequence = fit_sequence(c.sequence, plan.train.size(), c.data);
+    model.layers = c.layers;
+    model.heads = c.heads;
+    model.width = c.width;
+    model.positions = c.sequence;
+    model.vocabulary = vocabulary;
+    model.bias = c.bias;
+    model.symmetry_order = static_cast<int>(c.symmetry);
+    check(model);
+    return;
+  }
+  const ModelDescription start = read_model_config(c.init);
+  model = start.config;
+  model.symmetry_order = static_cast<int>(c.symmetry);
+  if (vocabulary > model.vocabulary) {
+    refuse("the data's vocabulary is larger than the model's", text(vocabulary),
+           "at most " + text(model.vocabulary), "--init " + c.init);
+  }
+  if (plan.byte_tokens && !start.byte_tokens) {
+    refuse("text is read as bytes, which this model's tokenizer does not", plan.source->kind(),
+           "a token file made with the model's tokenizer", "--data " + c.data);
+  }
+  if (c.sequence > model.positions) {
+    refuse("the sequence is longer than the model's positions", text(c.sequence),
+           "at most " + text(model.positions), "--seq");
+  }
+  const std::int64_t wanted =
+      c.sequence > 0 ? c.sequence : std::min(model.positions, kDefaultSequence);
+  c.sequence = fit_sequence(c.sequence > 0 ? wanted : 0, plan.train.size(), c.data);
+  c.sequence = std::min(c.sequence, wanted);
+  c.layers = model.layers;
+  c.heads = model.heads;
+  c.width = model.width;
+  c.bias = model.bias;
+}
+
+void plan_steps(RunPlan& plan) {
+  TrainConfig& c = plan.config;
+  const auto tokens = static_cast<double>(plan.train.size());
+  const auto batch_tokens = static_cast<double>(c.batch * c.grad_accum * c.sequence);
+  if (c.epochs > 0) {
+    c.steps = std::max<std::int64_t>(1, std::llround(std::ceil(c.epochs * tokens / batch_tokens)));
+  } else if (c.steps == 0) {
+    // 2000 steps suit a megabyte; a short text is learnt by heart well before 200 passes.
+    const double passes = 200 * tokens / batch_tokens;
+    c.steps = static_cast<std::int64_t>(std::clamp(passes, 200.0, 2000.0));
+  }
+  if (c.min_learning_rate < 0) c.min_learning_rate = c.learning_rate / 10;
+  if (c.warmup < 0) c.warmup = std::min<std::int64_t>(100, c.steps / 10);
+  if (c.eval_every < 0) c.eval_every = std::max<std::int64_t>(1, c.steps / 8);
+  if (c.save_every < 0) c.save_every = std::max<std::int64_t>(1, c.steps / 8);
+}
+
+void plan_session(RunPlan& plan) {
+  TrainConfig& c = plan.config;
+  SessionConfig& s = plan.session;
+  s.batch = c.batch * c.grad_accum;
+  s.sequence = c.sequence;
+  s.positions = c.positions;
+  s.adamw = {c.beta1, c.beta2, c.epsilon, c.weight_decay};
+  s.schedule = {parse_schedule(c.schedule), c.learning_rate, c.min_learning_rate, c.warmup,
+                c.steps};
+  s.clip = c.clip;
+  s.gemm = c.gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(c.gemm);
+  c.gemm = gemm_backend_name(s.gemm);
+  if (!gemm_backend_available(s.gemm)) make_gemm(s.gemm, kernels());  // throws, saying why
+  s.tree.cores = usable_cores();
+  s.tree.activate_all = c.activate_all;
+  const int order = static_cast<int>(c.symmetry);
+  if (c.threads > 0) {
+    s.threads = c.threads;
+  } else {
+    const std::int64_t workers = c.workers == "auto" ? s.tree.cores : std::stoll(c.workers);
+    s.threads = threads_for_workers(workers, order);
+  }
+  const std::int64_t workers = count_workers(s.threads, order);
+  if (workers < s.tree.cores) {
+    plan.notes.push_back(text(workers) + " of " + text(s.tree.cores) +
+                         " cores compute; --workers auto uses them all");
+  }
+  plan_session_batch(s.model, s.batch, s.sequence, s.positions);  // throws for impossible positions
+}
+
+void check_memory(const RunPlan& plan) {
+  const double needed = static_cast<double>(plan_memory(plan.session).total());
+  const double limit = memory_limit_bytes();
+  if (needed <= limit) return;
+  const auto mib = [](double bytes) { return text(std::llround(bytes / 1048576)) + " MiB"; };
+  refuse("the run does not fit in memory", mib(needed), "at most " + mib(limit), "memory plan",
+         "a smaller --batch (with --grad-accum the step batch stays), --dim or --layers");
+}
+
+std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes >> 20)) + " MiB"; }
+
+}  // namespace
+
+RunPlan plan_run(const TrainConfig& config) {
+  check(config);
+  RunPlan plan;
+  plan.config = config;
+  open_data(plan);
+  plan_model(plan);
+  plan_steps(plan);
+  plan_session(plan);
+  check_memory(plan);
+  return plan;
+}
+
+std::string describe(const RunPlan& plan) {
+  const SessionConfig& s = plan.session;
+  const ModelConfig& m = s.model;
+  const ParameterLayout layout(m);
+  const BatchPlan batch = plan_session_batch(m, s.batch, s.sequence, s.positions);
+  const TreePlan tree = plan_tree(s.threads, m.symmetry_order);
+  const MemoryPlan memory = plan_memory(s);
+  std::string out;
+  out += "model   " + text(m.layers) + " layers, " + text(m.heads) + " heads, width " +
+         text(m.width) + ", vocabulary " + text(m.vocabulary) + ": " + text(layout.parameters()) +
+         " parameters\n";
+  out += "data    " + plan.config.data + " (" + plan.source->kind() + "): " +
+         text(plan.train.size()) + " tokens train, " + text(plan.validation.size()) + " validate\n";
+  out += "step    " + text(s.batch) + " x " + text(s.sequence) + " tokens in " +
+         text(static_cast<std::int64_t>(batch.shards.size())) + " shards on " +
+         text(static_cast<std::int64_t>(batch.positions.size())) + " positions\n";
+  const auto workers = static_cast<std::int64_t>(tree.workers.size());
+  out += "tree    " + text(s.threads) + " spheres, " + text(workers) + " workers on " +
+         text(s.tree.cores) + " cores; " + describe_gemm_backend(s.gemm, kernels()) + "\n";
+  out += "memory  " + mib(memory.total()) + ": parameters " + mib(memory.parameters) +
+         ", moments " + mib(memory.moments) + ", gradients and activations " +
+         mib(memory.activations_and_gradients) + ", workers " + mib(memory.workers);
+  return out;
+}
+
+}  // namespace cllm

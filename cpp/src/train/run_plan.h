@@ -1,0 +1,32 @@
+// From what the user asked for to what will be done: data opened, every "auto" decided, all of it
+// checked before anything is written.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cllm/train_config.h"
+#include "data/split.h"
+#include "train/session.h"
+
+namespace cllm {
+
+struct RunPlan {
+  TrainConfig config;  ///< every "auto" decided
+  SessionConfig session;
+  bool byte_tokens = true;
+  std::unique_ptr<TokenSource> source;             ///< of the training tokens
+  std::unique_ptr<TokenSource> validation_source;  ///< when it is a file of its own
+  TokenRange train;
+  TokenRange validation;           ///< empty: none
+  std::vector<std::string> notes;  ///< what the user should know, once
+};
+
+/// Throws InputError for everything that cannot be done, memory that is not there included.
+RunPlan plan_run(const TrainConfig& config);
+
+/// What is about to happen, in a few lines: model, data, plan, tree, memory.
+std::string describe(const RunPlan& plan);
+
+}  // namespace cllm

@@ -1,0 +1,254 @@
+#include "cllm/trainer.h"
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "base/clock.h"
+#include "checkpoint/checkpoint_set.h"
+#include "checkpoint/model_folder.h"
+#include "cllm/error.h"
+#include "cllm/options.h"
+#include "cpu/features.h"
+#include "model/initialize.h"
+#include "train/gemm_peak.h"
+#include "train/run_folder.h"
+#include "train/trainer_impl.h"
+
+namespace cllm {
+namespace {
+
+std::int64_t step_tokens(const TrainConfig& c) { return c.batch * c.grad_accum * c.sequence; }
+
+/// A run that continues lies where it was; a new one must have a place that is free.
+RunPlan plan_checked(const TrainConfig& config) {
+  RunPlan plan = plan_run(config);
+  if (config.resume.empty()) check_new_run_folder(plan.config.out);
+  return plan;
+}
+
+/// The checkpoint of `run` that has come furthest; "" when none was completed.
+std::string newest_checkpoint(const std::string& run) {
+  std::string newest;
+  std::int64_t most = -1;
+  for (const char* name : {"/checkpoints/latest", "/final"}) {
+    if (!std::filesystem::exists(run + name + "/" + kManifestName)) continue;
+    const std::int64_t step = read_trainer_state(run + name).step;
+    if (step > most) newest = run + name;
+    most = std::max(most, step);
+  }
+  return newest;
+}
+
+}  // namespace
+
+Trainer::Impl::Impl(const TrainConfig& config)
+    : plan(plan_checked(config)),
+      session(plan.session),
+      sampler_(plan.train, plan.session.batch, plan.session.sequence,
+               static_cast<std::uint64_t>(plan.config.seed)),
+      peak_gflops_(measure_gemm_peak(plan.session.gemm, kernels())) {
+  if (!plan.validation.empty()) windows_.emplace(plan.validation, plan.session.sequence);
+  if (config.resume.empty()) {
+    start_weights();
+  } else {
+    resume();
+  }
+  window.emplace(session.tree());
+}
+
+void Trainer::Impl::start_weights() {
+  ModelState& state = session.state();
+  if (!plan.config.init.empty()) {
+    read_model_parameters(plan.config.init, state.layout, state.parameters.data());
+  } else {
+    initialize(state.config, state.layout, static_cast<std::uint64_t>(plan.config.seed),
+               state.parameters.data());
+  }
+}
+
+void Trainer::Impl::resume() {
+  const std::string folder = newest_checkpoint(plan.config.resume);
+  if (folder.empty()) {
+    plan.notes.push_back("no checkpoint was completed: starting again from step 0");
+    return start_weights();
+  }
+  ModelState& state = session.state();
+  const TrainerState saved =
+      read_checkpoint(folder, state.layout, state.parameters.data(), state.first_moment.data(),
+                      state.second_moment.data());
+  if (saved.data != fingerprint(plan.config.data)) {
+    throw InputError({"the data is not what the run was trained on", plan.config.data,
+                      "the same file, unchanged", "--resume " + plan.config.resume, ""});
+  }
+  const TrainerState now = trainer_state();
+  const auto note_change = [&](const char* what, const std::string& before,
+                               const std::string& after) {
+    if (before == after) return;
+    plan.notes.push_back(std::string("the ") + what + " was " + before + " and is now " + after +
+                         ": the result is as good, but not bit-identical");
+  };
+  note_change("CPU", saved.cpu_model, now.cpu_model);
+  note_change("instruction set", saved.isa, now.isa);
+  note_change("product library", saved.gemm, now.gemm);
+  steps_done = saved_step_ = saved.step;
+  state.updates = saved.optimizer_step;
+}
+
+TrainerState Trainer::Impl::trainer_state() const {
+  TrainerState s;
+  s.step = steps_done;
+  s.tokens = steps_done * step_tokens(plan.config);
+  s.optimizer_step = session.state().updates;
+  s.seed = plan.config.seed;
+  s.config = to_toml(plan.config);
+  s.model = plan.session.model;
+  s.byte_tokens = plan.byte_tokens;
+  s.data = fingerprint(plan.config.data);
+  s.isa = kernels().name;
+  s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
+  s.cpu_model = cpu_model();
+  s.version = CLLM_VERSION;
+  return s;
+}
+
+Trainer::Impl::Batch& Trainer::Impl::prepare(std::int64_t step) {
+  Batch& batch = batches_[step % 2];
+  if (batch.step == step) return batch;
+  const auto tokens = static_cast<std::size_t>(step_tokens(plan.config));
+  batch.inputs.resize(tokens);
+  batch.targets.resize(tokens);
+  sampler_.fill(step, batch.inputs.data(), batch.targets.data());
+  batch.step = step;
+  return batch;
+}
+
+StepReport Trainer::Impl::step() {
+  const Batch& batch = prepare(steps_done);
+  const std::uint64_t start = now_ns();
+  const StepOutcome out =
+      session.step(steps_done, batch.inputs.data(), batch.targets.data(),
+                   [this] { prepare(steps_done + 1); });
+  const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
+  const auto tokens = static_cast<double>(step_tokens(plan.config));
+  StepReport r;
+  r.learning_rate = plan.session.schedule.at(steps_done);
+  r.step = ++steps_done;
+  r.tokens = r.step * step_tokens(plan.config);
+  r.epoch = static_cast<double>(r.tokens) / static_cast<double>(plan.train.size());
+  r.loss = out.loss;
+  r.gradient_norm = out.gradient_norm;
+  r.milliseconds = 1e3 * seconds;
+  r.tokens_per_second = tokens / seconds;
+  r.gflops = 1e-9 * r.tokens_per_second *
+             static_cast<double>(flops_per_token(plan.session.model, plan.session.sequence));
+  r.mfu = r.gflops / (peak_gflops_ * session.tree().active_workers());
+  r.skipped = out.skipped;
+  return r;
+}
+
+EvaluationReport Trainer::Impl::evaluate() {
+  window->pause();
+  EvaluationReport r;
+  r.step = steps_done;
+  r.validation_loss =
+      session.evaluate(*windows_, [this] { return stop.load(std::memory_order_relaxed); });
+  if (plan.byte_tokens) r.bits_per_byte = r.validation_loss / std::log(2.0);
+  window->resume();
+  return r;
+}
+
+void Trainer::Impl::save(const std::string& folder) const {
+  const ModelState& state = session.state();
+  write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
+                   state.first_moment.data(), state.second_moment.data());
+}
+
+// -- the loop -----------------------------------------------------------------------------------
+
+void Trainer::Impl::open_run_folder() {
+  const std::string& out = plan.config.out;
+  std::filesystem::create_directories(out + "/checkpoints");
+  write_file_durably(out + "/config.toml", to_toml(plan.config));
+  if (!plan.config.resume.empty()) truncate_after_step(out + "/metrics.jsonl", steps_done);
+  metrics_.emplace(out + "/metrics.jsonl");
+  spheres_.emplace(out + "/spheres.jsonl");
+}
+
+void Trainer::Impl::save_checkpoint(TrainObserver& observer) {
+  if (saved_step_ == steps_done) return;
+  window->pause();
+  const std::string checkpoints = plan.config.out + "/checkpoints";
+  const std::string name = checkpoint_name(steps_done);
+  save(checkpoints + "/" + name);
+  update_latest_link(checkpoints, name);
+  prune_checkpoints(checkpoints, plan.config.keep);
+  saved_step_ = steps_done;
+  observer.on_checkpoint(checkpoints + "/" + name);
+  window->resume();
+}
+
+void Trainer::Impl::evaluate_and_tell(TrainObserver& observer) {
+  const EvaluationReport report = evaluate();
+  if (std::isnan(report.validation_loss) && stop.load()) return;  // it was broken off
+  metrics_->write(report);
+  observer.on_evaluation(report);
+}
+
+void Trainer::Impl::write_spheres() {
+  window->pause();
+  for (const SphereReport& report : window->report()) spheres_->write(report, steps_done);
+  window->resume();
+}
+
+RunOutcome Trainer::Impl::run(TrainObserver& observer) {
+  constexpr std::int64_t kWarmingSteps = 10;  // first touch of memory, caches, primitives
+  const TrainConfig& c = plan.config;
+  open_run_folder();
+  observer.on_start(describe(plan));
+  for (const std::string& note : plan.notes) observer.on_note(note);
+  const std::int64_t first = steps_done;
+  window->restart();
+  while (steps_done < c.steps && !stop.load(std::memory_order_relaxed)) {
+    if (steps_done - first == kWarmingSteps) window->restart();
+    const StepReport report = step();
+    metrics_->write(report);
+    observer.on_step(report);
+    const bool last = steps_done == c.steps;
+    if (windows_ && (due(c.eval_every) || (last && c.eval_every > 0))) evaluate_and_tell(observer);
+    if (due(c.save_every) && !last) save_checkpoint(observer);
+    if (due(c.spheres_every) && !last) write_spheres();
+  }
+  write_spheres();
+  if (steps_done < c.steps) {
+    save_checkpoint(observer);
+    return RunOutcome::kStopped;
+  }
+  save(c.out + "/final");
+  observer.on_checkpoint(c.out + "/final");
+  return RunOutcome::kFinished;
+}
+
+// -- the public face ----------------------------------------------------------------------------
+
+Trainer::Trainer(const TrainConfig& config) : impl_(std::make_unique<Impl>(config)) {}
+Trainer::~Trainer() = default;
+
+RunOutcome Trainer::run(TrainObserver& observer) { return impl_->run(observer); }
+StepReport Trainer::step() { return impl_->step(); }
+EvaluationReport Trainer::evaluate() { return impl_->evaluate(); }
+bool Trainer::has_validation() const noexcept { return !impl_->plan.validation.empty(); }
+void Trainer::save(const std::string& folder) const { impl_->save(folder); }
+void Trainer::request_stop() noexcept { impl_->stop.store(true, std::memory_order_relaxed); }
+std::int64_t Trainer::steps_done() const noexcept { return impl_->steps_done; }
+std::int64_t Trainer::steps_total() const noexcept { return impl_->plan.config.steps; }
+const ModelConfig& Trainer::model() const noexcept { return impl_->plan.session.model; }
+const TrainConfig& Trainer::config() const noexcept { return impl_->plan.config; }
+std::vector<SphereReport> Trainer::spheres() const { return impl_->window->report(); }
+
+std::string Trainer::weights_hash() const {
+  const ModelState& state = impl_->session.state();
+  return weights_sha256(state.layout, state.parameters.data());
+}
+
+}  // namespace cllm
