@@ -95,7 +95,7 @@ TEST_P(NativeGemm, BitsDoNotDependOnTheCut) {
       GemmCase whole(form, 107, 203, 1100, accumulate);
       gemm_->run(whole.args());
       for (const auto& [height, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{
-               {1, 203}, {107, 1}, {4, 64}, {13, 17}, {64, 48}, {106, 100}}) {
+               {1, 203}, {107, 1}, {4, 64}, {13, 17}, {64, 48}, {106, 100}, {97, 203}}) {
         GemmCase cut(form, 107, 203, 1100, accumulate);
         for (std::int64_t j = 0; j < 203; j += width) {
           for (std::int64_t i = 0; i < 107; i += height) {

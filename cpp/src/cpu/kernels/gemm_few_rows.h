@@ -1,5 +1,5 @@
-// Products of at most kMicroRows rows, as in generation: B is used once, so packing it would cost
-// more than multiplying. The chains are those of gemm.h, so are the bits.
+// Products of at most kMicroRows rows with a transposed B, as the logits of generation are: B is
+// used once, so packing it would cost more than multiplying. The chains are those of gemm.h.
 #pragma once
 
 #include <algorithm>
@@ -15,17 +15,6 @@
 
 namespace cllm {
 namespace {
-
-/// C[m, columns] (+)= A[m, run] B[run, columns], B row-major and read where it lies.
-inline void few_rows_run(std::int64_t m, std::int64_t columns, std::int64_t run, const float* a,
-                         std::int64_t lda, const float* b, std::int64_t ldb, float* c,
-                         std::int64_t ldc, bool accumulate) {
-  for (std::int64_t j = 0; j < columns; j += kMicroColumns) {
-    const int width = static_cast<int>(std::min<std::int64_t>(kMicroColumns, columns - j));
-    find_micro_tile<MicroA::kRows>(static_cast<int>(m), width)(run, a, lda, b + j, ldb, c + j, ldc,
-                                                               accumulate, micro_tail(width));
-  }
-}
 
 /// C[kRows, columns] (+)= A[kRows, run] B[columns, run]^T for at most kLanes columns: squares of B
 /// are turned in registers and used from there.
@@ -85,22 +74,16 @@ constexpr std::array<FewRowsSquare, sizeof...(kIndex)> few_rows_squares(
   return {&few_rows_square<static_cast<int>(kIndex) + 1>...};
 }
 
-/// REQUIRES: args.m <= kMicroRows; the form is NN or NT.
+/// REQUIRES: 1 <= m <= kMicroRows; the form is NT.
 inline void gemm_few_rows(const GemmArgs& g, std::int64_t longest_run) {
   static constexpr auto kSquares = few_rows_squares(std::make_index_sequence<kMicroRows>());
-  if (g.m == 0) return;
+  const FewRowsSquare square = kSquares[static_cast<std::size_t>(g.m - 1)];
   std::int64_t p = 0;
   do {
     const std::int64_t run = std::min(longest_run, g.k - p);
-    const bool accumulate = g.accumulate || p > 0;
-    if (g.form == GemmForm::kNN) {
-      few_rows_run(g.m, g.n, run, g.a + p, g.lda, g.b + p * g.ldb, g.ldb, g.c, g.ldc, accumulate);
-    } else {
-      for (std::int64_t j = 0; j < g.n; j += kLanes) {
-        kSquares[static_cast<std::size_t>(g.m - 1)](std::min<std::int64_t>(kLanes, g.n - j), run,
-                                                    g.a + p, g.lda, g.b + j * g.ldb + p, g.ldb,
-                                                    g.c + j, g.ldc, accumulate);
-      }
+    for (std::int64_t j = 0; j < g.n; j += kLanes) {
+      square(std::min<std::int64_t>(kLanes, g.n - j), run, g.a + p, g.lda, g.b + j * g.ldb + p,
+             g.ldb, g.c + j, g.ldc, g.accumulate || p > 0);
     }
     p += run;
   } while (p < g.k);
