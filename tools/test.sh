@@ -88,7 +88,7 @@ sanitizer_build() {
 }
 
 asan_tests() {
-  sanitizer_build asan engine_tests kernels_tests && run_ctest asan -L 'engine|kernels' -LE long
+  sanitizer_build asan engine_tests kernels_tests unit_tests && run_ctest asan -LE long
 }
 tsan_tests() {
   sanitizer_build tsan engine_tests &&
