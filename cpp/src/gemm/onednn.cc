@@ -209,8 +209,7 @@ bool onednn_available() { return false; }
 std::string describe_onednn() { return "onednn not available: left out of this build"; }
 
 std::unique_ptr<Gemm> make_onednn_gemm() {
-  throw InputError(ErrorParts{"oneDNN is not available here", describe_onednn(), "",
-                              "gemm onednn",
+  throw InputError(ErrorParts{"oneDNN is not available here", describe_onednn(), "", "gemm onednn",
                               "pip install onednn-devel-cpu-gomp==2023.2.0 and build again, "
                               "or use native"});
 }
