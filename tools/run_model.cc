@@ -23,9 +23,7 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--model", options.model, "model folder, or run folder of train_model")
       ->required();
   app.add_option("--prompt", options.prompt, "text to continue");
-  app.add_option("--tokens", options.tokens, "bytes to generate")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  app.add_option("--tokens", options.tokens, "bytes to generate")->capture_default_str();
   cllm::SamplingOptions& sampling = options.sampling;
   app.add_option("--temperature", sampling.temperature, "0 is greedy, higher is more varied")
       ->capture_default_str();
@@ -38,6 +36,10 @@ void declare(CLI::App& app, Options& options) {
 
 int run(const Options& options) {
   cllm::check(options.sampling);
+  if (options.tokens < 0) {
+    throw cllm::InputError(
+        {"value out of range", std::to_string(options.tokens), "0 or more", "--tokens", ""});
+  }
   cllm::PretrainedModel model = cllm::PretrainedModel::load(options.model);
   const auto print = [](const std::string& text) { std::cout << text << std::flush; };
   if (model.byte_tokens()) print(options.prompt);
