@@ -87,7 +87,7 @@ std::size_t ShardProgram::worker_scratch_floats(const ModelConfig& config,
                                                 const KernelTable& kernels) {
   const std::size_t attention =
       kernels.attention_scratch_floats(largest.length, config.head_width());
-  const auto head = static_cast<std::size_t>(logit_rows(largest.rows(), config.vocabulary));
+  const auto head = static_cast<std::size_t>(most_logit_rows(largest.rows(), config.vocabulary));
   return std::max(attention, head);
 }
 

@@ -34,11 +34,15 @@ std::int64_t vocabulary_block(std::int64_t vocabulary) {
 }
 
 std::int64_t logit_rows(std::int64_t rows, std::int64_t vocabulary) {
-  constexpr std::int64_t kMostLogits = std::int64_t{32} << 20;
-  constexpr std::int64_t kFewestRows = 128;
-  const std::int64_t fit = std::max(kFewestRows, kMostLogits / vocabulary / 64 * 64);
+  const std::int64_t fit = most_logit_rows(rows, vocabulary);
   if (rows <= fit) return rows;
   return round_up(ceil_div(rows, ceil_div(rows, fit)), 16);
+}
+
+std::int64_t most_logit_rows(std::int64_t rows, std::int64_t vocabulary) {
+  constexpr std::int64_t kMostLogits = std::int64_t{32} << 20;
+  constexpr std::int64_t kFewestRows = 128;
+  return std::min(rows, std::max(kFewestRows, kMostLogits / vocabulary / 64 * 64));
 }
 
 std::int64_t pass_rows(std::int64_t rows, std::int64_t width) {

@@ -50,6 +50,10 @@ std::int64_t vocabulary_block(std::int64_t vocabulary);
 /// Rows whose logits exist at the same time.
 std::int64_t logit_rows(std::int64_t rows, std::int64_t vocabulary);
 
+/// The most that logit_rows() says for any shard of at most `rows`: a shard cut in equal chunks may
+/// have smaller ones than a shorter shard that stays whole.
+std::int64_t most_logit_rows(std::int64_t rows, std::int64_t vocabulary);
+
 /// Rows of one tile of a pass over rows (norms, embedding).
 std::int64_t pass_rows(std::int64_t rows, std::int64_t width);
 

@@ -65,7 +65,7 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
   normed2 = cut.take(R * C);
   gelu = cut.take(R * 4 * C);
   features = cut.take(R * C);
-  const std::int64_t chunk = logit_rows(R, V);
+  const std::int64_t chunk = most_logit_rows(R, V);
   logits = cut.take(chunk * V);
   const std::int64_t blocks = ceil_div(V, vocabulary_block(V));
   block_max = cut.take(blocks * chunk);
