@@ -1,0 +1,122 @@
+// Running shard programs on one thread, in any order of tiles, on memory that starts as NaN.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "model/shard_program.h"
+#include "model_reference.h"
+
+namespace cllm {
+
+enum class TileOrder { kForward, kReversed, kShuffled };
+
+inline void fill_nan(float* data, std::size_t size) {
+  std::fill(data, data + size, std::numeric_limits<float>::quiet_NaN());
+}
+
+/// One position: a workspace, a gradient and what a worker brings along.
+class ShardRunner {
+ public:
+  /// `most_sequences` of `length`: the largest shard that will be run. `layout` outlives the
+  /// runner.
+  ShardRunner(const ModelConfig& config, const ParameterLayout& layout, std::int64_t most_sequences,
+              std::int64_t length, const KernelTable& kernels, bool training = true)
+      : gradient(static_cast<std::size_t>(layout.flat_size())),
+        workspace(config, {most_sequences, length}, training),
+        config_(config),
+        layout_(layout),
+        kernels_(kernels),
+        gemm_(make_gemm(GemmBackend::kNative, kernels)),
+        scratch_(ShardProgram::worker_scratch_floats(config, {most_sequences, length}, kernels)),
+        training_(training) {
+    fill_nan(gradient.data(), gradient.size());
+    fill_nan(workspace.layers.front().x, workspace.bytes() / sizeof(float));
+    fill_nan(scratch_.data(), scratch_.size());
+  }
+
+  /// The sum of the rows' losses; the gradient is that of the sum times `scale`.
+  double run(const float* parameters, const TokenBatch& batch, bool accumulate, double scale,
+             TileOrder order = TileOrder::kForward) {
+    const ShardProgram program(config_, layout_, {batch.sequences, batch.length}, training_);
+    double loss = std::numeric_limits<double>::quiet_NaN();
+    ShardData data;
+    data.parameters = parameters;
+    data.gradient = gradient.data();
+    data.workspace = &workspace;
+    data.inputs = batch.inputs.data();
+    data.targets = batch.targets.data();
+    data.accumulate = accumulate;
+    data.loss_scale = static_cast<float>(scale);
+    data.loss = &loss;
+    const WorkerContext worker{&kernels_, gemm_.get(), scratch_.data()};
+    std::mt19937 random(5);
+    for (std::size_t phase = 0; phase < program.phases().size(); ++phase) {
+      std::vector<std::int32_t> tiles(static_cast<std::size_t>(program.phases()[phase].tiles()));
+      std::iota(tiles.begin(), tiles.end(), 0);
+      if (order == TileOrder::kReversed) std::reverse(tiles.begin(), tiles.end());
+      if (order == TileOrder::kShuffled) std::shuffle(tiles.begin(), tiles.end(), random);
+      for (const std::int32_t tile : tiles) program.run(phase, tile, data, worker);
+    }
+    return loss;
+  }
+
+  AlignedBuffer<float> gradient;  // the layout's flat range
+  Workspace workspace;
+
+ private:
+  const ModelConfig config_;
+  const ParameterLayout& layout_;
+  const KernelTable& kernels_;
+  const std::unique_ptr<Gemm> gemm_;
+  AlignedBuffer<float> scratch_;
+  const bool training_;
+};
+
+/// Parameters of a trained model's size: attention is neither flat nor a single peak, norms and
+/// biases differ from 1 and 0. Frozen tensors are zero.
+inline std::vector<float> lively_parameters(const ParameterLayout& layout) {
+  std::vector<float> values(static_cast<std::size_t>(layout.flat_size()), 0.0f);
+  std::mt19937 random(17);
+  std::normal_distribution<float> normal;
+  for (const TensorEntry& t : layout.tensors()) {
+    if (t.frozen) continue;
+    const bool matrix = t.shape.size() == 2;
+    const bool norm = !matrix && t.name.find("weight") != std::string::npos;
+    const bool embedding =
+        t.name.find("wte") != std::string::npos || t.name.find("wpe") != std::string::npos;
+    float deviation = 0.2f;
+    if (embedding)
+      deviation = 0.5f;
+    else if (matrix)
+      deviation = 1.0f / std::sqrt(static_cast<float>(t.shape[0]));
+    for (std::int64_t i = 0; i < t.size; ++i) {
+      values[static_cast<std::size_t>(t.offset + i)] =
+          (norm ? 1.0f : 0.0f) + deviation * normal(random);
+    }
+  }
+  return values;
+}
+
+/// Random tokens, of which a few come up often.
+inline TokenBatch random_batch(std::int64_t sequences, std::int64_t length, std::int64_t vocabulary,
+                               unsigned seed = 3) {
+  TokenBatch batch{sequences, length, {}, {}};
+  std::mt19937 random(seed);
+  const auto draw = [&] {
+    const std::int64_t most =
+        random() % 4 == 0 ? std::min<std::int64_t>(vocabulary, 3) : vocabulary;
+    return static_cast<std::int32_t>(random() % static_cast<std::uint32_t>(most));
+  };
+  for (std::int64_t r = 0; r < batch.rows(); ++r) {
+    batch.inputs.push_back(draw());
+    batch.targets.push_back(draw());
+  }
+  return batch;
+}
+
+}  // namespace cllm
