@@ -9,8 +9,7 @@
 
 namespace cllm {
 
-/// Thread safety: set and raised from any thread; rethrow by the root, after every thread has
-/// handed over its work (their messages order the exception before it).
+/// Thread safety: every function from any thread.
 class ErrorSlot {
  public:
   /// Keeps the first one; later ones are dropped.
@@ -24,9 +23,13 @@ class ErrorSlot {
   /// True from the first set on: cheap enough to ask before every tile.
   bool raised() const noexcept { return state_.load(std::memory_order_relaxed) != kEmpty; }
 
-  /// Throws what was set, if anything; the slot stays raised.
+  /// Throws what was set, if anything; the slot stays raised. Waits for a set that is under way, so
+  /// that what is raised is always thrown.
   void rethrow() const {
-    if (state_.load(std::memory_order_acquire) == kSet) std::rethrow_exception(error_);
+    std::uint32_t state = state_.load(std::memory_order_acquire);
+    if (state == kEmpty) return;
+    for (; state != kSet; state = state_.load(std::memory_order_acquire)) spin_pause();
+    std::rethrow_exception(error_);
   }
 
  private:

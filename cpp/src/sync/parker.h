@@ -1,9 +1,11 @@
 // Lets one thread sleep until somebody has something for it, without losing a wake.
 //
 // Thread safety: park_unless is for the one owner, wake for anybody.
-// Both sides exchange the same word, so the exchanges have one order. If the waker's comes second it
-// finds kParked and wakes. If it comes first the owner's exchange reads what the waker wrote
-// (acquire, release) and therefore sees what the waker published before, and does not sleep.
+// Both sides do nothing but exchange the same word, so the exchanges have one order. If the waker's
+// comes second it finds kParked and wakes. If it comes first the owner's exchange reads what the
+// waker wrote (acquire, release) and therefore sees what the waker published before, and does not
+// sleep. The owner's return to kRunning is an exchange too: a plain store would hide a waker that came
+// between from the owner's next exchange.
 // Rejected: a flag and a fence on each side; the sanitizer does not model fences.
 #pragma once
 
@@ -22,7 +24,7 @@ class Parker {
     state_.exchange(kParked, std::memory_order_acq_rel);
     const bool sleep = !ready();
     if (sleep) Atomics::wait(state_, kParked);
-    state_.store(kRunning, std::memory_order_relaxed);
+    state_.exchange(kRunning, std::memory_order_acq_rel);
     return sleep;
   }
 
