@@ -1,10 +1,12 @@
 // Which position has which buffer: kept by the root alone, so it needs no lock.
 //
 // Why it cannot run dry for ever. Positions are opened in index order. A buffer is held by an open
-// position or by a sum that waits for its neighbour. When no position is open, those opened so far
-// are a prefix 0..m-1 whose sums cover it with at most ceil(log2 K) complete subtrees, so a pool of
-// ceil(log2 K) + 1 has one free and position m opens. When some position is open it is being worked
-// on, ends, and either frees a buffer by a merge or brings back the first case.
+// position or by a sum that waits for its neighbours. When no position is open, those opened so far
+// are a prefix 0..m-1; what waits then are left neighbours on the path from the top of the merge
+// tree to position m: at most one at a level merged in pairs, two at a level that ends in three
+// (`most_waiting`). A pool of one more has a buffer free and position m opens. When some position
+// is open it is being worked on, ends, and either frees a buffer by a merge or brings back the
+// first case.
 #pragma once
 
 #include <vector>
@@ -30,11 +32,17 @@ class BufferPool {
   std::vector<int> free_;
 };
 
-/// min(K, W + ceil(log2 K) + 1): enough for W open positions and the sums that wait, see above.
+/// The most sums that wait while no position is open: over the levels of plan_merges(K).
+inline int most_waiting(int positions) noexcept {
+  int waiting = 0;
+  for (int nodes = positions; nodes > 1; nodes /= 2) waiting += nodes % 2 == 0 ? 1 : 2;
+  return waiting;
+}
+
+/// min(K, W + most_waiting(K) + 1): enough for W open positions and the sums that wait, and one so
+/// that who ends a position finds the next one open.
 inline int pool_size(int positions, int workers) noexcept {
-  int levels = 0;
-  while ((1 << levels) < positions) ++levels;
-  const int enough = workers + levels + 1;
+  const int enough = workers + most_waiting(positions) + 1;
   return positions < enough ? positions : enough;
 }
 
