@@ -22,11 +22,19 @@ void Job::reset() noexcept {
   publish(0);
 }
 
-bool Job::arrive() noexcept {
-  if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 != plan_->arrivals) return false;
+void Job::leave_closed(std::int32_t phase) noexcept {
+  std::uint64_t word = claim_.load(std::memory_order_relaxed);
+  do {
+    if (phase_of(word) != 0) return;
+  } while (!claim_.compare_exchange_weak(word, pack(phase), std::memory_order_acq_rel,
+                                         std::memory_order_relaxed));
+  if ((word & kSleeper) != 0) futex_wake(high_half(claim_), kWakeAll);
+}
+
+void Job::arrive() noexcept {
+  if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 != plan_->arrivals) return;
   done_.store(0, std::memory_order_relaxed);
-  publish(1);
-  return true;
+  leave_closed(1);
 }
 
 Job::Ticket Job::claim() noexcept {

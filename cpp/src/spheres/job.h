@@ -46,8 +46,11 @@ class Job {
   /// Back to closed. REQUIRES: finished or new; workers may still look at it.
   void reset() noexcept;
 
-  /// One predecessor is done; the last one opens phase 1. Returns true when it did.
-  bool arrive() noexcept;
+  /// One predecessor is done; the last one opens phase 1, unless the job was abandoned.
+  void arrive() noexcept;
+
+  /// A closed job is finished at once and never opens; an open one goes on to its end.
+  void abandon() noexcept { leave_closed(phases() + 1); }
 
   /// A tile of the open phase, if one is left: (phase, tile), phase 0 if not.
   struct Ticket {
@@ -87,6 +90,7 @@ class Job {
     return plan_->tiles[static_cast<std::size_t>(phase - 1)];
   }
   void publish(std::int32_t phase) noexcept;
+  void leave_closed(std::int32_t phase) noexcept;
 
   static constexpr std::uint64_t kSleeper = std::uint64_t{1} << 32;
 

@@ -27,6 +27,10 @@ void Stage::reset() noexcept {
   for (int j = 0; j < jobs(); ++j) at(j).reset();
 }
 
+void Stage::abandon() noexcept {
+  for (int j = 0; j < jobs(); ++j) at(j).abandon();
+}
+
 TileClaim Stage::claim(int worker, int current_job) noexcept {
   const auto take = [this](int job) -> TileClaim {
     const Job::Ticket ticket = at(job).claim();

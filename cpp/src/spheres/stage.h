@@ -22,7 +22,8 @@ class TileRunner {
   virtual void run_tile(int worker, const TileClaim& claim) = 0;
 };
 
-/// What decides, on the root's thread, which jobs with no predecessor open when.
+/// What decides, on the root's thread, which jobs with no predecessor open when. Each function may
+/// throw; when it does, or some sphere failed, the stage is abandoned and asks no more.
 class Conductor {
  public:
   virtual ~Conductor() = default;
@@ -31,9 +32,8 @@ class Conductor {
   /// Called after the workers have been told to start: work for the root meanwhile.
   virtual void meanwhile() {}
   /// A reporting job is finished. Returns true when the stage is complete, which must not be before
-  /// every reporting job has been told: a late Done would be taken for one of the next run. Called
-  /// with `failed` when some sphere has failed: then it only opens what leads to completion.
-  virtual bool on_done(Stage& stage, int job, bool failed) = 0;
+  /// every reporting job has been told: a late Done would be taken for one of the next run.
+  virtual bool on_done(Stage& stage, int job) = 0;
 };
 
 class Stage {
@@ -52,6 +52,10 @@ class Stage {
   void reset() noexcept;
   /// Root: the arrival that no job makes.
   void arrive(int job) noexcept { at(job).arrive(); }
+  /// Root, instead of going on: no job opens any more, those that are open go on to their end.
+  void abandon() noexcept;
+  /// Every job is finished: no tile is being run and none will be.
+  bool finished() const noexcept { return wait_target(0, -1).job < 0; }
 
   /// A tile for `worker`: of the job it is at, else of one nobody has touched, else of any.
   TileClaim claim(int worker, int current_job) noexcept;

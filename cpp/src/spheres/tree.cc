@@ -38,25 +38,38 @@ SphereTree::SphereTree(const TreePlan& plan, TreeOptions options)
   phase_spins_ = active_workers_ <= options_.cores ? kSpins : 0;
   root_spins_ = active_workers_ < options_.cores ? kSpins : 0;
   for (const SpherePlan& s : plan_.spheres) {
-    mailboxes_.push_back(std::make_unique<Mailbox>(mailbox_capacity(s),
-                                                   counters_[static_cast<std::size_t>(s.id)]));
+    mailboxes_.push_back(
+        std::make_unique<Mailbox>(mailbox_capacity(s), counters_[static_cast<std::size_t>(s.id)]));
   }
   root_links_ = std::make_unique<ChildLinks>(0, children_of(0, true));
   root_out_.reserve(plan_.spheres.size() + 1);
 
+  start_threads();
+}
+
+void SphereTree::start_threads() {
   std::vector<int> worker_of(plan_.spheres.size(), -1);
   for (int w = 0; w < workers(); ++w) {
     worker_of[static_cast<std::size_t>(plan_.workers[static_cast<std::size_t>(w)])] = w;
   }
-  for (std::size_t i = 1; i < plan_.spheres.size(); ++i) {
-    const int id = static_cast<int>(i), worker = worker_of[i];
-    threads_.emplace_back([this, id, worker] {
-      if (worker < 0) {
-        control_main(id);
-      } else {
-        worker_main(id, worker);
-      }
-    });
+  threads_.reserve(plan_.spheres.size() - 1);
+  try {
+    for (std::size_t i = 1; i < plan_.spheres.size(); ++i) {
+      const int id = static_cast<int>(i), worker = worker_of[i];
+      threads_.emplace_back([this, id, worker] {
+        if (worker < 0) {
+          control_main(id);
+        } else {
+          worker_main(id, worker);
+        }
+      });
+    }
+  } catch (...) {  // the system gives no more threads: those that run are told one by one
+    for (std::size_t i = 1; i <= threads_.size(); ++i) {
+      mailboxes_[i]->push({MessageKind::kStop, 0, nullptr, -1});
+    }
+    for (std::thread& t : threads_) t.join();
+    throw;
   }
 }
 
@@ -187,13 +200,24 @@ void SphereTree::work(Stage& stage, int sphere, int worker, bool may_wait) noexc
 }
 
 void SphereTree::run(Stage& stage, Conductor& conductor) {
-  const bool also_works = workers() == 1 && plan_.spheres.size() == 1;
+  error_.rethrow();
+  stage.reset();
+  try {
+    run_to_end(stage, conductor);
+  } catch (...) {
+    error_.set(std::current_exception());
+  }
+  if (error_.raised()) run_dry(stage);
+  error_.rethrow();
+}
+
+void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
+  const bool also_works = plan_.spheres.size() == 1;
   if (also_works && !root_prepared_) {
     if (options_.prepare_worker) options_.prepare_worker(0);
     root_prepared_ = true;
   }
   Mailbox& mailbox = *mailboxes_[0];
-  stage.reset();
   conductor.begin(stage);
   root_links_->send_work(&stage, root_out_);
   send(root_out_);
@@ -209,19 +233,26 @@ void SphereTree::run(Stage& stage, Conductor& conductor) {
       message = mailbox.wait_pop(root_spins_);
     }
     handle_hook(0);
+    if (error_.raised()) return;
     if (message.kind == MessageKind::kIdle) {
       root_links_->on_idle(message.from, root_out_);
       send(root_out_);
-    } else if (message.kind == MessageKind::kDone && message.stage == &stage) {
-      try {
-        complete = conductor.on_done(stage, message.job, error_.raised());
-      } catch (...) {
-        error_.set(std::current_exception());
-        complete = conductor.on_done(stage, message.job, true);
-      }
+    } else if (message.kind == MessageKind::kDone) {
+      complete = conductor.on_done(stage, message.job);
     }
   }
-  error_.rethrow();
+}
+
+// After an error tiles are claimed and not computed, so the root may do that too: it needs nobody's
+// help to finish what is open, and waits for those who are inside a tile.
+void SphereTree::run_dry(Stage& stage) noexcept {
+  stage.abandon();
+  Message message;
+  do {
+    while (mailboxes_[0]->try_pop(message)) {
+    }
+    work(stage, 0, 0, true);
+  } while (!stage.finished());
 }
 
 double SphereTree::cpu_seconds(int sphere) const {

@@ -39,7 +39,8 @@ class SphereTree {
   SphereTree& operator=(const SphereTree&) = delete;
 
   /// Runs the stage to its end on the calling thread as root. Rethrows the first exception of any
-  /// sphere; after that the tree runs nothing more and throws the same again.
+  /// sphere, when no tile is being run any more; after that the tree runs nothing and throws the
+  /// same again.
   /// REQUIRES: `stage` and what it refers to outlive the tree.
   void run(Stage& stage, Conductor& conductor);
 
@@ -61,6 +62,7 @@ class SphereTree {
 
   std::vector<int> children_of(int sphere, bool active_only) const;
   std::size_t mailbox_capacity(const SpherePlan& sphere) const;
+  void start_threads();
   void send(Outbox& out);
   void handle_hook(int sphere) noexcept;
   void control_main(int sphere);
@@ -68,6 +70,8 @@ class SphereTree {
   /// Works on `stage` until every job is finished or a message waits.
   void work(Stage& stage, int sphere, int worker, bool may_wait) noexcept;
   void run_claim(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept;
+  void run_to_end(Stage& stage, Conductor& conductor);
+  void run_dry(Stage& stage) noexcept;
 
   const TreePlan plan_;
   const TreeOptions options_;

@@ -101,7 +101,7 @@ void EvaluateStage::open_shards(Stage& stage) {
   }
 }
 
-bool EvaluateStage::on_done(Stage& stage, int job, bool) {
+bool EvaluateStage::on_done(Stage& stage, int job) {
   free_workspaces_.give(workspace_of_[static_cast<std::size_t>(job)]);
   ++shards_done_;
   open_shards(stage);

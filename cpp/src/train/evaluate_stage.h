@@ -24,7 +24,7 @@ class EvaluateStage final : private TileRunner, private Conductor {
   void run_tile(int worker, const TileClaim& claim) override;
   void begin(Stage& stage) override;
   void meanwhile() override;
-  bool on_done(Stage& stage, int job, bool failed) override;
+  bool on_done(Stage& stage, int job) override;
   void open_shards(Stage& stage);
 
   /// Tokens of one round: prepared by the root while the workers are at the round before.

@@ -161,7 +161,7 @@ void TrainStage::open_positions(Stage& stage) {
   }
 }
 
-bool TrainStage::on_done(Stage& stage, int job, bool failed) {
+bool TrainStage::on_done(Stage& stage, int job) {
   if (job < first_norm()) {
     if (job < positions()) {
       free_workspaces_.give(workspace_of_[static_cast<std::size_t>(job)]);
@@ -175,20 +175,19 @@ bool TrainStage::on_done(Stage& stage, int job, bool failed) {
     open_positions(stage);
   } else if (job < first_update()) {
     if (++norms_done_ == owners_) {
-      decide(failed);
+      decide();
       for (int s = 0; s < owners_; ++s) stage.arrive(first_update() + s);
     }
   }
   return ++jobs_done_ == stage.jobs();
 }
 
-void TrainStage::decide(bool failed) {
+void TrainStage::decide() {
   double loss = 0;
   for (double l : shard_loss_) loss += l;
   outcome_.loss = loss / static_cast<double>(plan_.batch * plan_.sequence);
   outcome_.gradient_norm = global_norm(norm_partial_);
-  outcome_.skipped =
-      failed || !std::isfinite(outcome_.loss) || !std::isfinite(outcome_.gradient_norm);
+  outcome_.skipped = !std::isfinite(outcome_.loss) || !std::isfinite(outcome_.gradient_norm);
   if (outcome_.skipped) return;
   ++state_.updates;
   adamw_ = adamw_args(input_.adamw, state_.updates, input_.learning_rate,

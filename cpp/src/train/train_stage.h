@@ -58,9 +58,9 @@ class TrainStage final : private TileRunner, private Conductor {
 
   void begin(Stage& stage) override;
   void meanwhile() override;
-  bool on_done(Stage& stage, int job, bool failed) override;
+  bool on_done(Stage& stage, int job) override;
   void open_positions(Stage& stage);
-  void decide(bool failed);
+  void decide();
 
   int positions() const noexcept { return static_cast<int>(plan_.positions.size()); }
   int merges() const noexcept { return static_cast<int>(plan_.merges.size()); }
