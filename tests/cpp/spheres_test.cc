@@ -1,0 +1,399 @@
+// The tree of spheres under load: every tile once and in order, on every tree, run after run; who
+// is not needed stays parked; the logic of messages as pure functions.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <system_error>
+
+#include "sphere_fixture.h"
+#include "spheres/tree.h"
+
+namespace cllm {
+namespace {
+
+using std::chrono::seconds;
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+TreeOptions options(int cores, bool activate_all) {
+  TreeOptions o;
+  o.cores = cores;
+  o.activate_all = activate_all;
+  return o;
+}
+
+/// Fewer runs for larger trees, which have more to do in each.
+int runs_for(std::int64_t threads, int runs) {
+  const std::int64_t fewer = threads == 1 ? 1 : threads + 4;
+  return static_cast<int>(std::max<std::int64_t>(10, runs / fewer / (kSanitized ? 5 : 1)));
+}
+
+// -- jobs ---------------------------------------------------------------------------------------
+
+TEST(Job, GoesThroughItsPhases) {
+  JobPlan plan;
+  plan.tiles = {2, 1};
+  plan.arrivals = 2;
+  Job job;
+  job.bind(plan);
+  for (int round = 0; round < 3; ++round) {
+    job.reset();
+    EXPECT_EQ(job.state(), Job::State::kClosed);
+    EXPECT_EQ(job.claim().phase, 0);
+    job.arrive();
+    EXPECT_EQ(job.state(), Job::State::kClosed) << "one arrival is missing";
+    job.arrive();
+    EXPECT_EQ(job.state(), Job::State::kOpen);
+    EXPECT_TRUE(job.untouched());
+    EXPECT_EQ(job.claim().tile, 0);
+    EXPECT_FALSE(job.untouched());
+    EXPECT_EQ(job.claim().tile, 1);
+    EXPECT_EQ(job.claim().phase, 0) << "no third tile";
+    EXPECT_FALSE(job.finish_tile(1));
+    EXPECT_EQ(job.claim().phase, 0) << "phase 2 is not open before phase 1 is done";
+    EXPECT_FALSE(job.finish_tile(1));
+    const Job::Ticket last = job.claim();
+    EXPECT_EQ(last.phase, 2);
+    EXPECT_EQ(last.tile, 0);
+    EXPECT_TRUE(job.finish_tile(2));
+    job.close();
+    EXPECT_EQ(job.state(), Job::State::kFinished);
+    EXPECT_EQ(job.claim().phase, 0);
+  }
+}
+
+TEST(Job, AbandonedStaysFinished) {
+  JobPlan plan;
+  plan.tiles = {1};
+  Job closed, open;
+  closed.bind(plan);
+  open.bind(plan);
+  closed.reset();
+  open.reset();
+  open.arrive();
+  closed.abandon();
+  open.abandon();
+  EXPECT_EQ(closed.state(), Job::State::kFinished);
+  closed.arrive();
+  EXPECT_EQ(closed.state(), Job::State::kFinished) << "a late arrival does not open it";
+  EXPECT_EQ(open.state(), Job::State::kOpen) << "what is open goes on to its end";
+  closed.reset();
+  closed.arrive();
+  EXPECT_EQ(closed.state(), Job::State::kOpen);
+}
+
+TEST(Job, WakesWhoSleepsOnIt) {
+  const Watchdog watchdog("sleepers on a job", seconds(60));
+  JobPlan plan;
+  plan.tiles = {1, 1};
+  Job job;
+  job.bind(plan);
+  const auto sleep_through = [&job](Job::State state) {
+    for (;;) {
+      const std::uint64_t observed = job.observe();
+      if (job.state() != state) return;
+      job.park(observed);
+    }
+  };
+  for (int round = 0; round < 2000; ++round) {
+    job.reset();
+    std::thread sleepers[2];
+    if (round % 20 == 0) {  // threads are slow to make: most rounds go on with no sleeper
+      for (std::thread& t : sleepers) {
+        t = std::thread([&] {
+          sleep_through(Job::State::kClosed);
+          sleep_through(Job::State::kOpen);
+        });
+      }
+    }
+    if (round % 40 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    job.arrive();
+    for (int phase = 1; phase <= 2; ++phase) {
+      ASSERT_EQ(job.claim().phase, phase);
+      if (job.finish_tile(phase)) job.close();
+    }
+    for (std::thread& t : sleepers) {
+      if (t.joinable()) t.join();
+    }
+  }
+}
+
+// -- the tree -----------------------------------------------------------------------------------
+
+class Spheres : public testing::TestWithParam<std::int64_t> {};
+
+// Two stages by turns, without a pause: who is late for one finds the other, or the next run of it.
+TEST_P(Spheres, TinyStagesBackToBack) {
+  const Watchdog watchdog("tiny stages back to back", seconds(200));
+  for (const bool activate_all : {true, false}) {
+    SphereRig rig(GetParam(), options(2, activate_all));
+    SphereTree& tree = rig.tree();
+    SyntheticStep& first = rig.add({1, 2, 2, 1, true, 1});
+    SyntheticStep& second = rig.add({3, 2, 3, 2, true, 2});
+    for (int run = 0; run < runs_for(GetParam(), 6000) && !HasFailure(); ++run) {
+      first.run(tree);
+      second.run(tree);
+      if (run % 3 == 0) second.run(tree);
+    }
+  }
+}
+
+TEST_P(Spheres, StagesOfEveryShape) {
+  const Watchdog watchdog("stages of every shape", seconds(200));
+  SphereRig rig(GetParam(), options(2, true));
+  SphereTree& tree = rig.tree();
+  std::vector<SyntheticStep*> steps;
+  for (int positions : {1, 2, 3, 5, 7, 11, 12}) {
+    for (int limit : {1, 3, 12}) {
+      const auto seed = static_cast<std::uint32_t>(positions * 100 + limit);
+      steps.push_back(&rig.add({positions, 6, 9, limit, limit != 3, seed}));
+    }
+  }
+  for (int run = 0; run < runs_for(GetParam(), 400) && !HasFailure(); ++run) {
+    for (SyntheticStep* step : steps) step->run(tree);
+  }
+}
+
+TEST_P(Spheres, DelaysAtEveryBorderChangeNothing) {
+  const Watchdog watchdog("stages with delays", seconds(200));
+  RandomDelay delay(5);
+  TreeOptions o = options(2, true);
+  o.before_message = [&](int sphere) { delay(sphere); };
+  o.before_tile = [&](int worker, const TileClaim&) { delay(worker); };
+  SphereRig rig(GetParam(), o);
+  SphereTree& tree = rig.tree();
+  SyntheticStep& step = rig.add({6, 4, 40, 4, true, 5});
+  SyntheticStep& other = rig.add({1, 8, 80, 1, false, 6});
+  for (int run = 0; run < 5 && !HasFailure(); ++run) {
+    step.run(tree);
+    other.run(tree);
+  }
+  const TreePlan& plan = tree.plan();
+  for (const SpherePlan& s : plan.spheres) {
+    if (s.role == SphereRole::kControl) {
+      EXPECT_GE(tree.counters(s.id).messages_in.get(), 1u) << "control " << s.id;
+      EXPECT_EQ(tree.counters(s.id).tiles.get(), 0u) << "a control never computes";
+    }
+  }
+  std::uint64_t tiles = 0;
+  for (int w = 0; w < tree.workers(); ++w) {
+    const std::uint64_t ran = step.tiles_of(w) + other.tiles_of(w);
+    const int id = plan.workers[static_cast<std::size_t>(w)];
+    EXPECT_GE(ran, 1u) << "worker " << w << " of " << tree.workers();
+    EXPECT_EQ(tree.counters(id).tiles.get(), ran);
+    tiles += ran;
+  }
+  EXPECT_EQ(tiles, 5 * (step.tiles() + other.tiles()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, Spheres, testing::ValuesIn(tried_threads()),
+                         testing::PrintToStringParamName());
+
+// At most as many workers as cores take part; the others and their controls are asleep all the
+// time.
+TEST(SphereTree, OnlyAsManyWorkersAsCoresAreActive) {
+  const Watchdog watchdog("two workers of 51", seconds(100));
+  SphereRig rig(64, options(2, false));
+  SphereTree& tree = rig.tree();
+  ASSERT_EQ(tree.workers(), 51);
+  EXPECT_EQ(tree.active_workers(), 2);
+  SyntheticStep& step = rig.add({4, 8, 20, 4, true, 3});
+  step.run(tree);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // every thread has started
+  std::vector<double> before;
+  for (const SpherePlan& s : tree.plan().spheres) before.push_back(tree.cpu_seconds(s.id));
+  for (int run = 0; run < 100; ++run) step.run(tree);
+  int active = 0;
+  for (const SpherePlan& s : tree.plan().spheres) {
+    if (s.id == 0 || tree.is_active(s.id)) {
+      ++active;
+      continue;
+    }
+    const double used = tree.cpu_seconds(s.id) - before[static_cast<std::size_t>(s.id)];
+    EXPECT_LT(used, 1e-4) << "sphere " << s.id;
+    EXPECT_EQ(tree.counters(s.id).messages_in.get(), 0u);
+    EXPECT_EQ(tree.counters(s.id).tiles.get(), 0u);
+  }
+  EXPECT_EQ(active, 4) << "the root, one control and its first two workers";
+  const auto tiles = [&](int w) { return step.tiles_of(w); };
+  EXPECT_EQ(tiles(0) + tiles(1), 101 * step.tiles());
+}
+
+TEST(SphereTree, SleepsBetweenRuns) {
+  const Watchdog watchdog("a tree with nothing to do", seconds(100));
+  SphereRig rig(14, options(64, true));
+  SphereTree& tree = rig.tree();  // spinning is allowed
+  SyntheticStep& step = rig.add({4, 8, 20, 4, true, 3});
+  step.run(tree);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // whoever spins has gone to sleep
+  std::vector<double> before;
+  for (const SpherePlan& s : tree.plan().spheres) before.push_back(tree.cpu_seconds(s.id));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  for (const SpherePlan& s : tree.plan().spheres) {
+    if (s.id == 0) continue;
+    EXPECT_LT(tree.cpu_seconds(s.id) - before[static_cast<std::size_t>(s.id)], 1e-4) << s.id;
+  }
+}
+
+// Each run costs each edge at most a Work, an Idle and the Dones: no mailbox can fill.
+TEST(SphereTree, MessagesOfARunAreBounded) {
+  const Watchdog watchdog("a count of messages", seconds(100));
+  SphereRig rig(64, options(2, true));
+  SphereTree& tree = rig.tree();
+  SyntheticStep& step = rig.add({12, 3, 8, 12, true, 4});
+  constexpr std::uint64_t kRuns = 40;
+  for (std::uint64_t run = 0; run < kRuns; ++run) step.run(tree);
+  const auto reports = static_cast<std::uint64_t>(step.reports());
+  std::uint64_t dones_and_idles_of_controls = 0;
+  for (const SpherePlan& s : tree.plan().spheres) {
+    const SphereCounters& c = tree.counters(s.id);
+    const auto children = static_cast<std::uint64_t>(s.children);
+    if (s.role == SphereRole::kRoot) {
+      EXPECT_GE(c.messages_in.get(), kRuns * reports) << "every Done climbs to the root";
+      EXPECT_LE(c.messages_in.get(), kRuns * (reports + children));
+      EXPECT_LE(c.messages_out.get(), kRuns * children);
+    } else if (s.role == SphereRole::kControl) {
+      EXPECT_LE(c.messages_in.get(), kRuns * (1 + children + reports));
+      EXPECT_LE(c.queue_high_water.get(), 1 + children + reports);
+      dones_and_idles_of_controls += c.messages_out.get();
+    } else {
+      EXPECT_LE(c.messages_in.get(), kRuns);
+      EXPECT_LE(c.queue_high_water.get(), 1u);
+    }
+  }
+  EXPECT_GE(dones_and_idles_of_controls, kRuns * reports);
+}
+
+TEST(SphereTree, StartsAndStopsWithoutWork) {
+  const Watchdog watchdog("trees that never run", seconds(100));
+  for (std::int64_t threads : tried_threads()) {
+    SphereRig rig(threads, options(2, true));
+    SphereTree& tree = rig.tree();
+    EXPECT_EQ(tree.plan().spheres.size(), static_cast<std::size_t>(threads));
+  }
+}
+
+TEST(SphereTree, TwoTreesOfOneProcessAreApart) {
+  const Watchdog watchdog("two trees", seconds(100));
+  const auto work = [](std::uint32_t seed) {
+    SphereRig rig(14, options(2, true));
+    SphereTree& tree = rig.tree();
+    SyntheticStep& step = rig.add({5, 3, 6, 3, true, seed});
+    for (int run = 0; run < 50; ++run) step.run(tree);
+  };
+  std::thread other([&] { work(8); });
+  work(9);
+  other.join();
+}
+
+// Memory for some stacks only: the constructor throws, and those that started are joined.
+TEST(SphereTree, ThrowsWhenThreadsCannotStart) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers map terabytes, so address space cannot be bounded";
+  const Watchdog watchdog("a tree that cannot start", seconds(100));
+  long pages = 0;
+  std::FILE* statm = std::fopen("/proc/self/statm", "r");
+  ASSERT_NE(statm, nullptr);
+  ASSERT_EQ(std::fscanf(statm, "%ld", &pages), 1);
+  std::fclose(statm);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  rlimit bound = before;
+  bound.rlim_cur =
+      static_cast<rlim_t>(pages) * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{100} << 20);
+  const TreePlan plan = plan_tree(200);
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &bound), 0);
+  EXPECT_THROW(SphereTree(plan, options(2, true)), std::system_error);
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+  SphereRig rig(200, options(2, true));
+  SyntheticStep& step = rig.add({3, 3, 6, 3, true, 1});
+  step.run(rig.tree());
+}
+
+// -- messages as pure functions -----------------------------------------------------------------
+
+struct Sent {
+  std::int32_t to;
+  MessageKind kind;
+  const Stage* stage;
+  bool operator==(const Sent& o) const { return to == o.to && kind == o.kind && stage == o.stage; }
+};
+
+std::vector<Sent> taken(Outbox& out, int from) {
+  std::vector<Sent> sent;
+  for (const Outgoing& o : out) {
+    EXPECT_EQ(o.message.from, from);
+    sent.push_back({o.to, o.message.kind, o.message.stage});
+  }
+  out.clear();
+  return sent;
+}
+
+/// Stages that are compared and never looked into.
+struct Stages : TileRunner {
+  void run_tile(int, const TileClaim&) override {}
+  Stage a{{}, {0}, *this}, b{{}, {0}, *this}, c{{}, {0}, *this};
+};
+
+TEST(ChildLinks, OneWorkAtATimeAndOnlyTheNewest) {
+  Stages s;
+  ChildLinks links(7, {8, 9});
+  Outbox out;
+  links.send_work(&s.a, out);
+  EXPECT_EQ(taken(out, 7),
+            (std::vector<Sent>{{8, MessageKind::kWork, &s.a}, {9, MessageKind::kWork, &s.a}}));
+  links.on_idle(9, out);
+  EXPECT_TRUE(out.empty());
+  links.send_work(&s.b, out);
+  EXPECT_EQ(taken(out, 7), (std::vector<Sent>{{9, MessageKind::kWork, &s.b}})) << "8 is busy";
+  links.send_work(&s.c, out);
+  EXPECT_TRUE(out.empty());
+  links.on_idle(8, out);
+  EXPECT_EQ(taken(out, 7), (std::vector<Sent>{{8, MessageKind::kWork, &s.c}})) << "b lapsed";
+  links.on_idle(8, out);
+  links.on_idle(9, out);
+  EXPECT_EQ(taken(out, 7), (std::vector<Sent>{{9, MessageKind::kWork, &s.c}}));
+  links.on_idle(9, out);
+  links.send_work(&s.a, out);
+  EXPECT_EQ(taken(out, 7).size(), 2u) << "both are free again";
+}
+
+TEST(ChildLinks, NobodyActiveNobodyAsked) {
+  Stages s;
+  ChildLinks links(0, {});
+  Outbox out;
+  links.send_work(&s.a, out);
+  EXPECT_TRUE(out.empty());
+}
+
+TEST(ControlLogic, PassesMessagesOn) {
+  Stages s;
+  ControlLogic control(3, 0, {10, 11, 12}, {10, 11});
+  Outbox out;
+  EXPECT_TRUE(control.handle({MessageKind::kWork, 0, &s.a, -1}, out));
+  EXPECT_EQ(taken(out, 3), (std::vector<Sent>{{10, MessageKind::kWork, &s.a},
+                                              {11, MessageKind::kWork, &s.a},
+                                              {0, MessageKind::kIdle, nullptr}}));
+  EXPECT_TRUE(control.handle({MessageKind::kDone, 11, &s.a, 5}, out));
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(out[0].message.job, 5);
+  EXPECT_EQ(taken(out, 3), (std::vector<Sent>{{0, MessageKind::kDone, &s.a}}));
+  EXPECT_TRUE(control.handle({MessageKind::kWork, 0, &s.b, -1}, out));
+  EXPECT_EQ(taken(out, 3), (std::vector<Sent>{{0, MessageKind::kIdle, nullptr}}));
+  EXPECT_TRUE(control.handle({MessageKind::kIdle, 10, nullptr, -1}, out));
+  EXPECT_EQ(taken(out, 3), (std::vector<Sent>{{10, MessageKind::kWork, &s.b}}));
+  EXPECT_FALSE(control.handle({MessageKind::kStop, 0, nullptr, -1}, out));
+  EXPECT_EQ(taken(out, 3), (std::vector<Sent>{{10, MessageKind::kStop, nullptr},
+                                              {11, MessageKind::kStop, nullptr},
+                                              {12, MessageKind::kStop, nullptr}}))
+      << "idle children are stopped too";
+}
+
+}  // namespace
+}  // namespace cllm
