@@ -19,7 +19,7 @@ struct GradientCase {
   std::int64_t layers, heads, width, positions, vocabulary, length;
   std::vector<std::int64_t> shards;  ///< sequences of each; the first is the largest
   bool bias;
-  std::int64_t samples;  ///< finite differences in a vector; shorter vectors get all
+  std::int64_t samples;  ///< random differences in a vector, or all; 0: only the largest anywhere
 };
 
 std::vector<GradientCase> gradient_cases() {
@@ -30,6 +30,7 @@ std::vector<GradientCase> gradient_cases() {
           {"OneToken", 1, 1, 4, 3, 5, 1, {1}, true, 48},
           {"AttentionBlocks", 1, 2, 16, 130, 31, 130, {1}, true, 64},
           {"QueryBlocks", 1, 1, 8, 600, 31, 520, {1}, true, 12},
+          {"RowPasses", 2, 2, 20, 52, 31, 52, {16}, true, 0},
           {"VocabularyBlocks", 1, 2, 16, 8, 1100, 8, {2}, true, 64}};
 }
 
@@ -110,7 +111,8 @@ double run_shards(const GradientCase& c, const Wanted& wanted, ShardRunner& runn
 /// Elements to check by differences: all of a small tensor, else random ones and the largest.
 std::vector<std::int64_t> samples_of(const TensorEntry& t, const Doubles& gradient,
                                      std::int64_t vector_samples) {
-  const std::int64_t count = t.shape.size() == 1 ? vector_samples : 40;
+  const std::int64_t matrix_samples = vector_samples > 0 ? 40 : 0;
+  const std::int64_t count = t.shape.size() == 1 ? vector_samples : matrix_samples;
   std::vector<std::int64_t> all(static_cast<std::size_t>(t.size));
   std::iota(all.begin(), all.end(), t.offset);
   if (t.size <= count + 4) return all;
@@ -221,6 +223,30 @@ TEST_P(ModelGradient, LogitsAndLossOfInferenceAgree) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ModelGradient, testing::ValuesIn(gradient_cases()),
                          [](const auto& test) { return test.param.name; });
+
+/// The cases do reach what they are for.
+TEST(ModelGradientItself, CasesHaveSeveralTilesOfEveryKind) {
+  std::map<std::string, std::int64_t> most;
+  for (const GradientCase& c : gradient_cases()) {
+    const ModelConfig config = model_of(c);
+    const ParameterLayout layout(config);
+    const ShardCuts cuts(config, layout, {c.shards.front(), c.length});
+    const auto see = [&](const char* what, std::int64_t n) {
+      most[what] = std::max(most[what], n);
+    };
+    see("row passes", cuts.pass_tiles());
+    see("embedding columns", cuts.embed_tiles());
+    see("query blocks", cuts.query_blocks());
+    see("heads of an attention tile", cuts.heads_per_tile);
+    see("attention tiles", cuts.attention_tiles());
+    see("vocabulary blocks", cuts.vocabulary_blocks());
+    see("row tiles", std::min(cuts.qkv.row_tiles(), cuts.output_back.row_tiles()));
+    see("column tiles", std::min(cuts.qkv.column_tiles(), cuts.hidden.column_tiles()));
+    see("weight tiles",
+        std::min(cuts.output_weight.row_tiles(), cuts.hidden_weight.column_tiles()));
+  }
+  for (const auto& [what, n] : most) EXPECT_GT(n, 1) << what;
+}
 
 TEST(PositionGradient, IsZeroBeyondTheSequence) {
   for (const GradientCase& c : gradient_cases()) {

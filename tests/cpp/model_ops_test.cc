@@ -7,6 +7,7 @@
 
 #include "cpu/features.h"
 #include "model/shard_ops.h"
+#include "model_reference_backward.h"
 #include "shard_runner.h"
 
 namespace cllm {
@@ -154,6 +155,36 @@ TEST(EvaluationLoss, IsThatOfTraining) {
       EXPECT_EQ(training.run(parameters.data(), batch, false, 1.0),
                 evaluation.run(parameters.data(), batch, false, 1.0))
           << table->name << ", vocabulary " << vocabulary;
+    }
+  }
+}
+
+/// Logits of one block of the vocabulary may exceed those of another by more than exp can take.
+TEST(CrossEntropy, BlocksOfFarApartLogitsStayFinite) {
+  const ModelConfig config = small_model(12, 10, 1100);
+  const ParameterLayout layout(config);
+  for (const std::int64_t large : {0, 1}) {  // in the first block of 512, then in the second
+    std::vector<float> parameters = lively_parameters(layout);
+    float* tokens = parameters.data() + layout.token_embedding() + large * 600 * 12;
+    for (std::int64_t i = 0; i < 100 * 12; ++i) tokens[i] *= 100.0f;
+    const TokenBatch batch = random_batch(3, 10, 1100);
+    const ModelReferenceBackward reference(config, layout, parameters.data(), batch);
+    const Doubles gradient = reference.gradient();
+    double span = 0;
+    for (const double z : reference.logits()) span = std::max(span, std::abs(z));
+    ASSERT_GT(span, 200.0);
+    for (const KernelTable* table : runnable_kernels()) {
+      ShardRunner runner(config, layout, 3, 10, *table);
+      const double loss = runner.run(parameters.data(), batch, false, 1.0 / 30) / 30;
+      EXPECT_NEAR(loss, reference.loss(), 1e-6 * span) << table->name;
+      double worst = 0, most = 0;
+      for (std::int64_t i = 0; i < config.vocabulary * 12; ++i) {
+        const auto at = static_cast<std::size_t>(layout.token_embedding() + i);
+        const double error = std::abs(double{runner.gradient[at]} - gradient[at]);
+        if (!(error <= worst)) worst = error;
+        most = std::max(most, std::abs(gradient[at]));
+      }
+      EXPECT_LE(worst, 1e-6 * span * most) << table->name;
     }
   }
 }
