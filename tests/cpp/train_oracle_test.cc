@@ -158,11 +158,12 @@ struct OracleCase {
   double clip;
 };
 
-/// Beside the fixture's: positions of several shards, with norms on both sides of the clipping
-/// limit; a tensor of more than one block; frozen biases.
+/// Beside the fixture's: threes at two levels of the summation tree; positions of several shards,
+/// with norms on both sides of the clipping limit; a tensor of more than one block; frozen biases.
 std::vector<OracleCase> oracle_cases() {
   std::vector<OracleCase> cases;
   for (const TrainingCase& c : training_cases()) cases.push_back({c, true, 1.0});
+  cases.push_back({{"SevenPositions", 1, 2, 24, 16, 101, 15, 7}, true, 1.0});
   cases.push_back({{"ShardsAccumulate", 1, 2, 24, 128, 101, 41, 3}, true, 1.25});
   cases.push_back({{"TensorOfTwoBlocks", 1, 3, 60, 20, 1100, 6, 2}, true, 1.0});
   cases.push_back({{"NoBias", 2, 5, 60, 48, 101, 13, 3}, false, 0.0});
@@ -239,10 +240,10 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TrainOracle, testing::ValuesIn(oracle_cases()),
 /// The cases do reach what they are for.
 TEST(TrainOracleItself, CasesMeetClippingBlocksAndShards) {
   const std::vector<OracleCase> cases = oracle_cases();
-  const SessionConfig accumulating = config_of(cases[3]), large = config_of(cases[4]);
+  const SessionConfig accumulating = config_of(cases[4]), large = config_of(cases[5]);
   EXPECT_EQ(plan_of(accumulating).shards.size(), 6u);
   EXPECT_EQ(plan_of(accumulating).positions.size(), 3u);
-  const std::vector<double> norms = train_oracle(cases[3].shapes, accumulating).norms;
+  const std::vector<double> norms = train_oracle(cases[4].shapes, accumulating).norms;
   EXPECT_GT(*std::max_element(norms.begin(), norms.end()), accumulating.clip);
   EXPECT_LT(*std::min_element(norms.begin(), norms.end()), accumulating.clip);
   const ParameterLayout layout(large.model);
