@@ -1,0 +1,147 @@
+// A training run on some trees, reduced to what must be the same for all: a hash of its bits.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "base/sha256.h"
+#include "model/initialize.h"
+#include "session_fixture.h"
+#include "temporary_folder.h"
+#include "watchdog.h"
+
+namespace cllm {
+
+/// The counts of spheres that must agree with one sphere: first by workers, then by spheres.
+inline std::vector<std::int64_t> one_answer_threads() {
+  std::vector<std::int64_t> all;
+  for (std::int64_t workers : {1, 2, 3, 5, 8, 11, 12, 13, 25}) {
+    all.push_back(threads_for_workers(workers));
+  }
+  for (std::int64_t threads : {4, 8, 12, 14, 24, 48, 64}) all.push_back(threads);
+  return all;
+}
+
+/// Sleeps at every message and tile border: a random while, most of them as short as the system
+/// can. That is what makes every worker take part: while some sleep, others find work.
+class BorderDelays {
+ public:
+  void inject(TreeOptions& options) {
+    options.before_message = [this](int sphere) { sleep(static_cast<std::uint32_t>(sphere)); };
+    options.before_tile = [this](int worker, const TileClaim&) {
+      sleep(static_cast<std::uint32_t>(worker) * 977u);
+    };
+  }
+
+ private:
+  void sleep(std::uint32_t salt) {
+    const std::uint32_t x = (turn_.fetch_add(1, std::memory_order_relaxed) + salt) * 2654435761u;
+    const std::uint32_t longest = (x >> 28) == 0 ? 255 : 15;
+    std::this_thread::sleep_for(std::chrono::microseconds((x >> 16) & longest));
+  }
+
+  std::atomic<std::uint32_t> turn_{0};
+};
+
+inline std::string digest(const ModelState& state) {
+  std::string all = weights_digest(state);
+  for (const AlignedBuffer<float>* moment : {&state.first_moment, &state.second_moment}) {
+    all += hex(sha256({reinterpret_cast<const char*>(moment->data()), moment->bytes()}));
+  }
+  all += std::to_string(state.updates);
+  return hex(sha256(all));
+}
+
+/// A session that can be left and taken up by another one, as a resumed run does.
+class TrainingRun {
+ public:
+  TrainingRun(const TrainingCase& c, std::int64_t threads, bool delays) : case_(c) {
+    SessionConfig config = session_config(c, threads);
+    if (delays) delays_.inject(config.tree);
+    session_ = std::make_unique<Session>(config);
+    initialize(config.model, state().layout, 7, state().parameters.data());
+  }
+
+  void take_up(const TrainingRun& from) {
+    const ModelState& old = from.session_->state();
+    std::copy_n(old.parameters.data(), old.parameters.size(), state().parameters.data());
+    std::copy_n(old.first_moment.data(), old.first_moment.size(), state().first_moment.data());
+    std::copy_n(old.second_moment.data(), old.second_moment.size(), state().second_moment.data());
+    state().updates = old.updates;
+    step_ = from.step_;
+  }
+
+  void train(int steps) {
+    const TextBatches text(case_);
+    std::vector<std::int32_t> inputs, targets;
+    for (int s = 0; s < steps; ++s, ++step_) {
+      text.fill(step_, inputs, targets);
+      const StepOutcome out = session_->step(step_, inputs.data(), targets.data());
+      EXPECT_FALSE(out.skipped);
+      EXPECT_GT(out.loss, 0.0);
+      first_loss_ = step_ == 0 ? out.loss : first_loss_;
+      last_loss_ = out.loss;
+    }
+  }
+
+  Session& session() { return *session_; }
+  ModelState& state() { return session_->state(); }
+  double first_loss() const { return first_loss_; }
+  double last_loss() const { return last_loss_; }
+
+  /// Each worker ran a tile, each control handled a message and computed nothing.
+  void expect_all_took_part() const {
+    const SphereTree& tree = session_->tree();
+    for (const SpherePlan& s : tree.plan().spheres) {
+      const SphereCounters& c = tree.counters(s.id);
+      const std::string who = std::string(role_name(s.role)) + " " + std::to_string(s.id) + " of " +
+                              std::to_string(tree.plan().spheres.size());
+      if (s.children == 0) {
+        EXPECT_GE(c.tiles.get(), 1u) << who;
+      } else {
+        EXPECT_GE(c.messages_in.get(), 1u) << who;
+        EXPECT_EQ(c.tiles.get(), 0u) << who;
+      }
+    }
+  }
+
+ private:
+  const TrainingCase case_;
+  BorderDelays delays_;
+  std::unique_ptr<Session> session_;
+  int step_ = 0;
+  double first_loss_ = 0, last_loss_ = 0;
+};
+
+/// Trains on one sphere without delays, then on every count with them, straight through and with a
+/// change to another count half-way: the bits must be the same.
+inline void expect_one_answer(const TrainingCase& c, int steps) {
+  const Watchdog watchdog("training " + c.name, std::chrono::seconds(600));
+  TrainingRun alone(c, 1, false);
+  alone.train(steps);
+  const std::string expected = digest(alone.state());
+  EXPECT_LT(alone.last_loss(), alone.first_loss()) << "it learns";
+
+  const std::vector<std::int64_t> counts = one_answer_threads();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const std::string label = std::to_string(counts[i]) + " spheres";
+    TrainingRun run(c, counts[i], true);
+    run.train(steps);
+    EXPECT_EQ(digest(run.state()), expected) << label;
+    run.expect_all_took_part();
+
+    const std::int64_t other = counts[(i * 7 + 3) % counts.size()];
+    TrainingRun first(c, counts[i], true), second(c, other, true);
+    first.train(steps / 2);
+    second.take_up(first);
+    second.train(steps - steps / 2);
+    EXPECT_EQ(digest(second.state()), expected) << label << ", then " << other;
+  }
+}
+
+}  // namespace cllm

@@ -1,0 +1,15 @@
+// One answer over thirty steps: the statement of the project's first promise in full.
+#include "one_answer.h"
+
+namespace cllm {
+namespace {
+
+class OneAnswerLong : public testing::TestWithParam<TrainingCase> {};
+
+TEST_P(OneAnswerLong, ThirtySteps) { expect_one_answer(GetParam(), 30); }
+
+INSTANTIATE_TEST_SUITE_P(Shapes, OneAnswerLong, testing::ValuesIn(training_cases()),
+                         [](const auto& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace cllm
