@@ -163,7 +163,7 @@ struct OracleCase {
 std::vector<OracleCase> oracle_cases() {
   std::vector<OracleCase> cases;
   for (const TrainingCase& c : training_cases()) cases.push_back({c, true, 1.0});
-  cases.push_back({{"SevenPositions", 1, 2, 24, 16, 101, 15, 7}, true, 1.0});
+  cases.push_back({{"ElevenPositions", 1, 2, 24, 16, 101, 15, 11}, true, 1.0});
   cases.push_back({{"ShardsAccumulate", 1, 2, 24, 128, 101, 41, 3}, true, 1.25});
   cases.push_back({{"TensorOfTwoBlocks", 1, 3, 60, 20, 1100, 6, 2}, true, 1.0});
   cases.push_back({{"NoBias", 2, 5, 60, 48, 101, 13, 3}, false, 0.0});
