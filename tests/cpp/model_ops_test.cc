@@ -39,7 +39,8 @@ class SingleOp {
   void run(Op op, std::int64_t tiles, const KernelTable& table, bool accumulate) {
     data_.accumulate = accumulate;
     const TileGroup group{op, 0, 0, tiles};
-    const WorkerContext worker{&table, nullptr, nullptr};
+    const std::unique_ptr<Gemm> gemm = make_gemm(GemmBackend::kNative, table);
+    const WorkerContext worker{&table, gemm.get(), nullptr};
     for (std::int64_t tile = tiles - 1; tile >= 0; --tile) {
       ShardOps(cuts_, data_, worker, group).run(tile);
     }
