@@ -21,38 +21,59 @@ TEST_P(OneAnswer, OtherWeightsGiveOtherBits) {
   EXPECT_NE(digest(one.state()), digest(other.state()));
 }
 
+/// `length` tokens of text, over and over, as a file of 16 bits each without a header.
+std::string token_file(const TemporaryFolder& folder, const TrainingCase& c, std::size_t length) {
+  std::string tokens;
+  for (std::size_t i = 0; i < length; ++i) {
+    const auto letter = static_cast<unsigned char>(english()[i % english().size()]);
+    tokens.push_back(static_cast<char>(letter % c.vocabulary));
+    tokens.push_back('\0');
+  }
+  return folder.file("tokens.bin", tokens);
+}
+
+/// The bits of a loss after one step; evaluation must not change a bit, nor training afterwards
+/// hang.
+std::uint64_t evaluate(const TrainingCase& c, std::int64_t threads, bool delays,
+                       const EvaluationWindows& windows) {
+  TrainingRun run(c, threads, delays);
+  run.train(1);
+  const std::string before = digest(run.state());
+  const double loss = run.session().evaluate(windows);
+  EXPECT_EQ(digest(run.state()), before);
+  EXPECT_GT(loss, 1.0);
+  EXPECT_LT(loss, 10.0);
+  run.train(1);
+  EXPECT_NE(run.session().evaluate(windows), loss) << "the weights have changed";
+  std::uint64_t bits;
+  std::memcpy(&bits, &loss, sizeof bits);
+  return bits;
+}
+
 TEST_P(OneAnswer, EvaluationToo) {
   const TrainingCase& c = GetParam();
   const Watchdog watchdog("evaluating " + c.name, std::chrono::seconds(250));
-  TemporaryFolder folder;
-  std::string tokens;  // headerless: 16 bits a token
-  for (char letter : english()) {
-    tokens.push_back(static_cast<char>(static_cast<unsigned char>(letter) % c.vocabulary));
-    tokens.push_back('\0');
-  }
-  const TokenSource source(folder.file("tokens.bin", tokens), c.vocabulary);
-  // Several rounds of windows where T is short, and a last window that is cut.
+  const TemporaryFolder folder;
+  const TokenSource source(token_file(folder, c, 4000), c.vocabulary);
   const EvaluationWindows windows({&source, 3, source.size()}, c.sequence);
-  ASSERT_NE(windows.targets() % c.sequence, 0);
-
-  std::uint64_t expected = 0;
-  const auto evaluate = [&](std::int64_t threads, bool delays) {
-    TrainingRun run(c, threads, delays);
-    run.train(1);
-    const double loss = run.session().evaluate(windows);
-    const double again = run.session().evaluate(windows);
-    EXPECT_EQ(loss, again) << threads << " spheres";
-    EXPECT_GT(loss, 1.0);
-    EXPECT_LT(loss, 10.0);
-    run.train(1);  // training and evaluation by turns
-    EXPECT_NE(run.session().evaluate(windows), loss);
-    std::uint64_t bits;
-    std::memcpy(&bits, &loss, sizeof bits);
-    return bits;
-  };
-  expected = evaluate(1, false);
+  ASSERT_NE(windows.targets() % c.sequence, 0) << "the last window is cut";
+  const std::uint64_t expected = evaluate(c, 1, false, windows);
   for (std::int64_t threads : one_answer_threads()) {
-    EXPECT_EQ(evaluate(threads, threads % 2 == 0), expected) << threads << " spheres";
+    EXPECT_EQ(evaluate(c, threads, threads % 2 == 0, windows), expected) << threads << " spheres";
+  }
+}
+
+// More tokens than one stage takes: the root opens shards as workspaces come back, round after
+// round.
+TEST(Evaluation, OfSeveralRounds) {
+  const TrainingCase c = {"Small", 1, 2, 16, 16, 101, 4, 2};
+  const Watchdog watchdog("evaluating in rounds", std::chrono::seconds(250));
+  const TemporaryFolder folder;
+  const TokenSource source(token_file(folder, c, 110000), c.vocabulary);
+  const EvaluationWindows windows(whole(source), c.sequence);
+  const std::uint64_t expected = evaluate(c, 1, false, windows);
+  for (std::int64_t threads : {3, 14, 64}) {
+    EXPECT_EQ(evaluate(c, threads, threads == 14, windows), expected) << threads << " spheres";
   }
 }
 
