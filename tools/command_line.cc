@@ -29,13 +29,6 @@ namespace {
 
 }  // namespace
 
-const std::string* CommandLine::find(const std::string& name) const {
-  for (const auto& [key, value] : given) {
-    if (key == name) return &value;
-  }
-  return nullptr;
-}
-
 CommandLine parse_command_line(int argc, char** argv) {
   CommandLine line;
   CLI::App app;

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cllm/error.h"
-#include "cllm/pretrained.h"
+#include "cllm/model.h"
 
 namespace {
 
@@ -40,10 +40,13 @@ int run(const Options& options) {
     throw cllm::InputError(
         {"value out of range", std::to_string(options.tokens), "0 or more", "--tokens", ""});
   }
-  cllm::PretrainedModel model = cllm::PretrainedModel::load(options.model);
-  const auto print = [](const std::string& text) { std::cout << text << std::flush; };
+  cllm::Model model = cllm::Model::load(options.model);
+  const auto print = [](const std::string& text) {
+    std::cout << text << std::flush;
+    return std::cout.good();
+  };
   if (model.byte_tokens()) print(options.prompt);
-  model.generate(options.prompt, options.tokens, options.sampling, print);
+  model.generate_text(options.prompt, options.tokens, options.sampling, print);
   print("\n");
   if (!std::cout) throw cllm::Error("standard output: cannot be written");
   return 0;

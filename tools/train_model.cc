@@ -4,10 +4,10 @@
 
 #include "cllm/error.h"
 #include "cllm/progress.h"
+#include "cllm/run_config.h"
 #include "cllm/trainer.h"
 #include "command_line.h"
 #include "help_text.h"
-#include "run_config.h"
 #include "stop_signals.h"
 
 namespace {
@@ -40,7 +40,7 @@ ExitCode run(int argc, char** argv) {
   } else if (line.version) {
     std::cout << "train_model " CLLM_VERSION "\n";
   } else {
-    return train(run_config(line));
+    return train(cllm::run_config(line));
   }
   return kDone;
 }

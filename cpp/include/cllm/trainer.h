@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cllm/model_config.h"
+#include "cllm/tensor.h"
 #include "cllm/train_config.h"
 
 namespace cllm {
@@ -20,11 +21,11 @@ struct StepReport {
   double loss = 0;           ///< mean cross-entropy of the step batch, nats a token
   double gradient_norm = 0;  ///< global, before clipping
   double learning_rate = 0;
-  double milliseconds = 0;   ///< wall time of the step
+  double milliseconds = 0;  ///< wall time of the step
   double tokens_per_second = 0;
-  double gflops = 0;         ///< 6 P' + 6 L C T operations a token over the wall time
-  double mfu = 0;            ///< gflops over the GEMM peak measured at start, active workers; 0..1
-  bool skipped = false;      ///< the update was not applied: loss or norm was not finite
+  double gflops = 0;     ///< 6 P' + 6 L C T operations a token over the wall time
+  double mfu = 0;        ///< gflops over the GEMM peak measured at start, active workers; 0..1
+  bool skipped = false;  ///< the update was not applied: loss or norm was not finite
 };
 
 struct EvaluationReport {
@@ -58,6 +59,8 @@ struct TrainObserver {
   virtual void on_step(const StepReport&) {}
   virtual void on_evaluation(const EvaluationReport&) {}
   virtual void on_checkpoint(const std::string& folder) { (void)folder; }
+  /// Asked after each step and between rounds of an evaluation: true is a request to stop.
+  virtual bool wants_stop() { return false; }
 };
 
 enum class RunOutcome { kFinished, kStopped };
@@ -73,16 +76,25 @@ class Trainer {
   Trainer& operator=(const Trainer&) = delete;
 
   /// Trains to the last step: metrics, evaluations, checkpoints, final model. On a requested stop
-  /// it saves and returns kStopped. Rethrows the first exception of any sphere.
+  /// it saves and returns kStopped; another run() goes on. Rethrows the first exception of any
+  /// sphere.
   RunOutcome run(TrainObserver& observer);
 
   /// One optimizer update; for callers who drive the loop themselves.
   StepReport step();
-  /// Mean loss over the whole validation part. REQUIRES: has_validation().
-  EvaluationReport evaluate();
+  /// The same on the caller's inputs[B, T] and targets[B, T]; B is batch * grad_accum, T is seq.
+  /// Throws InputError for another shape or a token outside the vocabulary.
+  StepReport step(const TokenArray& inputs, const TokenArray& targets);
+  /// Mean loss over the whole validation part; NaN when `stop`, asked now and then, said so.
+  /// REQUIRES: has_validation().
+  EvaluationReport evaluate(const std::function<bool()>& stop = nullptr);
   bool has_validation() const noexcept;
   /// Writes a complete model folder that can be resumed from.
   void save(const std::string& folder) const;
+
+  /// Another number of computing threads from the next step on; no bit of any result changes.
+  /// Throws, changing nothing, when they cannot be had.
+  void resize(std::int64_t workers);
 
   void request_stop() noexcept;
 
@@ -94,6 +106,12 @@ class Trainer {
   /// SHA-256 in hex of the parameters as model.safetensors would hold them.
   std::string weights_hash() const;
   std::vector<SphereReport> spheres() const;
+  std::int64_t workers() const noexcept;
+  /// Every tensor, in the order of the file. Writing to one changes the model.
+  std::vector<Tensor> parameters();
+  /// Likewise the gradient of the last step, before clipping; the next step overwrites it. Throws
+  /// Error when there was no step since construction or resize().
+  std::vector<ConstTensor> gradients() const;
 
  private:
   class Impl;

@@ -38,10 +38,16 @@ void combine_blocks(const ShardOps& op, std::int64_t rows, float* lse) {
 
 }  // namespace
 
+/// [chunk rows, V']: where the logits of this chunk are.
+float* ShardOps::chunk_logits() const noexcept {
+  if (d.all_logits == nullptr) return w.logits;
+  return d.all_logits + group.chunk * p.chunk_rows * p.config.vocabulary;
+}
+
 void ShardOps::logits(std::int64_t tile) const {
   const HeadTile t = head_tile(*this, tile);
   const std::int64_t V = p.config.vocabulary;
-  float* out = w.logits + t.first_column;
+  float* out = chunk_logits() + t.first_column;
   gemm.run({GemmForm::kNT, t.rows, t.columns, C, w.features + t.first_row * C, C,
             parameter(p.layout->token_embedding()) + t.first_column * C, C, out, V, false});
   k.softmax_stats(t.rows, t.columns, out, V, w.block_max + tile * p.chunk_rows,
@@ -84,7 +90,7 @@ void ShardOps::loss() const {
   for (std::int64_t r = 0; r < t.rows; ++r) {
     const std::int32_t target = d.targets[t.first_row + r];
     w.row_loss[t.first_row + r] =
-        target < 0 ? 0.0f : lse[r] - w.logits[r * p.config.vocabulary + target];
+        target < 0 ? 0.0f : lse[r] - chunk_logits()[r * p.config.vocabulary + target];
   }
   if (group.chunk + 1 == p.chunks()) sum_loss();
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/span.h"
-#include "cllm/pretrained.h"
+#include "cllm/sampling.h"
 
 namespace cllm {
 

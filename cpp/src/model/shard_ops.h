@@ -41,6 +41,7 @@ struct ShardOps {
   void logit_gradient(std::int64_t tile) const;
   void feature_gradient(std::int64_t tile) const;
   void sum_loss() const;
+  float* chunk_logits() const noexcept;
 
   // Shorthand.
   const float* parameter(std::int64_t offset) const noexcept { return d.parameters + offset; }

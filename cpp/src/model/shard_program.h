@@ -14,14 +14,15 @@ namespace cllm {
 
 /// What one shard reads and writes.
 struct ShardData {
-  const float* parameters;      ///< flat range of the layout
-  float* gradient;              ///< likewise; training only
+  const float* parameters;  ///< flat range of the layout
+  float* gradient;          ///< likewise; training only
   Workspace* workspace;
   const std::int32_t* inputs;   ///< [R] token ids
   const std::int32_t* targets;  ///< [R] token ids; -1: not counted (evaluation only)
-  bool accumulate;     ///< false: the gradient is overwritten (first shard of a position)
-  float loss_scale;    ///< 1 / tokens of the step batch: scales the gradient, not the loss
-  double* loss;        ///< receives the sum of the rows' losses, rows in order
+  bool accumulate;              ///< false: the gradient is overwritten (first shard of a position)
+  float loss_scale;             ///< 1 / tokens of the step batch: scales the gradient, not the loss
+  double* loss;                 ///< receives the sum of the rows' losses, rows in order
+  float* all_logits = nullptr;  ///< [R, V'] receives every row's logits (evaluation only)
 };
 
 /// What a worker brings along; one per thread, passed by reference.
@@ -32,12 +33,37 @@ struct WorkerContext {
 };
 
 enum class Op : std::uint8_t {
-  kEmbed, kNorm1, kQkv, kAttention, kProjection, kNorm2, kHidden, kOutput, kNormFinal,  // forward
-  kLogits, kLoss, kLogitGradient, kFeatureGradient,                                     // head
-  kNormFinalBackward, kOutputBackward, kHiddenBackward, kNorm2Backward, kProjectionBackward,
-  kAttentionBackward, kQkvBackward, kNorm1Backward, kEmbedBackward,                     // inputs
-  kOutputWeight, kHiddenWeight, kProjectionWeight, kQkvWeight,                          // weights
-  kFinalVectors, kHiddenVectors, kMiddleVectors, kQkvVectors, kInputVectors,            // vectors
+  kEmbed,
+  kNorm1,
+  kQkv,
+  kAttention,
+  kProjection,
+  kNorm2,
+  kHidden,
+  kOutput,
+  kNormFinal,  // forward
+  kLogits,
+  kLoss,
+  kLogitGradient,
+  kFeatureGradient,  // head
+  kNormFinalBackward,
+  kOutputBackward,
+  kHiddenBackward,
+  kNorm2Backward,
+  kProjectionBackward,
+  kAttentionBackward,
+  kQkvBackward,
+  kNorm1Backward,
+  kEmbedBackward,  // inputs
+  kOutputWeight,
+  kHiddenWeight,
+  kProjectionWeight,
+  kQkvWeight,  // weights
+  kFinalVectors,
+  kHiddenVectors,
+  kMiddleVectors,
+  kQkvVectors,
+  kInputVectors,  // vectors
 };
 
 /// Tiles of one operation inside a phase.

@@ -1,9 +1,12 @@
 #include "spheres/tree.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
+
+#include "cllm/error.h"
 
 namespace cllm {
 namespace {
@@ -25,7 +28,8 @@ SphereTree::SphereTree(const TreePlan& plan, TreeOptions options)
     : plan_(plan),
       options_(std::move(options)),
       active_(plan.spheres.size(), 0),
-      counters_(std::make_unique<SphereCounters[]>(plan.spheres.size())) {
+      counters_(std::make_unique<SphereCounters[]>(plan.spheres.size())),
+      process_(::getpid()) {
   active_workers_ = options_.activate_all ? workers() : std::min(workers(), options_.cores);
   for (int w = 0; w < workers(); ++w) {
     const int id = plan_.workers[static_cast<std::size_t>(w)];
@@ -73,7 +77,15 @@ void SphereTree::start_threads() {
   }
 }
 
+bool SphereTree::threads_are_elsewhere() const noexcept {
+  return !threads_.empty() && ::getpid() != process_;
+}
+
 SphereTree::~SphereTree() {
+  if (threads_are_elsewhere()) {  // they can be neither joined nor detached, only forgotten
+    new std::vector<std::thread>(std::move(threads_));
+    return;
+  }
   for (int child : children_of(0, false)) {
     mailboxes_[static_cast<std::size_t>(child)]->push({MessageKind::kStop, 0, nullptr, -1});
   }
@@ -200,6 +212,11 @@ void SphereTree::work(Stage& stage, int sphere, int worker, bool may_wait) noexc
 }
 
 void SphereTree::run(Stage& stage, Conductor& conductor) {
+  if (threads_are_elsewhere()) {
+    throw Error({"this process was forked while its spheres were running", "a child process",
+                 "the process that made them", "",
+                 "threads are not copied: fork first, or start processes with spawn"});
+  }
   error_.rethrow();
   stage.reset();
   try {

@@ -41,6 +41,8 @@ class SphereTree {
   /// Runs the stage to its end on the calling thread as root. Rethrows the first exception of any
   /// sphere, when no tile is being run any more; after that the tree runs nothing and throws the
   /// same again.
+  /// In a process that was forked off since the threads were made, throws Error at once: threads
+  /// are not copied. The destructor leaves them alone there.
   /// REQUIRES: `stage` and what it refers to outlive the tree.
   void run(Stage& stage, Conductor& conductor);
 
@@ -63,6 +65,7 @@ class SphereTree {
   std::vector<int> children_of(int sphere, bool active_only) const;
   std::size_t mailbox_capacity(const SpherePlan& sphere) const;
   void start_threads();
+  bool threads_are_elsewhere() const noexcept;
   void send(Outbox& out);
   void handle_hook(int sphere) noexcept;
   void control_main(int sphere);
@@ -87,6 +90,7 @@ class SphereTree {
   Outbox root_out_;
   bool root_prepared_ = false;
   std::vector<std::thread> threads_;  // by sphere - 1
+  const int process_;                 // the one that has the threads
 };
 
 }  // namespace cllm

@@ -1,16 +1,15 @@
-// The mean loss over a whole range of tokens as stages of forward passes, a round of shards each.
+// The mean loss over a whole range of tokens: forward passes, a round of windows each.
 #pragma once
 
+#include <functional>
+#include <vector>
+
 #include "data/evaluation_windows.h"
-#include "reduce/buffer_pool.h"
-#include "spheres/tree.h"
-#include "train/model_state.h"
-#include "train/shard_jobs.h"
-#include "train/worker_pool.h"
+#include "train/forward_stage.h"
 
 namespace cllm {
 
-class EvaluateStage final : private TileRunner, private Conductor {
+class EvaluateStage {
  public:
   EvaluateStage(EvaluationWindows windows, std::int64_t sequence, ModelState& state,
                 const WorkerPool& workers, SphereTree& tree);
@@ -21,11 +20,6 @@ class EvaluateStage final : private TileRunner, private Conductor {
 
  private:
   void fill(std::int64_t round);
-  void run_tile(int worker, const TileClaim& claim) override;
-  void begin(Stage& stage) override;
-  void meanwhile() override;
-  bool on_done(Stage& stage, int job) override;
-  void open_shards(Stage& stage);
 
   /// Tokens of one round: prepared by the root while the workers are at the round before.
   struct Round {
@@ -33,18 +27,9 @@ class EvaluateStage final : private TileRunner, private Conductor {
   };
 
   const EvaluationWindows windows_;
-  const BatchPlan plan_;  // one shard a position
-  ModelState& state_;
-  const WorkerPool& workers_;
-  const ShardJobs jobs_;
-  std::vector<Workspace> workspaces_;
+  ForwardStage stage_;
   Round rounds_[2];
-  std::vector<double> shard_loss_;
-  std::vector<int> workspace_of_;
-  BufferPool free_workspaces_;
-  std::int64_t round_ = 0, rounds_total_ = 0;
-  int next_shard_ = 0, shards_done_ = 0;
-  std::unique_ptr<Stage> stage_;
+  const std::int64_t rounds_total_;
 };
 
 }  // namespace cllm

@@ -7,12 +7,13 @@
 namespace cllm {
 
 struct ModelState {
-  explicit ModelState(const ModelConfig& model)
+  /// A model that only runs has no moments.
+  explicit ModelState(const ModelConfig& model, bool trains = true)
       : config(model),
         layout(model),
         parameters(static_cast<std::size_t>(layout.flat_size())),
-        first_moment(static_cast<std::size_t>(layout.flat_size())),
-        second_moment(static_cast<std::size_t>(layout.flat_size())) {}
+        first_moment(trains ? parameters.size() : 0),
+        second_moment(trains ? parameters.size() : 0) {}
 
   const ModelConfig config;
   const ParameterLayout layout;

@@ -31,8 +31,8 @@ void open_data(RunPlan& plan) {
     plan.validation_source = std::make_unique<TokenSource>(c.validation, c.vocabulary);
     plan.validation_source->verify();
     if (plan.validation_source->is_bytes() != plan.byte_tokens) {
-      refuse("training and validation data are of different kinds",
-             plan.validation_source->kind(), plan.source->kind(), "--val " + c.validation);
+      refuse("training and validation data are of different kinds", plan.validation_source->kind(),
+             plan.source->kind(), "--val " + c.validation);
     }
     plan.validation = whole(*plan.validation_source);
   } else {
@@ -147,18 +147,19 @@ void plan_session(RunPlan& plan) {
   plan_session_batch(s.model, s.batch, s.sequence, s.positions);  // throws for impossible positions
 }
 
-void check_memory(const RunPlan& plan) {
-  const double needed = static_cast<double>(plan_memory(plan.session).total());
-  const double limit = memory_limit_bytes();
-  if (needed <= limit) return;
-  const auto mib = [](double bytes) { return text(std::llround(bytes / 1048576)) + " MiB"; };
-  refuse("the run does not fit in memory", mib(needed), "at most " + mib(limit), "memory plan",
-         "a smaller --batch (with --grad-accum the step batch stays), --dim or --layers");
-}
-
 std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes >> 20)) + " MiB"; }
 
 }  // namespace
+
+void check_memory(const SessionConfig& session) {
+  const double needed = static_cast<double>(plan_memory(session).total());
+  const double limit = memory_limit_bytes();
+  if (needed <= limit) return;
+  const auto whole_mib = [](double bytes) { return text(std::llround(bytes / 1048576)) + " MiB"; };
+  refuse("the run does not fit in memory", whole_mib(needed), "at most " + whole_mib(limit),
+         "memory plan",
+         "a smaller --batch (with --grad-accum the step batch stays), --dim or --layers");
+}
 
 RunPlan plan_run(const TrainConfig& config) {
   check(config);
@@ -168,7 +169,7 @@ RunPlan plan_run(const TrainConfig& config) {
   plan_model(plan);
   plan_steps(plan);
   plan_session(plan);
-  check_memory(plan);
+  check_memory(plan.session);
   return plan;
 }
 
@@ -183,8 +184,9 @@ std::string describe(const RunPlan& plan) {
   out += "model   " + text(m.layers) + " layers, " + text(m.heads) + " heads, width " +
          text(m.width) + ", vocabulary " + text(m.vocabulary) + ": " + text(layout.parameters()) +
          " parameters\n";
-  out += "data    " + plan.config.data + " (" + plan.source->kind() + "): " +
-         text(plan.train.size()) + " tokens train, " + text(plan.validation.size()) + " validate\n";
+  out += "data    " + plan.config.data + " (" + plan.source->kind() +
+         "): " + text(plan.train.size()) + " tokens train, " + text(plan.validation.size()) +
+         " validate\n";
   out += "step    " + text(s.batch) + " x " + text(s.sequence) + " tokens in " +
          text(static_cast<std::int64_t>(batch.shards.size())) + " shards on " +
          text(static_cast<std::int64_t>(batch.positions.size())) + " positions\n";

@@ -26,6 +26,9 @@ struct RunPlan {
 /// Throws InputError for everything that cannot be done, memory that is not there included.
 RunPlan plan_run(const TrainConfig& config);
 
+/// Throws InputError when the session would need more memory than there is.
+void check_memory(const SessionConfig& session);
+
 /// What is about to happen, in a few lines: model, data, plan, tree, memory.
 std::string describe(const RunPlan& plan);
 

@@ -7,8 +7,8 @@ namespace {
 
 ShardShape largest_shard(const SessionConfig& config, const BatchPlan& plan) {
   // Evaluation cuts shards of its own, of about as many rows.
-  const std::int64_t evaluation = std::max<std::int64_t>(1, 1024 / config.sequence);
-  return {std::max(plan.largest_shard(), evaluation), config.sequence};
+  return {std::max(plan.largest_shard(), ForwardStage::shard_sequences(config.sequence)),
+          config.sequence};
 }
 
 std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan) {
@@ -57,21 +57,30 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   MemoryPlan memory;
   memory.parameters = flat;
   memory.moments = 2 * flat;
-  memory.activations_and_gradients =
-      TrainStage::bytes_for(plan, config.model, layout, active);
+  memory.activations_and_gradients = TrainStage::bytes_for(plan, config.model, layout, active);
   memory.workers = static_cast<std::size_t>(workers) * sizeof(float) *
                    (scratch_floats(config, plan) + kernels().gemm_scratch_floats);
   return memory;
 }
 
+Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelState& state)
+    : workers(workers_of(config), config.gemm, kernels(), scratch_floats(config, plan)),
+      tree(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
+                                        with_workers(config.tree, workers))) {
+  train = std::make_shared<TrainStage>(plan, state, kernels(), workers, *tree);
+}
+
 Session::Session(const SessionConfig& config)
     : config_(config),
       plan_(plan_for(config)),
-      state_(config.model),
-      workers_(workers_of(config), config.gemm, kernels(), scratch_floats(config, plan_)),
-      tree_(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
-                                         with_workers(config.tree, workers_))) {
-  train_ = std::make_unique<TrainStage>(plan_, state_, kernels(), workers_, *tree_);
+      state_(std::make_shared<ModelState>(config.model)),
+      crew_(std::make_unique<Crew>(config_, plan_, *state_)) {}
+
+void Session::resize(std::int64_t threads) {
+  SessionConfig config = config_;
+  config.threads = threads;
+  crew_ = std::make_unique<Crew>(config, plan_, *state_);
+  config_ = config;
 }
 
 StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
@@ -83,14 +92,16 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
   input.clip = config_.clip;
   input.adamw = config_.adamw;
   input.meanwhile = std::move(meanwhile);
-  return train_->run(*tree_, input);
+  return crew_->train->run(*crew_->tree, input);
 }
 
 double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {
-  if (!evaluate_) {
-    evaluate_ = std::make_unique<EvaluateStage>(windows, config_.sequence, state_, workers_, *tree_);
+  Crew& crew = *crew_;
+  if (!crew.evaluate) {
+    crew.evaluate = std::make_unique<EvaluateStage>(windows, config_.sequence, *state_,
+                                                    crew.workers, *crew.tree);
   }
-  return evaluate_->run(*tree_, stop);
+  return crew.evaluate->run(*crew.tree, stop);
 }
 
 }  // namespace cllm

@@ -18,8 +18,8 @@ namespace cllm {
 
 struct SessionConfig {
   ModelConfig model;
-  std::int64_t batch = 1;     ///< B, sequences in the step batch (grad_accum included)
-  std::int64_t sequence = 1;  ///< T
+  std::int64_t batch = 1;      ///< B, sequences in the step batch (grad_accum included)
+  std::int64_t sequence = 1;   ///< T
   std::int64_t positions = 0;  ///< K; 0: by the plan's rule
   std::int64_t threads = 1;    ///< spheres
   AdamWConfig adamw;
@@ -58,23 +58,39 @@ class Session {
   /// The mean loss over the windows; NaN when `stop` said so. Makes its workspaces on first use.
   double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
 
+  /// Another number of spheres around the same model: no bit of any later result changes. When the
+  /// system has no more threads or memory it throws, and the session stays as it was.
+  void resize(std::int64_t threads);
+
   const SessionConfig& config() const noexcept { return config_; }
   const BatchPlan& plan() const noexcept { return plan_; }
-  ModelState& state() noexcept { return state_; }
-  const ModelState& state() const noexcept { return state_; }
-  const SphereTree& tree() const noexcept { return *tree_; }
+  ModelState& state() noexcept { return *state_; }
+  const ModelState& state() const noexcept { return *state_; }
+  const SphereTree& tree() const noexcept { return *crew_->tree; }
   /// The gradient of the last step, before clipping: the layout's flat range.
-  const float* gradient() const noexcept { return train_->gradient(); }
+  /// REQUIRES: a step since construction or resize.
+  const float* gradient() const noexcept { return crew_->train->gradient(); }
+
+  /// Owners of the memory behind state() and gradient(), for views that may outlive the session.
+  std::shared_ptr<ModelState> shared_state() const noexcept { return state_; }
+  std::shared_ptr<const void> gradient_owner() const noexcept { return crew_->train; }
 
  private:
-  const SessionConfig config_;
+  /// The threads and everything that is made for their number.
+  struct Crew {
+    Crew(const SessionConfig& config, const BatchPlan& plan, ModelState& state);
+
+    WorkerPool workers;
+    // The stages outlive the tree: its threads may look at them until they are joined.
+    std::shared_ptr<TrainStage> train;
+    std::unique_ptr<EvaluateStage> evaluate;
+    std::unique_ptr<SphereTree> tree;
+  };
+
+  SessionConfig config_;
   const BatchPlan plan_;
-  ModelState state_;
-  WorkerPool workers_;
-  // The stages outlive the tree: its threads may look at them until they are joined.
-  std::unique_ptr<TrainStage> train_;
-  std::unique_ptr<EvaluateStage> evaluate_;
-  std::unique_ptr<SphereTree> tree_;
+  const std::shared_ptr<ModelState> state_;
+  std::unique_ptr<Crew> crew_;
 };
 
 }  // namespace cllm

@@ -24,6 +24,7 @@ struct StepInput {
   double clip;
   AdamWConfig adamw;
   std::function<void()> meanwhile;  ///< runs on the root while the workers compute
+  bool update = true;               ///< false: the gradient and its norm alone, nothing is changed
 };
 
 struct StepOutcome {
@@ -73,8 +74,8 @@ class TrainStage final : private TileRunner, private Conductor {
   const KernelTable& kernels_;
   const WorkerPool& workers_;
   const ShardJobs jobs_;
-  const int owners_;                        // subtrees that own blocks
-  const std::vector<int> holders_;          // node of the merge tree -> position of its buffer
+  const int owners_;                // subtrees that own blocks
+  const std::vector<int> holders_;  // node of the merge tree -> position of its buffer
   std::vector<AlignedBuffer<float>> gradients_;
   std::vector<Workspace> workspaces_;
   // Written by the root before it opens the job that reads them.
@@ -82,6 +83,7 @@ class TrainStage final : private TileRunner, private Conductor {
   StepInput input_{};
   AdamWArgs adamw_{};
   StepOutcome outcome_{};
+  bool updates_ = false;  // decided with the outcome
   // Written by tiles, each its own element; read by the root when every norm is in.
   std::vector<double> shard_loss_;    // [S]
   std::vector<double> norm_partial_;  // [blocks]

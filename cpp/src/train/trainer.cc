@@ -13,6 +13,7 @@
 #include "model/initialize.h"
 #include "train/gemm_peak.h"
 #include "train/run_folder.h"
+#include "train/tensors.h"
 #include "train/trainer_impl.h"
 
 namespace cllm {
@@ -74,9 +75,8 @@ void Trainer::Impl::resume() {
     return start_weights();
   }
   ModelState& state = session.state();
-  const TrainerState saved =
-      read_checkpoint(folder, state.layout, state.parameters.data(), state.first_moment.data(),
-                      state.second_moment.data());
+  const TrainerState saved = read_checkpoint(folder, state.layout, state.parameters.data(),
+                                             state.first_moment.data(), state.second_moment.data());
   if (saved.data != fingerprint(plan.config.data)) {
     throw InputError({"the data is not what the run was trained on", plan.config.data,
                       "the same file, unchanged", "--resume " + plan.config.resume, ""});
@@ -125,10 +125,28 @@ Trainer::Impl::Batch& Trainer::Impl::prepare(std::int64_t step) {
 
 StepReport Trainer::Impl::step() {
   const Batch& batch = prepare(steps_done);
+  return run_step(batch.inputs.data(), batch.targets.data(), [this] { prepare(steps_done + 1); });
+}
+
+StepReport Trainer::Impl::step(const TokenArray& inputs, const TokenArray& targets) {
+  const SessionConfig& s = session.config();
+  check_same_shape(inputs, targets);
+  if (inputs.sequences != s.batch || inputs.length != s.sequence) {
+    throw InputError({"the step batch has another shape than the configuration", shape_text(inputs),
+                      shape_text({nullptr, s.batch, s.sequence}), "inputs",
+                      "batch * grad_accum sequences of seq tokens"});
+  }
+  check_tokens("inputs", inputs, s.model.positions, s.model.vocabulary);
+  check_tokens("targets", targets, s.model.positions, s.model.vocabulary);
+  return run_step(inputs.data, targets.data, nullptr);
+}
+
+StepReport Trainer::Impl::run_step(const std::int32_t* inputs, const std::int32_t* targets,
+                                   std::function<void()> meanwhile) {
+  has_gradient = false;
   const std::uint64_t start = now_ns();
-  const StepOutcome out =
-      session.step(steps_done, batch.inputs.data(), batch.targets.data(),
-                   [this] { prepare(steps_done + 1); });
+  const StepOutcome out = session.step(steps_done, inputs, targets, std::move(meanwhile));
+  has_gradient = true;
   const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
   const auto tokens = static_cast<double>(step_tokens(plan.config));
   StepReport r;
@@ -147,12 +165,26 @@ StepReport Trainer::Impl::step() {
   return r;
 }
 
-EvaluationReport Trainer::Impl::evaluate() {
+void Trainer::Impl::resize(std::int64_t workers) {
+  TrainConfig config = plan.config;
+  set_option(config, "workers", std::to_string(workers), "workers");
+  config.threads = 0;
+  SessionConfig changed = plan.session;
+  changed.threads = threads_for_workers(workers, plan.session.model.symmetry_order);
+  check_memory(changed);
+  session.resize(changed.threads);
+  window.emplace(session.tree());
+  has_gradient = false;
+  plan.session = changed;
+  plan.config = config;
+}
+
+EvaluationReport Trainer::Impl::evaluate(const std::function<bool()>& asked) {
   window->pause();
   EvaluationReport r;
   r.step = steps_done;
-  r.validation_loss =
-      session.evaluate(*windows_, [this] { return stop.load(std::memory_order_relaxed); });
+  r.validation_loss = session.evaluate(
+      *windows_, [&] { return stop.load(std::memory_order_relaxed) || (asked && asked()); });
   if (plan.byte_tokens) r.bits_per_byte = r.validation_loss / std::log(2.0);
   window->resume();
   return r;
@@ -188,8 +220,13 @@ void Trainer::Impl::save_checkpoint(TrainObserver& observer) {
   window->resume();
 }
 
+bool Trainer::Impl::stopping(TrainObserver& observer) {
+  if (observer.wants_stop()) stop.store(true, std::memory_order_relaxed);
+  return stop.load(std::memory_order_relaxed);
+}
+
 void Trainer::Impl::evaluate_and_tell(TrainObserver& observer) {
-  const EvaluationReport report = evaluate();
+  const EvaluationReport report = evaluate([&] { return stopping(observer); });
   if (std::isnan(report.validation_loss) && stop.load()) return;  // it was broken off
   metrics_->write(report);
   observer.on_evaluation(report);
@@ -209,7 +246,7 @@ RunOutcome Trainer::Impl::run(TrainObserver& observer) {
   for (const std::string& note : plan.notes) observer.on_note(note);
   const std::int64_t first = steps_done;
   window->restart();
-  while (steps_done < c.steps && !stop.load(std::memory_order_relaxed)) {
+  while (steps_done < c.steps && !stopping(observer)) {
     if (steps_done - first == kWarmingSteps) window->restart();
     const StepReport report = step();
     metrics_->write(report);
@@ -222,6 +259,7 @@ RunOutcome Trainer::Impl::run(TrainObserver& observer) {
   write_spheres();
   if (steps_done < c.steps) {
     save_checkpoint(observer);
+    stop.store(false, std::memory_order_relaxed);  // the request is met
     return RunOutcome::kStopped;
   }
   save(c.out + "/final");
@@ -236,7 +274,13 @@ Trainer::~Trainer() = default;
 
 RunOutcome Trainer::run(TrainObserver& observer) { return impl_->run(observer); }
 StepReport Trainer::step() { return impl_->step(); }
-EvaluationReport Trainer::evaluate() { return impl_->evaluate(); }
+StepReport Trainer::step(const TokenArray& inputs, const TokenArray& targets) {
+  return impl_->step(inputs, targets);
+}
+EvaluationReport Trainer::evaluate(const std::function<bool()>& stop) {
+  return impl_->evaluate(stop);
+}
+void Trainer::resize(std::int64_t workers) { impl_->resize(workers); }
 bool Trainer::has_validation() const noexcept { return !impl_->plan.validation.empty(); }
 void Trainer::save(const std::string& folder) const { impl_->save(folder); }
 void Trainer::request_stop() noexcept { impl_->stop.store(true, std::memory_order_relaxed); }
@@ -245,6 +289,24 @@ std::int64_t Trainer::steps_total() const noexcept { return impl_->plan.config.s
 const ModelConfig& Trainer::model() const noexcept { return impl_->plan.session.model; }
 const TrainConfig& Trainer::config() const noexcept { return impl_->plan.config; }
 std::vector<SphereReport> Trainer::spheres() const { return impl_->window->report(); }
+
+std::int64_t Trainer::workers() const noexcept {
+  return static_cast<std::int64_t>(impl_->session.tree().workers());
+}
+
+std::vector<Tensor> Trainer::parameters() {
+  const std::shared_ptr<ModelState> state = impl_->session.shared_state();
+  return tensor_refs(state->layout, state->parameters.data(), state);
+}
+
+std::vector<ConstTensor> Trainer::gradients() const {
+  const Session& session = impl_->session;
+  if (!impl_->has_gradient) {
+    throw Error(ErrorParts{"there is no gradient", "no step", "a step since the threads were made",
+                           "", ""});
+  }
+  return tensor_refs(session.state().layout, session.gradient(), session.gradient_owner());
+}
 
 std::string Trainer::weights_hash() const {
   const ModelState& state = impl_->session.state();

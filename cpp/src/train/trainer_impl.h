@@ -20,7 +20,9 @@ class Trainer::Impl {
   explicit Impl(const TrainConfig& config);
 
   StepReport step();
-  EvaluationReport evaluate();
+  StepReport step(const TokenArray& inputs, const TokenArray& targets);
+  EvaluationReport evaluate(const std::function<bool()>& asked);
+  void resize(std::int64_t workers);
   void save(const std::string& folder) const;
   RunOutcome run(TrainObserver& observer);
 
@@ -29,6 +31,7 @@ class Trainer::Impl {
   std::optional<SphereWindow> window;
   std::atomic<bool> stop{false};
   std::int64_t steps_done = 0;
+  bool has_gradient = false;
 
  private:
   /// One step batch; two of them, so that the next is laid out while the workers are at this one.
@@ -41,9 +44,12 @@ class Trainer::Impl {
   void resume();
   TrainerState trainer_state() const;
   Batch& prepare(std::int64_t step);
+  StepReport run_step(const std::int32_t* inputs, const std::int32_t* targets,
+                      std::function<void()> meanwhile);
   void open_run_folder();
   void save_checkpoint(TrainObserver& observer);
   void evaluate_and_tell(TrainObserver& observer);
+  bool stopping(TrainObserver& observer);
   void write_spheres();
   bool due(std::int64_t interval) const noexcept {
     return interval > 0 && steps_done % interval == 0;

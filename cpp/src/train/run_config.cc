@@ -1,21 +1,20 @@
-#include "run_config.h"
+#include "cllm/run_config.h"
 
 #include <sys/stat.h>
 
 #include "cllm/error.h"
 #include "cllm/options.h"
 
+namespace cllm {
 namespace {
-
-using cllm::TrainConfig;
 
 [[noreturn]] void refuse(const char* what, const std::string& seen, const std::string& wanted,
                          const std::string& where, const std::string& hint = "") {
-  throw cllm::InputError(cllm::ErrorParts{what, seen, wanted, where, hint});
+  throw InputError(ErrorParts{what, seen, wanted, where, hint});
 }
 
 /// Of two options that exclude each other, one on the command line beats the other in a file.
-void drop_excluded(const CommandLine& line, TrainConfig& config) {
+void drop_excluded(const GivenOptions& line, TrainConfig& config) {
   const TrainConfig defaults;
   const bool steps = line.find("steps") != nullptr, epochs = line.find("epochs") != nullptr;
   const bool workers = line.find("workers") != nullptr, threads = line.find("threads") != nullptr;
@@ -25,7 +24,7 @@ void drop_excluded(const CommandLine& line, TrainConfig& config) {
   if (threads && !workers) config.workers = defaults.workers;
 }
 
-TrainConfig new_run(const CommandLine& line) {
+TrainConfig new_run(const GivenOptions& line) {
   TrainConfig config;
   if (!line.config_file.empty()) {
     load_toml(config, line.config_file);
@@ -41,7 +40,7 @@ TrainConfig new_run(const CommandLine& line) {
 }
 
 /// REQUIRES: the run was started by this program, so that config.toml holds every option.
-TrainConfig resumed_run(const CommandLine& line, const std::string& run) {
+TrainConfig resumed_run(const GivenOptions& line, const std::string& run) {
   if (!line.config_file.empty()) {
     refuse("a resumed run takes its configuration from its folder", "--config " + line.config_file,
            "", "--resume", "leave --config out");
@@ -58,7 +57,7 @@ TrainConfig resumed_run(const CommandLine& line, const std::string& run) {
   if (config.threads > 0) config.workers = "auto";
   drop_excluded(line, config);
   for (const auto& [name, value] : line.given) {
-    const cllm::Option& option = *cllm::find_option(name);
+    const Option& option = *find_option(name);
     const std::string before = option_text(config, option);
     set_option(config, name, value);
     const bool is_place = name == "resume" || name == "out";
@@ -78,9 +77,18 @@ TrainConfig resumed_run(const CommandLine& line, const std::string& run) {
 
 }  // namespace
 
-TrainConfig run_config(const CommandLine& line) {
+const std::string* GivenOptions::find(const std::string& name) const {
+  for (const auto& [key, value] : given) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+TrainConfig run_config(const GivenOptions& line) {
   const std::string* resume = line.find("resume");
   if (resume == nullptr) return new_run(line);
   if (resume->empty()) refuse("no run to resume", "\"\"", "a run folder", "--resume");
   return resumed_run(line, *resume);
 }
+
+}  // namespace cllm

@@ -1,0 +1,70 @@
+// A model in memory: read from a folder or new, for logits, gradients and generating text.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cllm/model_config.h"
+#include "cllm/sampling.h"
+#include "cllm/tensor.h"
+
+namespace cllm {
+
+/// Letters in shapes: B sequences, T tokens of each, V' vocabulary.
+/// Thread safety: one thread at a time. Threads are made by the first call that computes, again for
+/// calls of another shape, and end with the model. `workers` = 0 takes the cores this process may
+/// use; no bit of any result depends on it.
+class Model {
+ public:
+  /// Reads a model folder, or the newest model of a run folder (final/, else checkpoints/latest),
+  /// and checks it against its manifest. Throws InputError for what cannot be read or run.
+  static Model load(const std::string& folder, std::int64_t workers = 0);
+  /// New weights as training starts from. `byte_tokens`: a token is a byte, 256 ends the text.
+  static Model create(const ModelConfig& config, std::int64_t seed, bool byte_tokens,
+                      std::int64_t workers = 0);
+
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  /// Writes a folder that from_pretrained opens. Throws InputError when it cannot be made.
+  void save(const std::string& folder) const;
+
+  const ModelConfig& config() const noexcept;
+  /// The folder that was read, run folders resolved; "" for a new model.
+  const std::string& folder() const noexcept;
+  /// Whether tokens are bytes, so that text can go in and out without a tokenizer.
+  bool byte_tokens() const noexcept;
+  /// Every tensor, in the order of the file. Writing to one changes the model.
+  std::vector<Tensor> parameters();
+
+  /// logits[B, T, V'] behind every token of tokens[B, T]. Throws InputError for an empty array, a T
+  /// above the model's positions, or a token outside the vocabulary.
+  void logits(const TokenArray& tokens, float* logits);
+
+  /// The mean cross-entropy over targets[B, T], and its gradient by every tensor, in the order of
+  /// parameters() and in their shapes. Throws InputError as logits() does.
+  double loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
+                            const std::vector<float*>& gradients);
+
+  /// Continues prompt[n] by at most `count` tokens, each handed to `on_token` as it comes, until it
+  /// says false; a byte model ends early at the end-of-text token. Texts longer than the model's
+  /// positions slide: see model/inference.h. Throws InputError for an empty prompt.
+  void generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
+                const SamplingOptions& options, const std::function<bool(std::int32_t)>& on_token);
+
+  /// The same with text. An empty prompt starts as after a line break. Throws InputError unless
+  /// byte_tokens().
+  void generate_text(const std::string& prompt, std::int64_t count, const SamplingOptions& options,
+                     const std::function<bool(const std::string& text)>& on_text);
+
+ private:
+  class Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,110 @@
+#include "train/forward_stage.h"
+
+#include <algorithm>
+
+namespace cllm {
+namespace {
+
+constexpr std::int64_t kShards = 48, kRows = 1024;
+
+}  // namespace
+
+std::int64_t ForwardStage::shard_sequences(std::int64_t length) {
+  return std::max<std::int64_t>(1, kRows / length);
+}
+
+std::int64_t ForwardStage::most_sequences(std::int64_t length) {
+  return kShards * shard_sequences(length);
+}
+
+BatchPlan ForwardStage::plan(std::int64_t sequences, std::int64_t length) {
+  const std::int64_t per_shard = shard_sequences(length);
+  BatchPlan plan;
+  plan.sequence = length;
+  plan.batch = sequences;
+  for (std::int64_t s = 0; s < sequences; s += per_shard) {
+    plan.positions.push_back({static_cast<int>(plan.shards.size()), 1});
+    plan.shards.push_back({s, std::min(per_shard, sequences - s)});
+  }
+  return plan;
+}
+
+int ForwardStage::workspaces_for(const BatchPlan& plan, int active_workers) {
+  return std::min(static_cast<int>(plan.shards.size()), active_workers + 1);
+}
+
+std::size_t ForwardStage::bytes_for(const ModelConfig& config, std::int64_t sequences,
+                                    std::int64_t length, int active_workers) {
+  const BatchPlan shards = plan(sequences, length);
+  return static_cast<std::size_t>(workspaces_for(shards, active_workers)) *
+         Workspace::bytes_for(config, {shards.largest_shard(), length}, false);
+}
+
+ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
+                           const WorkerPool& workers, SphereTree& tree)
+    : plan_(plan(sequences, length)),
+      state_(state),
+      workers_(workers),
+      jobs_(state.config, state.layout, plan_, false),
+      no_targets_(static_cast<std::size_t>(plan_.largest_shard() * length), -1),
+      shard_loss_(plan_.shards.size(), 0.0),
+      workspace_of_(plan_.shards.size(), -1),
+      free_workspaces_(workspaces_for(plan_, tree.active_workers())) {
+  for (int i = 0; i < workspaces_for(plan_, tree.active_workers()); ++i) {
+    workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length}, false);
+  }
+  std::vector<JobPlan> jobs(plan_.positions.size());
+  for (std::size_t p = 0; p < jobs.size(); ++p) {
+    jobs[p].tiles = jobs_.tiles(static_cast<int>(p));
+    jobs[p].reports = true;
+  }
+  TileRunner& runner = *this;
+  stage_ = std::make_unique<Stage>(std::move(jobs), tree.worker_subtrees(), runner);
+}
+
+void ForwardStage::run(SphereTree& tree, const ForwardInput& input) {
+  input_ = input;
+  tree.run(*stage_, *this);
+}
+
+void ForwardStage::run_tile(int worker, const TileClaim& claim) {
+  const ShardJobs::Place& place = jobs_.place(claim.job, claim.phase);
+  const auto shard = static_cast<std::size_t>(place.shard);
+  const std::int64_t first_row = plan_.shards[shard].first_sequence * plan_.sequence;
+  ShardData data{};
+  data.parameters = state_.parameters.data();
+  data.workspace = &workspaces_[static_cast<std::size_t>(workspace_of_[shard])];
+  data.inputs = input_.inputs + first_row;
+  data.targets = input_.targets == nullptr ? no_targets_.data() : input_.targets + first_row;
+  data.loss = &shard_loss_[shard];
+  if (input_.logits != nullptr) {
+    data.all_logits = input_.logits + first_row * state_.config.vocabulary;
+  }
+  place.program->run(place.phase, claim.tile, data, workers_.context(worker));
+}
+
+void ForwardStage::meanwhile() {
+  if (input_.meanwhile) input_.meanwhile();
+}
+
+void ForwardStage::begin(Stage& stage) {
+  next_shard_ = shards_done_ = 0;
+  open_shards(stage);
+}
+
+void ForwardStage::open_shards(Stage& stage) {
+  const int shards = static_cast<int>(plan_.shards.size());
+  while (next_shard_ < shards && !free_workspaces_.empty()) {
+    workspace_of_[static_cast<std::size_t>(next_shard_)] = free_workspaces_.take();
+    stage.arrive(next_shard_++);
+  }
+}
+
+bool ForwardStage::on_done(Stage& stage, int job) {
+  free_workspaces_.give(workspace_of_[static_cast<std::size_t>(job)]);
+  ++shards_done_;
+  open_shards(stage);
+  return shards_done_ == static_cast<int>(plan_.shards.size());
+}
+
+}  // namespace cllm

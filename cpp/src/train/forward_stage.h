@@ -1,0 +1,65 @@
+// Forward passes over whole sequences as one stage: what evaluation and logits share.
+#pragma once
+
+#include "reduce/buffer_pool.h"
+#include "spheres/tree.h"
+#include "train/model_state.h"
+#include "train/shard_jobs.h"
+#include "train/worker_pool.h"
+
+namespace cllm {
+
+/// What one run reads and writes.
+struct ForwardInput {
+  const std::int32_t* inputs;   ///< [sequences, T]
+  const std::int32_t* targets;  ///< [sequences, T], -1 is not counted; nullptr: no losses
+  float* logits = nullptr;      ///< [sequences, T, V'] or nullptr
+  std::function<void()> meanwhile = nullptr;  ///< runs on the root while the workers compute
+};
+
+class ForwardStage final : private TileRunner, private Conductor {
+ public:
+  /// The most sequences of one stage: 48 shards of about 1024 tokens are enough for many cores and
+  /// take little memory. It depends on shapes only, so the order of sums over shards does too.
+  static std::int64_t most_sequences(std::int64_t length);
+  /// Sequences of the largest shard.
+  static std::int64_t shard_sequences(std::int64_t length);
+  /// Bytes of the workspaces for this many active workers.
+  static std::size_t bytes_for(const ModelConfig& config, std::int64_t sequences,
+                               std::int64_t length, int active_workers);
+
+  /// REQUIRES: 1 <= sequences <= most_sequences(length).
+  ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
+               const WorkerPool& workers, SphereTree& tree);
+
+  void run(SphereTree& tree, const ForwardInput& input);
+
+  /// Sums of the losses of the last run, shard by shard in the order of the sequences.
+  const std::vector<double>& shard_losses() const noexcept { return shard_loss_; }
+  std::int64_t sequences() const noexcept { return plan_.batch; }
+
+ private:
+  static BatchPlan plan(std::int64_t sequences, std::int64_t length);
+  static int workspaces_for(const BatchPlan& plan, int active_workers);
+
+  void run_tile(int worker, const TileClaim& claim) override;
+  void begin(Stage& stage) override;
+  void meanwhile() override;
+  bool on_done(Stage& stage, int job) override;
+  void open_shards(Stage& stage);
+
+  const BatchPlan plan_;  // one shard a position
+  ModelState& state_;
+  const WorkerPool& workers_;
+  const ShardJobs jobs_;
+  std::vector<Workspace> workspaces_;
+  ForwardInput input_{};
+  std::vector<std::int32_t> no_targets_;  // [R] of -1
+  std::vector<double> shard_loss_;
+  std::vector<int> workspace_of_;
+  BufferPool free_workspaces_;
+  int next_shard_ = 0, shards_done_ = 0;
+  std::unique_ptr<Stage> stage_;
+};
+
+}  // namespace cllm

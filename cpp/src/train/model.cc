@@ -1,0 +1,173 @@
+#include "cllm/model.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/files.h"
+#include "checkpoint/model_folder.h"
+#include "cllm/error.h"
+#include "cpu/features.h"
+#include "model/inference.h"
+#include "model/initialize.h"
+#include "model/sampling.h"
+#include "train/model_runner.h"
+#include "train/tensors.h"
+
+namespace cllm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The model folder that `folder` is or, for a run, holds.
+std::string resolve(const std::string& folder) {
+  const fs::path path = folder;
+  for (const fs::path& candidate : {path, path / "final", path / "checkpoints" / "latest"}) {
+    if (fs::exists(candidate / "config.json")) return candidate.string();
+  }
+  throw InputError(
+      {"no model here",
+       fs::exists(path) ? "no config.json, final/ or checkpoints/latest" : "no such folder",
+       "a model folder or a run folder", folder, ""});
+}
+
+/// What other tokenizers keep beside a model, so that a copy of it is whole.
+ExtraFiles tokenizer_files(const std::string& folder) {
+  ExtraFiles files;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt",
+                           "special_tokens_map.json", "added_tokens.json"}) {
+    const std::string path = (fs::path(folder) / name).string();
+    if (fs::exists(path)) files.emplace_back(name, read_text_file(path));
+  }
+  return files;
+}
+
+void check_count(std::int64_t count) {
+  if (count >= 0) return;
+  throw InputError({"value out of range", std::to_string(count), "0 or more", "--tokens", ""});
+}
+
+std::int64_t checked_workers(std::int64_t workers) {
+  constexpr std::int64_t kMost = 1 << 20;
+  if (workers >= 0 && workers <= kMost) return workers;
+  throw InputError({"value out of range", std::to_string(workers),
+                    "0 (the cores this process may use) to " + std::to_string(kMost), "workers",
+                    ""});
+}
+
+}  // namespace
+
+class Model::Impl {
+ public:
+  Impl(ModelDescription what, std::string where, std::int64_t workers)
+      : folder(std::move(where)),
+        description(std::move(what)),
+        state(std::make_shared<ModelState>(description.config, false)),
+        runner(*state, checked_workers(workers)) {}
+
+  const std::string folder;
+  const ModelDescription description;
+  ExtraFiles extra;
+  const std::shared_ptr<ModelState> state;
+  ModelRunner runner;
+};
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+Model Model::load(const std::string& path, std::int64_t workers) {
+  const std::string folder = resolve(path);
+  auto impl = std::make_unique<Impl>(read_model_config(folder), folder, workers);
+  read_model_parameters(folder, impl->state->layout, impl->state->parameters.data());
+  if (!impl->description.byte_tokens) impl->extra = tokenizer_files(folder);
+  return Model(std::move(impl));
+}
+
+Model Model::create(const ModelConfig& config, std::int64_t seed, bool byte_tokens,
+                    std::int64_t workers) {
+  check(config);
+  if (byte_tokens && config.vocabulary < kByteVocabulary) {
+    throw InputError({"too few tokens for bytes", std::to_string(config.vocabulary), "257 at least",
+                      "vocab", ""});
+  }
+  ModelDescription description;
+  description.config = config;
+  description.byte_tokens = byte_tokens;
+  auto impl = std::make_unique<Impl>(description, "", workers);
+  initialize(config, impl->state->layout, static_cast<std::uint64_t>(seed),
+             impl->state->parameters.data());
+  return Model(std::move(impl));
+}
+
+void Model::save(const std::string& folder) const {
+  write_model_folder(folder, config(), impl_->state->layout, impl_->state->parameters.data(),
+                     byte_tokens(), impl_->extra);
+}
+
+const ModelConfig& Model::config() const noexcept { return impl_->description.config; }
+const std::string& Model::folder() const noexcept { return impl_->folder; }
+bool Model::byte_tokens() const noexcept { return impl_->description.byte_tokens; }
+
+std::vector<Tensor> Model::parameters() {
+  return tensor_refs(impl_->state->layout, impl_->state->parameters.data(), impl_->state);
+}
+
+void Model::logits(const TokenArray& tokens, float* logits) {
+  check_tokens("tokens", tokens, config().positions, config().vocabulary);
+  impl_->runner.logits(tokens, logits);
+}
+
+double Model::loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
+                                 const std::vector<float*>& gradients) {
+  check_tokens("inputs", inputs, config().positions, config().vocabulary);
+  check_same_shape(inputs, targets);
+  check_tokens("targets", targets, config().positions, config().vocabulary);
+  const ModelRunner::Gradient gradient = impl_->runner.gradient(inputs, targets);
+  const std::vector<TensorEntry>& tensors = impl_->state->layout.tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const float* const from = gradient.values + tensors[i].offset;
+    std::copy(from, from + tensors[i].size, gradients[i]);
+  }
+  return gradient.loss;
+}
+
+void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
+                     const SamplingOptions& options,
+                     const std::function<bool(std::int32_t)>& on_token) {
+  check(options);
+  check_count(count);
+  if (count == 0) return;
+  const ModelState& state = *impl_->state;
+  const std::unique_ptr<Gemm> gemm = make_gemm(default_gemm_backend(), kernels());
+  Generator generator(config(), state.layout, state.parameters.data(), *gemm, kernels());
+  Span<const float> logits = generator.prefill(prompt);
+  // A byte model's vocabulary that was rounded up has entries that stand for nothing.
+  const auto known =
+      static_cast<std::size_t>(byte_tokens() ? kByteVocabulary : config().vocabulary);
+  for (std::int64_t i = 0;; ++i) {
+    const std::int32_t token =
+        sample_token(logits.subspan(0, known), options, static_cast<std::uint64_t>(i));
+    if (byte_tokens() && token == kEndOfText) return;
+    if (!on_token(token) || i + 1 == count) return;
+    logits = generator.step(token);
+  }
+}
+
+void Model::generate_text(const std::string& prompt, std::int64_t count,
+                          const SamplingOptions& options,
+                          const std::function<bool(const std::string& text)>& on_text) {
+  if (!byte_tokens()) {
+    throw InputError({"model does not read bytes as tokens", "another tokenizer", "a byte model",
+                      impl_->folder, "use a model that was trained on raw text"});
+  }
+  std::vector<std::int32_t> start;
+  for (const char c : prompt.empty() ? std::string("\n") : prompt) {
+    start.push_back(static_cast<unsigned char>(c));
+  }
+  generate(start, count, options,
+           [&](std::int32_t token) { return on_text(std::string(1, static_cast<char>(token))); });
+}
+
+}  // namespace cllm

@@ -1,0 +1,67 @@
+#include "cllm/step_plan.h"
+
+#include <algorithm>
+
+#include "checkpoint/model_json.h"
+#include "cllm/options.h"
+#include "cpu/topology.h"
+#include "data/sequence_length.h"
+#include "train/session.h"
+
+namespace cllm {
+namespace {
+
+SessionConfig session_of(const TrainConfig& c) {
+  SessionConfig s;
+  s.model.layers = c.layers;
+  s.model.heads = c.heads;
+  s.model.width = c.width;
+  s.model.positions = c.sequence > 0 ? c.sequence : kDefaultSequence;
+  s.model.vocabulary = c.vocabulary > 0 ? c.vocabulary : kByteVocabulary;
+  s.model.bias = c.bias;
+  s.model.symmetry_order = static_cast<int>(c.symmetry);
+  s.batch = c.batch * c.grad_accum;
+  s.sequence = s.model.positions;
+  s.positions = c.positions;
+  s.tree.cores = usable_cores();
+  s.tree.activate_all = c.activate_all;
+  s.threads = c.threads;
+  if (c.threads == 0) {
+    const std::int64_t workers = c.workers == "auto" ? s.tree.cores : std::stoll(c.workers);
+    s.threads = threads_for_workers(workers, s.model.symmetry_order);
+  }
+  return s;
+}
+
+}  // namespace
+
+StepPlan plan_step(const TrainConfig& config) {
+  TrainConfig checked = config;  // what a plan does not need may be missing
+  if (checked.data.empty()) checked.data = "data";
+  if (checked.out.empty()) checked.out = "run";
+  check(checked);
+  const SessionConfig session = session_of(checked);
+  const BatchPlan batch =
+      plan_session_batch(session.model, session.batch, session.sequence, session.positions);
+  const MemoryPlan memory = plan_memory(session);
+  StepPlan plan;
+  plan.model = session.model;
+  plan.parameters = ParameterLayout(session.model).parameters();
+  plan.batch = session.batch;
+  plan.sequence = session.sequence;
+  plan.shards = static_cast<std::int64_t>(batch.shards.size());
+  plan.positions = static_cast<std::int64_t>(batch.positions.size());
+  plan.largest_shard = batch.largest_shard();
+  plan.threads = session.threads;
+  plan.workers = count_workers(session.threads, session.model.symmetry_order);
+  plan.active_workers = checked.activate_all
+                            ? plan.workers
+                            : std::min<std::int64_t>(plan.workers, session.tree.cores);
+  plan.parameter_memory = memory.parameters;
+  plan.moment_memory = memory.moments;
+  plan.activation_memory = memory.activations_and_gradients;
+  plan.worker_memory = memory.workers;
+  return plan;
+}
+
+}  // namespace cllm

@@ -1,0 +1,34 @@
+// Between the arrays of callers and the flat ranges of the engine.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "cllm/tensor.h"
+#include "model/layout.h"
+
+namespace cllm {
+
+/// The tensors of a flat range that `owner` keeps alive.
+template <class T>
+std::vector<TensorRef<T>> tensor_refs(const ParameterLayout& layout, T* values,
+                                      const std::shared_ptr<const void>& owner) {
+  std::vector<TensorRef<T>> refs;
+  for (const TensorEntry& entry : layout.tensors()) {
+    refs.push_back({entry.name, entry.shape, std::shared_ptr<T>(owner, values + entry.offset)});
+  }
+  return refs;
+}
+
+/// Throws InputError, calling the array `name`, when it is empty, longer than `positions`, or holds
+/// a token outside the vocabulary.
+void check_tokens(const char* name, const TokenArray& tokens, std::int64_t positions,
+                  std::int64_t vocabulary);
+
+/// Throws InputError unless both have the same shape.
+void check_same_shape(const TokenArray& inputs, const TokenArray& targets);
+
+/// "[3, 64]"
+std::string shape_text(const TokenArray& tokens);
+
+}  // namespace cllm

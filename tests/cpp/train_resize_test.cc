@@ -1,0 +1,99 @@
+// Threads may change under a model in training: another number of them, or another process.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <string>
+
+#include "cllm/error.h"
+#include "model/initialize.h"
+#include "session_fixture.h"
+
+namespace cllm {
+namespace {
+
+class Resize : public testing::Test {
+ protected:
+  static void start(Session& session) {
+    ModelState& state = session.state();
+    initialize(state.config, state.layout, 7, state.parameters.data());
+  }
+  void step(Session& session, int number) {
+    batches_.fill(number, inputs_, targets_);
+    session.step(number, inputs_.data(), targets_.data());
+  }
+
+  const TrainingCase case_ = training_cases()[0];
+  const TextBatches batches_{case_};
+  std::vector<std::int32_t> inputs_, targets_;
+};
+
+TEST_F(Resize, KeepsEveryBit) {
+  Session steady(session_config(case_, 1)), changing(session_config(case_, 1));
+  start(steady);
+  start(changing);
+  const std::int64_t threads[] = {1, 14, 4, 2, 1, 64};
+  for (int number = 0; number < 6; ++number) {
+    step(steady, number);
+    changing.resize(threads[number]);
+    EXPECT_EQ(changing.config().threads, threads[number]);
+    step(changing, number);
+    EXPECT_EQ(weights_digest(changing.state()), weights_digest(steady.state())) << number;
+  }
+}
+
+TEST_F(Resize, AGradientOutlivesItsThreads) {
+  Session session(session_config(case_, 4));
+  start(session);
+  step(session, 0);
+  const float* gradient = session.gradient();
+  const std::shared_ptr<const void> owner = session.gradient_owner();
+  const std::vector<float> before(gradient, gradient + 100);
+  session.resize(2);
+  step(session, 1);
+  EXPECT_EQ(std::vector<float>(gradient, gradient + 100), before);
+}
+
+TEST_F(Resize, WhatCannotBeHadChangesNothing) {
+  Session session(session_config(case_, 4)), steady(session_config(case_, 4));
+  start(session);
+  start(steady);
+  EXPECT_THROW(session.resize(0), InputError);
+  EXPECT_EQ(session.config().threads, 4);
+  step(session, 0);
+  step(steady, 0);
+  EXPECT_EQ(weights_digest(session.state()), weights_digest(steady.state()));
+}
+
+/// What a forked child finds, as its exit status: bits for what went as it should.
+int in_the_child(Session& session, const std::function<void()>& step) {
+  int status = 0;
+  try {
+    step();
+  } catch (const Error& error) {
+    if (std::string(error.what()).find("forked") != std::string::npos) status |= 1;
+  }
+  session.resize(2);  // the old threads are forgotten, not waited for
+  step();
+  return status | 2;
+}
+
+TEST_F(Resize, AForkedChildIsToldAtOnce) {
+  Session session(session_config(case_, 4));
+  start(session);
+  step(session, 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(60);  // a hang is a failure
+    ::_exit(in_the_child(session, [&] { step(session, 1); }));
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 3);
+  step(session, 1);  // the parent goes on
+}
+
+}  // namespace
+}  // namespace cllm
