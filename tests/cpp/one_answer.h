@@ -94,9 +94,16 @@ class TrainingRun {
   double first_loss() const { return first_loss_; }
   double last_loss() const { return last_loss_; }
 
-  /// Each worker ran a tile, each control handled a message and computed nothing.
-  void expect_all_took_part() const {
+  /// Each worker ran a tile, each control handled a message and computed nothing. Goes on training
+  /// for a while if need be: a busy machine starts some threads late.
+  void expect_all_took_part() {
     const SphereTree& tree = session_->tree();
+    const std::vector<int>& workers = tree.plan().workers;
+    const auto has_worked = [&](int id) { return tree.counters(id).tiles.get() > 0; };
+    for (int more = 0; more < 50; ++more) {
+      if (std::all_of(workers.begin(), workers.end(), has_worked)) break;
+      train(1);
+    }
     for (const SpherePlan& s : tree.plan().spheres) {
       const SphereCounters& c = tree.counters(s.id);
       const std::string who = std::string(role_name(s.role)) + " " + std::to_string(s.id) + " of " +

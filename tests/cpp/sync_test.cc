@@ -47,7 +47,7 @@ TEST(MpscQueue, OneThreadWrapsAround) {
 /// most `outstanding` items of a producer are under way, as a protocol sees to: 0 for no bound.
 void check_producers(std::uint32_t producers, std::uint32_t items, std::size_t capacity,
                      std::uint32_t outstanding) {
-  Watchdog watchdog("the queue of " + std::to_string(producers) + " producers", seconds(100));
+  const Watchdog watchdog("the queue of " + std::to_string(producers) + " producers", seconds(100));
   MpscQueue<Item> queue(capacity);
   struct alignas(128) Taken {
     std::atomic<std::uint32_t> items{0};
@@ -94,7 +94,7 @@ TEST(MpscQueue, ProducersWaitForAFullQueue) { check_producers(3, 20, 2, 0); }
 /// Two threads hand a number to and fro; a lost wake stops them for ever.
 template <class Delay>
 void ping_pong(std::uint32_t rounds, Delay delay) {
-  Watchdog watchdog("a ping-pong of two parkers", seconds(100));
+  const Watchdog watchdog("a ping-pong of two parkers", seconds(100));
   struct alignas(128) Side {
     Parker<> parker;
     std::atomic<std::uint32_t> ball{0};
@@ -134,14 +134,32 @@ TEST(Parker, LosesNoWakeWithRandomDelays) {
 }
 
 TEST(Parker, DoesNotSleepWhenReady) {
-  Watchdog watchdog("a parker that need not sleep", seconds(20));
+  const Watchdog watchdog("a parker that need not sleep", seconds(20));
   Parker<> parker;
   EXPECT_FALSE(parker.park_unless([] { return true; }));
 }
 
+// The waker comes right after the owner's last look, where a wake is easiest to lose.
+TEST(Parker, WakeAfterTheLastLookIsNotLost) {
+  const Watchdog watchdog("a wake between look and sleep", seconds(20));
+  Parker<> parker;
+  bool there = false;
+  for (int round = 0; round < 3; ++round) {
+    there = false;
+    while (!there) {
+      parker.park_unless([&] {
+        const bool seen = there;
+        there = true;
+        parker.wake();
+        return seen;
+      });
+    }
+  }
+}
+
 // Many wakers and one sleeper, through the queue: how a mailbox uses both.
 TEST(Parker, ManyWakersOneSleeper) {
-  Watchdog watchdog("a sleeper with many wakers", seconds(100));
+  const Watchdog watchdog("a sleeper with many wakers", seconds(100));
   constexpr int kWakers = 8;
   constexpr std::uint32_t kItems = 2500;
   MpscQueue<Item> queue(32768);  // holds all: this is about wakes
@@ -193,7 +211,7 @@ TEST(ErrorSlot, KeepsTheFirstAndItsType) {
 
 // One of many wins, and who sees the slot raised always gets an exception out of it.
 TEST(ErrorSlot, RaisedIsAlwaysThrown) {
-  Watchdog watchdog("an error slot", seconds(100));
+  const Watchdog watchdog("an error slot", seconds(100));
   for (int round = 0; round < 200; ++round) {
     ErrorSlot slot;
     std::vector<std::thread> threads;
