@@ -41,6 +41,11 @@ class Model {
   /// Every tensor, in the order of the file. Writing to one changes the model.
   std::vector<Tensor> parameters();
 
+  /// Throws InputError, calling the array `name`, for a shape [sequences, length] that the calls
+  /// below refuse, or whose results would not fit in memory: for callers who are about to make the
+  /// arrays.
+  void check_shape(const char* name, std::int64_t sequences, std::int64_t length) const;
+
   /// logits[B, T, V'] behind every token of tokens[B, T]. Throws InputError for an empty array, a T
   /// above the model's positions, or a token outside the vocabulary.
   void logits(const TokenArray& tokens, float* logits);

@@ -1,6 +1,7 @@
 #include "cllm/model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cpu/features.h"
+#include "cpu/topology.h"
 #include "model/inference.h"
 #include "model/initialize.h"
 #include "model/sampling.h"
@@ -112,6 +114,17 @@ bool Model::byte_tokens() const noexcept { return impl_->description.byte_tokens
 
 std::vector<Tensor> Model::parameters() {
   return tensor_refs(impl_->state->layout, impl_->state->parameters.data(), impl_->state);
+}
+
+void Model::check_shape(const char* name, std::int64_t sequences, std::int64_t length) const {
+  check_tokens_shape(name, {nullptr, sequences, length}, config().positions);
+  const double rows = static_cast<double>(sequences) * static_cast<double>(length);
+  const double needed = rows * (4 * static_cast<double>(config().vocabulary) + 16);
+  const double limit = memory_limit_bytes();
+  if (needed <= limit) return;
+  const auto mib = [](double bytes) { return std::to_string(std::llround(bytes / 1048576)); };
+  throw InputError({"the arrays do not fit in memory", mib(needed) + " MiB",
+                    "at most " + mib(limit) + " MiB", name, "fewer sequences at once"});
 }
 
 void Model::logits(const TokenArray& tokens, float* logits) {

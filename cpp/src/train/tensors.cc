@@ -10,8 +10,7 @@ std::string shape_text(const TokenArray& tokens) {
   return "[" + std::to_string(tokens.sequences) + ", " + std::to_string(tokens.length) + "]";
 }
 
-void check_tokens(const char* name, const TokenArray& tokens, std::int64_t positions,
-                  std::int64_t vocabulary) {
+void check_tokens_shape(const char* name, const TokenArray& tokens, std::int64_t positions) {
   if (tokens.sequences < 1 || tokens.length < 1) {
     throw InputError(
         {"no tokens", "shape " + shape_text(tokens), "one sequence of one at least", name, ""});
@@ -21,6 +20,11 @@ void check_tokens(const char* name, const TokenArray& tokens, std::int64_t posit
                       "shape " + shape_text(tokens),
                       "at most " + std::to_string(positions) + " tokens each", name, ""});
   }
+}
+
+void check_tokens(const char* name, const TokenArray& tokens, std::int64_t positions,
+                  std::int64_t vocabulary) {
+  check_tokens_shape(name, tokens, positions);
   for (std::int64_t b = 0; b < tokens.sequences; ++b) {
     for (std::int64_t t = 0; t < tokens.length; ++t) {
       const std::int32_t token = tokens.data[b * tokens.length + t];

@@ -20,8 +20,10 @@ std::vector<TensorRef<T>> tensor_refs(const ParameterLayout& layout, T* values,
   return refs;
 }
 
-/// Throws InputError, calling the array `name`, when it is empty, longer than `positions`, or holds
-/// a token outside the vocabulary.
+/// Throws InputError, calling the array `name`, when it is empty or longer than `positions`.
+void check_tokens_shape(const char* name, const TokenArray& tokens, std::int64_t positions);
+
+/// The same, and for a token outside the vocabulary.
 void check_tokens(const char* name, const TokenArray& tokens, std::int64_t positions,
                   std::int64_t vocabulary);
 

@@ -1,0 +1,102 @@
+// Between NumPy arrays and the engine's: tokens in, views of tensors out.
+#include <limits>
+#include <memory>
+
+#include "bindings.h"
+#include "cllm/error.h"
+
+namespace cllm::python {
+namespace {
+
+template <class T>
+std::vector<std::int32_t> narrowed(const py::array& array, const char* argument,
+                                   std::int64_t vocabulary) {
+  const auto wide = py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(array);
+  if (!wide) throw py::error_already_set();
+  const auto size = static_cast<std::size_t>(wide.size());
+  const auto columns = static_cast<std::size_t>(wide.shape(1));
+  std::vector<std::int32_t> tokens(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    const T value = wide.data()[i];
+    tokens[i] = static_cast<std::int32_t>(value);
+    // What fits is checked by the engine, which knows what it may be.
+    if (tokens[i] >= 0 ? static_cast<T>(tokens[i]) == value
+                       : std::is_signed_v<T> && static_cast<T>(tokens[i]) == value) {
+      continue;
+    }
+    throw InputError({"token outside the vocabulary", std::to_string(value),
+                      "0 to " + std::to_string(vocabulary - 1),
+                      std::string(argument) + "[" + std::to_string(i / columns) + ", " +
+                          std::to_string(i % columns) + "]",
+                      "was the text encoded with another tokenizer?"});
+  }
+  return tokens;
+}
+
+template <class T>
+py::dict views(const std::vector<TensorRef<T>>& tensors) {
+  py::dict arrays;
+  for (const TensorRef<T>& tensor : tensors) {
+    using Owner = std::shared_ptr<T>;
+    py::capsule owner(new Owner(tensor.data), [](void* held) { delete static_cast<Owner*>(held); });
+    py::array array(py::dtype::of<float>(), tensor.shape, tensor.data.get(), owner);
+    if (std::is_const_v<T>) array.attr("setflags")(py::arg("write") = false);
+    arrays[py::str(tensor.name)] = array;
+  }
+  return arrays;
+}
+
+}  // namespace
+
+std::string path_text(const py::handle& path, const char* argument) {
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(path.ptr(), &bytes) == 0) {
+    if (!PyErr_ExceptionMatches(PyExc_ValueError)) throw py::error_already_set();
+    PyErr_Clear();
+    throw InputError(
+        {"text holds what no path can", py::repr(path), "no zero character", argument, ""});
+  }
+  const auto owner = py::reinterpret_steal<py::bytes>(bytes);
+  return std::string(owner);
+}
+
+py::str path_object(const std::string& text) {
+  return py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeFSDefaultAndSize(text.data(), static_cast<py::ssize_t>(text.size())));
+}
+
+TokenMatrix::TokenMatrix(const py::object& object, const char* argument) : argument_(argument) {
+  try {
+    array_ = py::isinstance<py::array>(object)
+                 ? py::reinterpret_borrow<py::array>(object)
+                 : py::array(py::module_::import("numpy").attr("asarray")(object));
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError) &&
+        !error.matches(PyExc_OverflowError)) {
+      throw;
+    }
+    throw InputError({"not an array", py::str(error.value()), "integers [B, T]", argument, ""});
+  }
+  const char kind = array_.dtype().kind();
+  if (array_.ndim() != 2) {
+    throw InputError({"wrong number of dimensions", std::to_string(array_.ndim()),
+                      "2: sequences and their tokens", argument,
+                      array_.ndim() == 1 ? "one sequence is array[None, :]" : ""});
+  }
+  if (kind != 'i' && kind != 'u') {
+    throw InputError({"tokens are not integers",
+                      "dtype " + std::string(py::str(py::object(array_.dtype()))),
+                      "an integer dtype", argument, ""});
+  }
+}
+
+std::vector<std::int32_t> TokenMatrix::values(std::int64_t vocabulary) const {
+  const bool wide = array_.dtype().kind() == 'u' && array_.itemsize() == 8;
+  return wide ? narrowed<std::uint64_t>(array_, argument_, vocabulary)
+              : narrowed<std::int64_t>(array_, argument_, vocabulary);
+}
+
+py::dict array_views(const std::vector<Tensor>& tensors) { return views(tensors); }
+py::dict array_views(const std::vector<ConstTensor>& tensors) { return views(tensors); }
+
+}  // namespace cllm::python

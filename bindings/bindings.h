@@ -1,0 +1,53 @@
+// The parts of the extension module, one function each, and what they share.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cllm/tensor.h"
+
+namespace cllm::python {
+
+namespace py = pybind11;
+
+void register_errors(py::module_& m);
+void register_options(py::module_& m);
+void register_train_config(py::module_& m);
+void register_plans(py::module_& m);
+void register_reports(py::module_& m);
+void register_model(py::module_& m);
+void register_trainer(py::module_& m);
+
+/// The bytes of a str or os.PathLike as the file system has them. Throws InputError, naming the
+/// argument, for a zero byte in it; raises TypeError for anything else.
+std::string path_text(const py::handle& path, const char* argument);
+/// The way back.
+py::str path_object(const std::string& text);
+
+/// Integers of any width and layout as tokens[rows, columns].
+class TokenMatrix {
+ public:
+  /// Throws InputError, naming the argument, unless `object` is, or makes, an array of integers in
+  /// two dimensions. Converts nothing yet: shapes are checked before memory is taken.
+  TokenMatrix(const py::object& object, const char* argument);
+
+  std::int64_t rows() const { return array_.shape(0); }
+  std::int64_t columns() const { return array_.shape(1); }
+  /// Rows one after another. Throws InputError for a value that is no token of any vocabulary.
+  std::vector<std::int32_t> values(std::int64_t vocabulary) const;
+
+ private:
+  py::array array_;
+  const char* argument_;
+};
+
+/// The tensors as a dict of arrays that share their memory.
+py::dict array_views(const std::vector<Tensor>& tensors);
+py::dict array_views(const std::vector<ConstTensor>& tensors);
+
+}  // namespace cllm::python

@@ -1,0 +1,50 @@
+// One thread at a time, checked: the engine's objects may be shared by Python threads.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "bindings.h"
+#include "cllm/error.h"
+
+namespace cllm::python {
+
+/// Who is inside an object now; 0: nobody.
+class InUse {
+ public:
+  unsigned long holder() const noexcept { return holder_.load(std::memory_order_acquire); }
+
+  /// Only reading: allowed to the holder too, whose callbacks run between two steps.
+  void check_readable(const char* what) const {
+    const unsigned long now = holder();
+    if (now != 0 && now != PyThread_get_thread_ident()) refuse(what, "another thread is using it");
+  }
+
+  /// Holds the object until the end of a scope. Throws Error when somebody else does.
+  class Hold {
+   public:
+    Hold(InUse& object, const char* what) : object_(object) {
+      unsigned long nobody = 0;
+      const unsigned long self = PyThread_get_thread_ident();
+      if (object_.holder_.compare_exchange_strong(nobody, self)) return;
+      refuse(what,
+             nobody == self ? "a callback of its own is running" : "another thread is using it");
+    }
+    ~Hold() { object_.holder_.store(0, std::memory_order_release); }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+   private:
+    InUse& object_;
+  };
+
+ private:
+  [[noreturn]] static void refuse(const char* what, const char* why) {
+    throw Error({std::string(what) + " is in use", why, "one caller at a time", "", ""});
+  }
+
+  // Written by whoever enters and leaves; nothing else is ordered by it, the GIL does that.
+  std::atomic<unsigned long> holder_{0};
+};
+
+}  // namespace cllm::python

@@ -1,0 +1,204 @@
+// Model: a model in memory.
+#include "cllm/model.h"
+
+#include <memory>
+
+#include "bindings.h"
+#include "in_use.h"
+#include "signals.h"
+
+namespace cllm::python {
+namespace {
+
+struct PyModel {
+  explicit PyModel(Model&& loaded) : model(std::move(loaded)) {}
+  Model model;
+  InUse in_use;
+};
+
+std::int64_t worker_count(const py::object& workers) {
+  if (workers.is_none()) return 0;
+  const auto count = workers.cast<std::int64_t>();
+  if (count >= 1) return count;
+  throw InputError({"value out of range", std::to_string(count), "1 or more, or None", "workers",
+                    "None takes the cores that this process may use"});
+}
+
+std::unique_ptr<PyModel> load(const py::object& folder, const py::object& workers) {
+  const std::string path = path_text(folder, "folder");
+  const std::int64_t count = worker_count(workers);
+  const py::gil_scoped_release release;
+  return std::make_unique<PyModel>(Model::load(path, count));
+}
+
+std::unique_ptr<PyModel> create(const ModelConfig& config, std::int64_t seed, bool byte_tokens,
+                                const py::object& workers) {
+  const std::int64_t count = worker_count(workers);
+  const py::gil_scoped_release release;
+  return std::make_unique<PyModel>(Model::create(config, seed, byte_tokens, count));
+}
+
+void save(PyModel& self, const py::object& folder) {
+  const std::string path = path_text(folder, "folder");
+  const InUse::Hold hold(self.in_use, "the model");
+  const py::gil_scoped_release release;
+  self.model.save(path);
+}
+
+py::dict parameters(PyModel& self) {
+  self.in_use.check_readable("the model");
+  return array_views(self.model.parameters());
+}
+
+py::array_t<float> logits(PyModel& self, const py::object& tokens) {
+  const InUse::Hold hold(self.in_use, "the model");
+  const TokenMatrix matrix(tokens, "tokens");
+  self.model.check_shape("tokens", matrix.rows(), matrix.columns());
+  const std::int64_t V = self.model.config().vocabulary;
+  const std::vector<std::int32_t> values = matrix.values(V);
+  py::array_t<float> out({matrix.rows(), matrix.columns(), V});
+  const TokenArray array{values.data(), matrix.rows(), matrix.columns()};
+  float* const data = out.mutable_data();
+  const py::gil_scoped_release release;
+  self.model.logits(array, data);
+  return out;
+}
+
+py::tuple loss_and_gradients(PyModel& self, const py::object& inputs, const py::object& targets) {
+  const InUse::Hold hold(self.in_use, "the model");
+  const TokenMatrix in(inputs, "inputs"), out(targets, "targets");
+  self.model.check_shape("inputs", in.rows(), in.columns());
+  self.model.check_shape("targets", out.rows(), out.columns());
+  const std::int64_t V = self.model.config().vocabulary;
+  const std::vector<std::int32_t> in_values = in.values(V), out_values = out.values(V);
+  py::dict gradients;
+  std::vector<float*> data;
+  for (const Tensor& tensor : self.model.parameters()) {
+    py::array_t<float> array(tensor.shape);
+    data.push_back(array.mutable_data());
+    gradients[py::str(tensor.name)] = array;
+  }
+  double loss = 0;
+  {
+    const py::gil_scoped_release release;
+    loss = self.model.loss_and_gradients({in_values.data(), in.rows(), in.columns()},
+                                         {out_values.data(), out.rows(), out.columns()}, data);
+  }
+  return py::make_tuple(loss, gradients);
+}
+
+/// The tokens of a one-dimensional sequence.
+std::vector<std::int32_t> prompt_tokens(const py::object& prompt, std::int64_t vocabulary) {
+  const py::module_ numpy = py::module_::import("numpy");
+  py::object array = prompt;
+  if (!py::isinstance<py::array>(array)) array = py::list(array);
+  if (py::len(array) == 0) {
+    throw InputError({"no token to start from", "an empty sequence", "one at least", "prompt", ""});
+  }
+  return TokenMatrix(numpy.attr("expand_dims")(array, 0), "prompt").values(vocabulary);
+}
+
+/// Hands each piece to `on_piece`, when there is one, with the GIL; a signal ends the generation.
+class Listener {
+ public:
+  explicit Listener(py::object on_piece) : on_piece_(std::move(on_piece)) {}
+
+  template <class Make>
+  bool hear(const Make& make) {
+    if (!on_piece_.is_none()) {
+      const py::gil_scoped_acquire gil;
+      on_piece_(make());
+    }
+    return !signals_.poll();
+  }
+  void rethrow() { signals_.rethrow(); }
+
+ private:
+  const py::object on_piece_;
+  SignalWatch signals_;
+};
+
+py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t tokens,
+                         const SamplingOptions& options, Listener& listener) {
+  const bool is_text = py::isinstance<py::str>(prompt);
+  const std::string start = is_text ? std::string(prompt.attr("encode")("utf-8").cast<py::bytes>())
+                                    : std::string(prompt.cast<py::bytes>());
+  std::string text;
+  {
+    const py::gil_scoped_release release;
+    self.model.generate_text(start, tokens, options, [&](const std::string& piece) {
+      text += piece;
+      return listener.hear([&] { return py::bytes(piece); });
+    });
+  }
+  listener.rethrow();
+  const py::bytes bytes(text);
+  // A character may be cut off at the end, and a young model writes bytes that are no UTF-8.
+  return is_text ? bytes.attr("decode")("utf-8", "replace") : py::object(bytes);
+}
+
+py::object generate(PyModel& self, const py::object& prompt, std::int64_t tokens,
+                    double temperature, std::int64_t top_k, double top_p, std::int64_t seed,
+                    const py::object& on_token) {
+  const InUse::Hold hold(self.in_use, "the model");
+  const SamplingOptions options{temperature, top_k, top_p, seed};
+  Listener listener(on_token);
+  if (py::isinstance<py::str>(prompt) || py::isinstance<py::bytes>(prompt)) {
+    return generate_text(self, prompt, tokens, options, listener);
+  }
+  const std::vector<std::int32_t> start = prompt_tokens(prompt, self.model.config().vocabulary);
+  std::vector<std::int32_t> found;
+  {
+    const py::gil_scoped_release release;
+    self.model.generate(start, tokens, options, [&](std::int32_t token) {
+      found.push_back(token);
+      return listener.hear([&] { return py::int_(token); });
+    });
+  }
+  listener.rethrow();
+  return py::array_t<std::int32_t>(static_cast<py::ssize_t>(found.size()), found.data());
+}
+
+}  // namespace
+
+void register_model(py::module_& m) {
+  py::class_<PyModel>(
+      m, "Model", py::release_gil_before_calling_cpp_dtor(),
+      "A GPT-2 model in memory: B sequences of T tokens, V' words.\n\n"
+      "One thread at a time may call it; a second one gets a CllmError. Results do\n"
+      "not depend on `workers`, the number of computing threads (None: the cores\n"
+      "that this process may use).")
+      .def_static("load", &load, py::arg("folder"), py::kw_only(), py::arg("workers") = py::none(),
+                  "Reads a model folder, or the newest model of a run folder.")
+      .def_static("create", &create, py::arg("config"), py::kw_only(), py::arg("seed") = 1337,
+                  py::arg("byte_tokens") = false, py::arg("workers") = py::none(),
+                  "New weights, as training starts from. With `byte_tokens` a token is a byte.")
+      .def("save", &save, py::arg("folder"),
+           "Writes a folder that transformers' from_pretrained opens.")
+      .def_property_readonly("config", [](const PyModel& self) { return self.model.config(); })
+      .def_property_readonly(
+          "folder", [](const PyModel& self) { return path_object(self.model.folder()); },
+          "The folder that was read; \"\" for a new model.")
+      .def_property_readonly(
+          "byte_tokens", [](const PyModel& self) { return self.model.byte_tokens(); },
+          "Whether a token is a byte, so that text needs no tokenizer.")
+      .def("parameters", &parameters,
+           "Every tensor by its name in model.safetensors: float32 views, writing to one changes\n"
+           "the model.")
+      .def("logits", &logits, py::arg("tokens"),
+           "float32[B, T, V'] behind every token of integers[B, T].")
+      .def("loss_and_gradients", &loss_and_gradients, py::arg("inputs"), py::arg("targets"),
+           "The mean cross-entropy of targets[B, T] given inputs[B, T], nats a token, and its\n"
+           "gradient by every tensor, named and shaped as in parameters().")
+      .def("generate", &generate, py::arg("prompt"), py::kw_only(), py::arg("tokens") = 200,
+           py::arg("temperature") = 0.8, py::arg("top_k") = 0, py::arg("top_p") = 1.0,
+           py::arg("seed") = 1337, py::arg("on_token") = py::none(),
+           "Continues the prompt by at most `tokens` tokens and returns what was added: str for a\n"
+           "str (byte models), bytes for bytes (byte models), int32[n] for a sequence of tokens.\n"
+           "`on_token` is called with each token, or byte, as it comes.")
+      .def("__repr__", [](const PyModel& self) {
+        return "<cllm.Model: " + std::string(py::repr(py::cast(self.model.config()))) + ">";
+      });
+}
+
+}  // namespace cllm::python

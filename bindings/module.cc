@@ -1,0 +1,15 @@
+// The extension module cllm._cllm: thin classes over the public headers, nothing else.
+#include "bindings.h"
+
+PYBIND11_MODULE(_cllm, m) {
+  using namespace cllm::python;
+  m.doc() = "The engine of cllm. Import cllm instead.";
+  m.attr("__version__") = CLLM_VERSION;
+  register_errors(m);
+  register_options(m);
+  register_train_config(m);
+  register_plans(m);
+  register_reports(m);
+  register_model(m);
+  register_trainer(m);
+}

@@ -1,0 +1,76 @@
+// What a trainer reports: steps, evaluations, spheres.
+#include <pybind11/native_enum.h>
+
+#include <cstdio>
+
+#include "bindings.h"
+#include "cllm/trainer.h"
+
+namespace cllm::python {
+namespace {
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+void register_steps(py::module_& m) {
+  py::class_<StepReport>(m, "StepReport", "One optimizer update; one line of metrics.jsonl.")
+      .def_readonly("step", &StepReport::step, "Updates done, counting this one.")
+      .def_readonly("epoch", &StepReport::epoch, "Passes over the training tokens so far.")
+      .def_readonly("tokens", &StepReport::tokens, "Tokens trained on so far.")
+      .def_readonly("loss", &StepReport::loss, "Mean cross-entropy of the step, nats a token.")
+      .def_readonly("gradient_norm", &StepReport::gradient_norm, "Global, before clipping.")
+      .def_readonly("learning_rate", &StepReport::learning_rate)
+      .def_readonly("milliseconds", &StepReport::milliseconds, "Wall time of the step.")
+      .def_readonly("tokens_per_second", &StepReport::tokens_per_second)
+      .def_readonly("gflops", &StepReport::gflops)
+      .def_readonly("mfu", &StepReport::mfu, "Of the cores' measured GEMM peak, 0 to 1.")
+      .def_readonly("skipped", &StepReport::skipped,
+                    "Nothing was updated: loss or gradient was not finite.")
+      .def("__repr__", [](const StepReport& r) {
+        return "<cllm.StepReport: step " + std::to_string(r.step) + ", loss " + number(r.loss) +
+               ">";
+      });
+  py::class_<EvaluationReport>(m, "EvaluationReport", "Mean loss over the validation part.")
+      .def_readonly("step", &EvaluationReport::step)
+      .def_readonly("validation_loss", &EvaluationReport::validation_loss, "Nats a token.")
+      .def_readonly("bits_per_byte", &EvaluationReport::bits_per_byte, "Byte models only, else 0.")
+      .def("__repr__", [](const EvaluationReport& r) {
+        return "<cllm.EvaluationReport: step " + std::to_string(r.step) + ", validation loss " +
+               number(r.validation_loss) + ">";
+      });
+}
+
+}  // namespace
+
+void register_reports(py::module_& m) {
+  register_steps(m);
+  py::class_<SphereReport>(m, "SphereReport",
+                           "What a sphere did in training steps; times in seconds.")
+      .def_readonly("id", &SphereReport::id)
+      .def_readonly("level", &SphereReport::level)
+      .def_readonly("role", &SphereReport::role)
+      .def_readonly("parent", &SphereReport::parent, "-1 for the root.")
+      .def_readonly("active", &SphereReport::active, "Was handed work in training steps.")
+      .def_readonly("cpu_seconds", &SphereReport::cpu_seconds)
+      .def_readonly("busy_seconds", &SphereReport::busy_seconds, "Inside tiles.")
+      .def_readonly("parked_seconds", &SphereReport::parked_seconds, "Asleep in the kernel.")
+      .def_readonly("wall_seconds", &SphereReport::wall_seconds,
+                    "Of the steps that the other times cover.")
+      .def_readonly("tiles", &SphereReport::tiles)
+      .def_readonly("messages_in", &SphereReport::messages_in)
+      .def_readonly("messages_out", &SphereReport::messages_out)
+      .def_readonly("queue_high_water", &SphereReport::queue_high_water)
+      .def("__repr__", [](const SphereReport& r) {
+        return "<cllm.SphereReport " + std::to_string(r.id) + ": " + r.role + ", " +
+               std::to_string(r.tiles) + " tiles>";
+      });
+  py::native_enum<RunOutcome>(m, "RunOutcome", "enum.Enum", "How Trainer.run() ended.")
+      .value("FINISHED", RunOutcome::kFinished)
+      .value("STOPPED", RunOutcome::kStopped)
+      .finalize();
+}
+
+}  // namespace cllm::python

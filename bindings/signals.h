@@ -1,0 +1,53 @@
+// Ctrl-C while the engine runs without the GIL.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "bindings.h"
+
+namespace cllm::python {
+
+/// Lets Python run its signal handlers now and then, and keeps what they raise for later.
+/// REQUIRES: made with the GIL held; poll() is called without it.
+class SignalWatch {
+ public:
+  SignalWatch()
+      : main_thread_(
+            py::module_::import("threading")
+                .attr("get_ident")()
+                .equal(py::module_::import("threading").attr("main_thread")().attr("ident"))) {}
+
+  /// True once a handler has raised. Looks at most every 20 ms, because taking the GIL may mean to
+  /// wait for it, and only on the main thread, where Python runs handlers.
+  bool poll() {
+    if (raised_) return true;
+    const auto now = std::chrono::steady_clock::now();
+    if (!main_thread_ || now - looked_ < std::chrono::milliseconds(20)) return false;
+    looked_ = now;
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) raised_.emplace();
+    return raised_.has_value();
+  }
+
+  /// Takes an interrupt that a callback met. REQUIRES: the GIL.
+  void keep(py::error_already_set&& error) {
+    if (!raised_) raised_.emplace(std::move(error));
+  }
+
+  /// Raises what was kept. REQUIRES: the GIL.
+  void rethrow() {
+    if (!raised_ && main_thread_ && PyErr_CheckSignals() != 0) raised_.emplace();
+    if (!raised_) return;
+    py::error_already_set error(std::move(*raised_));
+    raised_.reset();
+    throw error;  // NOLINT: a copy, because the optional goes
+  }
+
+ private:
+  const bool main_thread_;
+  std::chrono::steady_clock::time_point looked_{};
+  std::optional<py::error_already_set> raised_;
+};
+
+}  // namespace cllm::python

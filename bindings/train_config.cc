@@ -1,0 +1,192 @@
+// TrainConfig: a property for every row of the option table.
+#include "cllm/train_config.h"
+
+#include <utility>
+#include <vector>
+
+#include "bindings.h"
+#include "cllm/error.h"
+#include "cllm/options.h"
+#include "cllm/run_config.h"
+
+namespace cllm::python {
+namespace {
+
+using StringField = std::string TrainConfig::*;
+using IntegerField = std::int64_t TrainConfig::*;
+using RealField = double TrainConfig::*;
+using FlagField = bool TrainConfig::*;
+
+py::object value_of(const TrainConfig& config, const Option& option) {
+  const std::string text = option_text(config, option);
+  if (option.type == OptionType::kString) return path_object(text);
+  if (option.type == OptionType::kFlag) return py::bool_(text == "true");
+  if (text == "auto") return py::str("auto");
+  if (const auto* real = std::get_if<RealField>(&option.field)) return py::float_(config.*(*real));
+  if (const auto* whole = std::get_if<IntegerField>(&option.field)) {
+    return py::int_(config.*(*whole));
+  }
+  return py::int_(py::str(text));
+}
+
+/// A number as the table reads it; of anything else a text that it refuses.
+std::string number_text(const py::handle& value) {
+  if (py::isinstance<py::bool_>(value)) return py::str(value);
+  if (PyIndex_Check(value.ptr()) != 0) {
+    const auto whole = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+    if (!whole) throw py::error_already_set();
+    // Python writes no number of more than some thousand digits.
+    if (whole.attr("bit_length")().cast<double>() > 1024)
+      return "an integer of more than 300 digits";
+    return py::str(whole);
+  }
+  if (PyFloat_Check(value.ptr()) != 0 ||
+      (py::hasattr(value, "dtype") && py::hasattr(value, "__float__") &&
+       py::str(value.attr("dtype").attr("kind")).cast<std::string>() == "f" &&
+       value.attr("ndim").cast<int>() == 0)) {
+    return py::repr(py::float_(PyFloat_AsDouble(value.ptr())));
+  }
+  return py::repr(value);
+}
+
+std::string text_of(const Option& option, const py::handle& value) {
+  if (option.type == OptionType::kString) {
+    if (py::isinstance<py::str>(value) || py::hasattr(value, "__fspath__")) {
+      return path_text(value, option.key.c_str());
+    }
+    throw InputError({"not text", std::string(py::repr(value)), option.wanted(), option.key, ""});
+  }
+  if (py::isinstance<py::str>(value)) return path_text(value, option.key.c_str());
+  if (option.type == OptionType::kFlag) {
+    if (!py::isinstance<py::bool_>(value)) return py::repr(value);
+    return value.cast<bool>() ? "true" : "false";
+  }
+  return number_text(value);
+}
+
+void set_value(TrainConfig& config, const Option& option, const py::handle& value) {
+  set_option(config, option.key, text_of(option, value), option.key);
+}
+
+void set_all(TrainConfig& config, const py::kwargs& values) {
+  for (const auto& [key, value] : values) {
+    const auto name = key.cast<std::string>();
+    const Option* option = find_option(name);
+    if (option == nullptr || option->key != name) {
+      const Option* near = find_option(nearest_option(name));
+      throw InputError({"unknown option", "\"" + name + "\"", "", "TrainConfig",
+                        "did you mean \"" + near->key + "\"?"});
+    }
+    set_value(config, *option, value);
+  }
+}
+
+TrainConfig configured(const py::kwargs& values) {
+  TrainConfig config;
+  set_all(config, values);
+  return config;
+}
+
+bool is_default(const TrainConfig& config, const Option& option) {
+  return option_text(config, option) == option.default_text;
+}
+
+std::string repr_of(const TrainConfig& config) {
+  std::string text = "TrainConfig(";
+  const char* separator = "";
+  for (const Option& option : options()) {
+    if (is_default(config, option)) continue;
+    text += separator + option.key + "=" + std::string(py::repr(value_of(config, option)));
+    separator = ", ";
+  }
+  return text + ")";
+}
+
+py::object equals(const TrainConfig& config, const py::object& other) {
+  if (!py::isinstance<TrainConfig>(other)) {
+    return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+  }
+  const auto& another = other.cast<const TrainConfig&>();
+  for (const Option& option : options()) {
+    if (option_text(config, option) != option_text(another, option)) return py::bool_(false);
+  }
+  return py::bool_(true);
+}
+
+py::dict to_dict(const TrainConfig& config) {
+  py::dict values;
+  for (const Option& option : options()) values[py::str(option.key)] = value_of(config, option);
+  return values;
+}
+
+std::string describe(const Option& option) {
+  std::string text = option.help;
+  if (!option.unit.empty()) text += " (" + option.unit + ")";
+  return text + ". Accepts " + option.wanted() + "; the default is " +
+         (option.default_text.empty() ? "none" : option.default_text) + ".";
+}
+
+TrainConfig configure(const std::vector<std::pair<std::string, std::string>>& given,
+                      const py::object& config_file) {
+  GivenOptions options;
+  options.given = given;
+  if (!config_file.is_none()) options.config_file = path_text(config_file, "config_file");
+  for (const auto& [name, value] : given) {
+    const Option* option = find_option(name);
+    if (option == nullptr || option->name != name) {
+      throw InputError({"unknown option", "\"" + name + "\"", "", "configure",
+                        "did you mean \"" + nearest_option(name) + "\"?"});
+    }
+  }
+  return run_config(options);
+}
+
+}  // namespace
+
+void register_train_config(py::module_& m) {
+  py::class_<TrainConfig> cls(
+      m, "TrainConfig",
+      "Everything that a training run can be told, by the keys of config.toml.\n\n"
+      "Values are checked when they are assigned; \"auto\" lets the run decide where an option\n"
+      "accepts it. TrainConfig(data=\"text.txt\", out=\"run\", steps=500)");
+  cls.def(py::init(&configured));
+  for (const Option& option : options()) {
+    const Option* const row = &option;
+    cls.def_property(
+        option.key.c_str(), [row](const TrainConfig& config) { return value_of(config, *row); },
+        [row](TrainConfig& config, const py::object& value) { set_value(config, *row, value); },
+        describe(option).c_str());
+  }
+  cls.def("__repr__", &repr_of);
+  cls.def("__eq__", &equals, py::arg("other"));
+  cls.attr("__hash__") = py::none();
+  cls.def("to_dict", &to_dict, "Every key with its value.");
+  cls.def(
+      "replace",
+      [](const TrainConfig& config, const py::kwargs& changes) {
+        TrainConfig changed = config;
+        set_all(changed, changes);
+        return changed;
+      },
+      "A copy with other values for some keys.");
+  cls.def(
+      "to_toml", [](const TrainConfig& config) { return path_object(to_toml(config)); },
+      "A config.toml with the help as comments; `resume` is left out.");
+  cls.def_static(
+      "from_toml",
+      [](const py::str& text) {
+        TrainConfig config;
+        apply_toml(config, path_text(text, "text"), "config.toml");
+        return config;
+      },
+      py::arg("text"), "Defaults with the `key = value` lines of a config.toml.");
+  cls.def(py::pickle(&to_dict, [](const py::dict& values) {
+    return configured(py::reinterpret_borrow<py::kwargs>(values));
+  }));
+  m.def("configure", &configure, py::arg("given"), py::kw_only(),
+        py::arg("config_file") = py::none(),
+        "What a command line means: (name, text) pairs over a config file over the defaults; with\n"
+        "`resume`, over what the run was started with. Checked as a whole.");
+}
+
+}  // namespace cllm::python

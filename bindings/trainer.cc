@@ -1,0 +1,319 @@
+// Trainer: a training run.
+#include "cllm/trainer.h"
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "bindings.h"
+#include "cllm/options.h"
+#include "cllm/progress.h"
+#include "cllm/run_config.h"
+#include "in_use.h"
+#include "signals.h"
+
+namespace cllm::python {
+namespace {
+
+struct PyTrainer {
+  explicit PyTrainer(const TrainConfig& config) : trainer(config) {}
+  Trainer trainer;
+  InUse in_use;
+};
+
+/// Those inside run(), for the end of the interpreter: a daemon thread would otherwise be cut off
+/// in the middle of a step. Guarded by the GIL.
+std::vector<PyTrainer*>& running() {
+  static std::vector<PyTrainer*> trainers;
+  return trainers;
+}
+
+/// REQUIRES: the GIL, at both ends.
+class Running {
+ public:
+  explicit Running(PyTrainer& trainer) : trainer_(&trainer) { running().push_back(trainer_); }
+  ~Running() { running().erase(std::find(running().begin(), running().end(), trainer_)); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  PyTrainer* const trainer_;
+};
+
+/// Stops the runs of daemon threads, which save, before the interpreter goes.
+void stop_running() {
+  while (!running().empty()) {
+    for (PyTrainer* trainer : running()) trainer->trainer.request_stop();
+    const py::gil_scoped_release release;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+/// Calls Python functions between steps, and progress on standard error when it is wanted.
+class Callbacks final : public TrainObserver {
+ public:
+  Callbacks(py::object step, py::object evaluation, py::object checkpoint, py::object note)
+      : step_(std::move(step)),
+        evaluation_(std::move(evaluation)),
+        checkpoint_(std::move(checkpoint)),
+        note_(std::move(note)) {}
+
+  void show_progress(const ProgressPlan& plan) {
+    progress_ = std::make_unique<Progress>(plan, ProgressOutput::to_stderr());
+  }
+  void end_progress() { progress_.reset(); }
+  /// What a signal handler raised. REQUIRES: the GIL.
+  void rethrow() { signals_.rethrow(); }
+
+  void on_start(const std::string& summary) override {
+    if (progress_) progress_->on_start(summary);
+    call(note_, [&] { return path_object(summary); });
+  }
+  void on_note(const std::string& note) override {
+    if (progress_) progress_->on_note(note);
+    call(note_, [&] { return path_object(note); });
+  }
+  void on_step(const StepReport& report) override {
+    if (progress_) progress_->on_step(report);
+    call(step_, [&] { return py::cast(report); });
+  }
+  void on_evaluation(const EvaluationReport& report) override {
+    if (progress_) progress_->on_evaluation(report);
+    call(evaluation_, [&] { return py::cast(report); });
+  }
+  void on_checkpoint(const std::string& folder) override {
+    if (progress_) progress_->on_checkpoint(folder);
+    call(checkpoint_, [&] { return path_object(folder); });
+  }
+  bool wants_stop() override { return interrupted_ || signals_.poll(); }
+
+ private:
+  template <class Make>
+  void call(const py::object& function, const Make& make) {
+    if (function.is_none()) return;
+    const py::gil_scoped_acquire gil;
+    try {
+      function(make());
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_KeyboardInterrupt)) throw;
+      interrupted_ = true;  // Ctrl-C may come while Python code runs
+      signals_.keep(std::move(error));
+    }
+  }
+
+  const py::object step_, evaluation_, checkpoint_, note_;
+  std::unique_ptr<Progress> progress_;
+  SignalWatch signals_;
+  bool interrupted_ = false;
+};
+
+/// A configuration that only names a run to resume means all that the run's folder says.
+TrainConfig complete(const TrainConfig& config) {
+  if (config.resume.empty() || !config.data.empty()) return config;
+  GivenOptions given;
+  for (const Option& option : options()) {
+    const std::string text = option_text(config, option);
+    if (text != option.default_text) given.given.emplace_back(option.name, text);
+  }
+  return run_config(given);
+}
+
+std::unique_ptr<PyTrainer> create(const TrainConfig& config) {
+  const TrainConfig copy = config;
+  const py::gil_scoped_release release;
+  return std::make_unique<PyTrainer>(complete(copy));
+}
+
+RunOutcome run(PyTrainer& self, const py::object& on_step, const py::object& on_evaluation,
+               const py::object& on_checkpoint, const py::object& on_note, bool progress) {
+  const InUse::Hold hold(self.in_use, "the trainer");
+  const Running running(self);
+  Callbacks callbacks(on_step, on_evaluation, on_checkpoint, on_note);
+  RunOutcome outcome = RunOutcome::kFinished;
+  {
+    const py::gil_scoped_release release;
+    const TrainConfig& config = self.trainer.config();
+    if (progress) {
+      callbacks.show_progress(
+          {self.trainer.steps_done(), self.trainer.steps_total(), config.log_every, config.quiet});
+    }
+    outcome = self.trainer.run(callbacks);
+    callbacks.end_progress();
+  }
+  callbacks.rethrow();
+  return outcome;
+}
+
+StepReport step_on(PyTrainer& self, const TokenMatrix& inputs, const TokenMatrix& targets) {
+  const TrainConfig& config = self.trainer.config();
+  const std::int64_t B = config.batch * config.grad_accum, T = config.sequence;
+  const auto check = [&](const TokenMatrix& tokens, const char* name) {
+    if (tokens.rows() == B && tokens.columns() == T) return;
+    const auto text = [](std::int64_t rows, std::int64_t columns) {
+      return "[" + std::to_string(rows) + ", " + std::to_string(columns) + "]";
+    };
+    throw InputError({"the step batch has another shape than the configuration",
+                      text(tokens.rows(), tokens.columns()), text(B, T), name,
+                      "batch * grad_accum sequences of seq tokens"});
+  };
+  check(inputs, "inputs");
+  check(targets, "targets");
+  const std::int64_t V = self.trainer.model().vocabulary;
+  const std::vector<std::int32_t> in = inputs.values(V), out = targets.values(V);
+  const py::gil_scoped_release release;
+  return self.trainer.step({in.data(), B, T}, {out.data(), B, T});
+}
+
+StepReport step(PyTrainer& self, const py::object& inputs, const py::object& targets) {
+  const InUse::Hold hold(self.in_use, "the trainer");
+  if (inputs.is_none() && targets.is_none()) {
+    const py::gil_scoped_release release;
+    return self.trainer.step();
+  }
+  if (inputs.is_none()) {
+    throw InputError({"targets without inputs", "None", "an array [B, T]", "inputs", ""});
+  }
+  if (!targets.is_none()) {
+    return step_on(self, TokenMatrix(inputs, "inputs"), TokenMatrix(targets, "targets"));
+  }
+  const TokenMatrix check(inputs, "inputs");  // sequences of T + 1 tokens: all but one twice
+  const std::int64_t T = self.trainer.config().sequence;
+  if (check.columns() != T + 1) {
+    throw InputError({"wrong length", std::to_string(check.columns()) + " tokens a sequence",
+                      std::to_string(T + 1) + " (seq + 1), or inputs and targets", "inputs", ""});
+  }
+  const py::object array = py::module_::import("numpy").attr("asarray")(inputs);
+  const auto part = [&](const py::object& from, const py::object& to) {
+    const py::tuple cut = py::make_tuple(py::slice(py::none(), py::none(), py::none()),
+                                         py::slice(from, to, py::none()));
+    return TokenMatrix(array[cut], "inputs");
+  };
+  return step_on(self, part(py::none(), py::int_(-1)), part(py::int_(1), py::none()));
+}
+
+EvaluationReport evaluate(PyTrainer& self) {
+  const InUse::Hold hold(self.in_use, "the trainer");
+  if (!self.trainer.has_validation()) {
+    throw Error({"nothing to evaluate on", "no validation part", "two tokens at least", "", ""});
+  }
+  SignalWatch signals;
+  EvaluationReport report;
+  {
+    const py::gil_scoped_release release;
+    report = self.trainer.evaluate([&] { return signals.poll(); });
+  }
+  signals.rethrow();
+  return report;
+}
+
+StepReport next(PyTrainer& self) {
+  if (self.trainer.steps_done() >= self.trainer.steps_total()) throw py::stop_iteration();
+  return step(self, py::none(), py::none());
+}
+
+void resize(PyTrainer& self, std::int64_t workers) {
+  const InUse::Hold hold(self.in_use, "the trainer");
+  const py::gil_scoped_release release;
+  self.trainer.resize(workers);
+}
+
+void save(PyTrainer& self, const py::object& folder) {
+  self.in_use.check_readable("the trainer");
+  const std::string path = path_text(folder, "folder");
+  const py::gil_scoped_release release;
+  self.trainer.save(path);
+}
+
+std::string weights_hash(const PyTrainer& self) {
+  self.in_use.check_readable("the trainer");
+  const py::gil_scoped_release release;
+  return self.trainer.weights_hash();
+}
+
+py::dict parameters(PyTrainer& self) {
+  self.in_use.check_readable("the trainer");
+  return array_views(self.trainer.parameters());
+}
+
+py::dict gradients(const PyTrainer& self) {
+  self.in_use.check_readable("the trainer");
+  return array_views(self.trainer.gradients());
+}
+
+std::vector<SphereReport> spheres(const PyTrainer& self) {
+  self.in_use.check_readable("the trainer");
+  return self.trainer.spheres();
+}
+
+using Class = py::class_<PyTrainer>;
+
+void add_training(Class& cls) {
+  cls.def(py::init(&create), py::arg("config"))
+      .def("run", &run, py::kw_only(), py::arg("on_step") = py::none(),
+           py::arg("on_evaluation") = py::none(), py::arg("on_checkpoint") = py::none(),
+           py::arg("on_note") = py::none(), py::arg("progress") = false,
+           "Trains to the last step: metrics, evaluations, checkpoints, final model in the run\n"
+           "folder. The callbacks get a StepReport, an EvaluationReport, a checkpoint's folder, a\n"
+           "note; what one raises ends the run at once. Ctrl-C and request_stop() save first.\n"
+           "`progress` shows a live line on standard error.")
+      .def("step", &step, py::arg("inputs") = py::none(), py::arg("targets") = py::none(),
+           "One update: on the next batch of the data, or on your own integers inputs[B, T] and\n"
+           "targets[B, T], or on [B, T + 1], of which each token is the target of the one before\n"
+           "it. B is batch * grad_accum, T is seq.")
+      .def(
+          "__iter__", [](const py::object& self) { return self; },
+          "Steps until steps_total, a StepReport each.")
+      .def("__next__", &next)
+      .def("evaluate", &evaluate, "The mean loss over the whole validation part.")
+      .def("resize", &resize, py::arg("workers"),
+           "Another number of computing threads from the next step on. No bit changes.")
+      .def(
+          "request_stop", [](PyTrainer& self) { self.trainer.request_stop(); },
+          "Asks run() to save and return after this step; from any thread or callback.")
+      .def("save", &save, py::arg("folder"),
+           "Writes a complete checkpoint, which Model.load and transformers open too.");
+}
+
+void add_views(Class& cls) {
+  cls.def("parameters", &parameters,
+          "Every tensor by its name in model.safetensors: float32 views without copies. Writing\n"
+          "to one changes the model.")
+      .def("gradients", &gradients,
+           "The gradient of the last step before clipping, likewise; read-only, and overwritten\n"
+           "by the next step.")
+      .def("spheres", &spheres, "What each sphere did, by id.")
+      .def("weights_hash", &weights_hash, "SHA-256 of the model.safetensors that save() writes.")
+      .def_property_readonly(
+          "config", [](const PyTrainer& self) { return self.trainer.config(); },
+          "A copy of the configuration with every \"auto\" decided.")
+      .def_property_readonly("model_config",
+                             [](const PyTrainer& self) { return self.trainer.model(); })
+      .def_property_readonly("steps_done",
+                             [](const PyTrainer& self) { return self.trainer.steps_done(); })
+      .def_property_readonly("steps_total",
+                             [](const PyTrainer& self) { return self.trainer.steps_total(); })
+      .def_property_readonly("workers",
+                             [](const PyTrainer& self) { return self.trainer.workers(); })
+      .def_property_readonly("has_validation",
+                             [](const PyTrainer& self) { return self.trainer.has_validation(); })
+      .def("__repr__", [](const PyTrainer& self) {
+        return "<cllm.Trainer: step " + std::to_string(self.trainer.steps_done()) + " of " +
+               std::to_string(self.trainer.steps_total()) + ", " +
+               std::to_string(self.trainer.workers()) + " workers>";
+      });
+}
+
+}  // namespace
+
+void register_trainer(py::module_& m) {
+  Class cls(m, "Trainer", py::release_gil_before_calling_cpp_dtor(),
+            "A training run on a tree of threads. Nothing is written before run() or save().\n\n"
+            "TrainConfig(resume=\"run\") continues a run. One thread at a time may call it; a\n"
+            "second one gets a CllmError. After fork() the child gets a CllmError from the first\n"
+            "step, because threads are not copied.");
+  add_training(cls);
+  add_views(cls);
+  py::module_::import("atexit").attr("register")(py::cpp_function(&stop_running));
+}
+
+}  // namespace cllm::python

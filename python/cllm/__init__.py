@@ -1,0 +1,67 @@
+"""CLLM trains small GPT-2 models on CPUs with a tree of threads.
+
+The same data, settings and seed give the same weights, bit for bit, on any number of threads::
+
+    import cllm
+
+    config = cllm.TrainConfig(data="text.txt", out="run", steps=200)
+    cllm.Trainer(config).run(progress=True)
+
+    model = cllm.Model.load("run")
+    print(model.generate("To be", tokens=100))
+
+Letters in shapes: B sequences, T tokens of each, V' words of the vocabulary. Wrong values, files
+and arrays raise InputError (a ValueError), anything else that fails CllmError (a RuntimeError).
+"""
+
+from cllm._cllm import (
+    CllmError,
+    EvaluationReport,
+    InputError,
+    Model,
+    ModelConfig,
+    Option,
+    RunOutcome,
+    SpherePlan,
+    SphereReport,
+    StepPlan,
+    StepReport,
+    TrainConfig,
+    Trainer,
+    TreePlan,
+    __version__,
+    configure,
+    options,
+    plan_step,
+    plan_tree,
+    threads_for_workers,
+)
+
+__all__ = [
+    "CllmError",
+    "EvaluationReport",
+    "InputError",
+    "Model",
+    "ModelConfig",
+    "Option",
+    "RunOutcome",
+    "SpherePlan",
+    "SphereReport",
+    "StepPlan",
+    "StepReport",
+    "TrainConfig",
+    "Trainer",
+    "TreePlan",
+    "__version__",
+    "configure",
+    "options",
+    "plan_step",
+    "plan_tree",
+    "threads_for_workers",
+]
+
+# They are cllm's: that is where help(), pickle and tracebacks should point to.
+for _name in __all__:
+    if _name[0].isupper():
+        globals()[_name].__module__ = "cllm"
+del _name

