@@ -9,12 +9,11 @@ void ShardOps::embed(std::int64_t tile) const {
   const Range rows = pass_range(tile);
   const float* tokens = parameter(p.layout->token_embedding());      // [V', C]
   const float* positions = parameter(p.layout->position_embedding());  // [T, C]
-  float* x = p.config.layers > 0 ? a.x : w.x_final;
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
     k.add(static_cast<std::size_t>(C), tokens + d.inputs[r] * C,
-          positions + r % p.shape.length * C, x + r * C);
+          positions + r % p.shape.length * C, a.x + r * C);
   }
-  norm(tile, x, o.ln1_weight, o.ln1_bias, w.normed1, a.mean1, a.rstd1);
+  norm1(tile, 0);
 }
 
 // A tile owns a range of columns and adds the rows in order, so no two tiles meet in an element.

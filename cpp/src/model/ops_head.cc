@@ -80,6 +80,7 @@ void ShardOps::feature_gradient(std::int64_t tile) const {
   gemm.run({GemmForm::kNN, m.size(), n.size(), V, w.logits + m.begin * V, V,
             parameter(p.layout->token_embedding()) + n.begin, C, w.dnorm + first * C + n.begin, C,
             false});
+  if (p.features_fused()) norm_final_backward(tile);
 }
 
 /// Evaluation: the losses of one chunk, rows that have no target left out.

@@ -19,6 +19,7 @@ void ShardOps::projection(std::int64_t tile) const {
             parameter(o.proj_weight) + n.begin, C, a.middle + at, C, false});
   k.bias_residual(m.size(), n.size(), parameter(o.proj_bias) + n.begin, a.x + at, C,
                   a.middle + at, C);
+  if (p.whole_rows) norm2(tile);
 }
 
 void ShardOps::hidden(std::int64_t tile) const {
@@ -37,6 +38,8 @@ void ShardOps::output(std::int64_t tile) const {
   gemm.run({GemmForm::kNN, m.size(), n.size(), F, w.gelu + m.begin * F, F,
             parameter(o.out_weight) + n.begin, C, x + at, C, false});
   k.bias_residual(m.size(), n.size(), parameter(o.out_bias) + n.begin, a.middle + at, C, x + at, C);
+  if (p.whole_rows && last) norm_final(tile);
+  if (p.whole_rows && !last) norm1(tile, l + 1);
 }
 
 // d gelu[m, F] = dx[m, C] Wt, at once turned into d hidden; gelu is made again for its weight.

@@ -10,6 +10,21 @@ void ShardOps::norm(std::int64_t tile, const float* x, std::int64_t weight, std:
                       out + rows.begin * C, mean + rows.begin, rstd + rows.begin);
 }
 
+void ShardOps::norm1(std::int64_t tile, std::int64_t layer) const {
+  const LayerActivations& to = w.layers[static_cast<std::size_t>(layer)];
+  const LayerOffsets& at = p.layout->layer(layer);
+  norm(tile, to.x, at.ln1_weight, at.ln1_bias, w.normed1, to.mean1, to.rstd1);
+}
+
+void ShardOps::norm2(std::int64_t tile) const {
+  norm(tile, a.middle, o.ln2_weight, o.ln2_bias, w.normed2, a.mean2, a.rstd2);
+}
+
+void ShardOps::norm_final(std::int64_t tile) const {
+  norm(tile, w.x_final, p.layout->final_weight(), p.layout->final_bias(), w.features, w.mean_final,
+       w.rstd_final);
+}
+
 // Each pass leaves three sums over its rows: of the norm's weight and bias, and of the gradient it
 // hands down, which is the gradient of the bias of the product below.
 void ShardOps::norm_final_backward(std::int64_t tile) const {

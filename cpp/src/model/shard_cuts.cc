@@ -23,7 +23,8 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
   projection_weight = weight_gradient_grid(C, C);
   hidden_weight = weight_gradient_grid(C, F);
   output_weight = weight_gradient_grid(F, C);
-  pass_rows = cllm::pass_rows(R, C);
+  whole_rows = projection.column_tiles() == 1;
+  pass_rows = whole_rows ? projection.tile_rows : cllm::pass_rows(R, C);
   embed_columns = std::min(C, kEmbedColumns);
   query_rows = cllm::query_rows(shape.length);
   heads_per_tile =

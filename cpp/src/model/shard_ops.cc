@@ -18,21 +18,16 @@ ShardOps::ShardOps(const ShardCuts& cuts, const ShardData& data,
       o(cuts.layout->layer(l)) {}
 
 void ShardOps::run(std::int64_t tile) const {
-  const auto& layout = *p.layout;
   switch (group.op) {
     case Op::kEmbed: return embed(tile);
-    case Op::kNorm1:
-      return norm(tile, a.x, o.ln1_weight, o.ln1_bias, w.normed1, a.mean1, a.rstd1);
+    case Op::kNorm1: return norm1(tile, l);
     case Op::kQkv: return qkv(tile);
     case Op::kAttention: return attention(tile);
     case Op::kProjection: return projection(tile);
-    case Op::kNorm2:
-      return norm(tile, a.middle, o.ln2_weight, o.ln2_bias, w.normed2, a.mean2, a.rstd2);
+    case Op::kNorm2: return norm2(tile);
     case Op::kHidden: return hidden(tile);
     case Op::kOutput: return output(tile);
-    case Op::kNormFinal:
-      return norm(tile, w.x_final, layout.final_weight(), layout.final_bias(), w.features,
-                  w.mean_final, w.rstd_final);
+    case Op::kNormFinal: return norm_final(tile);
     case Op::kLogits: return logits(tile);
     case Op::kLoss: return loss();
     case Op::kLogitGradient: return logit_gradient(tile);
@@ -40,13 +35,17 @@ void ShardOps::run(std::int64_t tile) const {
     case Op::kNormFinalBackward: return norm_final_backward(tile);
     case Op::kOutputBackward: return output_backward(tile);
     case Op::kHiddenBackward:
-      return product_backward(tile, p.hidden_back, w.dhidden, 4 * C, o.fc_weight, w.dnorm);
+      product_backward(tile, p.hidden_back, w.dhidden, 4 * C, o.fc_weight, w.dnorm);
+      if (p.whole_rows) norm2_backward(tile);
+      return;
     case Op::kNorm2Backward: return norm2_backward(tile);
     case Op::kProjectionBackward:
       return product_backward(tile, p.projection_back, w.dmiddle, C, o.proj_weight, w.dnorm);
     case Op::kAttentionBackward: return attention_backward(tile);
     case Op::kQkvBackward:
-      return product_backward(tile, p.qkv_back, w.dqkv, 3 * C, o.qkv_weight, w.dnorm);
+      product_backward(tile, p.qkv_back, w.dqkv, 3 * C, o.qkv_weight, w.dnorm);
+      if (p.whole_rows) norm1_backward(tile);
+      return;
     case Op::kNorm1Backward: return norm1_backward(tile);
     case Op::kEmbedBackward: return embed_backward(tile);
     case Op::kOutputWeight:

@@ -18,6 +18,9 @@ struct ShardOps {
   // ops_norm.cc
   void norm(std::int64_t tile, const float* x, std::int64_t weight, std::int64_t bias, float* out,
             float* mean, float* rstd) const;
+  void norm1(std::int64_t tile, std::int64_t layer) const;
+  void norm2(std::int64_t tile) const;
+  void norm_final(std::int64_t tile) const;
   void norm_final_backward(std::int64_t tile) const;
   void norm2_backward(std::int64_t tile) const;
   void norm1_backward(std::int64_t tile) const;

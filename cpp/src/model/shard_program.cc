@@ -16,15 +16,15 @@ void ShardProgram::add_forward() {
   const std::int64_t rows = cuts_.pass_tiles(), layers = cuts_.config.layers;
   add({{Op::kEmbed, 0, 0, rows}});
   for (std::int64_t l = 0; l < layers; ++l) {
-    if (l > 0) add({{Op::kNorm1, l, 0, rows}});
+    if (l > 0 && !cuts_.whole_rows) add({{Op::kNorm1, l, 0, rows}});
     add({{Op::kQkv, l, 0, cuts_.qkv.tiles()}});
     add({{Op::kAttention, l, 0, cuts_.attention_tiles()}});
     add({{Op::kProjection, l, 0, cuts_.projection.tiles()}});
-    add({{Op::kNorm2, l, 0, rows}});
+    if (!cuts_.whole_rows) add({{Op::kNorm2, l, 0, rows}});
     add({{Op::kHidden, l, 0, cuts_.hidden.tiles()}});
     add({{Op::kOutput, l, 0, cuts_.output.tiles()}});
   }
-  add({{Op::kNormFinal, layers - 1, 0, rows}});
+  if (!cuts_.whole_rows) add({{Op::kNormFinal, layers - 1, 0, rows}});
 }
 
 void ShardProgram::add_head(bool training) {
@@ -33,7 +33,7 @@ void ShardProgram::add_head(bool training) {
     add({{Op::kLogits, 0, c, blocks}});
     if (training) {
       add({{Op::kLogitGradient, 0, c, blocks}});
-      add({{Op::kFeatureGradient, 0, c, cuts_.features(c).tiles()}});
+      add({{Op::kFeatureGradient, cuts_.config.layers - 1, c, cuts_.features(c).tiles()}});
     } else {
       add({{Op::kLoss, 0, c, 1}});
     }
@@ -42,32 +42,33 @@ void ShardProgram::add_head(bool training) {
 
 // A weight's gradient needs only what earlier phases left, so its tiles fill up the phase after
 // the one that made its operands: a team then has something to do while the last tiles of a small
-// phase run, and no phase is needed for weights alone.
+// phase run, and no phase is needed for weights alone. They come first, being the longest: what is
+// left at the end of a phase is short, and nobody waits long.
 void ShardProgram::add_backward() {
   const std::int64_t rows = cuts_.pass_tiles(), layers = cuts_.config.layers;
-  add({{Op::kNormFinalBackward, layers - 1, 0, rows}});
+  if (!cuts_.features_fused()) add({{Op::kNormFinalBackward, layers - 1, 0, rows}});
   for (std::int64_t l = layers - 1; l >= 0; --l) {
     if (l == layers - 1) {
       add({{Op::kOutputBackward, l, 0, cuts_.output_back.tiles()}, {Op::kFinalVectors, l, 0, 1}});
     } else {
-      add({{Op::kOutputBackward, l, 0, cuts_.output_back.tiles()},
-           {Op::kQkvWeight, l + 1, 0, cuts_.qkv_weight.tiles()},
+      add({{Op::kQkvWeight, l + 1, 0, cuts_.qkv_weight.tiles()},
+           {Op::kOutputBackward, l, 0, cuts_.output_back.tiles()},
            {Op::kInputVectors, l + 1, 0, 1}});
     }
-    add({{Op::kHiddenBackward, l, 0, cuts_.hidden_back.tiles()},
-         {Op::kOutputWeight, l, 0, cuts_.output_weight.tiles()},
+    add({{Op::kOutputWeight, l, 0, cuts_.output_weight.tiles()},
+         {Op::kHiddenBackward, l, 0, cuts_.hidden_back.tiles()},
          {Op::kHiddenVectors, l, 0, 1}});
-    add({{Op::kNorm2Backward, l, 0, rows}});
-    add({{Op::kProjectionBackward, l, 0, cuts_.projection_back.tiles()},
-         {Op::kHiddenWeight, l, 0, cuts_.hidden_weight.tiles()},
+    if (!cuts_.whole_rows) add({{Op::kNorm2Backward, l, 0, rows}});
+    add({{Op::kHiddenWeight, l, 0, cuts_.hidden_weight.tiles()},
+         {Op::kProjectionBackward, l, 0, cuts_.projection_back.tiles()},
          {Op::kMiddleVectors, l, 0, 1}});
-    add({{Op::kAttentionBackward, l, 0, cuts_.heads()},
-         {Op::kProjectionWeight, l, 0, cuts_.projection_weight.tiles()}});
+    add({{Op::kProjectionWeight, l, 0, cuts_.projection_weight.tiles()},
+         {Op::kAttentionBackward, l, 0, cuts_.heads()}});
     add({{Op::kQkvBackward, l, 0, cuts_.qkv_back.tiles()}, {Op::kQkvVectors, l, 0, 1}});
-    add({{Op::kNorm1Backward, l, 0, rows}});
+    if (!cuts_.whole_rows) add({{Op::kNorm1Backward, l, 0, rows}});
   }
-  add({{Op::kEmbedBackward, 0, 0, cuts_.embed_tiles()},
-       {Op::kQkvWeight, 0, 0, cuts_.qkv_weight.tiles()},
+  add({{Op::kQkvWeight, 0, 0, cuts_.qkv_weight.tiles()},
+       {Op::kEmbedBackward, 0, 0, cuts_.embed_tiles()},
        {Op::kInputVectors, 0, 0, 1}});
 }
 

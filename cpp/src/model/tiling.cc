@@ -20,7 +20,7 @@ Grid product_grid(std::int64_t rows, std::int64_t columns) {
 }
 
 Grid weight_gradient_grid(std::int64_t in, std::int64_t out) {
-  constexpr std::int64_t kMostRows = 384, kFewestRows = 96, kColumns = 144;
+  constexpr std::int64_t kMostRows = 384, kFewestRows = 48, kColumns = 128;
   Grid grid{in, out, std::min(in, kMostRows), std::min(out, kColumns)};
   while (grid.tiles() < kGoodTiles && grid.tile_rows >= 2 * kFewestRows) {
     grid.tile_rows = round_up(ceil_div(grid.tile_rows, 2), 16);
