@@ -31,6 +31,7 @@ std::vector<GradientCase> gradient_cases() {
           {"AttentionBlocks", 1, 2, 16, 130, 31, 130, {1}, true, 64},
           {"QueryBlocks", 1, 1, 8, 600, 31, 520, {1}, true, 12},
           {"RowPasses", 2, 2, 20, 52, 31, 52, {16}, true, 0},
+          {"WideRows", 1, 3, 132, 20, 31, 20, {2}, true, 0},
           {"VocabularyBlocks", 1, 2, 16, 8, 1100, 8, {2}, true, 64}};
 }
 

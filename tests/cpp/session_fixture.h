@@ -16,11 +16,12 @@ struct TrainingCase {
   std::int64_t layers, heads, width, sequence, vocabulary, batch, positions;
 };
 
-/// Remainders everywhere; one position; twelve positions of two shards each.
+/// Remainders everywhere; one position; twelve; rows wider than a tile and shards that accumulate.
 inline std::vector<TrainingCase> training_cases() {
   return {{"Remainders", 2, 5, 60, 48, 101, 13, 3},
           {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
-          {"TwelvePositions", 2, 2, 24, 16, 101, 25, 12}};
+          {"TwelvePositions", 2, 2, 24, 16, 101, 25, 12},
+          {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2}};
 }
 
 inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads) {
