@@ -1,27 +1,33 @@
 #!/usr/bin/env bash
 # Builds CLLM: installs what is missing (apt packages, a .venv in the checkout), configures, compiles.
-#   tools/build.sh [--tests] [preset ...]     presets: release (default) dev asan tsan portable
-# The release and portable presets build the programs alone unless --tests is given. A second run
-# that has nothing to do takes a second or two. Environment: CXX the compiler, CLLM_WERROR=ON turns
-# warnings into errors, CLLM_JOBS the number of compile jobs (default: the cores).
+#   tools/build.sh [--tests] [--python] [--parity] [preset ...]
+# Presets: release (default) dev asan tsan portable. release and portable build the programs alone
+# unless --tests is given; --python installs the Python package into .venv as well; --parity also
+# installs torch and transformers there, which are large. A second run that has nothing to do takes
+# a second or two. Environment: CXX the compiler, CLLM_WERROR=ON turns warnings into errors,
+# CLLM_JOBS the number of compile jobs (default: the cores).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export CXX=${CXX:-g++} # CMake reads it when a build folder is new
 jobs=${CLLM_JOBS:-$(nproc)}
 with_tests=no
+with_python=no
+with_parity=no
 presets=()
 while (($#)); do
   case $1 in
     --tests) with_tests=yes ;;
+    --python) with_python=yes ;;
+    --parity) with_parity=yes ;;
     -h | --help)
-      sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
     release | dev | asan | tsan | portable) presets+=("$1") ;;
     *)
-      echo "build.sh: unknown argument '$1', expected --tests or a preset:" \
-        "release dev asan tsan portable" >&2
+      echo "build.sh: unknown argument '$1', expected --tests, --python," \
+        "--parity or a preset: release dev asan tsan portable" >&2
       exit 2
       ;;
   esac
@@ -44,6 +50,11 @@ have_header() {
 have_python() {
   python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }
+have_python_headers() {
+  python3 -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
+    >/dev/null 2>&1
+}
 have_cmake() {
   have_command cmake && printf '3.25\n%s\n' "$(cmake --version | grep -om1 '[0-9][0-9.]*')" | sort -CV
 }
@@ -57,6 +68,9 @@ look_for_packages() {
   have_cmake || missing+=(cmake)
   have_command ninja || missing+=(ninja-build)
   have_python || missing+=(python3 python3-venv)
+  if [[ $with_python == yes ]]; then
+    have_python_headers || missing+=(python3-dev)
+  fi
   have_header CLI/CLI.hpp || missing+=(libcli11-dev)
   if [[ $with_tests == yes || "${presets[*]}" =~ (dev|asan|tsan) ]]; then
     have_header gtest/gtest.h || missing+=(libgtest-dev)
@@ -96,6 +110,7 @@ install_packages() {
 install_environment() {
   local lists=(tools/requirements.txt) arguments=() list
   if [[ $with_tests == yes ]]; then lists+=(tools/requirements-dev.txt); fi
+  if [[ $with_parity == yes ]]; then lists+=(tools/requirements-parity.txt); fi
   if ! .venv/bin/python -c 'import pip' >/dev/null 2>&1; then
     say "creating .venv"
     python3 -m venv --clear .venv
@@ -114,6 +129,28 @@ install_environment() {
   for list in "${lists[@]}"; do
     { .venv/bin/python --version && cat "$list"; } >".venv/$(basename "$list")"
   done
+}
+
+# What the package is made of; the compiler is not asked, for pip builds in a folder of its own.
+package_sources() {
+  .venv/bin/python --version
+  find CMakeLists.txt pyproject.toml cpp bindings python -type f ! -name '*.pyc' -print0 |
+    LC_ALL=C sort -z | xargs -0 sha256sum
+}
+
+# A copy, not a link into the checkout: what is tested is what `pip install .` gives anybody. ccache
+# has most of it compiled when the release preset was built before.
+install_package() {
+  [[ $with_python == yes ]] || return 0
+  local stamp=.venv/cllm.sources sources
+  sources=$(package_sources)
+  if [[ -e $stamp && $sources == "$(<"$stamp")" ]]; then return 0; fi
+  say "installing cllm into .venv"
+  if have_command ccache; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+  CMAKE_BUILD_PARALLEL_LEVEL=$jobs \
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check . ||
+    fail "pip could not build and install cllm, see above"
+  printf '%s\n' "$sources" >"$stamp"
 }
 
 build_preset() {
@@ -139,6 +176,7 @@ mkdir -p build
 for preset in "${presets[@]}"; do
   build_preset "$preset"
 done
+install_package
 for preset in "${presets[@]}"; do
   for program in train_model run_model; do
     say "build/$preset/bin/$program"

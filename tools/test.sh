@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Builds and checks CLLM in tiers, the later ones dearer.
-#   tools/test.sh          release build, C++ tests, Python tests: at most 10 minutes on two cores
+#   tools/test.sh          release build, C++ tests, Python tests: at most 10 minutes on two cores;
+#                          those that compare with transformers say "skipped: torch"
 #   tools/test.sh --lint   formatting and clang-tidy alone
-#   tools/test.sh --all    the default tier, lint, sanitizers, portable build and long tests: 40 minutes
+#   tools/test.sh --all    the default tier with torch and transformers, lint, sanitizers, portable
+#                          build and long tests: 40 minutes
 #   tools/test.sh --long   by hand: training runs that are judged by their loss and their busy time
 # Every stage runs even when an earlier one failed; the exit status is 0 only if all passed.
-# Environment: CLLM_WERROR=ON turns warnings into errors, CLLM_JOBS the number of jobs (default 2).
+# Environment: CLLM_WERROR=ON turns warnings into errors, CLLM_JOBS the number of jobs (default 2),
+# CLLM_REQUIRE_PARITY=1 makes a test fail that would be skipped for want of torch.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -123,7 +126,9 @@ long_tests() {
 lint() { .venv/bin/python tools/dev/lint.py --jobs "$jobs"; }
 
 default_tier() {
-  need build bash tools/build.sh --tests release
+  local parity=()
+  if [[ $tier == --all ]]; then parity=(--parity); fi
+  need build bash tools/build.sh --tests --python "${parity[@]}" release
   stage ctest run_ctest release -LE long
   stage pytest python_tests
 }
