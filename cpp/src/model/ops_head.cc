@@ -7,30 +7,18 @@
 namespace cllm {
 namespace {
 
-/// A chunk of rows and one block of the vocabulary.
-struct HeadTile {
-  std::int64_t first_row, rows;
-  std::int64_t first_column, columns;
-};
-
-HeadTile head_tile(const ShardOps& op, std::int64_t tile) {
-  const ShardCuts& p = op.p;
-  const std::int64_t column = tile * p.vocabulary_block;
-  return {op.group.chunk * p.chunk_rows, p.chunk_size(op.group.chunk), column,
-          std::min(p.config.vocabulary - column, p.vocabulary_block)};
-}
-
-/// log sum exp of each row of the chunk from the maxima and sums of the blocks, in block order.
-void combine_blocks(const ShardOps& op, std::int64_t rows, float* lse) {
-  const std::int64_t blocks = op.p.vocabulary_blocks(), chunk = op.p.chunk_rows;
+/// log sum exp of rows [begin, begin + rows) of the chunk from the maxima and sums of the blocks of
+/// the vocabulary, in block order.
+void combine_blocks(const ShardOps& op, std::int64_t begin, std::int64_t rows, float* lse) {
+  const std::int64_t blocks = op.p.logits(op.group.chunk).column_tiles(), chunk = op.p.chunk_rows;
   for (std::int64_t r = 0; r < rows; ++r) {
-    float most = op.w.block_max[r];
-    for (std::int64_t b = 1; b < blocks; ++b) {
-      most = std::max(most, op.w.block_max[b * chunk + r]);
-    }
+    const float* maxima = op.w.block_max + begin + r;
+    const float* sums = op.w.block_sum + begin + r;
+    float most = maxima[0];
+    for (std::int64_t b = 1; b < blocks; ++b) most = std::max(most, maxima[b * chunk]);
     float sum = 0;
     for (std::int64_t b = 0; b < blocks; ++b) {
-      sum += op.w.block_sum[b * chunk + r] * std::exp(op.w.block_max[b * chunk + r] - most);
+      sum += sums[b * chunk] * std::exp(maxima[b * chunk] - most);
     }
     lse[r] = most + std::log(sum);
   }
@@ -45,31 +33,37 @@ float* ShardOps::chunk_logits() const noexcept {
 }
 
 void ShardOps::logits(std::int64_t tile) const {
-  const HeadTile t = head_tile(*this, tile);
-  const std::int64_t V = p.config.vocabulary;
-  float* out = chunk_logits() + t.first_column;
-  gemm.run({GemmForm::kNT, t.rows, t.columns, C, w.features + t.first_row * C, C,
-            parameter(p.layout->token_embedding()) + t.first_column * C, C, out, V, false});
-  k.softmax_stats(t.rows, t.columns, out, V, w.block_max + tile * p.chunk_rows,
-                  w.block_sum + tile * p.chunk_rows);
+  const Grid grid = p.logits(group.chunk);
+  const Range m = grid.row_range(tile), n = grid.column_range(tile);
+  const std::int64_t V = p.config.vocabulary, first = group.chunk * p.chunk_rows + m.begin;
+  float* out = chunk_logits() + m.begin * V + n.begin;
+  gemm.run({GemmForm::kNT, m.size(), n.size(), C, w.features + first * C, C,
+            parameter(p.layout->token_embedding()) + n.begin * C, C, out, V, false});
+  const std::int64_t slot = n.begin / grid.tile_columns * p.chunk_rows + m.begin;
+  k.softmax_stats(m.size(), n.size(), out, V, w.block_max + slot, w.block_sum + slot);
 }
 
-// Every tile combines the blocks for itself: a few thousand operations against a phase of its own.
+// By rows, so that a row's blocks are combined once and its loss is written by one tile.
 void ShardOps::logit_gradient(std::int64_t tile) const {
-  const HeadTile t = head_tile(*this, tile);
-  const std::int64_t V = p.config.vocabulary;
+  const std::int64_t begin = tile * p.loss_rows;
+  const std::int64_t rows = std::min(p.loss_rows, p.chunk_size(group.chunk) - begin);
+  const std::int64_t V = p.config.vocabulary, first = group.chunk * p.chunk_rows + begin;
   float* lse = scratch;
-  combine_blocks(*this, t.rows, lse);
-  const std::int32_t* targets = d.targets + t.first_row;
-  float* block = w.logits + t.first_column;
-  for (std::int64_t r = 0; r < t.rows; ++r) {
-    const std::int64_t column = targets[r] - t.first_column;
-    if (column < 0 || column >= t.columns) continue;
-    w.row_loss[t.first_row + r] = lse[r] - block[r * V + column];
+  combine_blocks(*this, begin, rows, lse);
+  float* block = w.logits + begin * V;
+  const std::int32_t* targets = d.targets + first;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    w.row_loss[first + r] = lse[r] - block[r * V + targets[r]];
   }
-  k.softmax_gradient(t.rows, t.columns, block, V, lse, targets, t.first_column, d.loss_scale);
-  gemm.run({GemmForm::kTN, t.columns, C, t.rows, block, V, w.features + t.first_row * C, C,
-            gradient(p.layout->token_embedding()) + t.first_column * C, C,
+  k.softmax_gradient(rows, V, block, V, lse, targets, 0, d.loss_scale);
+}
+
+/// d wte[V', C] (+)= d logits^T features: the head's part; the embedding's is added at the end.
+void ShardOps::token_weight(std::int64_t tile) const {
+  const Range m = p.token_weight.row_range(tile), n = p.token_weight.column_range(tile);
+  gemm.run({GemmForm::kTN, m.size(), n.size(), p.chunk_size(group.chunk), w.logits + m.begin,
+            p.config.vocabulary, w.features + group.chunk * p.chunk_rows * C + n.begin, C,
+            gradient(p.layout->token_embedding()) + m.begin * C + n.begin, C,
             d.accumulate || group.chunk > 0});
 }
 
@@ -85,12 +79,12 @@ void ShardOps::feature_gradient(std::int64_t tile) const {
 
 /// Evaluation: the losses of one chunk, rows that have no target left out.
 void ShardOps::loss() const {
-  const HeadTile t = head_tile(*this, 0);
+  const std::int64_t rows = p.chunk_size(group.chunk), first = group.chunk * p.chunk_rows;
   float* lse = scratch;
-  combine_blocks(*this, t.rows, lse);
-  for (std::int64_t r = 0; r < t.rows; ++r) {
-    const std::int32_t target = d.targets[t.first_row + r];
-    w.row_loss[t.first_row + r] =
+  combine_blocks(*this, 0, rows, lse);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const std::int32_t target = d.targets[first + r];
+    w.row_loss[first + r] =
         target < 0 ? 0.0f : lse[r] - chunk_logits()[r * p.config.vocabulary + target];
   }
   if (group.chunk + 1 == p.chunks()) sum_loss();

@@ -23,6 +23,7 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
   projection_weight = weight_gradient_grid(C, C);
   hidden_weight = weight_gradient_grid(C, F);
   output_weight = weight_gradient_grid(F, C);
+  token_weight = weight_gradient_grid(config.vocabulary, C);
   whole_rows = projection.column_tiles() == 1;
   pass_rows = whole_rows ? projection.tile_rows : cllm::pass_rows(R, C);
   embed_columns = std::min(C, kEmbedColumns);
@@ -30,7 +31,7 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
   heads_per_tile =
       cllm::heads_per_tile(query_rows, shape.length, config.head_width(), heads() * query_blocks());
   chunk_rows = logit_rows(R, config.vocabulary);
-  vocabulary_block = cllm::vocabulary_block(config.vocabulary);
+  loss_rows = cllm::loss_rows(chunk_rows, config.vocabulary);
 }
 
 }  // namespace cllm

@@ -16,6 +16,7 @@ struct ShardCuts {
   Grid qkv, projection, hidden, output;                      // rows x outputs, forward
   Grid output_back, hidden_back, projection_back, qkv_back;  // rows x inputs, backward
   Grid qkv_weight, projection_weight, hidden_weight, output_weight;  // inputs x outputs
+  Grid token_weight;                                                 // vocabulary x width
   /// A tile of a product back to width C holds whole rows (C is one column of tiles), so it also
   /// does the pass over them that comes next: a fifth fewer phases for narrow models.
   bool whole_rows;
@@ -24,7 +25,7 @@ struct ShardCuts {
   std::int64_t query_rows;        // query rows of one attention item
   std::int64_t heads_per_tile;    // attention items of one tile
   std::int64_t chunk_rows;        // rows whose logits exist at the same time
-  std::int64_t vocabulary_block;  // columns of one tile of logits
+  std::int64_t loss_rows;         // rows of one tile of the pass over logits
 
   std::int64_t pass_tiles() const noexcept { return ceil_div(shape.rows(), pass_rows); }
   std::int64_t query_blocks() const noexcept { return ceil_div(shape.length, query_rows); }
@@ -37,8 +38,9 @@ struct ShardCuts {
   std::int64_t chunk_size(std::int64_t chunk) const noexcept {
     return std::min(chunk_rows, shape.rows() - chunk * chunk_rows);
   }
-  std::int64_t vocabulary_blocks() const noexcept {
-    return ceil_div(config.vocabulary, vocabulary_block);
+  Grid logits(std::int64_t chunk) const { return logit_grid(chunk_size(chunk), config.vocabulary); }
+  std::int64_t loss_tiles(std::int64_t chunk) const noexcept {
+    return ceil_div(chunk_size(chunk), loss_rows);
   }
   /// The gradient of the features comes in the same tiles as every other product of width C.
   bool features_fused() const noexcept { return whole_rows && chunks() == 1; }

@@ -30,6 +30,7 @@ void ShardOps::run(std::int64_t tile) const {
     case Op::kNormFinal: return norm_final(tile);
     case Op::kLogits: return logits(tile);
     case Op::kLoss: return loss();
+    case Op::kTokenWeight: return token_weight(tile);
     case Op::kLogitGradient: return logit_gradient(tile);
     case Op::kFeatureGradient: return feature_gradient(tile);
     case Op::kNormFinalBackward: return norm_final_backward(tile);

@@ -43,6 +43,7 @@ struct ShardOps {
   void loss() const;
   void logit_gradient(std::int64_t tile) const;
   void feature_gradient(std::int64_t tile) const;
+  void token_weight(std::int64_t tile) const;
   void sum_loss() const;
   float* chunk_logits() const noexcept;
 

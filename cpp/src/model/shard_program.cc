@@ -28,12 +28,13 @@ void ShardProgram::add_forward() {
 }
 
 void ShardProgram::add_head(bool training) {
-  const std::int64_t blocks = cuts_.vocabulary_blocks();
+  const std::int64_t last = cuts_.config.layers - 1;  // whose gradient the features' becomes
   for (std::int64_t c = 0; c < cuts_.chunks(); ++c) {
-    add({{Op::kLogits, 0, c, blocks}});
+    add({{Op::kLogits, 0, c, cuts_.logits(c).tiles()}});
     if (training) {
-      add({{Op::kLogitGradient, 0, c, blocks}});
-      add({{Op::kFeatureGradient, cuts_.config.layers - 1, c, cuts_.features(c).tiles()}});
+      add({{Op::kLogitGradient, 0, c, cuts_.loss_tiles(c)}});
+      add({{Op::kTokenWeight, 0, c, cuts_.token_weight.tiles()},
+           {Op::kFeatureGradient, last, c, cuts_.features(c).tiles()}});
     } else {
       add({{Op::kLoss, 0, c, 1}});
     }

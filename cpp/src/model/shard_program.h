@@ -55,6 +55,7 @@ enum class Op : std::uint8_t {
   kQkvBackward,
   kNorm1Backward,
   kEmbedBackward,  // inputs
+  kTokenWeight,
   kOutputWeight,
   kHiddenWeight,
   kProjectionWeight,

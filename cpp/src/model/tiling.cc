@@ -28,9 +28,21 @@ Grid weight_gradient_grid(std::int64_t in, std::int64_t out) {
   return grid;
 }
 
-std::int64_t vocabulary_block(std::int64_t vocabulary) {
-  constexpr std::int64_t kBlock = 512;
-  return std::min(vocabulary, kBlock);
+Grid logit_grid(std::int64_t rows, std::int64_t vocabulary) {
+  constexpr std::int64_t kMostRows = 512, kFewestRows = 128, kMostColumns = 512;
+  Grid grid{rows, vocabulary, std::min(rows, kMostRows), std::min(vocabulary, kMostColumns)};
+  while (grid.tiles() < kGoodTiles && grid.tile_columns >= 2 * kLeastVocabularyBlock) {
+    grid.tile_columns = round_up(ceil_div(grid.tile_columns, 2), 64);
+  }
+  while (grid.tiles() < kGoodTiles && grid.tile_rows >= 2 * kFewestRows) {
+    grid.tile_rows = round_up(ceil_div(grid.tile_rows, 2), 16);
+  }
+  return grid;
+}
+
+std::int64_t loss_rows(std::int64_t rows, std::int64_t vocabulary) {
+  constexpr std::int64_t kElements = 65536;
+  return std::min(rows, std::max<std::int64_t>(4, kElements / vocabulary / 16 * 16));
 }
 
 std::int64_t logit_rows(std::int64_t rows, std::int64_t vocabulary) {

@@ -44,8 +44,15 @@ Grid product_grid(std::int64_t rows, std::int64_t columns);
 /// The gradient of a weight [in, out], summed over the rows of a shard.
 Grid weight_gradient_grid(std::int64_t in, std::int64_t out);
 
-/// Logits of a chunk of rows: one tile is all rows of the chunk x a block of the vocabulary.
-std::int64_t vocabulary_block(std::int64_t vocabulary);
+/// Logits of a chunk of rows: rows x vocabulary. Wide tiles, since each leaves a maximum and a sum
+/// for every row of it, but several also for a vocabulary of bytes.
+Grid logit_grid(std::int64_t rows, std::int64_t vocabulary);
+
+/// The narrowest block of columns that logit_grid makes, but for the last: for sizes of buffers.
+constexpr std::int64_t kLeastVocabularyBlock = 128;
+
+/// Rows of one tile of the pass that turns logits into their gradient.
+std::int64_t loss_rows(std::int64_t rows, std::int64_t vocabulary);
 
 /// Rows whose logits exist at the same time.
 std::int64_t logit_rows(std::int64_t rows, std::int64_t vocabulary);

@@ -67,7 +67,7 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
   features = cut.take(R * C);
   const std::int64_t chunk = most_logit_rows(R, V);
   logits = cut.take(chunk * V);
-  const std::int64_t blocks = ceil_div(V, vocabulary_block(V));
+  const std::int64_t blocks = ceil_div(V, kLeastVocabularyBlock);
   block_max = cut.take(blocks * chunk);
   block_sum = cut.take(blocks * chunk);
   row_loss = cut.take(R);
