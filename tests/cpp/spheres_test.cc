@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <stdexcept>
 #include <system_error>
 
 #include "sphere_fixture.h"
@@ -137,7 +138,7 @@ TEST_P(Spheres, TinyStagesBackToBack) {
     SphereTree& tree = rig.tree();
     SyntheticStep& first = rig.add({1, 2, 2, 1, true, 1});
     SyntheticStep& second = rig.add({3, 2, 3, 2, true, 2});
-    for (int run = 0; run < runs_for(GetParam(), 6000) && !HasFailure(); ++run) {
+    for (int run = 0; run < runs_for(GetParam(), 2000) && !HasFailure(); ++run) {
       first.run(tree);
       second.run(tree);
       if (run % 3 == 0) second.run(tree);
@@ -156,7 +157,7 @@ TEST_P(Spheres, StagesOfEveryShape) {
       steps.push_back(&rig.add({positions, 6, 9, limit, limit != 3, seed}));
     }
   }
-  for (int run = 0; run < runs_for(GetParam(), 400) && !HasFailure(); ++run) {
+  for (int run = 0; run < runs_for(GetParam(), 150) && !HasFailure(); ++run) {
     for (SyntheticStep* step : steps) step->run(tree);
   }
 }
@@ -331,6 +332,18 @@ TEST(SphereTree, ThrowsWhenThreadsCannotStart) {
   SphereRig rig(200, options(2, true));
   SyntheticStep& step = rig.add({3, 3, 6, 3, true, 1});
   step.run(rig.tree());
+}
+
+TEST(Stage, RefusesAPhaseWithoutTiles) {
+  struct Runner : TileRunner {
+    void run_tile(int, const TileClaim&) override {}
+  } runner;
+  JobPlan plan;
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument);
+  plan.tiles = {2, 0, 1};
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument);
+  plan.tiles = {2, 1, 1};
+  EXPECT_EQ(Stage({plan}, {0}, runner).jobs(), 1);
 }
 
 // -- messages as pure functions -----------------------------------------------------------------

@@ -1,12 +1,27 @@
 #include "spheres/stage.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 
 namespace cllm {
+namespace {
 
-Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree,
-             TileRunner& runner)
+/// A phase without tiles would never be finished: better an exception now than a run that hangs.
+void check_plans(const std::vector<JobPlan>& plans) {
+  for (std::size_t j = 0; j < plans.size(); ++j) {
+    const auto& tiles = plans[j].tiles;
+    if (tiles.empty() || *std::min_element(tiles.begin(), tiles.end()) < 1) {
+      throw std::invalid_argument("job " + std::to_string(j) + " has a phase without tiles");
+    }
+  }
+}
+
+}  // namespace
+
+Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree, TileRunner& runner)
     : plans_(std::move(plans)), jobs_(std::make_unique<Job[]>(plans_.size())), runner_(&runner) {
+  check_plans(plans_);
   const int count = jobs();
   for (int j = 0; j < count; ++j) at(j).bind(plans_[static_cast<std::size_t>(j)]);
   const int starts = static_cast<int>(

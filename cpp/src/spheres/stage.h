@@ -42,6 +42,7 @@ class Stage {
   /// its search, then the others from a start of its own, so that workers spread over the jobs.
   /// REQUIRES: jobs that the root opens have lower indices than jobs opened by finished ones, in
   /// the order in which the root opens them, or else are all opened together (see `wait_target`).
+  /// Throws std::invalid_argument for a job with no phase or a phase with no tile.
   Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree, TileRunner& runner);
 
   int jobs() const noexcept { return static_cast<int>(plans_.size()); }
