@@ -13,6 +13,7 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
       workers_(workers),
       jobs_(state.config, state.layout, plan, true),
       owners_(std::min(tree.plan().subtrees, static_cast<int>(state.layout.blocks().size()))),
+      recycles_(pool_size(positions(), tree.active_workers()) < positions()),
       holders_(buffer_positions(positions(), plan.merges)),
       gradient_of_(plan.positions.size(), -1),
       workspace_of_(plan.positions.size(), -1),
@@ -55,7 +56,7 @@ std::vector<JobPlan> TrainStage::plan_jobs() const {
 
   for (int node = 0; node < first_norm(); ++node) {  // positions and merges: nodes of the tree
     JobPlan& job = jobs[static_cast<std::size_t>(node)];
-    job.reports = true;
+    job.reports = node < positions() || recycles_;
     job.successors = norms;  // of the last node; the others are told below
     if (node < positions()) {
       job.tiles = jobs_.tiles(node);
@@ -97,6 +98,7 @@ const float* TrainStage::gradient() const noexcept { return buffer_of(first_norm
 // -- workers ------------------------------------------------------------------------------------
 
 void TrainStage::run_tile(int worker, const TileClaim& claim) {
+  if (input_.instead_of_tile) return input_.instead_of_tile(worker, claim);
   if (claim.job < positions()) return run_shard_tile(worker, claim);
   if (claim.job < first_norm()) return run_merge_tile(claim.job - positions(), claim.tile);
   const bool update = claim.job >= first_update();
@@ -143,6 +145,9 @@ void TrainStage::run_merge_tile(int merge, std::int32_t tile) {
 void TrainStage::begin(Stage& stage) {
   if (next_position_ > 0) {  // the sum of the last step stays readable until now
     free_gradients_.give(gradient_of_[static_cast<std::size_t>(holders_.back())]);
+    for (int p = 0; p < positions() && !recycles_; ++p) {
+      if (p != holders_.back()) free_gradients_.give(gradient_of_[static_cast<std::size_t>(p)]);
+    }
   }
   next_position_ = norms_done_ = jobs_done_ = 0;
   open_positions(stage);
@@ -179,7 +184,7 @@ bool TrainStage::on_done(Stage& stage, int job) {
       for (int s = 0; s < owners_; ++s) stage.arrive(first_update() + s);
     }
   }
-  return ++jobs_done_ == stage.jobs();
+  return ++jobs_done_ == stage.jobs() - (recycles_ ? 0 : merges());
 }
 
 void TrainStage::decide() {

@@ -25,6 +25,8 @@ struct StepInput {
   AdamWConfig adamw;
   std::function<void()> meanwhile;  ///< runs on the root while the workers compute
   bool update = true;               ///< false: the gradient and its norm alone, nothing is changed
+  /// Test hook: runs in place of every tile, so that a schedule can be measured without arithmetic.
+  std::function<void(int worker, const TileClaim&)> instead_of_tile;
 };
 
 struct StepOutcome {
@@ -75,6 +77,7 @@ class TrainStage final : private TileRunner, private Conductor {
   const WorkerPool& workers_;
   const ShardJobs jobs_;
   const int owners_;                // subtrees that own blocks
+  const bool recycles_;             // fewer buffers than positions: merges tell which are free again
   const std::vector<int> holders_;  // node of the merge tree -> position of its buffer
   std::vector<AlignedBuffer<float>> gradients_;
   std::vector<Workspace> workspaces_;
