@@ -2,6 +2,7 @@
 #include "cllm/model.h"
 
 #include <memory>
+#include <optional>
 
 #include "bindings.h"
 #include "in_use.h"
@@ -16,15 +17,16 @@ struct PyModel {
   InUse in_use;
 };
 
-std::int64_t worker_count(const py::object& workers) {
-  if (workers.is_none()) return 0;
-  const auto count = workers.cast<std::int64_t>();
-  if (count >= 1) return count;
-  throw InputError({"value out of range", std::to_string(count), "1 or more, or None", "workers",
+using Workers = std::optional<std::int64_t>;
+
+std::int64_t worker_count(Workers workers) {
+  if (!workers) return 0;
+  if (*workers >= 1) return *workers;
+  throw InputError({"value out of range", std::to_string(*workers), "1 or more, or None", "workers",
                     "None takes the cores that this process may use"});
 }
 
-std::unique_ptr<PyModel> load(const py::object& folder, const py::object& workers) {
+std::unique_ptr<PyModel> load(const py::object& folder, Workers workers) {
   const std::string path = path_text(folder, "folder");
   const std::int64_t count = worker_count(workers);
   const py::gil_scoped_release release;
@@ -32,7 +34,7 @@ std::unique_ptr<PyModel> load(const py::object& folder, const py::object& worker
 }
 
 std::unique_ptr<PyModel> create(const ModelConfig& config, std::int64_t seed, bool byte_tokens,
-                                const py::object& workers) {
+                                Workers workers) {
   const std::int64_t count = worker_count(workers);
   const py::gil_scoped_release release;
   return std::make_unique<PyModel>(Model::create(config, seed, byte_tokens, count));
@@ -89,13 +91,23 @@ py::tuple loss_and_gradients(PyModel& self, const py::object& inputs, const py::
 
 /// The tokens of a one-dimensional sequence.
 std::vector<std::int32_t> prompt_tokens(const py::object& prompt, std::int64_t vocabulary) {
-  const py::module_ numpy = py::module_::import("numpy");
   py::object array = prompt;
   if (!py::isinstance<py::array>(array)) array = py::list(array);
   if (py::len(array) == 0) {
     throw InputError({"no token to start from", "an empty sequence", "one at least", "prompt", ""});
   }
-  return TokenMatrix(numpy.attr("expand_dims")(array, 0), "prompt").values(vocabulary);
+  py::list rows;
+  rows.append(array);
+  return TokenMatrix(rows, "prompt").values(vocabulary);
+}
+
+std::string utf8(const py::str& text) {
+  py::ssize_t size = 0;
+  const char* const bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (bytes != nullptr) return {bytes, static_cast<std::size_t>(size)};
+  PyErr_Clear();
+  throw InputError(
+      {"text that UTF-8 cannot write", py::repr(text), "no lone surrogates", "prompt", ""});
 }
 
 /// Hands each piece to `on_piece`, when there is one, with the GIL; a signal ends the generation.
@@ -121,8 +133,8 @@ class Listener {
 py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t tokens,
                          const SamplingOptions& options, Listener& listener) {
   const bool is_text = py::isinstance<py::str>(prompt);
-  const std::string start = is_text ? std::string(prompt.attr("encode")("utf-8").cast<py::bytes>())
-                                    : std::string(prompt.cast<py::bytes>());
+  const std::string start =
+      is_text ? utf8(prompt.cast<py::str>()) : std::string(prompt.cast<py::bytes>());
   std::string text;
   {
     const py::gil_scoped_release release;

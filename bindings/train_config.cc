@@ -70,7 +70,7 @@ void set_value(TrainConfig& config, const Option& option, const py::handle& valu
 
 void set_all(TrainConfig& config, const py::kwargs& values) {
   for (const auto& [key, value] : values) {
-    const auto name = key.cast<std::string>();
+    const std::string name = path_text(key, "TrainConfig");
     const Option* option = find_option(name);
     if (option == nullptr || option->key != name) {
       const Option* near = find_option(nearest_option(name));

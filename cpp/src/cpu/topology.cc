@@ -1,14 +1,12 @@
 #include "cpu/topology.h"
 
-#include <sched.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <fstream>
 #include <limits>
-#include <memory>
 #include <sstream>
+
+#include "cpu/affinity.h"
 
 namespace cllm {
 namespace {
@@ -86,25 +84,12 @@ double cgroup_limit(const std::string& root, const std::string& controller, V2 v
 }  // namespace
 
 std::vector<int> usable_cpus() {
-  struct Free {
-    void operator()(cpu_set_t* set) const { CPU_FREE(set); }
-  };
-  std::vector<int> cpus;
-  // The kernel refuses a set smaller than its own with EINVAL and does not tell its size.
-  for (int capacity = 1024; capacity <= 1 << 20; capacity *= 2) {
-    const std::unique_ptr<cpu_set_t, Free> set(CPU_ALLOC(static_cast<std::size_t>(capacity)));
-    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(capacity));
-    if (set == nullptr) break;
-    CPU_ZERO_S(bytes, set.get());
-    if (sched_getaffinity(0, bytes, set.get()) == 0) {
-      for (int cpu = 0; cpu < capacity; ++cpu) {
-        if (CPU_ISSET_S(static_cast<std::size_t>(cpu), bytes, set.get())) cpus.push_back(cpu);
-      }
-      break;
-    }
-    if (errno != EINVAL) break;
-  }
-  return cpus;
+  const std::vector<int> own = thread_cpus();
+  const auto counted = static_cast<std::size_t>(openmp_cpu_count());
+  if (counted <= own.size()) return own;
+  // libgomp bound this thread. What it had before is known when it was the whole cpuset.
+  const std::vector<int> all = cpuset_cpus();
+  return all.size() == counted ? all : own;
 }
 
 double cpu_quota(const std::string& root) {

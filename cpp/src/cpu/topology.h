@@ -9,7 +9,8 @@
 
 namespace cllm {
 
-/// CPUs that the calling thread may run on, ascending. Read it before a library changes the mask.
+/// CPUs that threads made by the calling one may use, ascending: those that it may run on itself,
+/// or all again where an OpenMP runtime bound it to a part of them (see cpu/affinity.h).
 std::vector<int> usable_cpus();
 
 /// CPU time per second that the cgroups (v1 or v2, ancestors included) grant, in cores such as

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "cllm/error.h"
+#include "cpu/affinity.h"
 
 namespace cllm {
 namespace {
@@ -61,6 +62,7 @@ void SphereTree::start_threads() {
     for (std::size_t i = 1; i < plan_.spheres.size(); ++i) {
       const int id = static_cast<int>(i), worker = worker_of[i];
       threads_.emplace_back([this, id, worker] {
+        allow_cpus(options_.cpus);
         if (worker < 0) {
           control_main(id);
         } else {

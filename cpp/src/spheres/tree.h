@@ -16,6 +16,8 @@ namespace cllm {
 struct TreeOptions {
   /// Cores that this process may use; at most as many workers are active in a stage.
   int cores = 1;
+  /// CPUs that the threads may run on; empty: those of the thread that makes the tree.
+  std::vector<int> cpus;
   /// Test hook: every worker is active, whatever the cores.
   bool activate_all = false;
   /// Called on a worker's own thread before its first tile.

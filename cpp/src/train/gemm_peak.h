@@ -5,7 +5,8 @@
 
 namespace cllm {
 
-/// GFLOP/s of the best of several 768-cubed products on the calling thread: about 50 ms.
+/// GFLOP/s of the best of several 768-cubed products on the calling thread: about 50 ms, once
+/// a process.
 double measure_gemm_peak(GemmBackend backend, const KernelTable& kernels);
 
 }  // namespace cllm

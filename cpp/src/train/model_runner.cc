@@ -40,6 +40,7 @@ struct ModelRunner::Crew {
         ShardProgram::worker_scratch_floats(config, {shard, length}, kernels()));
     TreeOptions options;
     options.cores = usable_cores();
+    options.cpus = usable_cpus();
     options.prepare_worker = [this](int worker) { pool->prepare(worker); };
     tree = std::make_unique<SphereTree>(
         plan_tree(threads_for_workers(workers, config.symmetry_order), config.symmetry_order),

@@ -1,9 +1,9 @@
 #include "train/run_folder.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 
 /// Only making something tells: root passes every permission check, read-only mounts pass access().
 void check_writable(const fs::path& folder) {
-  const fs::path probe = folder / (".cllm-probe-" + std::to_string(::getpid()));
-  if (::mkdir(probe.c_str(), 0700) != 0) {
+  std::string probe = (folder / ".cllm-probe-XXXXXX").string();
+  if (::mkdtemp(probe.data()) == nullptr) {
     const std::string reason = std::generic_category().message(errno);
     refuse("cannot write there", folder.string() + " (" + reason + ")",
            "a folder that can be written to");

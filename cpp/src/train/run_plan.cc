@@ -131,6 +131,7 @@ void plan_session(RunPlan& plan) {
   c.gemm = gemm_backend_name(s.gemm);
   if (!gemm_backend_available(s.gemm)) make_gemm(s.gemm, kernels());  // throws, saying why
   s.tree.cores = usable_cores();
+  s.tree.cpus = usable_cpus();
   s.tree.activate_all = c.activate_all;
   const int order = static_cast<int>(c.symmetry);
   if (c.threads > 0) {

@@ -1,0 +1,41 @@
+"""What the tests of the Python package share: a text, small runs, a limit on time."""
+
+import faulthandler
+import importlib.util
+import random
+import sys
+
+import pytest
+
+SECONDS = 900  # of patience with one test; a hang ends the process with every thread's stack
+
+
+def needs(*modules):
+    """Skips a module's tests when the named packages are not installed."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=", ".join(missing))
+
+
+@pytest.fixture(autouse=True)
+def no_hang():
+    faulthandler.dump_traceback_later(SECONDS, exit=True, file=sys.__stderr__)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory):
+    """A text of some thousand words, always the same."""
+    words = "the a king queen night day speaks sleeps, and or. who what is not to be".split()
+    pick = random.Random(3)
+    path = tmp_path_factory.mktemp("text") / "words.txt"
+    path.write_text("".join(pick.choice(words) + pick.choice("   \n") for _ in range(4000)))
+    return path
+
+
+@pytest.fixture
+def settings(text_file, tmp_path):
+    """Keywords of a TrainConfig whose steps take milliseconds."""
+    return {"data": text_file, "out": tmp_path / "run", "layers": 2, "heads": 2, "dim": 24,
+            "seq": 16, "batch": 5, "steps": 20, "eval_every": 10, "save_every": 10, "workers": 2,
+            "lr": 3e-3}
