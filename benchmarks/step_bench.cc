@@ -60,8 +60,8 @@ void run_case(benchmark::State& state, const StepCase& c, GemmBackend gemm) {
   }
   std::int64_t step = 0;
   for (; step < 2; ++step) session.step(step, inputs.data(), targets.data());  // first touch
-  const double busy_before = static_cast<double>(session.tree().counters(
-      session.tree().plan().workers[0]).busy_ns.get());
+  const double busy_before =
+      static_cast<double>(session.tree().counters(session.tree().plan().workers[0]).busy_ns.get());
   double seconds = 0;
   for ([[maybe_unused]] auto turn : state) {
     const std::uint64_t start = now_ns();
@@ -70,8 +70,10 @@ void run_case(benchmark::State& state, const StepCase& c, GemmBackend gemm) {
     state.SetIterationTime(took);
     seconds += took;
   }
-  const double busy = 1e-9 * (static_cast<double>(session.tree().counters(
-      session.tree().plan().workers[0]).busy_ns.get()) - busy_before);
+  const double busy =
+      1e-9 * (static_cast<double>(
+                  session.tree().counters(session.tree().plan().workers[0]).busy_ns.get()) -
+              busy_before);
   const double flops = static_cast<double>(flops_per_token(config.model, c.sequence)) *
                        static_cast<double>(tokens) * static_cast<double>(state.iterations());
   const double gflops = 1e-9 * flops / seconds;

@@ -1,12 +1,11 @@
 // The batch plan: shards cover the batch, positions are equally long, the sum names each node once.
-#include "plan/batch_plan.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <set>
 
 #include "cllm/error.h"
+#include "plan/batch_plan.h"
 
 namespace cllm {
 namespace {

@@ -1,11 +1,10 @@
 // The stated properties of the tree plan, for every count to 20 000.
-#include "cllm/tree_plan.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "cllm/error.h"
+#include "cllm/tree_plan.h"
 
 namespace cllm {
 namespace {
@@ -25,9 +24,10 @@ Shape measure(const TreePlan& plan) {
 }
 
 TEST(TreePlan, ExamplesOfTheContract) {
-  const struct { int threads, controls, workers, deepest; } cases[] = {
-      {1, 0, 1, 0},    {2, 0, 1, 1},     {4, 0, 3, 1},          {13, 0, 12, 1},
-      {14, 2, 11, 2},  {64, 12, 51, 2},  {157, 12, 144, 2},     {1885, 156, 1728, 3}};
+  const struct {
+    int threads, controls, workers, deepest;
+  } cases[] = {{1, 0, 1, 0},   {2, 0, 1, 1},    {4, 0, 3, 1},      {13, 0, 12, 1},
+               {14, 2, 11, 2}, {64, 12, 51, 2}, {157, 12, 144, 2}, {1885, 156, 1728, 3}};
   for (const auto& c : cases) {
     const Shape s = measure(plan_tree(c.threads));
     EXPECT_EQ(s.controls, c.controls) << c.threads;

@@ -9,28 +9,28 @@ namespace cllm {
 
 struct TrainConfig {
   // Data and places.
-  std::string data;           ///< text or token file to train on
-  std::string validation;     ///< --val: text or token file; "" cuts the last tenth of data
-  std::string out;            ///< run folder to create
-  std::string init;           ///< model folder to start from
-  std::string resume;         ///< run folder to continue
+  std::string data;             ///< text or token file to train on
+  std::string validation;       ///< --val: text or token file; "" cuts the last tenth of data
+  std::string out;              ///< run folder to create
+  std::string init;             ///< model folder to start from
+  std::string resume;           ///< run folder to continue
   std::int64_t vocabulary = 0;  ///< --vocab: for token files that carry no tokenizer
 
   // Model.
   std::int64_t layers = 4;
   std::int64_t heads = 4;
-  std::int64_t width = 128;  ///< --dim
+  std::int64_t width = 128;   ///< --dim
   std::int64_t sequence = 0;  ///< --seq, tokens; auto: 64, or less when the data is short
   bool bias = true;           ///< --no-bias
 
   // Training.
-  std::int64_t batch = 12;      ///< sequences a step (before grad_accum)
-  std::int64_t grad_accum = 1;  ///< the step batch is batch * grad_accum sequences
-  std::int64_t steps = 0;       ///< auto: epochs if given, else 2000
-  double epochs = 0;            ///< passes over the training tokens; excludes steps
-  double learning_rate = 1e-3;  ///< --lr
-  double min_learning_rate = -1;  ///< --min-lr; negative (auto): a tenth of learning_rate
-  std::int64_t warmup = -1;       ///< steps; negative (auto): min(100, steps / 10)
+  std::int64_t batch = 12;          ///< sequences a step (before grad_accum)
+  std::int64_t grad_accum = 1;      ///< the step batch is batch * grad_accum sequences
+  std::int64_t steps = 0;           ///< auto: epochs if given, else 2000
+  double epochs = 0;                ///< passes over the training tokens; excludes steps
+  double learning_rate = 1e-3;      ///< --lr
+  double min_learning_rate = -1;    ///< --min-lr; negative (auto): a tenth of learning_rate
+  std::int64_t warmup = -1;         ///< steps; negative (auto): min(100, steps / 10)
   std::string schedule = "cosine";  ///< cosine | linear | constant | wsd
   double weight_decay = 0.1;        ///< matrices only
   double beta1 = 0.9;

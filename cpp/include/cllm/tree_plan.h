@@ -37,9 +37,9 @@ struct TreePlan {
 };
 
 /// Plans a tree of `threads` spheres in which no sphere has more than `symmetry_order` children.
-/// 1: one sphere that is root and worker. 2 to V + 1: a root and threads - 1 workers. Above: a root,
-/// c = min(clamp((threads - 1) / 5, 2, V), (threads - 1) / 2) controls and the rest dealt evenly
-/// below them; a control with more than V below it applies the same rule to its own subtree.
+/// 1: one sphere that is root and worker. 2 to V + 1: a root and threads - 1 workers. Above: a
+/// root, c = min(clamp((threads - 1) / 5, 2, V), (threads - 1) / 2) controls and the rest dealt
+/// evenly below them; a control with more than V below it applies the same rule to its own subtree.
 /// Throws InputError for threads < 1 or symmetry_order < 2.
 TreePlan plan_tree(std::int64_t threads, int symmetry_order = 12);
 

@@ -44,7 +44,7 @@ struct AttentionArgs {
   std::int64_t ld_qkv;
   float* out;  ///< [T, D], rows ld_out apart: written by forward, read by backward
   std::int64_t ld_out;
-  float* lse;    ///< [T] log-sum-exp of the scaled scores: written by forward, read by backward
+  float* lse;      ///< [T] log-sum-exp of the scaled scores: written by forward, read by backward
   float* scratch;  ///< attention_scratch_floats(T, D) floats, private to the caller
   // Forward only: the query rows to do. REQUIRES: row_begin is a multiple of 64.
   std::int64_t row_begin, row_end;
@@ -61,10 +61,10 @@ struct AttentionArgs {
 struct AdamWArgs {
   float learning_rate;
   float beta1, beta2, epsilon;
-  float weight_decay;       ///< decoupled; 0 for vectors
-  float correction1;        ///< 1 / (1 - beta1^t)
-  float correction2;        ///< 1 / (1 - beta2^t)
-  float gradient_scale;     ///< clipping: multiplies the gradient first
+  float weight_decay;    ///< decoupled; 0 for vectors
+  float correction1;     ///< 1 / (1 - beta1^t)
+  float correction2;     ///< 1 / (1 - beta2^t)
+  float gradient_scale;  ///< clipping: multiplies the gradient first
 };
 
 struct KernelTable {
@@ -117,8 +117,8 @@ struct KernelTable {
                         std::int64_t ld, float* row_max, float* row_sum);
   /// logits[R, N] = (exp(logits - lse[R]) - [first_column + j == target[R]]) * scale, in place.
   void (*softmax_gradient)(std::int64_t rows, std::int64_t columns, float* logits, std::int64_t ld,
-                           const float* lse, const std::int32_t* targets,
-                           std::int64_t first_column, float scale);
+                           const float* lse, const std::int32_t* targets, std::int64_t first_column,
+                           float scale);
 
   // -- flat ranges ----------------------------------------------------------------------------
   /// out[n] = a[n] + b[n]; out may alias either.

@@ -7,11 +7,11 @@ namespace cllm {
 
 void ShardOps::embed(std::int64_t tile) const {
   const Range rows = pass_range(tile);
-  const float* tokens = parameter(p.layout->token_embedding());      // [V', C]
+  const float* tokens = parameter(p.layout->token_embedding());        // [V', C]
   const float* positions = parameter(p.layout->position_embedding());  // [T, C]
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-    k.add(static_cast<std::size_t>(C), tokens + d.inputs[r] * C,
-          positions + r % p.shape.length * C, a.x + r * C);
+    k.add(static_cast<std::size_t>(C), tokens + d.inputs[r] * C, positions + r % p.shape.length * C,
+          a.x + r * C);
   }
   norm1(tile, 0);
 }

@@ -17,8 +17,8 @@ void ShardOps::projection(std::int64_t tile) const {
   const std::int64_t at = m.begin * C + n.begin;
   gemm.run({GemmForm::kNN, m.size(), n.size(), C, a.attended + m.begin * C, C,
             parameter(o.proj_weight) + n.begin, C, a.middle + at, C, false});
-  k.bias_residual(m.size(), n.size(), parameter(o.proj_bias) + n.begin, a.x + at, C,
-                  a.middle + at, C);
+  k.bias_residual(m.size(), n.size(), parameter(o.proj_bias) + n.begin, a.x + at, C, a.middle + at,
+                  C);
   if (p.whole_rows) norm2(tile);
 }
 

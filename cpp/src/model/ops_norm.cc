@@ -82,7 +82,8 @@ void ShardOps::vectors() const {
       sum_groups(passes, C, w.norm1.beta, o.ln1_bias);
       if (l > 0) sum_groups(passes, C, w.norm1.below, p.layout->layer(l - 1).out_bias);
       return;
-    default: return;
+    default:
+      return;
   }
 }
 

@@ -13,19 +13,19 @@ struct ShardCuts {
   ModelConfig config;
   const ParameterLayout* layout;
   ShardShape shape;
-  Grid qkv, projection, hidden, output;                      // rows x outputs, forward
-  Grid output_back, hidden_back, projection_back, qkv_back;  // rows x inputs, backward
+  Grid qkv, projection, hidden, output;                              // rows x outputs, forward
+  Grid output_back, hidden_back, projection_back, qkv_back;          // rows x inputs, backward
   Grid qkv_weight, projection_weight, hidden_weight, output_weight;  // inputs x outputs
   Grid token_weight;                                                 // vocabulary x width
   /// A tile of a product back to width C holds whole rows (C is one column of tiles), so it also
   /// does the pass over them that comes next: a fifth fewer phases for narrow models.
   bool whole_rows;
-  std::int64_t pass_rows;  // rows of one tile of a pass over rows
-  std::int64_t embed_columns;     // columns of one tile of the embedding gradient
-  std::int64_t query_rows;        // query rows of one attention item
-  std::int64_t heads_per_tile;    // attention items of one tile
-  std::int64_t chunk_rows;        // rows whose logits exist at the same time
-  std::int64_t loss_rows;         // rows of one tile of the pass over logits
+  std::int64_t pass_rows;       // rows of one tile of a pass over rows
+  std::int64_t embed_columns;   // columns of one tile of the embedding gradient
+  std::int64_t query_rows;      // query rows of one attention item
+  std::int64_t heads_per_tile;  // attention items of one tile
+  std::int64_t chunk_rows;      // rows whose logits exist at the same time
+  std::int64_t loss_rows;       // rows of one tile of the pass over logits
 
   std::int64_t pass_tiles() const noexcept { return ceil_div(shape.rows(), pass_rows); }
   std::int64_t query_blocks() const noexcept { return ceil_div(shape.length, query_rows); }
@@ -44,9 +44,7 @@ struct ShardCuts {
   }
   /// The gradient of the features comes in the same tiles as every other product of width C.
   bool features_fused() const noexcept { return whole_rows && chunks() == 1; }
-  Grid features(std::int64_t chunk) const {
-    return product_grid(chunk_size(chunk), config.width);
-  }
+  Grid features(std::int64_t chunk) const { return product_grid(chunk_size(chunk), config.width); }
 };
 
 }  // namespace cllm

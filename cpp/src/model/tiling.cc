@@ -67,8 +67,8 @@ std::int64_t query_rows(std::int64_t sequence) {
   return sequence < 2 * kRows ? sequence : kRows;
 }
 
-std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence,
-                            std::int64_t head_width, std::int64_t items) {
+std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence, std::int64_t head_width,
+                            std::int64_t items) {
   constexpr std::int64_t kWork = 1 << 20;  // multiply-adds: about 10 us
   const std::int64_t work = query_rows * sequence * head_width;
   return std::clamp<std::int64_t>(kWork / std::max<std::int64_t>(1, work), 1,

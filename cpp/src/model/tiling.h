@@ -68,7 +68,7 @@ std::int64_t pass_rows(std::int64_t rows, std::int64_t width);
 std::int64_t query_rows(std::int64_t sequence);
 
 /// How many (sequence, head, query block) items make one attention tile.
-std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence,
-                            std::int64_t head_width, std::int64_t items);
+std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence, std::int64_t head_width,
+                            std::int64_t items);
 
 }  // namespace cllm

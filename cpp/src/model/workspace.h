@@ -18,16 +18,16 @@ struct ShardShape {
 
 /// What one layer keeps from forward for backward: 40 C bytes a row and a little.
 struct LayerActivations {
-  float* x;             // [R, C]   the residual stream entering the layer
-  float* mean1;         // [R]
-  float* rstd1;         // [R]
-  float* qkv;           // [R, 3C]
-  float* lse;           // [sequences, H, T]
-  float* attended;      // [R, C]   heads side by side, before the projection
-  float* middle;        // [R, C]   the residual stream after attention
-  float* mean2;         // [R]
-  float* rstd2;         // [R]
-  float* hidden;        // [R, 4C]  before GELU
+  float* x;         // [R, C]   the residual stream entering the layer
+  float* mean1;     // [R]
+  float* rstd1;     // [R]
+  float* qkv;       // [R, 3C]
+  float* lse;       // [sequences, H, T]
+  float* attended;  // [R, C]   heads side by side, before the projection
+  float* middle;    // [R, C]   the residual stream after attention
+  float* mean2;     // [R]
+  float* rstd2;     // [R]
+  float* hidden;    // [R, 4C]  before GELU
 };
 
 /// Sums over groups of rows that are added up in group order later: [groups, N] each.

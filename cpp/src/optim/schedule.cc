@@ -26,8 +26,10 @@ double Schedule::at(std::int64_t step) const {
     return std::min(1.0, static_cast<double>(step - begin) / static_cast<double>(end - 1 - begin));
   };
   switch (kind) {
-    case ScheduleKind::kConstant: return peak;
-    case ScheduleKind::kLinear: return peak + (floor - peak) * progress(warmup, steps);
+    case ScheduleKind::kConstant:
+      return peak;
+    case ScheduleKind::kLinear:
+      return peak + (floor - peak) * progress(warmup, steps);
     case ScheduleKind::kCosine: {
       constexpr double kPi = 3.141592653589793;
       return floor + 0.5 * (peak - floor) * (1 + std::cos(kPi * progress(warmup, steps)));

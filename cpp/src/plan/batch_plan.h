@@ -13,9 +13,9 @@ namespace cllm {
 
 /// What the plan may look at.
 struct BatchShape {
-  std::int64_t batch = 1;       ///< B, sequences in the step batch
-  std::int64_t sequence = 1;    ///< T, tokens in a sequence
-  std::int64_t parameters = 1;  ///< P
+  std::int64_t batch = 1;            ///< B, sequences in the step batch
+  std::int64_t sequence = 1;         ///< T, tokens in a sequence
+  std::int64_t parameters = 1;       ///< P
   std::int64_t flops_per_token = 1;  ///< of one forward and backward
   int symmetry_order = 12;           ///< V, the most positions
   std::int64_t positions = 0;        ///< K when given, 0: by the rule

@@ -17,8 +17,7 @@ struct Deal {
 Deal deal(std::int64_t below, int symmetry_order) {
   if (below <= symmetry_order) return {0, 0, 0};
   const std::int64_t order = symmetry_order;
-  const std::int64_t controls =
-      std::min(std::clamp<std::int64_t>(below / 5, 2, order), below / 2);
+  const std::int64_t controls = std::min(std::clamp<std::int64_t>(below / 5, 2, order), below / 2);
   const std::int64_t rest = below - controls;
   return {controls, rest / controls, rest % controls};
 }
@@ -47,10 +46,14 @@ void check_arguments(std::int64_t count, const char* name, int symmetry_order) {
 
 const char* role_name(SphereRole role) {
   switch (role) {
-    case SphereRole::kRoot: return "root";
-    case SphereRole::kControl: return "control";
-    case SphereRole::kWorker: return "worker";
-    case SphereRole::kRootWorker: return "root+worker";
+    case SphereRole::kRoot:
+      return "root";
+    case SphereRole::kControl:
+      return "control";
+    case SphereRole::kWorker:
+      return "worker";
+    case SphereRole::kRootWorker:
+      return "root+worker";
   }
   return "";
 }

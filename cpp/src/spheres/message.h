@@ -30,8 +30,7 @@ struct Message {
 /// reports once a stage, so `capacity` for both bounds what can be waiting.
 class Mailbox {
  public:
-  Mailbox(std::size_t capacity, SphereCounters& counters)
-      : queue_(capacity), counters_(counters) {}
+  Mailbox(std::size_t capacity, SphereCounters& counters) : queue_(capacity), counters_(counters) {}
 
   void push(const Message& message) noexcept {
     queue_.push(message);

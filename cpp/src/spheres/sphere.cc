@@ -4,7 +4,7 @@
 
 namespace cllm {
 
-ChildLinks::ChildLinks(int self, std::vector<int> active_children) : self_(self) {
+ChildLinks::ChildLinks(int self, const std::vector<int>& active_children) : self_(self) {
   for (int child : active_children) links_.push_back({child, false, nullptr});
 }
 
@@ -29,11 +29,8 @@ void ChildLinks::on_idle(std::int32_t child, Outbox& out) {
 }
 
 ControlLogic::ControlLogic(int self, int parent, std::vector<int> children,
-                           std::vector<int> active_children)
-    : self_(self),
-      parent_(parent),
-      children_(std::move(children)),
-      links_(self, std::move(active_children)) {}
+                           const std::vector<int>& active_children)
+    : self_(self), parent_(parent), children_(std::move(children)), links_(self, active_children) {}
 
 bool ControlLogic::handle(const Message& message, Outbox& out) {
   switch (message.kind) {

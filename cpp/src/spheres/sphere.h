@@ -19,7 +19,7 @@ using Outbox = std::vector<Outgoing>;
 class ChildLinks {
  public:
   /// The children that are to work: those with an active worker below them.
-  ChildLinks(int self, std::vector<int> active_children);
+  ChildLinks(int self, const std::vector<int>& active_children);
 
   void send_work(Stage* stage, Outbox& out);
   void on_idle(std::int32_t child, Outbox& out);
@@ -38,7 +38,8 @@ class ChildLinks {
 /// links of their own), and passes Stop to every child.
 class ControlLogic {
  public:
-  ControlLogic(int self, int parent, std::vector<int> children, std::vector<int> active_children);
+  ControlLogic(int self, int parent, std::vector<int> children,
+               const std::vector<int>& active_children);
 
   /// Returns false when the sphere is to end, after what is in `out` has been sent.
   bool handle(const Message& message, Outbox& out);

@@ -4,9 +4,9 @@
 // Both sides do nothing but exchange the same word, so the exchanges have one order. If the waker's
 // comes second it finds kParked and wakes. If it comes first the owner's exchange reads what the
 // waker wrote (acquire, release) and therefore sees what the waker published before, and does not
-// sleep. The owner's return to kRunning is an exchange too: a plain store would hide a waker that came
-// between from the owner's next exchange.
-// Rejected: a flag and a fence on each side; the sanitizer does not model fences.
+// sleep. The owner's return to kRunning is an exchange too: a plain store would hide a waker that
+// came between from the owner's next exchange. Rejected: a flag and a fence on each side; the
+// sanitizer does not model fences.
 #pragma once
 
 #include <cstdint>

@@ -16,9 +16,8 @@ ShardJobs::ShardJobs(const ModelConfig& config, const ParameterLayout& layout,
   }
 }
 
-const ShardProgram* ShardJobs::program_for(const ModelConfig& config,
-                                           const ParameterLayout& layout, const ShardShape& shape,
-                                           bool training) {
+const ShardProgram* ShardJobs::program_for(const ModelConfig& config, const ParameterLayout& layout,
+                                           const ShardShape& shape, bool training) {
   for (const auto& program : programs_) {
     if (program->cuts().shape.sequences == shape.sequences) return program.get();
   }

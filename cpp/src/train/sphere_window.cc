@@ -37,8 +37,9 @@ void SphereWindow::pause() {
 
 SphereWindow::Counts SphereWindow::read(int sphere) const {
   const SphereCounters& c = tree_.counters(sphere);
-  return {tree_.cpu_seconds(sphere), seconds(c.busy_ns.get()), seconds(c.parked_ns.get()),
-          c.tiles.get(),             c.messages_in.get(),      c.messages_out.get()};
+  return {tree_.cpu_seconds(sphere),  seconds(c.busy_ns.get()),
+          seconds(c.parked_ns.get()), c.tiles.get(),
+          c.messages_in.get(),        c.messages_out.get()};
 }
 
 std::vector<SphereWindow::Counts> SphereWindow::totals() const {
@@ -75,8 +76,7 @@ std::vector<SphereReport> SphereWindow::report() const {
     r.tiles = static_cast<std::int64_t>(counts.tiles);
     r.messages_in = static_cast<std::int64_t>(counts.messages_in);
     r.messages_out = static_cast<std::int64_t>(counts.messages_out);
-    r.queue_high_water =
-        static_cast<std::int64_t>(tree_.counters(plan.id).queue_high_water.get());
+    r.queue_high_water = static_cast<std::int64_t>(tree_.counters(plan.id).queue_high_water.get());
     reports.push_back(r);
   }
   return reports;

@@ -76,8 +76,8 @@ class TrainStage final : private TileRunner, private Conductor {
   const KernelTable& kernels_;
   const WorkerPool& workers_;
   const ShardJobs jobs_;
-  const int owners_;                // subtrees that own blocks
-  const bool recycles_;             // fewer buffers than positions: merges tell which are free again
+  const int owners_;     // subtrees that own blocks
+  const bool recycles_;  // fewer buffers than positions: merges tell which are free again
   const std::vector<int> holders_;  // node of the merge tree -> position of its buffer
   std::vector<AlignedBuffer<float>> gradients_;
   std::vector<Workspace> workspaces_;
