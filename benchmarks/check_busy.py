@@ -1,8 +1,8 @@
 """Checks from a run's spheres.jsonl that workers were busy and that control spheres cost little.
 
 Busy is the time inside tiles over the training steps that the file covers (from the tenth step on,
-evaluation and saving left out), summed over the active workers, as a share of wall time times active
-workers. A control's CPU time is held against the mean of the active workers'.
+evaluation and saving left out), summed over the active workers, as a share of wall time times
+active workers. A control's CPU time is held against the mean of the active workers'.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--busy", type=float, default=0.90, help="least share of busy time")
-    parser.add_argument("--ratio", type=float, default=40, help="worker CPU over control CPU, least")
+    parser.add_argument("--ratio", type=float, default=40,
+                        help="worker CPU over control CPU, least")
     options = parser.parse_args()
 
     spheres = last_lines(options.run / "spheres.jsonl")

@@ -94,7 +94,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     for name in options.cases:
         eager = time_case(name, False, options.seconds)
-        line = f"{name}: PyTorch {torch.__version__}, {options.threads} threads: eager {eager:.1f} ms"
+        line = (f"{name}: PyTorch {torch.__version__}, {options.threads} threads: "
+                f"eager {eager:.1f} ms")
         if not options.eager_only:
             line += f", compiled {time_case(name, True, options.seconds):.1f} ms"
         print(line, flush=True)

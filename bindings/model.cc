@@ -91,14 +91,26 @@ py::tuple loss_and_gradients(PyModel& self, const py::object& inputs, const py::
 
 /// The tokens of a one-dimensional sequence.
 std::vector<std::int32_t> prompt_tokens(const py::object& prompt, std::int64_t vocabulary) {
+  constexpr std::size_t kMost = std::size_t{1} << 28;
   py::object array = prompt;
   if (!py::isinstance<py::array>(array)) array = py::list(array);
-  if (py::len(array) == 0) {
-    throw InputError({"no token to start from", "an empty sequence", "one at least", "prompt", ""});
+  const std::size_t count = py::len(array);
+  if (count == 0 || count > kMost) {
+    throw InputError({count == 0 ? "no token to start from" : "too many tokens",
+                      std::to_string(count), "1 to " + std::to_string(kMost), "prompt", ""});
   }
-  py::list rows;
-  rows.append(array);
-  return TokenMatrix(rows, "prompt").values(vocabulary);
+  if (!py::isinstance<py::array>(array)) {
+    py::list rows;
+    rows.append(array);
+    return TokenMatrix(rows, "prompt").values(vocabulary);
+  }
+  const auto ndim = array.attr("ndim").cast<int>();
+  if (ndim != 1) {
+    throw InputError(
+        {"wrong number of dimensions", std::to_string(ndim), "1: tokens", "prompt", ""});
+  }
+  const py::module_ numpy = py::module_::import("numpy");
+  return TokenMatrix(numpy.attr("expand_dims")(array, 0), "prompt").values(vocabulary);
 }
 
 std::string utf8(const py::str& text) {

