@@ -50,7 +50,7 @@ py::dict views(const std::vector<TensorRef<T>>& tensors) {
 
 std::string path_text(const py::handle& path, const char* argument) {
   PyObject* bytes = nullptr;
-  if (PyUnicode_FSConverter(path.ptr(), &bytes) == 0) {
+  if (PyUnicode_FSConverter(path.ptr(), static_cast<void*>(&bytes)) == 0) {
     if (!PyErr_ExceptionMatches(PyExc_ValueError)) throw py::error_already_set();
     PyErr_Clear();
     throw InputError(

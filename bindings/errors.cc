@@ -1,5 +1,6 @@
 // Exceptions of the engine as Python's, with their texts.
 #include <system_error>
+#include <utility>
 
 #include "bindings.h"
 #include "cllm/error.h"
@@ -36,7 +37,7 @@ void register_errors(py::module_& m) {
       bases.ptr());
   py::register_local_exception_translator([](std::exception_ptr pointer) {
     try {
-      if (pointer) std::rethrow_exception(pointer);
+      if (pointer) std::rethrow_exception(std::move(pointer));
     } catch (const InputError& error) {
       raise(input_error_class, error.what());
     } catch (const Error& error) {

@@ -119,9 +119,9 @@ TrainConfig complete(const TrainConfig& config) {
 }
 
 std::unique_ptr<PyTrainer> create(const TrainConfig& config) {
-  const TrainConfig copy = config;
+  const TrainConfig settings = complete(config);  // others may change theirs without the GIL held
   const py::gil_scoped_release release;
-  return std::make_unique<PyTrainer>(complete(copy));
+  return std::make_unique<PyTrainer>(settings);
 }
 
 RunOutcome run(PyTrainer& self, const py::object& on_step, const py::object& on_evaluation,

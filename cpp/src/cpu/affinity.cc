@@ -74,7 +74,7 @@ void allow_cpus(const std::vector<int>& cpus) noexcept {
 }
 
 std::vector<int> cpuset_cpus() {
-  const std::vector<int> before = thread_cpus();
+  std::vector<int> before = thread_cpus();
   CpuSet all(kMostCpus);
   if (!all.made()) return before;
   for (int cpu = 0; cpu < kMostCpus; ++cpu) all.add(cpu);

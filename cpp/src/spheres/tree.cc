@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <new>
 
 #include "cllm/error.h"
 #include "cpu/affinity.h"
@@ -85,7 +86,7 @@ bool SphereTree::threads_are_elsewhere() const noexcept {
 
 SphereTree::~SphereTree() {
   if (threads_are_elsewhere()) {  // they can be neither joined nor detached, only forgotten
-    new std::vector<std::thread>(std::move(threads_));
+    new (std::nothrow) std::vector<std::thread>(std::move(threads_));
     return;
   }
   for (int child : children_of(0, false)) {

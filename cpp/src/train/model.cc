@@ -61,9 +61,9 @@ std::int64_t checked_workers(std::int64_t workers) {
 
 class Model::Impl {
  public:
-  Impl(ModelDescription what, std::string where, std::int64_t workers)
+  Impl(const ModelDescription& what, std::string where, std::int64_t workers)
       : folder(std::move(where)),
-        description(std::move(what)),
+        description(what),
         state(std::make_shared<ModelState>(description.config, false)),
         runner(*state, checked_workers(workers)) {}
 

@@ -80,7 +80,7 @@ void Session::resize(std::int64_t threads) {
   SessionConfig config = config_;
   config.threads = threads;
   crew_ = std::make_unique<Crew>(config, plan_, *state_);
-  config_ = config;
+  config_ = std::move(config);
 }
 
 StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
