@@ -6,7 +6,10 @@ namespace {
 
 class OneAnswerLong : public testing::TestWithParam<TrainingCase> {};
 
-TEST_P(OneAnswerLong, ThirtySteps) { expect_one_answer(GetParam(), 30); }
+TEST_P(OneAnswerLong, ThirtySteps) {
+  const TrainingCase& c = GetParam();
+  expect_one_answer(c, 30, one_answer_threads(c));
+}
 
 INSTANTIATE_TEST_SUITE_P(Shapes, OneAnswerLong, testing::ValuesIn(training_cases()),
                          [](const auto& test) { return test.param.name; });
