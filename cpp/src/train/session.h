@@ -56,6 +56,7 @@ class Session {
                    std::function<void()> meanwhile = nullptr);
 
   /// The mean loss over the windows; NaN when `stop` said so. Makes its workspaces on first use.
+  /// REQUIRES: the same windows in every call between two resizes.
   double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
 
   /// Another number of spheres around the same model: no bit of any later result changes. When the
