@@ -68,6 +68,14 @@ class Job {
   /// Nobody has claimed a tile of it yet.
   bool untouched() const noexcept;
 
+  /// Phases after the open one, if that has a tile to claim; -1 if not.
+  std::int32_t phases_left() const noexcept {
+    const std::uint64_t word = observe();
+    const std::int32_t phase = phase_of(word);
+    if (phase == 0 || phase > phases()) return -1;
+    return tile_of(word) < static_cast<std::uint32_t>(tiles(phase)) ? phases() - phase : -1;
+  }
+
   /// The word to sleep on and its value, to be taken before the last look for work.
   std::uint64_t observe() const noexcept { return claim_.load(std::memory_order_acquire); }
   /// Sleeps while the phase in `observed` is the current one. May return early.

@@ -24,18 +24,45 @@ Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree,
   check_plans(plans_);
   const int count = jobs();
   for (int j = 0; j < count; ++j) at(j).bind(plans_[static_cast<std::size_t>(j)]);
-  const int starts = static_cast<int>(
-      std::count_if(plans_.begin(), plans_.end(), [](const JobPlan& p) { return p.subtree < 0; }));
   const int workers = static_cast<int>(worker_subtree.size());
+  const std::vector<int> homes = deal_homes(workers);
   for (int w = 0; w < workers; ++w) {
-    // Fewer workers than jobs: each starts at its own number. More: they gather evenly.
-    const int home = starts == 0 ? 0 : (workers <= starts ? w : w * starts / workers);
+    const int home = homes[static_cast<std::size_t>(w)];
     const auto begin = static_cast<std::ptrdiff_t>(orders_.size());
     for (int i = 0; i < count; ++i) orders_.push_back((home + i) % count);
     const int own = worker_subtree[static_cast<std::size_t>(w)];
     std::stable_partition(orders_.begin() + begin, orders_.end(),
                           [&](int j) { return plan(j).subtree == own; });
   }
+}
+
+// Where each worker looks first, among the jobs that wait for no other and are nobody's. Fewer
+// workers than such jobs: each starts at its own. More: a job gets them by its number of tiles, so
+// that long and short ones end together; a long one left alone could not use them all.
+std::vector<int> Stage::deal_homes(int workers) const {
+  std::vector<char> first(plans_.size(), 1);
+  for (const JobPlan& p : plans_) {
+    for (int next : p.successors) first[static_cast<std::size_t>(next)] = 0;
+  }
+  std::vector<int> starts;
+  std::vector<double> end;  // running sum of tiles
+  double tiles = 0;
+  for (int j = 0; j < jobs(); ++j) {
+    if (plan(j).subtree >= 0 || first[static_cast<std::size_t>(j)] == 0) continue;
+    for (std::int32_t n : plan(j).tiles) tiles += n;
+    starts.push_back(j);
+    end.push_back(tiles);
+  }
+  std::vector<int> homes(static_cast<std::size_t>(workers), 0);
+  for (int w = 0; w < workers && !starts.empty(); ++w) {
+    std::size_t s = static_cast<std::size_t>(w);
+    if (static_cast<std::size_t>(workers) > starts.size()) {
+      const double place = (w + 0.5) / workers * tiles;
+      s = static_cast<std::size_t>(std::upper_bound(end.begin(), end.end(), place) - end.begin());
+    }
+    homes[static_cast<std::size_t>(w)] = starts[std::min(s, starts.size() - 1)];
+  }
+  return homes;
 }
 
 void Stage::reset() noexcept {
@@ -59,7 +86,20 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
     if (!at(job).untouched()) continue;
     if (TileClaim c = take(job)) return c;
   }
+  // The longest way to go gets help first, so that the jobs end together.
+  int longest = -1;
+  std::int32_t most = -1;
   for (int job : order(worker)) {
+    const std::int32_t left = at(job).phases_left();
+    if (left > most) {
+      most = left;
+      longest = job;
+    }
+  }
+  if (longest >= 0) {
+    if (TileClaim c = take(longest)) return c;
+  }
+  for (int job : order(worker)) {  // it was taken meanwhile
     if (TileClaim c = take(job)) return c;
   }
   return {};

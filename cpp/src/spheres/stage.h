@@ -39,7 +39,8 @@ class Conductor {
 class Stage {
  public:
   /// `worker_subtree`[w] is the level-1 subtree of worker w; jobs of its own subtree come first in
-  /// its search, then the others from a start of its own, so that workers spread over the jobs.
+  /// its search, then the others from a start of its own, so that workers spread over the jobs by
+  /// their tiles.
   /// REQUIRES: jobs that the root opens have lower indices than jobs opened by finished ones, in
   /// the order in which the root opens them, or else are all opened together (see `wait_target`).
   /// Throws std::invalid_argument for a job with no phase or a phase with no tile.
@@ -58,7 +59,8 @@ class Stage {
   /// Every job is finished: no tile is being run and none will be.
   bool finished() const noexcept { return wait_target(0, -1).job < 0; }
 
-  /// A tile for `worker`: of the job it is at, else of one nobody has touched, else of any.
+  /// A tile for `worker`: of the job it is at, else of one nobody has touched, else of the one with
+  /// the most phases left.
   TileClaim claim(int worker, int current_job) noexcept;
 
   /// Reports a tile as run; true when that finished a job that reports.
@@ -76,6 +78,7 @@ class Stage {
   void park(const Wait& wait) noexcept { at(wait.job).park(wait.observed); }
 
  private:
+  std::vector<int> deal_homes(int workers) const;
   Job& at(int job) const noexcept { return jobs_[static_cast<std::size_t>(job)]; }
   Span<const int> order(int worker) const noexcept {
     return Span<const int>(orders_).subspan(static_cast<std::size_t>(worker) * plans_.size(),
