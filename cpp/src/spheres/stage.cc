@@ -116,9 +116,11 @@ bool Stage::finish(const TileClaim& claim) noexcept {
 }
 
 Stage::Wait Stage::wait_target(int worker, int current_job) const noexcept {
+  // One look a job: the state is that of the word to sleep on. With two, the word may be the end of
+  // one run and the state of the next, and who falls asleep on the next end is woken by nobody.
   const auto open = [this](int job, Wait& wait) {
     const std::uint64_t observed = at(job).observe();
-    if (at(job).state() != Job::State::kOpen) return false;
+    if (at(job).state_of(observed) != Job::State::kOpen) return false;
     wait = {job, true, observed};
     return true;
   };
@@ -129,7 +131,7 @@ Stage::Wait Stage::wait_target(int worker, int current_job) const noexcept {
   }
   for (int job = 0; job < jobs(); ++job) {
     const std::uint64_t observed = at(job).observe();
-    if (at(job).state() != Job::State::kFinished) return {job, false, observed};
+    if (at(job).state_of(observed) != Job::State::kFinished) return {job, false, observed};
   }
   return wait;
 }

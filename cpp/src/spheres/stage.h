@@ -76,6 +76,7 @@ class Stage {
   /// next that the root opens: so a sleeper is never left out.
   Wait wait_target(int worker, int current_job) const noexcept;
   void park(const Wait& wait) noexcept { at(wait.job).park(wait.observed); }
+  bool still(const Wait& wait) const noexcept { return at(wait.job).still(wait.observed); }
 
  private:
   std::vector<int> deal_homes(int workers) const;

@@ -13,12 +13,31 @@ namespace cllm {
 struct StdAtomics {
   template <class T>
   using Atomic = std::atomic<T>;
+  /// What one thread writes and another reads after an atomic has ordered the two.
+  template <class T>
+  using Plain = T;
+
+  /// One turn of a spinning loop.
+  static void pause() noexcept { spin_pause(); }
 
   /// Sleeps while `word` holds `expected`; may return early.
   static void wait(const Atomic<std::uint32_t>& word, std::uint32_t expected) noexcept {
     futex_wait(&word, expected);
   }
   static void wake_one(const Atomic<std::uint32_t>& word) noexcept { futex_wake(&word, 1); }
+
+  /// The same on the upper 32 bits of a word.
+  static void wait_high(const Atomic<std::uint64_t>& word, std::uint32_t expected) noexcept {
+    futex_wait(high_half(word), expected);
+  }
+  static void wake_all_high(const Atomic<std::uint64_t>& word) noexcept {
+    futex_wake(high_half(word), kWakeAll);
+  }
+
+ private:
+  static const void* high_half(const Atomic<std::uint64_t>& word) noexcept {
+    return reinterpret_cast<const char*>(&word) + 4;  // x86 is little-endian
+  }
 };
 
 }  // namespace cllm

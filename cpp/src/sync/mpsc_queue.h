@@ -5,7 +5,8 @@
 //  1. Cell i carries a turn: i + n * capacity while it is free for the producer of that ticket, one
 //     more while it holds that ticket's value.
 //  2. tail_ hands out tickets; only producers write it. head_ is the consumer's own.
-//  3. A value is published by the store (release) of its cell's turn and read after a load (acquire)
+//  3. A value is published by the store (release) of its cell's turn and read after a load
+//  (acquire)
 //     of it; the cell is given back the same way.
 // Values of one producer arrive in the order of its pushes. The queue is meant for a few words a
 // value and for producers whose number of outstanding values is bounded by a protocol: when it is
@@ -15,12 +16,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 
 #include "sync/atomics.h"
 
 namespace cllm {
 
-constexpr std::size_t kCacheLinePair = 128;  ///< x86 fetches lines in pairs: writers stay this apart
+constexpr std::size_t kCacheLinePair =
+    128;  ///< x86 fetches lines in pairs: writers stay this apart
 
 template <class T, class Atomics = StdAtomics>
 class MpscQueue {
@@ -34,23 +37,25 @@ class MpscQueue {
   void push(const T& value) noexcept {
     const std::uint64_t ticket = tail_.fetch_add(1, std::memory_order_relaxed);
     Cell& cell = cells_[ticket & mask_];
-    while (cell.turn.load(std::memory_order_acquire) != ticket) spin_pause();
+    while (cell.turn.load(std::memory_order_acquire) != ticket) Atomics::pause();
     cell.value = value;
     cell.turn.store(ticket + 1, std::memory_order_release);
   }
 
   /// False when no value is published yet.
   bool pop(T& value) noexcept {
-    Cell& cell = cells_[head_ & mask_];
-    if (cell.turn.load(std::memory_order_acquire) != head_ + 1) return false;
+    const std::uint64_t head = head_;
+    Cell& cell = cells_[head & mask_];
+    if (cell.turn.load(std::memory_order_acquire) != head + 1) return false;
     value = cell.value;
-    cell.turn.store(head_ + mask_ + 1, std::memory_order_release);
-    ++head_;
+    cell.turn.store(head + mask_ + 1, std::memory_order_release);
+    head_ = head + 1;
     return true;
   }
 
   bool empty() const noexcept {
-    return cells_[head_ & mask_].turn.load(std::memory_order_acquire) != head_ + 1;
+    const std::uint64_t head = head_;
+    return cells_[head & mask_].turn.load(std::memory_order_acquire) != head + 1;
   }
 
   /// Values pushed and not yet popped, by the consumer's count; pushes may be under way.
@@ -61,15 +66,17 @@ class MpscQueue {
  private:
   struct alignas(kCacheLinePair) Cell {
     typename Atomics::template Atomic<std::uint64_t> turn{0};
-    T value{};
+    typename Atomics::template Plain<T> value{};
   };
-  static_assert(sizeof(T) > 64 || sizeof(Cell) == kCacheLinePair, "a cell is one pair of lines");
+  static_assert(!std::is_same_v<Atomics, StdAtomics> || sizeof(T) > 64 ||
+                    sizeof(Cell) == kCacheLinePair,
+                "a cell is one pair of lines");
 
   // Read by all, written by none after construction.
   const std::size_t mask_;
   const std::unique_ptr<Cell[]> cells_;
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> tail_{0};  // producers
-  alignas(kCacheLinePair) std::uint64_t head_ = 0;                                    // consumer
+  alignas(kCacheLinePair) typename Atomics::template Plain<std::uint64_t> head_{0};   // consumer
 };
 
 }  // namespace cllm
