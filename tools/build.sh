@@ -74,6 +74,7 @@ look_for_packages() {
   have_header CLI/CLI.hpp || missing+=(libcli11-dev)
   if [[ $with_tests == yes || "${presets[*]}" =~ (dev|asan|tsan) ]]; then
     have_header gtest/gtest.h || missing+=(libgtest-dev)
+    have_header relacy/relacy.hpp || missing+=(relacy-dev)
   fi
   have_command ccache || welcome+=(ccache)
 }
