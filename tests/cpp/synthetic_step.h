@@ -19,10 +19,7 @@ namespace cllm {
 class SyntheticStep final : public TileRunner, public Conductor {
  public:
   struct Shape {
-    int positions = 3;
-    int most_phases = 4;
-    int most_tiles = 5;
-    int open_limit = 2;
+    int positions = 3, most_phases = 4, most_tiles = 5, open_limit = 2;
     bool merges_report = true;
     std::uint32_t seed = 1;
   };
@@ -33,10 +30,9 @@ class SyntheticStep final : public TileRunner, public Conductor {
         owners_(tree.plan().subtrees),
         tiles_by_worker_(static_cast<std::size_t>(tree.workers())) {
     std::vector<JobPlan> plans = plan_jobs();
+    for (auto* table : {&told_, &opened_}) table->resize(plans.size());
     predecessors_.resize(plans.size());
     cells_.resize(plans.size());
-    told_.resize(plans.size());
-    opened_.resize(plans.size());
     for (std::size_t j = 0; j < plans.size(); ++j) {
       for (int next : plans[j].successors) {
         predecessors_[static_cast<std::size_t>(next)].push_back(static_cast<int>(j));
@@ -60,7 +56,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
     for (std::size_t j = 0; j < cells_.size(); ++j) {
       for (std::size_t p = 0; p < cells_[j].size(); ++p) {
         for (std::size_t t = 0; t < cells_[j][p].size(); ++t) {
-          if (cells_[j][p][t] == mark(run_, j, p, t)) ++ran;
+          ran += cells_[j][p][t] == mark(run_, j, p, t);
         }
       }
     }
