@@ -10,6 +10,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export CXX=${CXX:-g++} # CMake reads it when a build folder is new
+# Python would set LC_CTYPE for pip's compilations where no locale is set, and ccache, which counts
+# the locale as part of a compilation, would not know them again.
+export LC_ALL=C.UTF-8
 jobs=${CLLM_JOBS:-$(nproc)}
 with_tests=no
 with_python=no
@@ -139,8 +142,8 @@ package_sources() {
     LC_ALL=C sort -z | xargs -0 sha256sum
 }
 
-# A copy, not a link into the checkout: what is tested is what `pip install .` gives anybody. ccache
-# has most of it compiled when the release preset was built before.
+# A copy, not a link into the checkout: what is tested is what `pip install .` gives anybody. With
+# ccache only the bindings are compiled, because the release preset has compiled the rest before.
 install_package() {
   [[ $with_python == yes ]] || return 0
   local stamp=.venv/cllm.sources sources

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # From a fresh clone to a model that writes like Shakespeare: installs what is missing, builds,
-# fetches the text, trains for about four minutes, prints a sample. A second run uses what is there
-# and trains one more model. Ctrl-C while it trains saves, and says how to go on. Environment:
+# fetches the text, trains for at most four minutes, prints a sample. A second run uses what is
+# there and trains one more model. Ctrl-C while it trains saves, and says how to go on. Environment:
 #   CLLM_STEPS       steps to train (default: as many as this machine makes in the time)
+#   CLLM_SECONDS     most seconds to train (default: 240; no limit when CLLM_STEPS is given)
 #   CLLM_QUICKSTART  folder for the text and the runs (default: quickstart)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,7 +12,8 @@ folder=${CLLM_QUICKSTART:-quickstart}
 text=$folder/shakespeare.txt
 text_sha256=04decea0dd965df5e6cfc4a538b0c62623aaa3bfd848ac7fad6734e59c96624d
 programs=build/release/bin
-seconds=200 # of training; evaluations and a busy moment have the rest of the four minutes
+seconds=${CLLM_SECONDS:-240}
+if [[ -n ${CLLM_STEPS:-} && -z ${CLLM_SECONDS:-} ]]; then seconds=0; fi # as timeout(1) says it
 most_steps=20000
 timed_steps=12
 prompt=$'KING HENRY.\n'
@@ -27,7 +29,7 @@ read_arguments() {
   case ${1:-} in
     '') ;;
     -h | --help)
-      sed -n '2,6s/^# \{0,1\}//p' tools/quickstart.sh
+      sed -n '2,7s/^# \{0,1\}//p' tools/quickstart.sh
       exit 0
       ;;
     *)
@@ -35,10 +37,13 @@ read_arguments() {
       exit 2
       ;;
   esac
-  if [[ -n ${CLLM_STEPS:-} && ! $CLLM_STEPS =~ ^[1-9][0-9]{0,8}$ ]]; then
-    echo "quickstart.sh: CLLM_STEPS is '$CLLM_STEPS', wanted a number of steps from 1 on" >&2
-    exit 2
-  fi
+  local name
+  for name in CLLM_STEPS CLLM_SECONDS; do
+    if [[ -n ${!name:-} && ! ${!name} =~ ^[1-9][0-9]{0,8}$ ]]; then
+      echo "quickstart.sh: $name is '${!name}', wanted a number from 1 to 999999999" >&2
+      exit 2
+    fi
+  done
 }
 
 text_is_there() { echo "$text_sha256  $text" | sha256sum --check --status 2>/dev/null; }
@@ -67,6 +72,7 @@ PYTHON
 }
 
 # Sets `steps`. The schedule of the learning rate depends on it, so it is decided before training.
+# A sixth of the time is left for validation and for a machine that gets busier.
 choose_steps() {
   if [[ -n ${CLLM_STEPS:-} ]]; then
     steps=$CLLM_STEPS
@@ -80,7 +86,7 @@ choose_steps() {
     exit 3
   fi
   ((status == 0)) || fail "the first steps failed, see above"
-  steps=$((seconds * 1000 / ms))
+  steps=$((seconds * 1000 * 5 / 6 / ms))
   ((steps <= most_steps)) || steps=$most_steps
   ((steps >= 100)) || steps=100
   say "training: a step takes $ms ms here, so $steps steps, about $((steps * ms / 1000)) s"
@@ -93,22 +99,24 @@ choose_run() {
   run=$folder/run-$number
 }
 
+# Sets `trained`, the folder of the model.
 train() {
   local every=$((steps / 3)) status=0
   ((every >= 300)) || every=$steps # validating takes as long as many steps
-  "$programs/train_model" --data "$text" --out "$run" "${model[@]}" --steps "$steps" \
+  timeout --foreground --signal=INT "$seconds" \
+    "$programs/train_model" --data "$text" --out "$run" "${model[@]}" --steps "$steps" \
     --eval-every "$every" || status=$?
+  trained=$run/final
   ((status)) || return 0
-  if ((status == 3)); then
-    say "stopped and saved. To go on where it stopped:"
-    echo "  $programs/train_model --resume $run"
-    exit 3
-  fi
-  if [[ -e $run/checkpoints/latest ]]; then
-    fail "training failed, see above. What was saved goes on with:" \
-      "  $programs/train_model --resume $run"
-  fi
-  fail "training failed, see above"
+  trained=$run/checkpoints/latest
+  [[ -e $trained ]] || fail "training failed, see above"
+  case $status in
+    3) say "stopped and saved. To go on where it stopped:" ;;
+    124) say "the time is over before the steps are; the model so far is saved. To go on:" ;;
+    *) say "training failed, see above. To go on with what was saved:" ;;
+  esac
+  echo "  $programs/train_model --resume $run"
+  ((status == 124)) || exit "$status"
 }
 
 read_arguments "$@"
@@ -126,7 +134,7 @@ cat <<END
 
 == done in $((SECONDS / 60)) min $((SECONDS % 60)) s
 The text            $text
-The model           $run/final (GPT-2 format, loads in transformers)
+The model           $trained (GPT-2 format, loads in transformers)
 Loss by step        $run/metrics.jsonl
 
 What next:

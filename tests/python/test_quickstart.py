@@ -54,6 +54,13 @@ def steps_done(run):
     return max((json.loads(line)["step"] for line in lines), default=0)
 
 
+def next_run(folder):
+    number = 1
+    while (folder / f"run-{number}").exists():
+        number += 1
+    return folder / f"run-{number}"
+
+
 def interrupt_after(step, process, run):
     """Ctrl-C once the run is past the step: the terminal sends it to every process of the group."""
     end = time.monotonic() + SECONDS
@@ -82,9 +89,7 @@ def test_a_second_run_makes_a_second_model_and_mends_the_text(folder):
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(folder):
-    run = folder / "run-1"
-    while run.exists():
-        run = run.with_name(f"run-{int(run.name[4:]) + 1}")
+    run = next_run(folder)
     code, said = interrupt_after(5, start(SCRIPT, folder, CLLM_STEPS="100000"), run)
     assert code == STOPPED, said
     resume = rf"^ +(\S+/train_model --resume {re.escape(str(run))})$"
@@ -100,14 +105,27 @@ def test_ctrl_c_leaves_a_run_that_goes_on(folder):
     assert steps[-1] >= stopped_at + 5
 
 
-@pytest.mark.parametrize("steps", ["0", "-3", "many", "1e3", "9999999999"])
-def test_a_wrong_number_of_steps_is_refused_at_once(steps, tmp_path):
-    code, said = finish(start(SCRIPT, tmp_path, CLLM_STEPS=steps))
-    assert code == 2 and "CLLM_STEPS" in said and repr(steps) in said
+def test_when_time_is_over_the_model_so_far_writes(folder):
+    run = next_run(folder)
+    code, said = finish(start(SCRIPT, folder, CLLM_STEPS="100000", CLLM_SECONDS="3"))
+    assert code == 0, said
+    assert f"train_model --resume {run}\n" in said
+    assert f"{run}/checkpoints/latest (" in said
+    assert (run / "checkpoints/latest/model.safetensors").is_file()
+    assert not (run / "final").exists()
+
+
+@pytest.mark.parametrize("name", ["CLLM_STEPS", "CLLM_SECONDS"])
+@pytest.mark.parametrize("value", ["0", "-3", "many", "1e3", "9999999999"])
+def test_a_wrong_number_is_refused_at_once(name, value, tmp_path):
+    code, said = finish(start(SCRIPT, tmp_path, **{name: value}))
+    assert code == 2
+    assert f"{name} is '{value}'" in said
     assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_argument_is_refused_at_once(tmp_path):
     code, said = finish(start([*SCRIPT, "--fast"], tmp_path))
-    assert code == 2 and "'--fast'" in said
+    assert code == 2
+    assert "'--fast'" in said
     assert not list(tmp_path.iterdir())
