@@ -123,6 +123,12 @@ long_tests() {
   ((failed == 0))
 }
 
+# Ten thousand wrong calls from Python; the default tier makes a thousand.
+malformed_calls() {
+  CLLM_MALFORMED_CALLS=10000 CLLM_BUILD_DIR=$PWD/build/release \
+    .venv/bin/python -m pytest -q -ra tests/python/test_malformed.py
+}
+
 lint() { .venv/bin/python tools/dev/lint.py --jobs "$jobs"; }
 
 default_tier() {
@@ -151,8 +157,9 @@ case $tier in
     stage long long_tests
     ;;
   --long)
-    need build bash tools/build.sh --tests release
+    need build bash tools/build.sh --tests --python release
     stage long long_tests
+    stage malformed malformed_calls
     for check in benchmarks/check_loss.sh benchmarks/check_busy.sh; do
       if [[ -f $check ]]; then stage "$(basename "$check" .sh)" bash "$check"; fi
     done
