@@ -98,14 +98,18 @@ TEST_P(SpheresFault, TileOfEachPhase) {
   }
 }
 
-// Tiles that were claimed and not yet run when the fault came are not computed.
+// Tiles that were claimed and not yet run when the fault came are not computed. Those that begin
+// while the exception is on its way are slow, so that only a few can: without the check all of them
+// would.
 TEST_P(SpheresFault, NothingIsComputedAfterwards) {
   std::atomic<int> after{0};
   std::atomic<bool> thrown{false};
   TreeOptions options = with_all();
   options.before_tile = [&](int, const TileClaim& claim) {
-    if (thrown) ++after;
-    if (claim.job == 0) {
+    if (thrown) {
+      ++after;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    } else if (claim.job == 0) {
       thrown = true;
       throw Fault("early", 1);
     }
@@ -113,8 +117,7 @@ TEST_P(SpheresFault, NothingIsComputedAfterwards) {
   SphereRig rig(GetParam(), options);
   SyntheticStep& step = rig.add({12, 6, 50, 12, true, 22});
   expect_dead(rig, step, "early", 1);
-  EXPECT_LE(after, static_cast<int>(count_workers(GetParam())))
-      << "at most the tile that each was about to begin";
+  EXPECT_LE(after, 4 * static_cast<int>(count_workers(GetParam())));
 }
 
 // Every worker throws at once: one of them wins, whole.

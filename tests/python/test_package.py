@@ -374,7 +374,7 @@ def test_a_dropped_trainer_ends_its_threads(settings):
             break
     assert threads() >= before + 13
     del trainer, report
-    assert threads() == before
+    assert threads() <= before  # fewer when one of an earlier test was still ending
 
 
 CHILD = """
