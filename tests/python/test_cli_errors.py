@@ -205,7 +205,10 @@ def test_one_line_of_text_trains(tmp_path):
 
 
 def test_progress_is_one_live_line_on_a_terminal(place):
-    ours, theirs = pty.openpty()
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:  # a chroot without /dev/pts
+        pytest.skip(str(error))
     process = subprocess.Popen([PROGRAM, *arguments_of({"--steps": "20"})], cwd=place,
                                stdin=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
