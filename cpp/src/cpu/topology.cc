@@ -84,12 +84,13 @@ double cgroup_limit(const std::string& root, const std::string& controller, V2 v
 }  // namespace
 
 std::vector<int> usable_cpus() {
-  const std::vector<int> own = thread_cpus();
+  std::vector<int> own = thread_cpus();
   const auto counted = static_cast<std::size_t>(openmp_cpu_count());
   if (counted <= own.size()) return own;
   // libgomp bound this thread. What it had before is known when it was the whole cpuset.
-  const std::vector<int> all = cpuset_cpus();
-  return all.size() == counted ? all : own;
+  std::vector<int> all = cpuset_cpus();
+  if (all.size() == counted) return all;
+  return own;
 }
 
 double cpu_quota(const std::string& root) {

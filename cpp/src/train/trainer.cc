@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 #include "base/clock.h"
 #include "checkpoint/checkpoint_set.h"
@@ -175,8 +176,8 @@ void Trainer::Impl::resize(std::int64_t workers) {
   session.resize(changed.threads);
   window.emplace(session.tree());
   has_gradient = false;
-  plan.session = changed;
-  plan.config = config;
+  plan.session = std::move(changed);
+  plan.config = std::move(config);
 }
 
 EvaluationReport Trainer::Impl::evaluate(const std::function<bool()>& asked) {
