@@ -344,7 +344,7 @@ TEST_P(Attention, TheFutureHasNoWeight) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, Attention, testing::Values("scalar", "avx2", "avx512"),
+INSTANTIATE_TEST_SUITE_P(Isa, Attention, testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
                          [](const auto& isa) { return std::string(isa.param); });
 
 }  // namespace

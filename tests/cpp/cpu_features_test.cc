@@ -26,10 +26,11 @@ bool contains(const std::string& text, const char* part) {
 
 TEST(KernelChoice, TablesAreTheIsaTheyClaim) {
   for (const KernelTable* table : runnable_kernels()) {
-    const int floats = std::strcmp(table->name, "avx512") == 0 ? 16
-                       : std::strcmp(table->name, "avx2") == 0 ? 8
-                                                               : 1;
+    const int floats = std::strncmp(table->name, "avx512", 6) == 0 ? 16
+                       : std::strcmp(table->name, "avx2") == 0     ? 8
+                                                                   : 1;
     EXPECT_EQ(table->vector_floats, floats) << table->name;
+    EXPECT_EQ(table->bf16_units, std::strcmp(table->name, "avx512bf16") == 0) << table->name;
     EXPECT_EQ(find_kernels(table->name), table);
   }
   EXPECT_STREQ(runnable_kernels().back()->name, "scalar");
@@ -44,6 +45,8 @@ TEST(KernelChoice, TablesThatRunAreThoseOfTheCpu) {
   EXPECT_EQ(find_kernels("avx512") != nullptr,
             __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
+  EXPECT_EQ(find_kernels("avx512bf16") != nullptr,
+            find_kernels("avx512") != nullptr && __builtin_cpu_supports("avx512bf16"));
 #endif
 }
 
@@ -56,6 +59,7 @@ TEST(KernelChoice, IsasShareNoFunction) {
       EXPECT_NE(tables[a]->attention_forward, tables[b]->attention_forward);
       EXPECT_NE(tables[a]->layernorm_forward, tables[b]->layernorm_forward);
       EXPECT_NE(tables[a]->bias_gelu, tables[b]->bias_gelu);
+      EXPECT_NE(tables[a]->bf16.bias_gelu, tables[b]->bf16.bias_gelu);
       EXPECT_NE(tables[a]->softmax_stats, tables[b]->softmax_stats);
       EXPECT_NE(tables[a]->adamw, tables[b]->adamw);
     }
@@ -94,9 +98,8 @@ TEST(KernelChoice, UnknownNameIsRefusedWithTheNamesThatRun) {
 }
 
 TEST(KernelChoice, NameThatCannotRunIsRefusedNotReplaced) {
-  const KernelTable scalar{"scalar", 1,       nullptr, 0,       nullptr, nullptr, nullptr, nullptr,
-                           nullptr,  nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-                           nullptr,  nullptr, nullptr, nullptr, nullptr, nullptr};
+  KernelTable scalar{};
+  scalar.name = "scalar";
   const std::string text = refusal("avx512", {&scalar});
   EXPECT_TRUE(contains(text, "cannot run the instruction set: got 'avx512', expected scalar"))
       << text;

@@ -110,7 +110,8 @@ struct Backward {
   }
   void run(const float* added, float* to, float* normed_out) {
     table.layernorm_backward(rows, n, x.data(), dout.data(), gamma.data(), beta.data(), mean.data(),
-                             rstd.data(), added, to, normed_out, dgamma.data(), dbeta.data());
+                             rstd.data(), added, to, nullptr, normed_out, dgamma.data(),
+                             dbeta.data());
   }
   const KernelTable& table;
   std::int64_t rows, n;

@@ -83,7 +83,8 @@ TEST(SoftmaxGradient, MatchesDouble) {
     for (std::int64_t r = 0; r < kRows; ++r) {
       lse[r] = static_cast<float>(log_sum_exp(&logits[static_cast<std::size_t>(r * ld)], n));
     }
-    table.softmax_gradient(kRows, n, x.data(), ld, lse.data(), targets.data(), kFirstColumn, scale);
+    table.softmax_gradient(kRows, n, x.data(), ld, lse.data(), targets.data(), kFirstColumn, scale,
+                           x.data(), ld);
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t i = 0; i < ld && r * ld + i < x.size(); ++i) {
         const double logit = logits[static_cast<std::size_t>(r * ld + i)];
@@ -115,7 +116,7 @@ TEST(SoftmaxGradient, MatchesFiniteDifferences) {
       table->softmax_stats(1, n, x.data(), n, top.data(), sum.data());
       const float lse = top[0] + std::log(sum[0]);
       const auto id = static_cast<std::int32_t>(target);
-      table->softmax_gradient(1, n, x.data(), n, &lse, &id, 0, 1.0f);
+      table->softmax_gradient(1, n, x.data(), n, &lse, &id, 0, 1.0f, x.data(), n);
       const auto loss = [&] {
         return log_sum_exp(logits.data(), n) - logits[static_cast<std::size_t>(target)];
       };
@@ -140,7 +141,7 @@ TEST(SoftmaxGradient, NanLogitStaysVisible) {
     x[36] = std::numeric_limits<float>::quiet_NaN();
     const float lse = 4.0f;
     const std::int32_t target = 36;
-    table->softmax_gradient(1, 37, x.data(), 37, &lse, &target, 0, 1.0f);
+    table->softmax_gradient(1, 37, x.data(), 37, &lse, &target, 0, 1.0f, x.data(), 37);
     EXPECT_TRUE(std::isnan(x[36])) << table->name;
     EXPECT_FALSE(std::isnan(x[35])) << table->name;
   }

@@ -39,7 +39,7 @@ TEST(BiasKernels, AddAndResidualRoundInTheStatedOrder) {
     table.bias_residual(kRows, n, bias.data(), residual.data.data(), residual.ld, x.data.data(),
                         x.ld);
     Matrix y(n, shifted(p, 3), 2);
-    table.bias_add(kRows, n, bias.data(), y.data.data(), y.ld);
+    table.bias_add(kRows, n, bias.data(), y.data.data(), y.ld, y.data.data(), y.ld);
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t i = 0; i < n; ++i) {
         const float biased = before.at(r, i) + bias[i];
@@ -65,9 +65,10 @@ TEST(GeluKernels, ForwardAndBackwardMatchDouble) {
     fill(bias, 1);
     Matrix h(n, shifted(p, 1), 2, 6.0f), before(n, 0, 2, 6.0f), g(n, shifted(p, 2), 3),
         d(n, shifted(p, 3), 4), upper(n, 0, 4), again(n, shifted(p, 4), 5);
-    table.bias_gelu(kRows, n, bias.data(), h.data.data(), h.ld, g.data.data(), g.ld);
-    table.gelu_backward(kRows, n, h.data.data(), h.ld, d.data.data(), d.ld, again.data.data(),
-                        again.ld);
+    table.bias_gelu(kRows, n, bias.data(), h.data.data(), h.ld, h.data.data(), h.ld, g.data.data(),
+                    g.ld);
+    table.gelu_backward(kRows, n, h.data.data(), h.ld, d.data.data(), d.ld, d.data.data(), d.ld,
+                        again.data.data(), again.ld);
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t i = 0; i < n; ++i) {
         ASSERT_EQ(h.at(r, i), before.at(r, i) + bias[i]);
@@ -93,8 +94,8 @@ TEST(GeluKernels, FarEndsAndNan) {
     const std::vector<float> x = h, bias(h.size(), 0.0f);
     std::vector<float> g(h.size()), d(h.size(), 1.0f);
     const auto n = static_cast<std::int64_t>(h.size());
-    table->bias_gelu(1, n, bias.data(), h.data(), n, g.data(), n);
-    table->gelu_backward(1, n, h.data(), n, d.data(), n, g.data(), n);
+    table->bias_gelu(1, n, bias.data(), h.data(), n, h.data(), n, g.data(), n);
+    table->gelu_backward(1, n, h.data(), n, d.data(), n, d.data(), n, g.data(), n);
     for (std::size_t i = 0; i + 1 < h.size(); ++i) {
       const bool positive = x[i] > 0.0f;
       EXPECT_EQ(g[i], positive ? x[i] : 0.0f) << table->name << " at " << x[i];

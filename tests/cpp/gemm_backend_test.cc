@@ -32,7 +32,7 @@ TEST(GemmBackend, TheDefaultCanBeMade) {
 }
 
 TEST(GemmBackend, NativeNamesItsKernels) {
-  for (const char* name : {"scalar", "avx2", "avx512"}) {
+  for (const char* name : {"scalar", "avx2", "avx512", "avx512bf16"}) {
     if (const KernelTable* table = find_kernels(name)) {
       EXPECT_EQ(describe_gemm_backend(GemmBackend::kNative, *table), std::string("native ") + name);
     }

@@ -141,7 +141,8 @@ TEST_P(NativeGemm, ThreadsGiveTheSameBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, NativeGemm, ::testing::Values("scalar", "avx2", "avx512"),
+INSTANTIATE_TEST_SUITE_P(Isa, NativeGemm,
+                         ::testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
                          [](const auto& suite) { return std::string(suite.param); });
 
 }  // namespace

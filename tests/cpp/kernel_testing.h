@@ -40,49 +40,51 @@ inline std::vector<int> placements(std::int64_t n) {
   return all;
 }
 
-/// Floats with a NaN of a known payload around them: a read past the end poisons sums, a write
+/// Numbers with a NaN of a known payload around them: a read past the end poisons sums, a write
 /// past either end is seen by intact(). At a page end, a touch past it is a fault at once.
-class GuardedFloats {
+template <class T>
+class GuardedArray {
  public:
-  GuardedFloats(std::int64_t size, int placement, float value = 0.0f)
+  GuardedArray(std::int64_t size, int placement, T value = {})
       : size_(static_cast<std::size_t>(size)) {
     const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    const std::size_t body = ((size_ + 3 * kMargin) * sizeof(float) / page + 1) * page;
+    const std::size_t body = ((size_ + 3 * kMargin) * sizeof(T) / page + 1) * page;
     bytes_ = body + page;
     base_ = static_cast<char*>(
         mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (base_ == MAP_FAILED || mprotect(base_ + body, page, PROT_NONE) != 0) std::abort();
-    all_ = reinterpret_cast<float*>(base_);
-    total_ = body / sizeof(float);
-    for (std::size_t i = 0; i < total_; ++i) std::memcpy(all_ + i, &kCanary, sizeof kCanary);
+    all_ = reinterpret_cast<T*>(base_);
+    total_ = body / sizeof(T);
+    for (std::size_t i = 0; i < total_; ++i) std::memcpy(all_ + i, &kCanary, sizeof(T));
     begin_ =
         placement == kAtPageEnd ? total_ - size_ : kMargin + static_cast<std::size_t>(placement);
     for (std::size_t i = 0; i < size_; ++i) all_[begin_ + i] = value;
   }
-  GuardedFloats(const GuardedFloats&) = delete;
-  GuardedFloats& operator=(const GuardedFloats&) = delete;
-  ~GuardedFloats() { munmap(base_, bytes_); }
+  GuardedArray(const GuardedArray&) = delete;
+  GuardedArray& operator=(const GuardedArray&) = delete;
+  ~GuardedArray() { munmap(base_, bytes_); }
 
-  float* data() { return all_ + begin_; }
-  float& operator[](std::int64_t i) { return all_[begin_ + static_cast<std::size_t>(i)]; }
+  T* data() { return all_ + begin_; }
+  T& operator[](std::int64_t i) { return all_[begin_ + static_cast<std::size_t>(i)]; }
   std::int64_t size() const { return static_cast<std::int64_t>(size_); }
   std::vector<double> doubles() const { return {all_ + begin_, all_ + begin_ + size_}; }
 
   bool intact() const {
     for (std::size_t i = 0; i < total_; ++i) {
       if (i == begin_) i += size_;
-      if (i < total_ && std::memcmp(all_ + i, &kCanary, sizeof kCanary) != 0) return false;
+      if (i < total_ && std::memcmp(all_ + i, &kCanary, sizeof(T)) != 0) return false;
     }
     return true;
   }
 
  private:
   static constexpr std::size_t kMargin = 32;
-  static constexpr std::uint32_t kCanary = 0x7FC5A5A5;
+  static constexpr std::uint32_t kCanary = 0x7FC57FC5;  // either half is a NaN too
   std::size_t size_, total_ = 0, begin_ = 0, bytes_ = 0;
   char* base_ = nullptr;
-  float* all_ = nullptr;
+  T* all_ = nullptr;
 };
+using GuardedFloats = GuardedArray<float>;
 
 /// Uniform in [-scale, scale] plus offset, from a seed that the case's size determines.
 inline void fill(GuardedFloats& array, unsigned seed, float scale = 2.0f, float offset = 0.0f) {

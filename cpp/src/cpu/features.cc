@@ -15,7 +15,7 @@
 namespace cllm {
 namespace {
 
-constexpr std::array<const char*, 3> kIsaNames = {"avx512", "avx2", "scalar"};
+constexpr std::array<const char*, 4> kIsaNames = {"avx512bf16", "avx512", "avx2", "scalar"};
 
 std::string join(const std::vector<std::string>& names) {
   std::string text;
@@ -36,6 +36,8 @@ std::vector<const KernelTable*> runnable_kernels() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool bf16 = __builtin_cpu_supports("avx512bf16");
+  if (avx2 && avx512 && bf16) tables.push_back(&avx512bf16_kernels());
   if (avx2 && avx512) tables.push_back(&avx512_kernels());
   if (avx2) tables.push_back(&avx2_kernels());
 #endif

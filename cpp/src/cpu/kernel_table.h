@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/activation_kernels.h"
+
 namespace cllm {
 
 /// How the operands of a product are stored.
@@ -67,9 +69,13 @@ struct AdamWArgs {
   float gradient_scale;  ///< clipping: multiplies the gradient first
 };
 
-struct KernelTable {
-  const char* name;   ///< "scalar", "avx2", "avx512"
+/// The base holds the kernels over activations that are floats.
+struct KernelTable : ActivationKernels<float> {
+  ActivationKernels<Bf16> bf16;
+
+  const char* name;   ///< "scalar", "avx2", "avx512", "avx512bf16"
   int vector_floats;  ///< floats in one vector register: 1, 8, 16
+  bool bf16_units;    ///< products of bf16 by instructions for them, else by conversion to float
 
   // -- products -------------------------------------------------------------------------------
   /// Each element is a chain of fused (scalar: plain) multiply-adds over k in index order, in runs
@@ -83,42 +89,15 @@ struct KernelTable {
   std::size_t (*attention_scratch_floats)(std::int64_t length, std::int64_t head_width);
 
   // -- rows -----------------------------------------------------------------------------------
-  /// out[R, C] = (x - mean) * rstd * gamma + beta, epsilon 1e-5; mean[R], rstd[R] are stored.
-  void (*layernorm_forward)(std::int64_t rows, std::int64_t width, const float* x,
-                            const float* gamma, const float* beta, float* out, float* mean,
-                            float* rstd);
-  /// dx[R, C] = (residual or 0) + gradient through the norm of dout[R, C]; dx may alias residual or
-  /// dout. `normed`[R, C], when given, receives the forward output again. dgamma[C] and dbeta[C]
-  /// are overwritten with the sums over these rows, rows in order.
-  void (*layernorm_backward)(std::int64_t rows, std::int64_t width, const float* x,
-                             const float* dout, const float* gamma, const float* beta,
-                             const float* mean, const float* rstd, const float* residual, float* dx,
-                             float* normed, float* dgamma, float* dbeta);
-  /// x[R, N] += bias[N]
-  void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias, float* x,
-                   std::int64_t ld_x);
   /// x[R, N] = (x + bias[N]) + residual[R, N]
   void (*bias_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
                         const float* residual, std::int64_t ld_residual, float* x,
                         std::int64_t ld_x);
-  /// h[R, N] += bias[N]; g[R, N] = gelu(h), the tanh form (Hendrycks and Gimpel 2016).
-  void (*bias_gelu)(std::int64_t rows, std::int64_t columns, const float* bias, float* h,
-                    std::int64_t ld_h, float* g, std::int64_t ld_g);
-  /// d[R, N] *= gelu'(h); g[R, N] = gelu(h) again.
-  void (*gelu_backward)(std::int64_t rows, std::int64_t columns, const float* h, std::int64_t ld_h,
-                        float* d, std::int64_t ld_d, float* g, std::int64_t ld_g);
-  /// out[N] = (accumulate ? out : 0) + sum over rows of x[R, N], rows in order.
-  void (*column_sums)(std::int64_t rows, std::int64_t columns, const float* x, std::int64_t ld_x,
-                      float* out, bool accumulate);
 
   // -- loss -----------------------------------------------------------------------------------
   /// row_max[R] = max over N; row_sum[R] = sum over N of exp(logits - max).
   void (*softmax_stats)(std::int64_t rows, std::int64_t columns, const float* logits,
                         std::int64_t ld, float* row_max, float* row_sum);
-  /// logits[R, N] = (exp(logits - lse[R]) - [first_column + j == target[R]]) * scale, in place.
-  void (*softmax_gradient)(std::int64_t rows, std::int64_t columns, float* logits, std::int64_t ld,
-                           const float* lse, const std::int32_t* targets, std::int64_t first_column,
-                           float scale);
 
   // -- flat ranges ----------------------------------------------------------------------------
   /// out[n] = a[n] + b[n]; out may alias either.
@@ -130,14 +109,28 @@ struct KernelTable {
   /// One AdamW update of n elements.
   void (*adamw)(std::size_t n, const AdamWArgs& args, const float* gradient, float* parameter,
                 float* first_moment, float* second_moment);
+  /// out[n] = x[n], rounded; and back.
+  void (*round_bf16)(std::size_t n, const float* x, Bf16* out);
+  void (*widen_bf16)(std::size_t n, const Bf16* x, float* out);
 
   // -- for tests ------------------------------------------------------------------------------
   void (*exp)(std::size_t n, const float* x, float* out);   ///< own polynomial, error stated there
   void (*tanh)(std::size_t n, const float* x, float* out);  ///< likewise
 };
 
-/// The table in use: the best this CPU runs, or what CLLM_ISA=scalar|avx2|avx512 names. Throws
-/// InputError when CLLM_ISA names one that cannot run here or does not exist.
+template <class T>
+const ActivationKernels<T>& activation_kernels(const KernelTable& table) noexcept;
+template <>
+inline const ActivationKernels<float>& activation_kernels(const KernelTable& table) noexcept {
+  return table;
+}
+template <>
+inline const ActivationKernels<Bf16>& activation_kernels(const KernelTable& table) noexcept {
+  return table.bf16;
+}
+
+/// The table in use: the best this CPU runs, or what CLLM_ISA=scalar|avx2|avx512|avx512bf16
+/// names. Throws InputError when CLLM_ISA names one that cannot run here or does not exist.
 const KernelTable& kernels();
 
 /// A table by name, or nullptr when this CPU (or this build) cannot run it.

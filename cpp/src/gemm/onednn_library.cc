@@ -63,6 +63,7 @@ void* open_library(std::string* problem) {
 /// arithmetic. Nothing when there is no limit.
 std::optional<dnnl_cpu_isa_t> isa_limit() {
   const char* name = kernels().name;
+  if (std::strcmp(name, "avx512") == 0) return dnnl_cpu_isa_avx512_core_vnni;  // below bf16
   if (std::strcmp(name, "avx2") == 0) return dnnl_cpu_isa_avx2;
   if (std::strcmp(name, "scalar") == 0) return dnnl_cpu_isa_sse41;
   return std::nullopt;

@@ -96,7 +96,7 @@ void Generator::forward(std::int64_t first, std::int64_t rows) {
     kernels_.layernorm_forward(rows, C, x_.data(), p + o.ln1_weight, p + o.ln1_bias, normed_.data(),
                                mean_.data(), rstd_.data());
     multiply(normed_.data(), rows, C, p + o.qkv_weight, 3 * C, qkv_.data());
-    kernels_.bias_add(rows, 3 * C, p + o.qkv_bias, qkv_.data(), 3 * C);
+    kernels_.bias_add(rows, 3 * C, p + o.qkv_bias, qkv_.data(), 3 * C, qkv_.data(), 3 * C);
     attend(l, first, rows);
     multiply(attended_.data(), rows, C, p + o.proj_weight, C, sum_.data());
     kernels_.bias_residual(rows, C, p + o.proj_bias, x_.data(), C, sum_.data(), C);
@@ -104,7 +104,8 @@ void Generator::forward(std::int64_t first, std::int64_t rows) {
     kernels_.layernorm_forward(rows, C, x_.data(), p + o.ln2_weight, p + o.ln2_bias, normed_.data(),
                                mean_.data(), rstd_.data());
     multiply(normed_.data(), rows, C, p + o.fc_weight, F, hidden_.data());
-    kernels_.bias_gelu(rows, F, p + o.fc_bias, hidden_.data(), F, gelu_.data(), F);
+    kernels_.bias_gelu(rows, F, p + o.fc_bias, hidden_.data(), F, hidden_.data(), F, gelu_.data(),
+                       F);
     multiply(gelu_.data(), rows, F, p + o.out_weight, C, sum_.data());
     kernels_.bias_residual(rows, C, p + o.out_bias, x_.data(), C, sum_.data(), C);
     std::swap(x_, sum_);

@@ -55,7 +55,7 @@ void ShardOps::logit_gradient(std::int64_t tile) const {
   for (std::int64_t r = 0; r < rows; ++r) {
     w.row_loss[first + r] = lse[r] - block[r * V + targets[r]];
   }
-  k.softmax_gradient(rows, V, block, V, lse, targets, 0, d.loss_scale);
+  k.softmax_gradient(rows, V, block, V, lse, targets, 0, d.loss_scale, block, V);
 }
 
 /// d wte[V', C] (+)= d logits^T features: the head's part; the embedding's is added at the end.

@@ -9,7 +9,7 @@ void ShardOps::qkv(std::int64_t tile) const {
   float* out = a.qkv + m.begin * 3 * C + n.begin;
   gemm.run({GemmForm::kNN, m.size(), n.size(), C, w.normed1 + m.begin * C, C,
             parameter(o.qkv_weight) + n.begin, 3 * C, out, 3 * C, false});
-  k.bias_add(m.size(), n.size(), parameter(o.qkv_bias) + n.begin, out, 3 * C);
+  k.bias_add(m.size(), n.size(), parameter(o.qkv_bias) + n.begin, out, 3 * C, out, 3 * C);
 }
 
 void ShardOps::projection(std::int64_t tile) const {
@@ -27,7 +27,8 @@ void ShardOps::hidden(std::int64_t tile) const {
   const std::int64_t F = 4 * C, at = m.begin * F + n.begin;
   gemm.run({GemmForm::kNN, m.size(), n.size(), C, w.normed2 + m.begin * C, C,
             parameter(o.fc_weight) + n.begin, F, a.hidden + at, F, false});
-  k.bias_gelu(m.size(), n.size(), parameter(o.fc_bias) + n.begin, a.hidden + at, F, w.gelu + at, F);
+  k.bias_gelu(m.size(), n.size(), parameter(o.fc_bias) + n.begin, a.hidden + at, F, a.hidden + at,
+              F, w.gelu + at, F);
 }
 
 void ShardOps::output(std::int64_t tile) const {
@@ -48,7 +49,8 @@ void ShardOps::output_backward(std::int64_t tile) const {
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   const std::int64_t F = 4 * C, at = m.begin * F + n.begin;
   product_backward(tile, grid, dx_above(), C, o.out_weight, w.dhidden);
-  k.gelu_backward(m.size(), n.size(), a.hidden + at, F, w.dhidden + at, F, w.gelu + at, F);
+  k.gelu_backward(m.size(), n.size(), a.hidden + at, F, w.dhidden + at, F, w.dhidden + at, F,
+                  w.gelu + at, F);
   k.column_sums(m.size(), n.size(), w.dhidden + at, F,
                 w.fc_bias + grid.row_tile(tile) * F + n.begin, false);
 }

@@ -34,7 +34,7 @@ void ShardOps::norm_final_backward(std::int64_t tile) const {
   k.layernorm_backward(rows.size(), C, w.x_final + at, w.dnorm + at,
                        parameter(p.layout->final_weight()), parameter(p.layout->final_bias()),
                        w.mean_final + rows.begin, w.rstd_final + rows.begin, nullptr, dx, nullptr,
-                       w.norm_final.gamma + slot, w.norm_final.beta + slot);
+                       nullptr, w.norm_final.gamma + slot, w.norm_final.beta + slot);
   k.column_sums(rows.size(), C, dx, C, w.norm_final.below + slot, false);
 }
 
@@ -44,7 +44,7 @@ void ShardOps::norm2_backward(std::int64_t tile) const {
   float* dx = w.dmiddle + at;
   k.layernorm_backward(rows.size(), C, a.middle + at, w.dnorm + at, parameter(o.ln2_weight),
                        parameter(o.ln2_bias), a.mean2 + rows.begin, a.rstd2 + rows.begin,
-                       dx_above() + at, dx, w.normed2 + at, w.norm2.gamma + slot,
+                       dx_above() + at, dx, nullptr, w.normed2 + at, w.norm2.gamma + slot,
                        w.norm2.beta + slot);
   k.column_sums(rows.size(), C, dx, C, w.norm2.below + slot, false);
 }
@@ -55,7 +55,7 @@ void ShardOps::norm1_backward(std::int64_t tile) const {
   float* dx = dx_below() + at;
   k.layernorm_backward(rows.size(), C, a.x + at, w.dnorm + at, parameter(o.ln1_weight),
                        parameter(o.ln1_bias), a.mean1 + rows.begin, a.rstd1 + rows.begin,
-                       w.dmiddle + at, dx, w.normed1 + at, w.norm1.gamma + slot,
+                       w.dmiddle + at, dx, nullptr, w.normed1 + at, w.norm1.gamma + slot,
                        w.norm1.beta + slot);
   k.column_sums(rows.size(), C, dx, C, w.norm1.below + slot, false);
 }

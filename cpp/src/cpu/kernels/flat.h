@@ -57,6 +57,18 @@ inline void adamw(std::size_t n, const AdamWArgs& args, const float* gradient, f
   });
 }
 
+inline void round_range(std::size_t n, const float* x, Bf16* out) {
+  for_vectors(static_cast<std::int64_t>(n), [&](std::int64_t i, int count) {
+    store_some(out + i, load_some(x + i, count), count);
+  });
+}
+
+inline void widen_range(std::size_t n, const Bf16* x, float* out) {
+  for_vectors(static_cast<std::int64_t>(n), [&](std::int64_t i, int count) {
+    store_some(out + i, load_some(x + i, count), count);
+  });
+}
+
 inline void exp_range(std::size_t n, const float* x, float* out) {
   for_vectors(static_cast<std::int64_t>(n), [&](std::int64_t i, int count) {
     store_some(out + i, vexp(load_some(x + i, count)), count);

@@ -14,9 +14,9 @@ inline V normalise(V x, V mean, V rstd) { return mul(sub(x, mean), rstd); }
 /// x, out: [rows, width]; gamma, beta: [width]; mean, rstd: [rows]. The variance is the mean of
 /// squared differences, a second pass over a row in L1: E[x^2] - mean^2 loses all digits when the
 /// mean is large.
-inline void layernorm_forward(std::int64_t rows, std::int64_t width, const float* x,
-                              const float* gamma, const float* beta, float* out, float* mean,
-                              float* rstd) {
+template <class T>
+void layernorm_forward(std::int64_t rows, std::int64_t width, const float* x, const float* gamma,
+                       const float* beta, T* out, float* mean, float* rstd) {
   const V size = set1(static_cast<float>(width));
   for (std::int64_t r = 0; r < rows; ++r, x += width, out += width) {
     const V average = div(
@@ -37,13 +37,14 @@ inline void layernorm_forward(std::int64_t rows, std::int64_t width, const float
   }
 }
 
-/// x, dout, residual (or null), dx, normed (or null): [rows, width]; gamma, beta, dgamma, dbeta:
-/// [width]; mean, rstd: [rows].
-/// With n = normalise(x) and d = dout * gamma: dx = rstd * (d - mean(d) - n * mean(d * n)).
-inline void layernorm_backward(std::int64_t rows, std::int64_t width, const float* x,
-                               const float* dout, const float* gamma, const float* beta,
-                               const float* mean, const float* rstd, const float* residual,
-                               float* dx, float* normed, float* dgamma, float* dbeta) {
+/// x, dout, residual (or null), dx, dx_copy (or null), normed (or null): [rows, width]; gamma,
+/// beta, dgamma, dbeta: [width]; mean, rstd: [rows]. With n = normalise(x) and d = dout * gamma: dx
+/// = rstd * (d - mean(d) - n * mean(d * n)).
+template <class T>
+void layernorm_backward(std::int64_t rows, std::int64_t width, const float* x, const float* dout,
+                        const float* gamma, const float* beta, const float* mean, const float* rstd,
+                        const float* residual, float* dx, T* dx_copy, T* normed, float* dgamma,
+                        float* dbeta) {
   for_vectors(width, [&](std::int64_t i, int count) {
     store_some(dgamma + i, zero(), count);
     store_some(dbeta + i, zero(), count);
@@ -75,6 +76,7 @@ inline void layernorm_backward(std::int64_t rows, std::int64_t width, const floa
       V gradient = mul(scale, fnma(n, mean_dn, d));
       if (residual != nullptr) gradient = add(load_some(residual + row + i, count), gradient);
       store_some(dx + row + i, gradient, count);
+      if (dx_copy != nullptr) store_some(dx_copy + row + i, gradient, count);
       if (normed != nullptr) {
         store_some(normed + row + i, fma(n, g, load_some(beta + i, count)), count);
       }

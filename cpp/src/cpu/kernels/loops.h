@@ -13,17 +13,23 @@ namespace cllm {
 namespace {
 
 /// `count` is kLanes in all calls but the last, and is then a constant that folds the branch away.
-inline V load_some(const float* p, int count) {
+template <class T>
+inline V load_some(const T* p, int count) {
   return count == kLanes ? load(p) : load_partial(p, count);
 }
 
-inline void store_some(float* p, V v, int count) {
+template <class T>
+inline void store_some(T* p, V v, int count) {
   if (count == kLanes) {
     store(p, v);
   } else {
     store_partial(p, v, count);
   }
 }
+
+/// v as it will be when it is loaded again from where it is stored.
+inline V as_stored(const float*, V v) { return v; }
+inline V as_stored(const Bf16*, V v) { return round_bf16(v); }
 
 /// body(i, count) for the elements [i, i + count) of [0, n), in order.
 template <class Body>

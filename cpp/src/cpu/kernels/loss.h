@@ -38,23 +38,24 @@ inline void softmax_stats(std::int64_t rows, std::int64_t columns, const float* 
   }
 }
 
-/// logits: [rows, columns], rows ld apart, overwritten with (softmax - one-hot) * scale;
-/// lse, targets: [rows]. A target outside [first_column, first_column + columns) is in another
-/// block of the vocabulary.
-inline void softmax_gradient(std::int64_t rows, std::int64_t columns, float* logits,
-                             std::int64_t ld, const float* lse, const std::int32_t* targets,
-                             std::int64_t first_column, float scale) {
+/// logits, out: [rows, columns], rows ld and ld_out apart; lse, targets: [rows].
+/// out = (softmax - one-hot) * scale. A target outside [first_column, first_column + columns) is in
+/// another block of the vocabulary. In place a row of Bf16 trails behind the floats that are read.
+template <class T>
+void softmax_gradient(std::int64_t rows, std::int64_t columns, const float* logits, std::int64_t ld,
+                      const float* lse, const std::int32_t* targets, std::int64_t first_column,
+                      float scale, T* out, std::int64_t ld_out) {
   const V factor = set1(scale);
-  for (std::int64_t r = 0; r < rows; ++r, logits += ld) {
+  for (std::int64_t r = 0; r < rows; ++r, logits += ld, out += ld_out) {
     const V shift = set1(lse[r]);
     const std::int64_t target = targets[r] - first_column;
     const bool here = target >= 0 && target < columns;
     const V probability = here ? vexp(sub(set1(logits[target]), shift)) : zero();
     for_vectors(columns, [&](std::int64_t i, int count) {
       const V e = vexp(sub(load_some(logits + i, count), shift));
-      store_some(logits + i, mul(e, factor), count);
+      store_some(out + i, mul(e, factor), count);
     });
-    if (here) store_partial(logits + target, mul(sub(probability, set1(1.0f)), factor), 1);
+    if (here) store_partial(out + target, mul(sub(probability, set1(1.0f)), factor), 1);
   }
 }
 

@@ -6,12 +6,13 @@
 namespace cllm {
 namespace {
 
-/// x: [rows, columns], rows ld_x apart; bias: [columns]
-inline void bias_add(std::int64_t rows, std::int64_t columns, const float* bias, float* x,
-                     std::int64_t ld_x) {
-  for (std::int64_t r = 0; r < rows; ++r, x += ld_x) {
+/// x, out: [rows, columns], rows ld_x and ld_out apart; bias: [columns]
+template <class T>
+void bias_add(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
+              std::int64_t ld_x, T* out, std::int64_t ld_out) {
+  for (std::int64_t r = 0; r < rows; ++r, x += ld_x, out += ld_out) {
     for_vectors(columns, [&](std::int64_t i, int count) {
-      store_some(x + i, add(load_some(x + i, count), load_some(bias + i, count)), count);
+      store_some(out + i, add(load_some(x + i, count), load_some(bias + i, count)), count);
     });
   }
 }
@@ -37,24 +38,28 @@ inline V gelu_gate(V x, V square) {
   return vsigmoid(mul(x, fma(square, set1(kGeluB), set1(kGeluA))));
 }
 
-/// h, g: [rows, columns], rows ld_h and ld_g apart; bias: [columns]
-inline void bias_gelu(std::int64_t rows, std::int64_t columns, const float* bias, float* h,
-                      std::int64_t ld_h, float* g, std::int64_t ld_g) {
-  for (std::int64_t r = 0; r < rows; ++r, h += ld_h, g += ld_g) {
+/// x, h, g: [rows, columns], rows ld_x, ld_h and ld_g apart; bias: [columns]. The gate sees h as it
+/// is stored, so that backward makes the same g again.
+template <class T>
+void bias_gelu(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
+               std::int64_t ld_x, T* h, std::int64_t ld_h, T* g, std::int64_t ld_g) {
+  for (std::int64_t r = 0; r < rows; ++r, x += ld_x, h += ld_h, g += ld_g) {
     for_vectors(columns, [&](std::int64_t i, int count) {
-      const V x = add(load_some(h + i, count), load_some(bias + i, count));
-      store_some(h + i, x, count);
-      store_some(g + i, mul(x, gelu_gate(x, mul(x, x))), count);
+      const V biased = add(load_some(x + i, count), load_some(bias + i, count));
+      store_some(h + i, biased, count);
+      const V value = as_stored(h, biased);
+      store_some(g + i, mul(value, gelu_gate(value, mul(value, value))), count);
     });
   }
 }
 
-/// h, d, g: [rows, columns], rows ld_h, ld_d and ld_g apart. With s = sigmoid(z):
+/// h, dg, dh, g: [rows, columns], rows ld_h, ld_dg, ld_dh and ld_g apart. With s = sigmoid(z):
 /// gelu' = s + x s (1 - s) z' = s + gelu (1 - s) (a + 3 b x^2).
-inline void gelu_backward(std::int64_t rows, std::int64_t columns, const float* h,
-                          std::int64_t ld_h, float* d, std::int64_t ld_d, float* g,
-                          std::int64_t ld_g) {
-  for (std::int64_t r = 0; r < rows; ++r, h += ld_h, d += ld_d, g += ld_g) {
+template <class T>
+void gelu_backward(std::int64_t rows, std::int64_t columns, const T* h, std::int64_t ld_h,
+                   const float* dg, std::int64_t ld_dg, T* dh, std::int64_t ld_dh, T* g,
+                   std::int64_t ld_g) {
+  for (std::int64_t r = 0; r < rows; ++r, h += ld_h, dg += ld_dg, dh += ld_dh, g += ld_g) {
     for_vectors(columns, [&](std::int64_t i, int count) {
       const V x = load_some(h + i, count);
       const V square = mul(x, x);
@@ -63,7 +68,7 @@ inline void gelu_backward(std::int64_t rows, std::int64_t columns, const float* 
       const V slope = fma(square, set1(3.0f * kGeluB), set1(kGeluA));
       const V derivative = fma(mul(value, sub(set1(1.0f), gate)), slope, gate);
       store_some(g + i, value, count);
-      store_some(d + i, mul(load_some(d + i, count), derivative), count);
+      store_some(dh + i, mul(load_some(dg + i, count), derivative), count);
     });
   }
 }
@@ -71,8 +76,9 @@ inline void gelu_backward(std::int64_t rows, std::int64_t columns, const float* 
 /// x: [rows, columns], rows ld_x apart; out: [columns]. Each column is a plain chain of adds that
 /// starts at out (or 0). Four rows a pass: the running sums are loaded and stored a quarter as
 /// often, and x is still read as it lies in memory.
-inline void column_sums(std::int64_t rows, std::int64_t columns, const float* x, std::int64_t ld_x,
-                        float* out, bool accumulate) {
+template <class T>
+void column_sums(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x, float* out,
+                 bool accumulate) {
   if (!accumulate) {
     for_vectors(columns, [&](std::int64_t i, int count) { store_some(out + i, zero(), count); });
   }

@@ -13,27 +13,31 @@
 namespace cllm {
 namespace {
 
+template <class T>
+constexpr ActivationKernels<T> kActivations{
+    layernorm_forward<T>, layernorm_backward<T>, bias_add<T>,         bias_gelu<T>,
+    gelu_backward<T>,     column_sums<T>,        softmax_gradient<T>,
+};
+
 constexpr KernelTable kTable{
+    kActivations<float>,
+    kActivations<Bf16>,
     kIsaName,
     kLanes,
+    kBf16Units,
     gemm,
     kGemmScratchFloats,
     attention_forward,
     attention_backward,
     attention_scratch_floats,
-    layernorm_forward,
-    layernorm_backward,
-    bias_add,
     bias_residual,
-    bias_gelu,
-    gelu_backward,
-    column_sums,
     softmax_stats,
-    softmax_gradient,
     add_ranges,
     ordered_sum,
     sum_squares,
     adamw,
+    round_range,
+    widen_range,
     exp_range,
     tanh_range,
 };

@@ -10,5 +10,6 @@ const KernelTable& scalar_kernels();
 // In builds with CLLM_SIMD only. REQUIRES of a caller of their entries: the CPU has the ISA.
 const KernelTable& avx2_kernels();
 const KernelTable& avx512_kernels();
+const KernelTable& avx512bf16_kernels();
 
 }  // namespace cllm

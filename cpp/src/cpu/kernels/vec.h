@@ -22,6 +22,18 @@
 //   first_lanes(v, n, other)     lanes >= n taken from other
 //   zero_below(v, x, limit)      v, but 0 in lanes where x < limit
 //   copy_sign(v, s)              |v| with the signs of s
+// All four loads and stores also take Bf16*: loads are exact, stores round as to_bf16 does, to the
+// same bits in every ISA. For products of bf16 there are pairs, two of them in each lane:
+//   round_bf16(v)                as if stored and loaded again
+//   Pairs                        kLanes pairs
+//   load_pairs(p) store_pairs(p, x)    2 kLanes numbers that lie in a row
+//   load_pairs_partial(p, n)     n in [0, 2 kLanes] numbers, the others 0; never reads past n
+//   set1_pair(p)                 p[0], p[1] in every lane
+//   zip(a, b)                    lane i: (a[i], b[i]), rounded when these are V; or from Bf16*
+//   zip_partial(a, b, n)         from n in [0, kLanes] numbers each, the others 0
+//   dot(a, b, sum)               sum + a.first * b.first + a.second * b.second: kBf16Units say
+//                                how it is rounded; without them two fma, the first pair first
+//   as_floats(x) as_pairs(v)     the same bits, for moving lanes around
 #pragma once
 
 #if defined(CLLM_VEC_AVX512)

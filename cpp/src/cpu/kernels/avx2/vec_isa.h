@@ -5,6 +5,10 @@
 
 #include <immintrin.h>
 
+#include <cstring>
+
+#include "base/bf16.h"
+
 namespace cllm {
 namespace {
 
@@ -69,6 +73,92 @@ inline V copy_sign(V v, V s) {
   const V sign = _mm256_set1_ps(-0.0f);
   return _mm256_or_ps(_mm256_andnot_ps(sign, v), _mm256_and_ps(sign, s));
 }
+
+constexpr bool kBf16Units = false;
+
+/// The upper half of each float, rounded, in the lower half of its lane; see to_bf16.
+inline __m256i round_halves(V v) {
+  const __m256i bits = _mm256_castps_si256(v);
+  const __m256i upper = _mm256_srli_epi32(bits, 16);
+  const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+  const __m256i bias = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
+  const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, bias), 16);
+  const __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF));
+  const __m256i nan = _mm256_cmpgt_epi32(magnitude, _mm256_set1_epi32(0x7F800000));
+  const __m256i tiny = _mm256_cmpgt_epi32(_mm256_set1_epi32(0x00800000), magnitude);
+  const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+  const __m256i sign = _mm256_and_si256(upper, _mm256_set1_epi32(0x8000));
+  return _mm256_blendv_epi8(_mm256_blendv_epi8(rounded, quiet, nan), sign, tiny);
+}
+
+inline __m256i load_halves(const Bf16* p) {
+  __m128i halves;
+  std::memcpy(&halves, p, sizeof halves);
+  return _mm256_cvtepu16_epi32(halves);
+}
+
+inline __m256i load_halves_partial(const Bf16* p, int n) {
+  Bf16 copy[kLanes] = {};
+  std::memcpy(copy, p, static_cast<std::size_t>(n) * sizeof *copy);
+  return load_halves(copy);
+}
+
+inline V round_bf16(V v) { return _mm256_castsi256_ps(_mm256_slli_epi32(round_halves(v), 16)); }
+inline V load(const Bf16* p) { return _mm256_castsi256_ps(_mm256_slli_epi32(load_halves(p), 16)); }
+inline V load_partial(const Bf16* p, int n) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(load_halves_partial(p, n), 16));
+}
+inline void store(Bf16* p, V v) {
+  const __m256i halves = round_halves(v);
+  const __m128i packed =
+      _mm_packus_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+  std::memcpy(p, &packed, sizeof packed);
+}
+inline void store_partial(Bf16* p, V v, int n) {
+  Bf16 copy[kLanes];
+  store(copy, v);
+  std::memcpy(p, copy, static_cast<std::size_t>(n) * sizeof *copy);
+}
+
+struct Pairs {
+  __m256i bits;  ///< the first number of a pair in the lower half of its lane
+};
+
+inline Pairs load_pairs(const Bf16* p) {
+  Pairs x;
+  std::memcpy(&x.bits, p, sizeof x.bits);
+  return x;
+}
+inline void store_pairs(Bf16* p, Pairs x) { std::memcpy(p, &x.bits, sizeof x.bits); }
+inline Pairs load_pairs_partial(const Bf16* p, int n) {
+  Bf16 copy[2 * kLanes] = {};
+  std::memcpy(copy, p, static_cast<std::size_t>(n) * sizeof *copy);
+  return load_pairs(copy);
+}
+inline Pairs set1_pair(const Bf16* p) {
+  int pair;
+  std::memcpy(&pair, p, sizeof pair);
+  return {_mm256_set1_epi32(pair)};
+}
+inline Pairs zip_halves(__m256i a, __m256i b) {
+  return {_mm256_or_si256(a, _mm256_slli_epi32(b, 16))};
+}
+inline Pairs zip(V a, V b) { return zip_halves(round_halves(a), round_halves(b)); }
+inline Pairs zip(const Bf16* a, const Bf16* b) {
+  return zip_halves(load_halves(a), load_halves(b));
+}
+inline Pairs zip_partial(const Bf16* a, const Bf16* b, int n) {
+  return zip_halves(load_halves_partial(a, n), load_halves_partial(b, n));
+}
+inline V dot(Pairs a, Pairs b, V sum) {
+  const __m256i upper = _mm256_set1_epi32(-0x10000);
+  sum = fma(_mm256_castsi256_ps(_mm256_slli_epi32(a.bits, 16)),
+            _mm256_castsi256_ps(_mm256_slli_epi32(b.bits, 16)), sum);
+  return fma(_mm256_castsi256_ps(_mm256_and_si256(a.bits, upper)),
+             _mm256_castsi256_ps(_mm256_and_si256(b.bits, upper)), sum);
+}
+inline V as_floats(Pairs x) { return _mm256_castsi256_ps(x.bits); }
+inline Pairs as_pairs(V v) { return {_mm256_castps_si256(v)}; }
 
 }  // namespace
 }  // namespace cllm

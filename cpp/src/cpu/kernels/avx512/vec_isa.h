@@ -1,16 +1,26 @@
-// Sixteen floats in an AVX-512 register (F, BW, DQ, VL).
+// Sixteen floats in an AVX-512 register (F, BW, DQ, VL), with or without the units for bf16.
 #pragma once
 
 #ifdef __AVX512F__  // compiles alone, to nothing, without the flags
 
 #include <immintrin.h>
 
+#include <cstring>
+
+#include "base/bf16.h"
+
 namespace cllm {
 namespace {
 
 using V = __m512;
 constexpr int kLanes = 16;
+#ifdef __AVX512BF16__
+constexpr const char* kIsaName = "avx512bf16";
+constexpr bool kBf16Units = true;
+#else
 constexpr const char* kIsaName = "avx512";
+constexpr bool kBf16Units = false;
+#endif
 
 /// A bit for each lane < n.
 inline __mmask16 lane_mask(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
@@ -71,6 +81,82 @@ inline V copy_sign(V v, V s) {
   const V sign = _mm512_set1_ps(-0.0f);
   return _mm512_or_ps(_mm512_andnot_ps(sign, v), _mm512_and_ps(sign, s));
 }
+
+/// The upper half of each float, rounded; see to_bf16.
+inline __m256i round_halves(V v) {
+#ifdef __AVX512BF16__
+  return reinterpret_cast<__m256i>(_mm512_maskz_cvtneps_pbh(kAllLanes, v));
+#else
+  const __m512i bits = _mm512_castps_si512(v);
+  const __m512i upper = _mm512_maskz_srli_epi32(kAllLanes, bits, 16);
+  const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+  const __m512i bias = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
+  __m512i half = _mm512_maskz_srli_epi32(kAllLanes, _mm512_add_epi32(bits, bias), 16);
+  const __mmask16 nan = _mm512_fpclass_ps_mask(v, 0x81);
+  const __mmask16 tiny = _mm512_fpclass_ps_mask(v, 0x20);
+  half = _mm512_mask_or_epi32(half, nan, upper, _mm512_set1_epi32(0x40));
+  half = _mm512_mask_and_epi32(half, tiny, upper, _mm512_set1_epi32(0x8000));
+  return _mm512_maskz_cvtepi32_epi16(kAllLanes, half);
+#endif
+}
+
+inline __m256i load_halves(const Bf16* p) { return _mm256_maskz_loadu_epi16(kAllLanes, p); }
+inline __m256i load_halves_partial(const Bf16* p, int n) {
+  return _mm256_maskz_loadu_epi16(lane_mask(n), p);
+}
+inline __m512i widen_halves(__m256i halves) {
+  return _mm512_maskz_cvtepu16_epi32(kAllLanes, halves);
+}
+inline __m512i shift_up(__m512i halves) { return _mm512_maskz_slli_epi32(kAllLanes, halves, 16); }
+
+inline V round_bf16(V v) { return _mm512_castsi512_ps(shift_up(widen_halves(round_halves(v)))); }
+inline V load(const Bf16* p) { return _mm512_castsi512_ps(shift_up(widen_halves(load_halves(p)))); }
+inline V load_partial(const Bf16* p, int n) {
+  return _mm512_castsi512_ps(shift_up(widen_halves(load_halves_partial(p, n))));
+}
+inline void store(Bf16* p, V v) { _mm256_mask_storeu_epi16(p, kAllLanes, round_halves(v)); }
+inline void store_partial(Bf16* p, V v, int n) {
+  _mm256_mask_storeu_epi16(p, lane_mask(n), round_halves(v));
+}
+
+struct Pairs {
+  __m512i bits;  ///< the first number of a pair in the lower half of its lane
+};
+
+inline Pairs load_pairs(const Bf16* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_pairs(Bf16* p, Pairs x) { _mm512_storeu_si512(p, x.bits); }
+inline Pairs load_pairs_partial(const Bf16* p, int n) {
+  const auto mask = static_cast<__mmask32>((std::uint64_t{1} << n) - 1u);
+  return {_mm512_maskz_loadu_epi16(mask, p)};
+}
+inline Pairs set1_pair(const Bf16* p) {
+  int pair;
+  std::memcpy(&pair, p, sizeof pair);
+  return {_mm512_set1_epi32(pair)};
+}
+inline Pairs zip_halves(__m256i a, __m256i b) {
+  return {_mm512_or_si512(widen_halves(a), shift_up(widen_halves(b)))};
+}
+inline Pairs zip(V a, V b) { return zip_halves(round_halves(a), round_halves(b)); }
+inline Pairs zip(const Bf16* a, const Bf16* b) {
+  return zip_halves(load_halves(a), load_halves(b));
+}
+inline Pairs zip_partial(const Bf16* a, const Bf16* b, int n) {
+  return zip_halves(load_halves_partial(a, n), load_halves_partial(b, n));
+}
+inline V dot(Pairs a, Pairs b, V sum) {
+#ifdef __AVX512BF16__
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a.bits),
+                          reinterpret_cast<__m512bh>(b.bits));
+#else
+  const __m512i upper = _mm512_set1_epi32(-0x10000);
+  sum = fma(_mm512_castsi512_ps(shift_up(a.bits)), _mm512_castsi512_ps(shift_up(b.bits)), sum);
+  return fma(_mm512_castsi512_ps(_mm512_and_si512(a.bits, upper)),
+             _mm512_castsi512_ps(_mm512_and_si512(b.bits, upper)), sum);
+#endif
+}
+inline V as_floats(Pairs x) { return _mm512_castsi512_ps(x.bits); }
+inline Pairs as_pairs(V v) { return {_mm512_castps_si512(v)}; }
 
 }  // namespace
 }  // namespace cllm

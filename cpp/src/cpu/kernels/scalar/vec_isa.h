@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/bf16.h"
+
 namespace cllm {
 namespace {
 
@@ -55,6 +57,77 @@ inline V scale2(V v, V n) {
 inline V first_lanes(V v, int n, V other) { return n > 0 ? v : other; }
 inline V zero_below(V v, V x, V limit) { return x < limit ? 0.0f : v; }
 inline V copy_sign(V v, V s) { return std::copysign(v, s); }
+
+constexpr bool kBf16Units = false;
+
+/// The upper half of v, rounded; see to_bf16.
+inline std::uint32_t round_half(V v) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &v, sizeof bits);
+  const std::uint32_t magnitude = bits & 0x7FFFFFFFu;
+  if (magnitude > 0x7F800000u) return (bits | 0x00400000u) >> 16;
+  if (magnitude < 0x00800000u) return (bits & 0x80000000u) >> 16;
+  return (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+}
+
+inline V widen_half(std::uint32_t half) {
+  const std::uint32_t bits = half << 16;
+  V v;
+  std::memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+// Copied, not assigned: the same memory may hold floats that are read in the same loop.
+inline std::uint32_t load_half(const Bf16* p) {
+  std::uint16_t half;
+  std::memcpy(&half, p, sizeof half);
+  return half;
+}
+inline void store_half(Bf16* p, std::uint32_t half) {
+  const auto low = static_cast<std::uint16_t>(half);
+  std::memcpy(p, &low, sizeof low);
+}
+
+inline V round_bf16(V v) { return widen_half(round_half(v)); }
+inline V load(const Bf16* p) { return widen_half(load_half(p)); }
+inline void store(Bf16* p, V v) { store_half(p, round_half(v)); }
+inline V load_partial(const Bf16* p, int n) { return n > 0 ? load(p) : 0.0f; }
+inline void store_partial(Bf16* p, V v, int n) {
+  if (n > 0) store(p, v);
+}
+
+struct Pairs {
+  std::uint32_t bits;  ///< the first number in the lower half
+};
+
+inline Pairs zip(const Bf16* a, const Bf16* b) { return {load_half(a) | load_half(b) << 16}; }
+inline Pairs load_pairs(const Bf16* p) { return zip(p, p + 1); }
+inline void store_pairs(Bf16* p, Pairs x) {
+  store_half(p, x.bits);
+  store_half(p + 1, x.bits >> 16);
+}
+inline Pairs load_pairs_partial(const Bf16* p, int n) {
+  return n > 1 ? load_pairs(p) : Pairs{n > 0 ? load_half(p) : 0u};
+}
+inline Pairs set1_pair(const Bf16* p) { return load_pairs(p); }
+inline Pairs zip(V a, V b) { return {round_half(a) | round_half(b) << 16}; }
+inline Pairs zip_partial(const Bf16* a, const Bf16* b, int n) {
+  return n > 0 ? zip(a, b) : Pairs{0};
+}
+inline V dot(Pairs a, Pairs b, V sum) {
+  sum = fma(widen_half(a.bits & 0xFFFFu), widen_half(b.bits & 0xFFFFu), sum);
+  return fma(widen_half(a.bits >> 16), widen_half(b.bits >> 16), sum);
+}
+inline V as_floats(Pairs x) {
+  V v;
+  std::memcpy(&v, &x.bits, sizeof v);
+  return v;
+}
+inline Pairs as_pairs(V v) {
+  Pairs x;
+  std::memcpy(&x.bits, &v, sizeof x.bits);
+  return x;
+}
 
 }  // namespace
 }  // namespace cllm

@@ -1,0 +1,37 @@
+// The upper half of a float: what the operands of products are stored as under --precision bf16.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace cllm {
+
+struct Bf16 {
+  std::uint16_t bits;  ///< sign, eight bits of exponent, seven of mantissa
+};
+
+/// To nearest, ties to even. A NaN stays a (quiet) NaN; a float below the normal range becomes a
+/// zero of its sign, which is what the units that multiply bf16 take it for. The kernels have
+/// vectors of the same, with the same bits.
+inline Bf16 to_bf16(float x) noexcept {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const std::uint32_t magnitude = bits & 0x7FFFFFFFu;
+  if (magnitude > 0x7F800000u) {
+    bits |= 0x00400000u;
+  } else if (magnitude < 0x00800000u) {
+    bits &= 0x80000000u;
+  } else {
+    bits += 0x7FFFu + ((bits >> 16) & 1u);
+  }
+  return {static_cast<std::uint16_t>(bits >> 16)};
+}
+
+inline float to_float(Bf16 x) noexcept {
+  const std::uint32_t bits = std::uint32_t{x.bits} << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+}  // namespace cllm

@@ -1,0 +1,51 @@
+// The kernels over activations: one list for both ways of storing them, as part of the kernel
+// table.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bf16.h"
+
+namespace cllm {
+
+/// T is float, or Bf16 for what products take as operands. All arithmetic is in float; a Bf16 is
+/// rounded when it is stored, and never before. Where T is float, an output may be the float input
+/// of the same shape.
+template <class T>
+struct ActivationKernels {
+  // -- rows -----------------------------------------------------------------------------------
+  /// out[R, C] = (x - mean) * rstd * gamma + beta, epsilon 1e-5; mean[R], rstd[R] are stored.
+  void (*layernorm_forward)(std::int64_t rows, std::int64_t width, const float* x,
+                            const float* gamma, const float* beta, T* out, float* mean,
+                            float* rstd);
+  /// dx[R, C] = (residual or 0) + gradient through the norm of dout[R, C]; dx may alias residual or
+  /// dout, dx_copy, when given, receives the same. `normed`[R, C], when given, receives the forward
+  /// output again. dgamma[C] and dbeta[C] are overwritten with the sums over these rows, rows in
+  /// order.
+  void (*layernorm_backward)(std::int64_t rows, std::int64_t width, const float* x,
+                             const float* dout, const float* gamma, const float* beta,
+                             const float* mean, const float* rstd, const float* residual, float* dx,
+                             T* dx_copy, T* normed, float* dgamma, float* dbeta);
+  /// out[R, N] = x[R, N] + bias[N]
+  void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
+                   std::int64_t ld_x, T* out, std::int64_t ld_out);
+  /// h[R, N] = x[R, N] + bias[N]; g[R, N] = gelu(h), the tanh form (Hendrycks and Gimpel 2016).
+  void (*bias_gelu)(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
+                    std::int64_t ld_x, T* h, std::int64_t ld_h, T* g, std::int64_t ld_g);
+  /// dh[R, N] = dg[R, N] * gelu'(h); g[R, N] = gelu(h) again.
+  void (*gelu_backward)(std::int64_t rows, std::int64_t columns, const T* h, std::int64_t ld_h,
+                        const float* dg, std::int64_t ld_dg, T* dh, std::int64_t ld_dh, T* g,
+                        std::int64_t ld_g);
+  /// out[N] = (accumulate ? out : 0) + sum over rows of x[R, N], rows in order.
+  void (*column_sums)(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x,
+                      float* out, bool accumulate);
+
+  // -- loss -----------------------------------------------------------------------------------
+  /// out[R, N] = (exp(logits - lse[R]) - [first_column + j == target[R]]) * scale. A row of out may
+  /// begin where its row of logits does, for both types.
+  void (*softmax_gradient)(std::int64_t rows, std::int64_t columns, const float* logits,
+                           std::int64_t ld, const float* lse, const std::int32_t* targets,
+                           std::int64_t first_column, float scale, T* out, std::int64_t ld_out);
+};
+
+}  // namespace cllm
