@@ -29,6 +29,8 @@ void register_steps(py::module_& m) {
       .def_readonly("mfu", &StepReport::mfu, "Of the cores' measured GEMM peak, 0 to 1.")
       .def_readonly("skipped", &StepReport::skipped,
                     "Nothing was updated: loss or gradient was not finite.")
+      .def_readonly("late", &StepReport::late,
+                    "The workers waited for data: a batch was not laid out in time.")
       .def("__repr__", [](const StepReport& r) {
         return "<cllm.StepReport: step " + std::to_string(r.step) + ", loss " + number(r.loss) +
                ">";
@@ -66,6 +68,21 @@ void register_reports(py::module_& m) {
       .def("__repr__", [](const SphereReport& r) {
         return "<cllm.SphereReport " + std::to_string(r.id) + ": " + r.role + ", " +
                std::to_string(r.tiles) + " tiles>";
+      });
+  py::class_<GroupReport>(m, "GroupReport",
+                          "The tokens of one symmetry group in the steps so far, and where the "
+                          "sequences in which they\nprevail went.")
+      .def_readonly("group", &GroupReport::group)
+      .def_readonly("position", &GroupReport::position,
+                    "Where routing by symmetry sends its sequences.")
+      .def_readonly("sequences", &GroupReport::sequences,
+                    "Those in which no group has more tokens.")
+      .def_readonly("tokens", &GroupReport::tokens, "Of the group, in sequences of any.")
+      .def_readonly("moved", &GroupReport::moved,
+                    "Its sequences that went elsewhere, so that positions stay equal.")
+      .def("__repr__", [](const GroupReport& r) {
+        return "<cllm.GroupReport " + std::to_string(r.group) + ": " + std::to_string(r.sequences) +
+               " sequences, " + std::to_string(r.moved) + " moved>";
       });
   py::native_enum<RunOutcome>(m, "RunOutcome", "enum.Enum", "How Trainer.run() ended.")
       .value("FINISHED", RunOutcome::kFinished)

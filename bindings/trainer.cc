@@ -245,6 +245,11 @@ std::vector<SphereReport> spheres(const PyTrainer& self) {
   return self.trainer.spheres();
 }
 
+std::vector<GroupReport> groups(const PyTrainer& self) {
+  self.in_use.check_readable("the trainer");
+  return self.trainer.groups();
+}
+
 using Class = py::class_<PyTrainer>;
 
 void add_training(Class& cls) {
@@ -282,6 +287,7 @@ void add_views(Class& cls) {
            "The gradient of the last step before clipping, likewise; read-only, and overwritten\n"
            "by the next step.")
       .def("spheres", &spheres, "What each sphere did, by id.")
+      .def("groups", &groups, "What the steps held of each symmetry group of tokens.")
       .def("weights_hash", &weights_hash, "SHA-256 of the model.safetensors that save() writes.")
       .def_property_readonly(
           "config", [](const PyTrainer& self) { return self.trainer.config(); },

@@ -17,6 +17,7 @@ and arrays raise InputError (a ValueError), anything else that fails CllmError (
 from cllm._cllm import (
     CllmError,
     EvaluationReport,
+    GroupReport,
     InputError,
     Model,
     ModelConfig,
@@ -40,6 +41,7 @@ from cllm._cllm import (
 __all__ = [
     "CllmError",
     "EvaluationReport",
+    "GroupReport",
     "InputError",
     "Model",
     "ModelConfig",

@@ -1,5 +1,5 @@
-// Lines of metrics.jsonl and spheres.jsonl: exact keys, valid JSON for every number, cheap, and cut
-// at the right line when a run is resumed.
+// Lines of metrics.jsonl, spheres.jsonl and groups.jsonl: exact keys, valid JSON for every number,
+// cheap, and cut at the right line when a run is resumed.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -65,7 +65,7 @@ TEST_F(JsonLinesTest, StepLineHasItsKeysAndExactNumbers) {
   const Json json = Json::parse(json_line(r, buffer));
   EXPECT_EQ(keys(json),
             (std::vector<std::string>{"step", "epoch", "tokens", "loss", "grad_norm", "lr", "ms",
-                                      "tokens_per_s", "gflops", "mfu", "skipped"}));
+                                      "tokens_per_s", "gflops", "mfu", "skipped", "late"}));
   EXPECT_EQ(json["step"], 12);
   EXPECT_EQ(json["epoch"].get<double>(), r.epoch);
   EXPECT_EQ(json["tokens"].get<std::int64_t>(), r.tokens);
@@ -77,6 +77,7 @@ TEST_F(JsonLinesTest, StepLineHasItsKeysAndExactNumbers) {
   EXPECT_EQ(json["gflops"].get<double>(), r.gflops);
   EXPECT_EQ(json["mfu"].get<double>(), r.mfu);
   EXPECT_EQ(json["skipped"], false);
+  EXPECT_EQ(json["late"], false);
 }
 
 TEST_F(JsonLinesTest, NumbersThatAreNotFiniteAreNull) {
@@ -84,11 +85,12 @@ TEST_F(JsonLinesTest, NumbersThatAreNotFiniteAreNull) {
   StepReport r = some_step(1);
   r.loss = std::nan("");
   r.gradient_norm = std::numeric_limits<double>::infinity();
-  r.skipped = true;
+  r.skipped = r.late = true;
   const Json json = Json::parse(json_line(r, buffer));
   EXPECT_TRUE(json["loss"].is_null());
   EXPECT_TRUE(json["grad_norm"].is_null());
   EXPECT_EQ(json["skipped"], true);
+  EXPECT_EQ(json["late"], true);
 }
 
 TEST_F(JsonLinesTest, EvaluationLineLeavesBitsPerByteToByteModels) {
@@ -100,6 +102,13 @@ TEST_F(JsonLinesTest, EvaluationLineLeavesBitsPerByteToByteModels) {
   EXPECT_EQ(json["bits_per_byte"], 2.705);
   json = Json::parse(json_line(EvaluationReport{250, 1.875, 0}, buffer));
   EXPECT_TRUE(json["bits_per_byte"].is_null());
+}
+
+TEST_F(JsonLinesTest, GroupLineHasEveryField) {
+  JsonLineBuffer buffer;
+  const Json json = Json::parse(json_line(GroupReport{11, 2, 30, 1920, 4}, 12, buffer));
+  EXPECT_EQ(json.dump(),
+            R"({"step":12,"group":11,"position":2,"sequences":30,"tokens":1920,"moved":4})");
 }
 
 TEST_F(JsonLinesTest, SphereLineHasEveryField) {

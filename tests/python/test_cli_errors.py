@@ -122,6 +122,7 @@ BAD = [
     ("zero_batch", {"--batch": "0"}, ["--batch", '"0"', "from 1"]),
     ("symmetry_one", {"--symmetry": "1"}, ["--symmetry", '"1"', "from 2"]),
     ("positions", {"--positions": "13", "--batch": "64"}, ["--positions", "13", "12"]),
+    ("routing", {"--routing": "simetry"}, ["--routing", '"simetry"', 'mean "symmetry"']),
     ("schedule", {"--schedule": "cosin"}, ["--schedule", '"cosin"', "cosine, linear"]),
     ("steps_and_epochs", {"--steps": "5", "--epochs": "1"}, ["--epochs"]),
     ("unknown_flag", {"--bacth": "4"}, ["--bacth", "did you mean --batch"]),
@@ -202,6 +203,39 @@ def test_one_line_of_text_trains(tmp_path):
     assert (run / "final/model.safetensors").is_file()
     spheres = read_lines(run / "spheres.jsonl")
     assert any("worker" in line["role"] for line in spheres)
+
+
+ADVERSARIES = {"one token": b"a" * 3000, "one group": bytes(range(1, 250, 12)) * 120,
+               "sorted": b"".join(bytes([b]) * 12 for b in range(250))}
+
+
+@pytest.mark.parametrize("routing", ["symmetry", "round_robin"])
+@pytest.mark.parametrize("data", ADVERSARIES)
+@pytest.mark.parametrize("batch, positions", [(24, 12), (3, 3), (2, 0)])
+def test_no_data_starves_a_worker(tmp_path, data, routing, batch, positions):
+    (tmp_path / "data.txt").write_bytes(ADVERSARIES[data])
+    code, _, err = train(tmp_path, "--data", "data.txt", "--out", "run", "--steps", "30",
+                         "--layers", "1", "--heads", "2", "--dim", "16", "--seq", "16",
+                         "--batch", batch, "--positions", positions or "auto",
+                         "--routing", routing, "--workers", "3", "--activate-all")
+    assert code == DONE, err
+    assert f"routed by {'symmetry' if routing == 'symmetry' else 'turn'}" in err
+    run = tmp_path / "run"
+    assert steps_of(run) == list(range(1, 31))
+    steps = [line for line in read_lines(run / "metrics.jsonl") if "loss" in line]
+    assert all(math.isfinite(step["loss"]) for step in steps)
+    assert not any(step["late"] for step in steps), "the next batch is always there"
+    groups = read_lines(run / "groups.jsonl")
+    assert [line["group"] for line in groups] == list(range(12))
+    assert sum(line["sequences"] for line in groups) == 30 * batch
+    assert sum(line["tokens"] for line in groups) == 30 * batch * 16
+    if data == "one token":  # all of them want the same position, which has room for its share
+        one = groups[ord("a") % 12]
+        assert one["sequences"] == 30 * batch
+        used = positions or 1
+        assert one["moved"] == 30 * (batch - batch // used)
+    workers = [line for line in read_lines(run / "spheres.jsonl") if line["role"] == "worker"]
+    assert len(workers) == 3 and all(line["active"] for line in workers)
 
 
 def test_progress_is_one_live_line_on_a_terminal(place):
@@ -354,6 +388,7 @@ def test_killed_run_resumes_from_its_last_checkpoint(tmp_path, reference):
 
 @pytest.mark.parametrize("option, value", [("--lr", "0.5"), ("--batch", "7"), ("--seed", "8"),
                                            ("--dim", "64"), ("--data", "other.txt"),
+                                           ("--routing", "round_robin"),
                                            ("--out", "elsewhere"), ("--config", "mine.toml")])
 def test_resumed_run_refuses_what_would_change_its_answer(tmp_path, option, value):
     (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)

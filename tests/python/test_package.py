@@ -233,6 +233,25 @@ def test_spheres_tell_what_they_did(settings):
     assert sum(sphere.tiles for sphere in spheres) > 0
 
 
+def test_groups_tell_where_sequences_went(settings, tmp_path):
+    data = tmp_path / "sorted.txt"
+    data.write_bytes(b"".join(bytes([b]) * 40 for b in range(1, 200)))
+    weights = {}
+    for routing in ("symmetry", "round_robin"):
+        config = cllm.TrainConfig(**settings | {"data": data, "routing": routing, "positions": 5})
+        trainer = cllm.Trainer(config)
+        assert not any(trainer.step().late for _ in range(4))
+        weights[routing] = trainer.weights_hash()
+        groups = trainer.groups()
+        assert [g.group for g in groups] == list(range(12))
+        assert [g.position for g in groups] == [g % 5 for g in range(12)]
+        assert sum(g.sequences for g in groups) == 4 * 5
+        assert sum(g.tokens for g in groups) == 4 * 5 * 16
+        assert all(0 <= g.moved <= g.sequences for g in groups)
+        assert str(groups[3].sequences) in repr(groups[3])
+    assert weights["symmetry"] != weights["round_robin"]
+
+
 def test_a_stopped_run_goes_on_and_a_resumed_one_too(settings):
     whole = cllm.Trainer(cllm.TrainConfig(**settings))
     whole.run()

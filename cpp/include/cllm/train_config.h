@@ -40,12 +40,13 @@ struct TrainConfig {
   std::int64_t seed = 1337;
 
   // Engine.
-  std::string workers = "auto";  ///< a number, or auto: the cores this process may use
-  std::int64_t threads = 0;      ///< spheres in the whole tree instead of workers
-  std::int64_t symmetry = 12;    ///< V, at least 2
-  std::int64_t positions = 0;    ///< K; auto: by the rule of the batch plan
-  std::string gemm = "auto";     ///< auto | native | onednn
-  bool activate_all = false;     ///< test hook: every worker is active whatever the cores
+  std::string workers = "auto";      ///< a number, or auto: the cores this process may use
+  std::int64_t threads = 0;          ///< spheres in the whole tree instead of workers
+  std::int64_t symmetry = 12;        ///< V, at least 2
+  std::int64_t positions = 0;        ///< K; auto: by the rule of the batch plan
+  std::string routing = "symmetry";  ///< symmetry | round_robin
+  std::string gemm = "auto";         ///< auto | native | onednn
+  bool activate_all = false;         ///< test hook: every worker is active whatever the cores
 
   // Output. Intervals count steps; 0 means never.
   std::int64_t eval_every = -1;  ///< negative (auto): steps / 8, at least 1

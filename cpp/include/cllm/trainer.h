@@ -26,6 +26,7 @@ struct StepReport {
   double gflops = 0;     ///< 6 P' + 6 L C T operations a token over the wall time
   double mfu = 0;        ///< gflops over the GEMM peak measured at start, active workers; 0..1
   bool skipped = false;  ///< the update was not applied: loss or norm was not finite
+  bool late = false;     ///< the workers waited for data: a batch was not laid out in time
 };
 
 struct EvaluationReport {
@@ -49,6 +50,15 @@ struct SphereReport {
   std::int64_t messages_in = 0;
   std::int64_t messages_out = 0;
   std::int64_t queue_high_water = 0;
+};
+
+/// One line of groups.jsonl: the tokens of one symmetry group in the steps so far.
+struct GroupReport {
+  std::int64_t group = 0;
+  std::int64_t position = 0;   ///< where routing by symmetry sends its sequences
+  std::int64_t sequences = 0;  ///< those in which no group has more tokens
+  std::int64_t tokens = 0;     ///< of the group, in sequences of any
+  std::int64_t moved = 0;      ///< its sequences that went elsewhere, so that positions stay equal
 };
 
 /// Who is told what, on the calling thread, between steps.
@@ -106,6 +116,8 @@ class Trainer {
   /// SHA-256 in hex of the parameters as model.safetensors would hold them.
   std::string weights_hash() const;
   std::vector<SphereReport> spheres() const;
+  /// By group, over the steps of this trainer.
+  std::vector<GroupReport> groups() const;
   std::int64_t workers() const noexcept;
   /// Every tensor, in the order of the file. Writing to one changes the model.
   std::vector<Tensor> parameters();

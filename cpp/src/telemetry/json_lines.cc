@@ -93,6 +93,7 @@ std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer) {
   line.add("gflops", report.gflops);
   line.add("mfu", report.mfu);
   line.add("skipped", report.skipped);
+  line.add("late", report.late);
   return line.finish();
 }
 
@@ -121,6 +122,17 @@ std::string_view json_line(const SphereReport& report, std::int64_t step, JsonLi
   line.add("messages_in", report.messages_in);
   line.add("messages_out", report.messages_out);
   line.add("queue_high_water", report.queue_high_water);
+  return line.finish();
+}
+
+std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLineBuffer& buffer) {
+  Line line(buffer);
+  line.add("step", step);
+  line.add("group", report.group);
+  line.add("position", report.position);
+  line.add("sequences", report.sequences);
+  line.add("tokens", report.tokens);
+  line.add("moved", report.moved);
   return line.finish();
 }
 

@@ -1,4 +1,4 @@
-// Writes metrics.jsonl and spheres.jsonl: one JSON object a line, one write() a line.
+// Writes metrics.jsonl, spheres.jsonl and groups.jsonl: one JSON object a line, one write() a line.
 #pragma once
 
 #include <array>
@@ -17,13 +17,15 @@ using JsonLineBuffer = std::array<char, 1024>;
 // Each returns the line without a newline, inside `buffer`. Numbers that are not finite become
 // null, since JSON has no name for them.
 
-/// step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped
+/// step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped, late
 std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer);
 /// step, val_loss, bits_per_byte (null unless the model reads bytes)
 std::string_view json_line(const EvaluationReport& report, JsonLineBuffer& buffer);
 /// step (updates done when it was taken), id, level, role, parent, active, cpu_s, busy_s, parked_s,
 /// wall_s, tiles, messages_in, messages_out, queue_high_water
 std::string_view json_line(const SphereReport& report, std::int64_t step, JsonLineBuffer& buffer);
+/// step (likewise), group, position, sequences, tokens, moved
+std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLineBuffer& buffer);
 
 /// An append-only file of such lines. A line costs a few microseconds and no allocation; it is in
 /// the kernel's hands when the call returns: a killed process loses nothing, a power cut may.
@@ -37,6 +39,9 @@ class JsonLines {
   void write(const StepReport& report) { file_.write_line(json_line(report, buffer_)); }
   void write(const EvaluationReport& report) { file_.write_line(json_line(report, buffer_)); }
   void write(const SphereReport& report, std::int64_t step) {
+    file_.write_line(json_line(report, step, buffer_));
+  }
+  void write(const GroupReport& report, std::int64_t step) {
     file_.write_line(json_line(report, step, buffer_));
   }
 

@@ -156,6 +156,10 @@ std::vector<Option> make_table() {
   t.add("positions", kInteger, &C::positions,
         "gradient copies that a step is spread over; auto: by the batch plan",
         size().automatic(0).also({"shards"}));
+  t.add("routing", kText, &C::routing,
+        "which sequences share a position: by the symmetry group of most of their tokens, or dealt "
+        "in turn",
+        row().choices({"symmetry", "round_robin"}).also({"route", "dealing"}));
   t.add("gemm", kText, &C::gemm, "matrix product library",
         row().choices({"auto", "native", "onednn"}).also({"backend", "blas"}));
 

@@ -190,7 +190,8 @@ std::string describe(const RunPlan& plan) {
          " validate\n";
   out += "step    " + text(s.batch) + " x " + text(s.sequence) + " tokens in " +
          text(static_cast<std::int64_t>(batch.shards.size())) + " shards on " +
-         text(static_cast<std::int64_t>(batch.positions.size())) + " positions\n";
+         text(static_cast<std::int64_t>(batch.positions.size())) + " positions, routed by " +
+         (plan.config.routing == "symmetry" ? "symmetry" : "turn") + "\n";
   const auto workers = static_cast<std::int64_t>(tree.workers.size());
   out += "tree    " + text(s.threads) + " spheres, " + text(workers) + " workers on " +
          text(s.tree.cores) + " cores; " + describe_gemm_backend(s.gemm, kernels()) + "\n";

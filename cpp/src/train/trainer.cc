@@ -11,6 +11,7 @@
 #include "cllm/error.h"
 #include "cllm/options.h"
 #include "cpu/features.h"
+#include "data/sampler.h"
 #include "model/initialize.h"
 #include "train/gemm_peak.h"
 #include "train/run_folder.h"
@@ -27,6 +28,14 @@ RunPlan plan_checked(const TrainConfig& config) {
   RunPlan plan = plan_run(config);
   if (config.resume.empty()) check_new_run_folder(plan.config.out);
   return plan;
+}
+
+DrawBatch draw_from(const RunPlan& plan) {
+  const Sampler sampler(plan.train, plan.session.batch, plan.session.sequence,
+                        static_cast<std::uint64_t>(plan.config.seed));
+  return [sampler](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
+    sampler.fill(step, inputs, targets);
+  };
 }
 
 /// The checkpoint of `run` that has come furthest; "" when none was completed.
@@ -47,8 +56,8 @@ std::string newest_checkpoint(const std::string& run) {
 Trainer::Impl::Impl(const TrainConfig& config)
     : plan(plan_checked(config)),
       session(plan.session),
-      sampler_(plan.train, plan.session.batch, plan.session.sequence,
-               static_cast<std::uint64_t>(plan.config.seed)),
+      batches(session.plan(), parse_routing(plan.config.routing), plan.config.symmetry,
+              draw_from(plan)),
       peak_gflops_(measure_gemm_peak(plan.session.gemm, kernels())) {
   if (!plan.validation.empty()) windows_.emplace(plan.validation, plan.session.sequence);
   if (config.resume.empty()) {
@@ -57,6 +66,7 @@ Trainer::Impl::Impl(const TrainConfig& config)
     resume();
   }
   window.emplace(session.tree());
+  batches.prepare(steps_done);
 }
 
 void Trainer::Impl::start_weights() {
@@ -113,20 +123,12 @@ TrainerState Trainer::Impl::trainer_state() const {
   return s;
 }
 
-Trainer::Impl::Batch& Trainer::Impl::prepare(std::int64_t step) {
-  Batch& batch = batches_[step % 2];
-  if (batch.step == step) return batch;
-  const auto tokens = static_cast<std::size_t>(step_tokens(plan.config));
-  batch.inputs.resize(tokens);
-  batch.targets.resize(tokens);
-  sampler_.fill(step, batch.inputs.data(), batch.targets.data());
-  batch.step = step;
-  return batch;
-}
-
 StepReport Trainer::Impl::step() {
-  const Batch& batch = prepare(steps_done);
-  return run_step(batch.inputs.data(), batch.targets.data(), [this] { prepare(steps_done + 1); });
+  bool late = false;
+  const StepBatch& batch = batches.take(steps_done, late);
+  StepReport report = run_step(batch, [this] { batches.prepare(steps_done + 1); });
+  report.late = report.late || late;
+  return report;
 }
 
 StepReport Trainer::Impl::step(const TokenArray& inputs, const TokenArray& targets) {
@@ -139,14 +141,14 @@ StepReport Trainer::Impl::step(const TokenArray& inputs, const TokenArray& targe
   }
   check_tokens("inputs", inputs, s.model.positions, s.model.vocabulary);
   check_tokens("targets", targets, s.model.positions, s.model.vocabulary);
-  return run_step(inputs.data, targets.data, nullptr);
+  return run_step(batches.route(inputs.data, targets.data), nullptr);
 }
 
-StepReport Trainer::Impl::run_step(const std::int32_t* inputs, const std::int32_t* targets,
-                                   std::function<void()> meanwhile) {
+StepReport Trainer::Impl::run_step(const StepBatch& batch, std::function<void()> meanwhile) {
   has_gradient = false;
   const std::uint64_t start = now_ns();
-  const StepOutcome out = session.step(steps_done, inputs, targets, std::move(meanwhile));
+  const StepOutcome out =
+      session.step(steps_done, batch.inputs.data(), batch.targets.data(), std::move(meanwhile));
   has_gradient = true;
   const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
   const auto tokens = static_cast<double>(step_tokens(plan.config));
@@ -206,6 +208,7 @@ void Trainer::Impl::open_run_folder() {
   if (!plan.config.resume.empty()) truncate_after_step(out + "/metrics.jsonl", steps_done);
   metrics_.emplace(out + "/metrics.jsonl");
   spheres_.emplace(out + "/spheres.jsonl");
+  groups_.emplace(out + "/groups.jsonl");
 }
 
 void Trainer::Impl::save_checkpoint(TrainObserver& observer) {
@@ -233,9 +236,10 @@ void Trainer::Impl::evaluate_and_tell(TrainObserver& observer) {
   observer.on_evaluation(report);
 }
 
-void Trainer::Impl::write_spheres() {
+void Trainer::Impl::write_counts() {
   window->pause();
   for (const SphereReport& report : window->report()) spheres_->write(report, steps_done);
+  for (const GroupReport& report : batches.groups()) groups_->write(report, steps_done);
   window->resume();
 }
 
@@ -255,9 +259,9 @@ RunOutcome Trainer::Impl::run(TrainObserver& observer) {
     const bool last = steps_done == c.steps;
     if (windows_ && (due(c.eval_every) || (last && c.eval_every > 0))) evaluate_and_tell(observer);
     if (due(c.save_every) && !last) save_checkpoint(observer);
-    if (due(c.spheres_every) && !last) write_spheres();
+    if (due(c.spheres_every) && !last) write_counts();
   }
-  write_spheres();
+  write_counts();
   if (steps_done < c.steps) {
     save_checkpoint(observer);
     stop.store(false, std::memory_order_relaxed);  // the request is met
@@ -290,6 +294,7 @@ std::int64_t Trainer::steps_total() const noexcept { return impl_->plan.config.s
 const ModelConfig& Trainer::model() const noexcept { return impl_->plan.session.model; }
 const TrainConfig& Trainer::config() const noexcept { return impl_->plan.config; }
 std::vector<SphereReport> Trainer::spheres() const { return impl_->window->report(); }
+std::vector<GroupReport> Trainer::groups() const { return impl_->batches.groups(); }
 
 std::int64_t Trainer::workers() const noexcept {
   return static_cast<std::int64_t>(impl_->session.tree().workers());

@@ -8,10 +8,10 @@
 
 #include "checkpoint/trainer_state.h"
 #include "cllm/trainer.h"
-#include "data/sampler.h"
 #include "telemetry/json_lines.h"
 #include "train/run_plan.h"
 #include "train/sphere_window.h"
+#include "train/step_batches.h"
 
 namespace cllm {
 
@@ -28,39 +28,30 @@ class Trainer::Impl {
 
   RunPlan plan;
   Session session;
+  StepBatches batches;
   std::optional<SphereWindow> window;
   std::atomic<bool> stop{false};
   std::int64_t steps_done = 0;
   bool has_gradient = false;
 
  private:
-  /// One step batch; two of them, so that the next is laid out while the workers are at this one.
-  struct Batch {
-    std::vector<std::int32_t> inputs, targets;  // [B, T]
-    std::int64_t step = -1;
-  };
-
   void start_weights();
   void resume();
   TrainerState trainer_state() const;
-  Batch& prepare(std::int64_t step);
-  StepReport run_step(const std::int32_t* inputs, const std::int32_t* targets,
-                      std::function<void()> meanwhile);
+  StepReport run_step(const StepBatch& batch, std::function<void()> meanwhile);
   void open_run_folder();
   void save_checkpoint(TrainObserver& observer);
   void evaluate_and_tell(TrainObserver& observer);
   bool stopping(TrainObserver& observer);
-  void write_spheres();
+  void write_counts();
   bool due(std::int64_t interval) const noexcept {
     return interval > 0 && steps_done % interval == 0;
   }
 
-  Sampler sampler_;
   std::optional<EvaluationWindows> windows_;
-  Batch batches_[2];
   double peak_gflops_;  // of one core
   std::int64_t saved_step_ = -1;
-  std::optional<JsonLines> metrics_, spheres_;
+  std::optional<JsonLines> metrics_, spheres_, groups_;
 };
 
 }  // namespace cllm
