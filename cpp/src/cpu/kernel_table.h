@@ -36,6 +36,28 @@ struct GemmArgs {
   bool accumulate;
 };
 
+/// C[m, n] = A B, or C += A B when `accumulate`, A[m, k] row-major, B packed by pack_weight.
+struct PackedGemmArgs {
+  std::int64_t m, n, k;
+  const float* a;
+  std::int64_t lda;
+  const float* panels;  ///< where column 0 of this product is: see packed_column
+  float* c;
+  std::int64_t ldc;
+  bool accumulate;
+};
+
+/// Columns that may begin a part of a packed B: multiples of this, in every instruction set.
+constexpr std::int64_t kPackedColumns = 64;
+
+/// Floats of a packed B[k, n].
+constexpr std::int64_t packed_floats(std::int64_t k, std::int64_t n) {
+  return (n + kPackedColumns - 1) / kPackedColumns * kPackedColumns * k;
+}
+
+/// Where a column of a packed B lies, counted in floats. REQUIRES: a multiple of kPackedColumns.
+constexpr std::int64_t packed_column(std::int64_t k, std::int64_t column) { return column * k; }
+
 /// Causal attention of one head of one sequence. Row t attends to rows 0..t.
 struct AttentionArgs {
   std::int64_t length;      ///< T
@@ -83,6 +105,12 @@ struct KernelTable : ActivationKernels<float> {
   /// `scratch`: gemm_scratch_floats floats, private to the caller, 64-byte aligned.
   void (*gemm)(const GemmArgs& args, float* scratch);
   std::size_t gemm_scratch_floats;
+  /// Copies B in the order in which gemm_packed reads it, and fills up with zeros. `form` says how
+  /// B is stored: [k, n] for NN, [n, k] for NT. A part of the columns may be packed alone.
+  void (*pack_weight)(GemmForm form, std::int64_t k, std::int64_t n, const float* b,
+                      std::int64_t ldb, float* packed);
+  /// The bits that `gemm` gives for the same A and B, without packing anything.
+  void (*gemm_packed)(const PackedGemmArgs& args);
 
   void (*attention_forward)(const AttentionArgs& args);
   void (*attention_backward)(const AttentionArgs& args);

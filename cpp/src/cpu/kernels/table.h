@@ -5,6 +5,7 @@
 #include "cpu/kernels/attention.h"
 #include "cpu/kernels/flat.h"
 #include "cpu/kernels/gemm.h"
+#include "cpu/kernels/gemm_packed.h"
 #include "cpu/kernels/layernorm.h"
 #include "cpu/kernels/loss.h"
 #include "cpu/kernels/rows.h"
@@ -27,6 +28,8 @@ constexpr KernelTable kTable{
     kBf16Units,
     gemm,
     kGemmScratchFloats,
+    pack_weight,
+    gemm_packed,
     attention_forward,
     attention_backward,
     attention_scratch_floats,

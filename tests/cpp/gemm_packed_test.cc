@@ -1,0 +1,116 @@
+// Products with a packed B: the bits of the unpacked product for every instruction set and shape,
+// however the weight was packed and the product is cut; nothing beyond the operands is touched.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gemm_case.h"
+
+namespace cllm {
+namespace {
+
+using testing::GemmCase;
+using testing::Matrix;
+using testing::same_bits;
+
+constexpr GemmForm kForms[] = {GemmForm::kNN, GemmForm::kNT};
+
+class PackedGemm : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    table_ = find_kernels(GetParam());
+    if (table_ == nullptr) GTEST_SKIP() << GetParam() << " cannot run here";
+    gemm_ = make_gemm(GemmBackend::kNative, *table_);
+  }
+
+  /// The test's B, packed by parts of `width` columns, the last part first.
+  std::vector<float> pack(const GemmCase& test, std::int64_t width) const {
+    std::vector<float> packed(static_cast<std::size_t>(packed_floats(test.k, test.n)) + 1,
+                              std::numeric_limits<float>::quiet_NaN());
+    packed.back() = GemmCase::kCanary;
+    const Matrix& b = test.b;
+    for (std::int64_t j = (test.n - 1) / width * width; j >= 0; j -= width) {
+      const float* part = b.data() + (test.form == GemmForm::kNT ? j * b.ld : j);
+      table_->pack_weight(test.form, test.k, std::min(width, test.n - j), part, b.ld,
+                          packed.data() + packed_column(test.k, j));
+    }
+    EXPECT_EQ(packed.back(), GemmCase::kCanary) << test.name();
+    return packed;
+  }
+
+  /// Rows and columns of the product, cut in tiles of height x width.
+  void multiply(GemmCase* test, const std::vector<float>& packed, std::int64_t height,
+                std::int64_t width) const {
+    const GemmArgs all = test->args();
+    for (std::int64_t j = 0; j < test->n; j += width) {
+      for (std::int64_t i = 0; i < test->m; i += height) {
+        table_->gemm_packed({std::min(height, test->m - i), std::min(width, test->n - j), test->k,
+                             all.a + i * all.lda, all.lda,
+                             packed.data() + packed_column(test->k, j), all.c + i * all.ldc + j,
+                             all.ldc, test->accumulate});
+      }
+    }
+  }
+
+  void expect_same_bits(const GemmCase& test) const {
+    GemmCase expected = test, seen = test;
+    gemm_->run(expected.args());
+    multiply(&seen, pack(test, test.n), test.m, test.n);
+    // With the gaps between rows: what lies there stays.
+    EXPECT_EQ(expected.c.floats, seen.c.floats) << test.name();
+  }
+
+  const KernelTable* table_ = nullptr;
+  std::unique_ptr<Gemm> gemm_;
+};
+
+TEST_P(PackedGemm, GivesTheBitsOfTheUnpackedProduct) {
+  for (const GemmForm form : kForms) {
+    for (const std::int64_t m : {1, 2, 5, 6, 7, 13, 96, 101}) {
+      for (const std::int64_t n : {1, 7, 8, 15, 16, 17, 63, 64, 65, 130}) {
+        for (const std::int64_t k : {1, 2, 16, 17, 65}) {
+          expect_same_bits(GemmCase(form, m, n, k, (m + n + k) % 2 == 0, (m + n) % 5, k % 7));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(PackedGemm, GivesThemAcrossRunsAndBlocks) {
+  for (const GemmForm form : kForms) {
+    for (const bool accumulate : {false, true}) {
+      expect_same_bits(GemmCase(form, 130, 70, 1100, accumulate, 3, 5));
+      expect_same_bits(GemmCase(form, 3, 1601, 40, accumulate, 1, 0));
+      expect_same_bits(GemmCase(form, 2, 70, 3072, accumulate, 0, 1));
+      expect_same_bits(GemmCase(form, 5, 20, 0, accumulate));
+    }
+  }
+}
+
+TEST_P(PackedGemm, BitsDoNotDependOnHowItWasPackedOrCut) {
+  for (const GemmForm form : kForms) {
+    for (const bool accumulate : {false, true}) {
+      const GemmCase test(form, 107, 203, 1100, accumulate);
+      GemmCase whole = test;
+      gemm_->run(whole.args());
+      for (const auto& [height, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+               {107, 64}, {1, 128}, {32, 64}, {13, 192}, {97, 203}}) {
+        GemmCase cut = test;
+        multiply(&cut, pack(test, width), height, width);
+        EXPECT_TRUE(same_bits(whole.c, cut.c)) << test.name() << " by " << height << " x " << width;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isa, PackedGemm,
+                         ::testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
+                         [](const auto& suite) { return std::string(suite.param); });
+
+}  // namespace
+}  // namespace cllm
