@@ -21,7 +21,7 @@ class EmptyStep final : public TileRunner, public Conductor {
  private:
   static JobPlan one_job() {
     JobPlan job;
-    job.tiles = {1};
+    job.phases = {{1, {}}};
     job.reports = true;
     return job;
   }

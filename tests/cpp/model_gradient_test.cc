@@ -239,7 +239,7 @@ TEST(ModelGradientItself, CasesHaveSeveralTilesOfEveryKind) {
     see("embedding columns", cuts.embed_tiles());
     see("query blocks", cuts.query_blocks());
     see("heads of an attention tile", cuts.heads_per_tile);
-    see("attention tiles", cuts.attention_tiles());
+    see("attention groups", cuts.attention_groups());
     see("vocabulary blocks", cuts.logits(0).column_tiles());
     see("row tiles", std::min(cuts.qkv.row_tiles(), cuts.output_back.row_tiles()));
     see("column tiles", std::min(cuts.qkv.column_tiles(), cuts.hidden.column_tiles()));

@@ -31,7 +31,7 @@ inline void operator delete[](void* p, std::size_t) noexcept { ::operator delete
 namespace cllm {
 
 /// A planted bug: which order of the source the checker is shown as relaxed.
-enum class Weaken { kNothing, kStoreRelease, kLoadAcquire, kExchange };
+enum class Weaken { kNothing, kStoreRelease, kLoadAcquire, kExchange, kFetchSub };
 
 /// What the checker sees of a word. `kEarlyWakes`: sleepers may also wake for no reason.
 template <Weaken kWeaken, bool kEarlyWakes>
@@ -70,6 +70,10 @@ struct RelacyAtomics {
                                      kWeaken == Weaken::kExchange ? rl::mo_relaxed : order(o));
     }
     T fetch_add(T value, std::memory_order o) { return word_(RL_INFO).fetch_add(value, order(o)); }
+    T fetch_sub(T value, std::memory_order o) {
+      return word_(RL_INFO).fetch_sub(value,
+                                      kWeaken == Weaken::kFetchSub ? rl::mo_relaxed : order(o));
+    }
     bool compare_exchange_weak(T& expected, T value, std::memory_order o,
                                std::memory_order failure) {
       return word_.compare_exchange_weak(expected, value, order(o), RL_INFO, order(failure),
@@ -121,7 +125,7 @@ struct RelacyAtomics {
   static void wait_high(const Atomic<std::uint64_t>& word, std::uint32_t expected) {
     word.sleep_while([=](std::uint64_t value) { return value >> 32 == expected; });
   }
-  static void wake_all_high(const Atomic<std::uint64_t>& word) { word.wake(64); }
+  static void wake_high(const Atomic<std::uint64_t>& word, int count) { word.wake(count); }
 };
 
 /// How a model is searched, and what came of it.

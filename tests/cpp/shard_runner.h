@@ -1,11 +1,13 @@
 // Running shard programs on one thread, in any order of tiles, on memory that starts as NaN.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "model/shard_program.h"
@@ -13,6 +15,7 @@
 
 namespace cllm {
 
+/// As they are listed; or of those that may run now, always the last one, or any.
 enum class TileOrder { kForward, kReversed, kShuffled };
 
 inline void fill_nan(float* data, std::size_t size) {
@@ -54,13 +57,8 @@ class ShardRunner {
     data.loss_scale = static_cast<float>(scale);
     data.loss = &loss;
     const WorkerContext worker{&kernels_, gemm_.get(), scratch_.data()};
-    std::mt19937 random(5);
-    for (std::size_t phase = 0; phase < program.phases().size(); ++phase) {
-      std::vector<std::int32_t> tiles(static_cast<std::size_t>(program.phases()[phase].tiles()));
-      std::iota(tiles.begin(), tiles.end(), 0);
-      if (order == TileOrder::kReversed) std::reverse(tiles.begin(), tiles.end());
-      if (order == TileOrder::kShuffled) std::shuffle(tiles.begin(), tiles.end(), random);
-      for (const std::int32_t tile : tiles) program.run(phase, tile, data, worker);
+    for (const auto& [phase, tile] : order_of(program, order)) {
+      program.run(phase, tile, data, worker);
     }
     return loss;
   }
@@ -69,6 +67,50 @@ class ShardRunner {
   Workspace workspace;
 
  private:
+  using Tile = std::pair<std::size_t, std::int32_t>;  // phase, tile
+
+  /// An order that keeps to what the phases wait for, and to nothing else.
+  static std::vector<Tile> order_of(const ShardProgram& program, TileOrder order) {
+    const std::vector<Phase>& phases = program.phases();
+    std::vector<std::vector<std::size_t>> opens(phases.size());
+    std::vector<std::size_t> waits(phases.size());
+    PhaseOrder before;
+    for (std::size_t p = 0; p < phases.size(); ++p) {
+      for (const std::int32_t b : before.add(phases[p].accesses)) {
+        opens[static_cast<std::size_t>(b)].push_back(p);
+        ++waits[p];
+      }
+    }
+    std::vector<Tile> ready, done;
+    std::vector<std::int32_t> left(phases.size());
+    const auto open = [&](std::size_t p) {
+      left[p] = phases[p].tiles;
+      for (std::int32_t t = 0; t < phases[p].tiles; ++t) ready.emplace_back(p, t);
+    };
+    for (std::size_t p = 0; p < phases.size(); ++p) {
+      if (waits[p] == 0) open(p);
+    }
+    std::mt19937 random(5);
+    while (!ready.empty()) {
+      auto chosen = std::min_element(ready.begin(), ready.end());
+      if (order == TileOrder::kReversed) chosen = std::max_element(ready.begin(), ready.end());
+      if (order == TileOrder::kShuffled) {
+        chosen = ready.begin() + static_cast<std::ptrdiff_t>(random() % ready.size());
+      }
+      const std::size_t phase = chosen->first;
+      done.push_back(*chosen);
+      ready.erase(chosen);
+      if (--left[phase] > 0) continue;
+      for (const std::size_t next : opens[phase]) {
+        if (--waits[next] == 0) open(next);
+      }
+    }
+    std::size_t tiles = 0;
+    for (const Phase& p : phases) tiles += static_cast<std::size_t>(p.tiles);
+    EXPECT_EQ(done.size(), tiles) << "phases that wait for each other";
+    return done;
+  }
+
   const ModelConfig config_;
   const ParameterLayout& layout_;
   const KernelTable& kernels_;

@@ -55,7 +55,7 @@ class SleepingStep {
     StepInput input{};
     input.instead_of_tile = [this, ns](int, const TileClaim& claim) {
       const auto j = static_cast<std::size_t>(claim.job);
-      const auto p = static_cast<std::size_t>(claim.phase - 1);
+      const auto p = static_cast<std::size_t>(claim.phase);
       const auto t = static_cast<std::size_t>(claim.tile);
       const std::uint64_t start = now_ns();
       const auto sleep = static_cast<std::int64_t>(ns * cost_[j][p][t]);
@@ -79,26 +79,29 @@ class SleepingStep {
     return n;
   }
 
-  /// The larger of all the work dealt evenly and of the longest way through the jobs. A phase takes
-  /// at least its longest tile and at least its work dealt evenly.
+  /// The larger of all the work dealt evenly and of the longest way through the phases. A phase
+  /// takes at least its longest tile and at least its work dealt evenly.
   double ideal() const {
     const double workers = worker_count_;
     double work = 0, longest = 0;
-    std::vector<double> end(cost_.size(), 0.0);
-    for (std::size_t j = 0; j < cost_.size(); ++j) {
-      double chain = 0;
-      for (const auto& phase : took_[j]) {
-        double sum = 0, most = 0;
-        for (double t : phase) {
+    std::vector<double> end(took_.size(), 0.0);  // of a job
+    for (std::size_t j = 0; j < took_.size(); ++j) {
+      double begin = 0;
+      for (std::size_t before : predecessors_[j]) begin = std::max(begin, end[before]);
+      std::vector<double> phase_end;
+      for (std::size_t p = 0; p < took_[j].size(); ++p) {
+        double sum = 0, most = 0, from = begin;
+        for (double t : took_[j][p]) {
           sum += t;
           most = std::max(most, t);
         }
         work += sum;
-        chain += std::max(most, sum / workers);
+        for (std::int32_t b : phases_[j][p].after) {
+          from = std::max(from, phase_end[static_cast<std::size_t>(b)]);
+        }
+        phase_end.push_back(from + std::max(most, sum / workers));
+        end[j] = std::max(end[j], phase_end.back());
       }
-      double begin = 0;
-      for (std::size_t before : predecessors_[j]) begin = std::max(begin, end[before]);
-      end[j] = begin + chain;
       longest = std::max(longest, end[j]);
     }
     return std::max(longest, work / workers);
@@ -126,12 +129,12 @@ class SleepingStep {
   void lay_out_jobs() {
     for (std::size_t k = 0; k < plan_.positions.size(); ++k) {
       auto& job = add_job();
-      const std::vector<std::int32_t> tiles = jobs_.tiles(static_cast<int>(k));
-      for (std::size_t p = 0; p < tiles.size(); ++p) {
+      phases_.back() = jobs_.phases(static_cast<int>(k));
+      for (std::size_t p = 0; p < phases_.back().size(); ++p) {
         const ShardJobs::Place& place =
-            jobs_.place(static_cast<int>(k), static_cast<std::int32_t>(p + 1));
+            jobs_.place(static_cast<int>(k), static_cast<std::int32_t>(p));
         job.emplace_back();
-        for (std::int64_t t = 0; t < tiles[p]; ++t) {
+        for (std::int32_t t = 0; t < phases_.back()[p].tiles; ++t) {
           job.back().push_back(TileCosts::of(*place.program, place.phase, t));
         }
       }
@@ -166,6 +169,7 @@ class SleepingStep {
 
   std::vector<std::vector<double>>& add_job() {
     predecessors_.emplace_back();
+    phases_.push_back({{1, {}}});
     return cost_.emplace_back();
   }
 
@@ -176,7 +180,8 @@ class SleepingStep {
   WorkerPool pool_;
   std::unique_ptr<TrainStage> stage_;
   std::unique_ptr<SphereTree> tree_;
-  std::vector<std::vector<std::vector<double>>> cost_, took_;  // [job][phase - 1][tile]
+  std::vector<std::vector<std::vector<double>>> cost_, took_;  // [job][phase][tile]
+  std::vector<std::vector<PhasePlan>> phases_;                 // [job]
   std::vector<std::vector<std::size_t>> predecessors_;         // [job]
   double wall_ = 0;
 };

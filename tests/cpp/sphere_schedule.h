@@ -19,9 +19,9 @@ class SphereSchedule {
       : plan_(plan), bug_(bug), runs_(runs), spheres_(plan.spheres.size()) {
     std::vector<int> subtrees;
     for (std::size_t w = 0; w < plan.workers.size(); ++w) {
-      const auto id = static_cast<std::size_t>(plan.workers[w]);
-      spheres_[id].worker = static_cast<int>(w);
-      subtrees.push_back(plan.spheres[id].subtree);
+      const SpherePlan& s = plan.spheres[static_cast<std::size_t>(plan.workers[w])];
+      sphere(s.id).worker = std::make_unique<WorkerLogic>(s.id, s.parent, static_cast<int>(w));
+      subtrees.push_back(s.subtree);
     }
     shape.owners = plan.subtrees;
     step_ = std::make_unique<TaggedStep>(shape, subtrees, bug);
@@ -30,7 +30,7 @@ class SphereSchedule {
       sphere(s.id).control =
           std::make_unique<ControlLogic>(s.id, s.parent, children(s.id), children(s.id));
     }
-    root_links_ = std::make_unique<ChildLinks>(0, children(0));
+    root_ = std::make_unique<RootLogic>(children(0), children(0));
     start_run();
   }
 
@@ -38,53 +38,64 @@ class SphereSchedule {
   int size() const { return static_cast<int>(spheres_.size()); }
   bool failed() const { return failed_; }
 
-  /// Whether the sphere has a move: a message, a tile, or the word it slept on has changed.
+  /// Whether the sphere has a move: a message, something to look for, or an event to wake for.
   bool can_move(int id) const {
     const Sphere& s = spheres_[static_cast<std::size_t>(id)];
-    if (s.ended) return false;
-    if (s.parked) return !step_->stage().still(s.wait);
-    return s.working || !s.mailbox.empty();
+    if (s.state == State::kEnded) return false;
+    if (s.state == State::kAsleep) return stage().event().notified_since(s.observed);
+    return s.state != State::kReceiving || !s.mailbox.empty();
   }
 
   /// The next move of one sphere. REQUIRES: can_move(id).
   void move(int id) {
     ++moves_;
     Sphere& s = sphere(id);
-    if (s.working) return work(id);
-    const Message message = s.mailbox.front();
-    s.mailbox.pop_front();
-    if (id == 0) return root(message);
-    if (s.control) {
-      s.ended = !s.control->handle(message, out_);
-      if (bug_ == Bug::kStopLost && message.kind == MessageKind::kStop) out_.pop_back();
-      return send();
+    switch (s.state) {
+      case State::kReceiving:
+        return receive(id);
+      case State::kLooking:
+        return look(id);
+      case State::kRunning:
+        return run(id);
+      case State::kAsleep:
+        stage().event().cancel();
+        s.state = State::kLooking;
+        return;
+      case State::kDraining:
+        return drain(id);
+      case State::kEnded:
+        return;
     }
-    check_that(message.kind == MessageKind::kStop || message.kind == MessageKind::kWork,
-               "a worker was sent what it does not know");
-    s.ended = message.kind == MessageKind::kStop;
-    s.working = !s.ended;
-    s.job = -1;
   }
 
   /// Nobody can move: this must be the end.
   void check_end() const {
     check_that(ended_runs_ == runs_ || failed_, "the runs do not end: everybody waits");
-    for (const Sphere& s : spheres_) check_that(s.ended, "a sphere was not stopped");
+    for (const Sphere& s : spheres_) {
+      check_that(s.state == State::kEnded, "a sphere was not stopped");
+    }
   }
   std::uint64_t moves() const { return moves_; }
 
  private:
+  enum class State {
+    kReceiving,
+    kLooking,  // a worker inside a stage
+    kRunning,  // with a tile
+    kAsleep,
+    kDraining,  // the root after a failure
+    kEnded,
+  };
   struct Sphere {
-    int worker = -1;
+    std::unique_ptr<WorkerLogic> worker;
     std::unique_ptr<ControlLogic> control;
     std::deque<Message> mailbox;
-    bool working = false, parked = false, ended = false;
-    int job = -1;
-    TileClaim claim;
-    Stage::Wait wait;
+    State state = State::kReceiving;
+    std::uint32_t observed = 0;
   };
 
   Sphere& sphere(int id) { return spheres_[static_cast<std::size_t>(id)]; }
+  Stage& stage() const { return step_->stage(); }
   std::vector<int> children(int id) const {
     const SpherePlan& s = plan_.spheres[static_cast<std::size_t>(id)];
     std::vector<int> ids;
@@ -94,93 +105,111 @@ class SphereSchedule {
 
   void send() {
     for (const Outgoing& o : out_) {
-      if (bug_ == Bug::kLostDone && o.message.kind == MessageKind::kDone && ++dones_ == 2) continue;
+      const bool done = o.message.kind == MessageKind::kDone;
+      if (done && bug_ == Bug::kLostDone && ++dones_ == 2) continue;
       sphere(o.to).mailbox.push_back(o.message);
     }
     out_.clear();
   }
 
   void start_run() {
-    step_->stage().reset();
-    step_->begin(step_->stage());
-    root_links_->send_work(&step_->stage(), out_);
+    root_->start(stage(), *step_, out_);
     send();
   }
 
   void stop_all() {
-    sphere(0).ended = true;
-    for (int child : children(0)) out_.push_back({child, {MessageKind::kStop, 0, nullptr, -1}});
+    sphere(0).state = State::kEnded;
+    root_->stop(out_);
     send();
   }
 
+  void receive(int id) {
+    Sphere& s = sphere(id);
+    const Message message = s.mailbox.front();
+    s.mailbox.pop_front();
+    if (id == 0) return root(message);
+    if (s.control) {
+      if (!s.control->handle(message, out_)) s.state = State::kEnded;
+      if (bug_ == Bug::kStopLost && message.kind == MessageKind::kStop) out_.pop_back();
+      return send();
+    }
+    check_that(message.kind == MessageKind::kStop || message.kind == MessageKind::kWork,
+               "a worker was sent what it does not know");
+    s.worker->handle(message);
+    s.state = State::kLooking;
+  }
+
   void root(const Message& message) {
-    if (failed_) {  // nothing opens any more; the root helps to finish what is open
-      step_->stage().abandon();
-      sphere(0).working = true;
-    } else if (message.kind == MessageKind::kIdle) {
-      root_links_->on_idle(message.from, out_);
-      send();
-    } else if (step_->on_done(step_->stage(), message.job)) {
-      check_that(step_->stage().finished(), "a run was complete before its tiles");
-      if (++ended_runs_ < runs_) {
-        start_run();
-      } else {
-        stop_all();
-      }
+    if (failed_) {  // nothing opens any more; the root helps to finish what is left
+      stage().abandon();
+      sphere(0).state = State::kDraining;
+      return;
+    }
+    const bool complete = root_->handle(message, out_);
+    send();
+    if (!complete) return;
+    check_that(stage().finished(), "a run was complete before its tiles");
+    if (++ended_runs_ < runs_) {
+      start_run();
+    } else {
+      stop_all();
     }
   }
 
-  // One move of a worker on a stage: run the tile in hand, or look for one, or fall asleep.
-  void work(int id) {
+  /// What the tree's root does: take a tile and not compute it, or wait for those of others.
+  void drain(int id) {
     Sphere& s = sphere(id);
-    Stage& stage = step_->stage();
-    s.parked = false;
-    if (s.claim) {
-      run_claim(id);
+    if (const TileClaim claim = stage().claim(0, -1)) {
+      stage().finish(claim);
       return;
     }
-    if (id > 0 && !s.mailbox.empty()) return leave(id);
-    s.claim = stage.claim(id == 0 ? 0 : s.worker, s.job);
-    if (s.claim) {
-      s.job = s.claim.job;
+    s.observed = stage().event().prepare();
+    if (!stage().finished()) {
+      s.state = State::kAsleep;
       return;
     }
-    s.wait = stage.wait_target(id == 0 ? 0 : s.worker, s.job);
-    if (s.wait.job < 0) return leave(id);
-    s.parked = true;
+    stage().event().cancel();
+    stop_all();
   }
 
-  void run_claim(int id) {
+  void look(int id) {
     Sphere& s = sphere(id);
-    const TileClaim claim = s.claim;
+    if (id == 0) return drain(id);
+    const WorkerLogic::Move move = s.worker->next(!s.mailbox.empty(), out_);
+    send();
+    switch (move) {
+      case WorkerLogic::Move::kReceive:
+        s.state = State::kReceiving;
+        return;
+      case WorkerLogic::Move::kRun:
+        s.state = State::kRunning;
+        return;
+      case WorkerLogic::Move::kEnd:
+        s.state = State::kEnded;
+        return;
+      case WorkerLogic::Move::kWait:
+        if (!s.worker->fall_asleep()) return;
+        s.observed = s.worker->observed();
+        s.state = State::kAsleep;
+    }
+  }
+
+  void run(int id) {
+    Sphere& s = sphere(id);
+    const TileClaim claim = s.worker->claim();
     const bool again = bug_ == Bug::kDoubleClaim && ++claims_ == 2;
     if (!failed_) {
       try {
-        step_->run_tile(s.worker, claim);
-        if (again) step_->run_tile(s.worker, claim);
+        step_->run_tile(0, claim);
+        if (again) step_->run_tile(0, claim);
       } catch (const std::runtime_error&) {  // what a tile throws; not a violation
         failed_ = true;
       }
     }
-    s.claim = {};
-    if (step_->stage().finish(claim)) {
-      step_->on_finished(claim.job);
-      const int parent = plan_.spheres[static_cast<std::size_t>(id)].parent;
-      out_.push_back(
-          {parent < 0 ? 0 : parent, {MessageKind::kDone, id, &step_->stage(), claim.job}});
-      send();
-    }
-  }
-
-  void leave(int id) {
-    sphere(id).working = false;
-    if (id == 0) {
-      check_that(step_->stage().finished(), "the root left a stage that is not finished");
-      return stop_all();
-    }
-    const int parent = plan_.spheres[static_cast<std::size_t>(id)].parent;
-    out_.push_back({parent, {MessageKind::kIdle, id, nullptr, -1}});
+    s.worker->ran(out_);
+    if (!out_.empty()) step_->on_finished(claim.job);
     send();
+    s.state = State::kLooking;
   }
 
   const TreePlan& plan_;
@@ -188,7 +217,7 @@ class SphereSchedule {
   const int runs_;
   std::vector<Sphere> spheres_;
   std::unique_ptr<TaggedStep> step_;
-  std::unique_ptr<ChildLinks> root_links_;
+  std::unique_ptr<RootLogic> root_;
   Outbox out_;
   bool failed_ = false;
   int ended_runs_ = 0, dones_ = 0, claims_ = 0;

@@ -77,7 +77,7 @@ TEST_P(SpheresFault, TileOfEachPhase) {
     SphereRig rig(GetParam(), with_all());
     SyntheticStep& step = rig.add(shape());
     for (int j = 0; j < step.jobs(); ++j) {
-      for (int p = 1; p <= step.phases(j); ++p) targets.push_back({j, p});
+      for (int p = 0; p < step.phases(j); ++p) targets.push_back({j, p});
     }
   }
   ASSERT_GE(targets.size(), 10u);

@@ -1,6 +1,7 @@
 // A job's words by themselves, and the logic of messages as pure functions.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -14,92 +15,102 @@ using std::chrono::seconds;
 
 // -- jobs ---------------------------------------------------------------------------------------
 
-TEST(Job, GoesThroughItsPhases) {
+/// Two lanes of two phases and one that waits for both.
+JobPlan two_lanes() {
   JobPlan plan;
-  plan.tiles = {2, 1};
+  plan.phases = {{2, {}}, {1, {}}, {1, {0}}, {2, {1}}, {1, {2, 3}}};
+  return plan;
+}
+
+TEST(Job, OpensPhasesThatWaitForNothingMore) {
+  JobPlan plan = two_lanes();
   plan.arrivals = 2;
   Job job;
   job.bind(plan);
+  EXPECT_EQ(job.first_tiles(), 3);
   for (int round = 0; round < 3; ++round) {
     job.reset();
-    EXPECT_EQ(job.state(), Job::State::kClosed);
-    EXPECT_EQ(job.claim().phase, 0);
-    job.arrive();
-    EXPECT_EQ(job.state(), Job::State::kClosed) << "one arrival is missing";
-    job.arrive();
-    EXPECT_EQ(job.state(), Job::State::kOpen);
+    EXPECT_LT(job.claim().phase, 0);
+    EXPECT_FALSE(job.arrive()) << "one arrival is missing";
+    EXPECT_TRUE(job.is_closed());
+    EXPECT_FALSE(job.untouched());
+    EXPECT_TRUE(job.arrive());
     EXPECT_TRUE(job.untouched());
+    EXPECT_EQ(job.claimable(), 7);
     EXPECT_EQ(job.claim().tile, 0);
     EXPECT_FALSE(job.untouched());
-    EXPECT_EQ(job.claim().tile, 1);
-    EXPECT_EQ(job.claim().phase, 0) << "no third tile";
-    EXPECT_FALSE(job.finish_tile(1));
-    EXPECT_EQ(job.claim().phase, 0) << "phase 2 is not open before phase 1 is done";
-    EXPECT_FALSE(job.finish_tile(1));
+    const Job::Ticket second = job.claim();
+    EXPECT_EQ(second.tile, 1);
+    EXPECT_EQ(second.next_ready, 1) << "phase 1 was open behind it";
+    EXPECT_EQ(job.claim().phase, 1);
+    EXPECT_EQ(job.claimable(), 0);
+    EXPECT_LT(job.claim().phase, 0) << "phase 2 waits for phase 0";
+    EXPECT_EQ(job.finish_tile(1).opened, 2) << "phase 3, though phase 2 is still in the way";
+    EXPECT_LT(job.claim().phase, 0);
+    EXPECT_EQ(job.finish_tile(0).opened, 0);
+    EXPECT_EQ(job.finish_tile(0).opened, 1);
+    EXPECT_EQ(job.claim().phase, 2);
+    EXPECT_EQ(job.claim().phase, 3);
+    EXPECT_EQ(job.claim().phase, 3);
+    EXPECT_FALSE(job.finish_tile(3).job);
+    EXPECT_EQ(job.finish_tile(3).opened, 0);
+    EXPECT_LT(job.claim().phase, 0);
+    EXPECT_EQ(job.finish_tile(2).opened, 1);
+    EXPECT_FALSE(job.claimed_out());
     const Job::Ticket last = job.claim();
-    EXPECT_EQ(last.phase, 2);
-    EXPECT_EQ(last.tile, 0);
-    EXPECT_TRUE(job.finish_tile(2));
-    job.close();
-    EXPECT_EQ(job.state(), Job::State::kFinished);
-    EXPECT_EQ(job.claim().phase, 0);
+    EXPECT_EQ(last.phase, 4);
+    EXPECT_TRUE(last.last);
+    EXPECT_TRUE(job.claimed_out());
+    EXPECT_FALSE(job.finished());
+    EXPECT_TRUE(job.finish_tile(4).job);
+    EXPECT_TRUE(job.finished());
+    EXPECT_LT(job.claim().phase, 0);
   }
 }
 
-TEST(Job, AbandonedStaysFinished) {
-  JobPlan plan;
-  plan.tiles = {1};
-  Job closed, open;
-  closed.bind(plan);
-  open.bind(plan);
-  closed.reset();
-  open.reset();
-  open.arrive();
-  closed.abandon();
-  open.abandon();
-  EXPECT_EQ(closed.state(), Job::State::kFinished);
-  closed.arrive();
-  EXPECT_EQ(closed.state(), Job::State::kFinished) << "a late arrival does not open it";
-  EXPECT_EQ(open.state(), Job::State::kOpen) << "what is open goes on to its end";
-  closed.reset();
-  closed.arrive();
-  EXPECT_EQ(closed.state(), Job::State::kOpen);
-}
-
-TEST(Job, WakesWhoSleepsOnIt) {
-  const Watchdog watchdog("sleepers on a job", seconds(60));
-  JobPlan plan;
-  plan.tiles = {1, 1};
+TEST(Job, OpenedAfterAFailureGivesAllItsTiles) {
+  const JobPlan plan = two_lanes();
   Job job;
   job.bind(plan);
-  const auto sleep_through = [&job](Job::State state) {
-    for (;;) {
-      const std::uint64_t observed = job.observe();
-      if (job.state() != state) return;
-      job.park(observed);
-    }
-  };
-  for (int round = 0; round < 2000; ++round) {
-    job.reset();
-    std::thread sleepers[2];
-    if (round % 20 == 0) {  // threads are slow to make: most rounds go on with no sleeper
-      for (std::thread& t : sleepers) {
-        t = std::thread([&] {
-          sleep_through(Job::State::kClosed);
-          sleep_through(Job::State::kOpen);
-        });
-      }
-    }
-    if (round % 40 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    job.arrive();
-    for (int phase = 1; phase <= 2; ++phase) {
-      ASSERT_EQ(job.claim().phase, phase);
-      if (job.finish_tile(phase)) job.close();
-    }
-    for (std::thread& t : sleepers) {
-      if (t.joinable()) t.join();
-    }
+  job.reset();
+  job.open();
+  std::vector<int> phases;
+  for (;;) {
+    const Job::Ticket ticket = job.claim(true);
+    if (ticket.phase < 0) break;
+    phases.push_back(ticket.phase);
   }
+  EXPECT_EQ(phases, (std::vector<int>{0, 0, 1, 2, 3, 3, 4}));
+  job.arrive();
+  EXPECT_TRUE(job.claimed_out()) << "a late arrival opens nothing again";
+  for (int phase : phases) job.finish_tile(phase);
+  EXPECT_TRUE(job.finished());
+}
+
+TEST(EventCount, WakesWhoSleepsOnIt) {
+  const Watchdog watchdog("sleepers on an event", seconds(60));
+  EventCount<> event;
+  std::atomic<int> turn{0};
+  std::thread sleepers[3];
+  for (std::thread& t : sleepers) {
+    t = std::thread([&] {
+      for (int seen = 0; seen < 2000;) {
+        const std::uint32_t observed = event.prepare();
+        if (turn > seen) {
+          event.cancel();
+          seen = turn;
+        } else {
+          event.wait(observed);
+        }
+      }
+    });
+  }
+  for (int t = 1; t <= 2000; ++t) {
+    turn = t;
+    event.notify(kWakeAll);
+  }
+  for (std::thread& t : sleepers) t.join();
+  EXPECT_FALSE(event.has_waiters());
 }
 
 // -- messages as pure functions -----------------------------------------------------------------
@@ -179,6 +190,65 @@ TEST(ControlLogic, PassesMessagesOn) {
                                               {11, MessageKind::kStop, nullptr},
                                               {12, MessageKind::kStop, nullptr}}))
       << "idle children are stopped too";
+}
+
+/// One job of two tiles that the root opens, on a worker of sphere 5 below sphere 2.
+struct OneJob : TileRunner, Conductor {
+  static JobPlan plan() {
+    JobPlan plan;
+    plan.phases = {{1, {}}, {1, {0}}};
+    plan.reports = true;
+    return plan;
+  }
+  void run_tile(int, const TileClaim&) override {}
+  void begin(Stage& s) override { s.arrive(0); }
+  bool on_done(Stage&, int job) override { return job == 0; }
+  Stage stage{{plan()}, {0, 0}, *this};
+};
+
+TEST(RootAndWorker, RunAStageByMessages) {
+  OneJob step;
+  RootLogic root({2}, {2});
+  WorkerLogic worker(5, 2, 0), other(6, 2, 1);
+  Outbox out;
+  EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kReceive);
+  root.start(step.stage, step, out);
+  EXPECT_EQ(taken(out, 0), (std::vector<Sent>{{2, MessageKind::kWork, &step.stage}}));
+  worker.handle({MessageKind::kWork, 2, &step.stage, -1});
+  other.handle({MessageKind::kWork, 2, &step.stage, -1});
+
+  ASSERT_EQ(worker.next(false, out), WorkerLogic::Move::kRun);
+  EXPECT_EQ(worker.claim().phase, 0);
+  ASSERT_EQ(other.next(false, out), WorkerLogic::Move::kWait) << "the second tile is not open";
+  EXPECT_TRUE(other.fall_asleep());
+  EXPECT_FALSE(step.stage.event().notified_since(other.observed()));
+  worker.ran(out);
+  EXPECT_TRUE(step.stage.event().notified_since(other.observed()));
+  step.stage.event().cancel();  // it wakes
+  ASSERT_EQ(other.next(false, out), WorkerLogic::Move::kRun);
+  EXPECT_TRUE(out.empty());
+  ASSERT_EQ(worker.next(false, out), WorkerLogic::Move::kReceive) << "no tile is left";
+  EXPECT_EQ(taken(out, 5), (std::vector<Sent>{{2, MessageKind::kIdle, nullptr}}));
+  other.ran(out);
+  EXPECT_EQ(taken(out, 6), (std::vector<Sent>{{2, MessageKind::kDone, &step.stage}}));
+  EXPECT_FALSE(root.handle({MessageKind::kIdle, 2, nullptr, -1}, out));
+  EXPECT_TRUE(root.handle({MessageKind::kDone, 2, &step.stage, 0}, out));
+  root.stop(out);
+  EXPECT_EQ(taken(out, 0), (std::vector<Sent>{{2, MessageKind::kStop, nullptr}}));
+  worker.handle({MessageKind::kStop, 2, nullptr, -1});
+  EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kEnd);
+}
+
+TEST(RootAndWorker, LeavesTheStageForAMessage) {
+  OneJob step;
+  step.stage.reset();
+  WorkerLogic worker(5, 2, 0);
+  Outbox out;
+  worker.handle({MessageKind::kWork, 2, &step.stage, -1});
+  EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kWait);
+  EXPECT_EQ(step.stage.outlook(), Stage::Outlook::kRoot);
+  EXPECT_EQ(worker.next(true, out), WorkerLogic::Move::kReceive);
+  EXPECT_EQ(taken(out, 5), (std::vector<Sent>{{2, MessageKind::kIdle, nullptr}}));
 }
 
 }  // namespace

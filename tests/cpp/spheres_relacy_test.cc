@@ -5,17 +5,29 @@
 
 #include "relacy_atomics.h"
 #include "spheres/job.h"
+#include "sync/event_count.h"
 #include "sync/parker.h"
 
 namespace cllm {
 namespace {
 
-/// Two workers on a job of two phases of two tiles, run twice. Whoever is not in the last tile of
-/// the first run may still be looking at the job, or falling asleep on it, when the root closes and
-/// opens it for the second. Every tile runs once a run and after all of the phase before, and all
-/// leave.
+/// A planted bug. The sleeper announces itself after its last look: an event between the two wakes
+/// nobody.
 template <class Atomics>
-struct JobModel : rl::test_suite<JobModel<Atomics>, 3> {
+class LateEventCount : public EventCount<Atomics> {
+ public:
+  std::uint32_t prepare() { return 0; }
+  void cancel() {}
+  void wait(std::uint32_t) { EventCount<Atomics>::wait(EventCount<Atomics>::prepare()); }
+};
+
+/// Two workers on a job of two lanes that end in one phase, run twice. Whoever is not in the last
+/// tile of the first run may still be looking at the job, or falling asleep, when the root closes
+/// and opens it for the second. Every tile runs once a run and after those that its phase waits
+/// for, and all leave.
+template <class Atomics, template <class> class Event>
+struct JobModel : rl::test_suite<JobModel<Atomics, Event>, 3> {
+  using Ticket = typename BasicJob<Atomics>::Ticket;
   static constexpr unsigned kRoot = 2;
   static constexpr std::uint32_t kRuns = 2;
 
@@ -38,8 +50,9 @@ struct JobModel : rl::test_suite<JobModel<Atomics>, 3> {
     State& s = *state;
     for (std::uint32_t run = 1; run <= kRuns; ++run) {
       s.job.reset();
-      s.job.arrive();
-      tell_workers(run);
+      if (run == 1) tell_workers(run);  // the second time they may be looking already
+      if (s.job.arrive()) s.event.notify(s.job.first_tiles());
+      if (run > 1) tell_workers(run);
       const auto over = [&] { return s.finished.load(std::memory_order_acquire) == run; };
       while (!over()) s.parkers[kRoot].park_unless(over);
       for (auto& cell : s.cells) RL_ASSERT(cell == run);
@@ -54,47 +67,58 @@ struct JobModel : rl::test_suite<JobModel<Atomics>, 3> {
       while (!message()) state->parkers[self].park_unless(message);
       last = state->inbox[self].load(std::memory_order_acquire);
       if (last > kRuns) return;
-      work(message);
+      work();
     }
   }
 
-  /// As in the tree: until the job is finished or there is a message.
-  template <class Message>
-  void work(const Message& message) {
+  /// As in the tree: until no tile is left.
+  void work() {
     State& s = *state;
-    while (!message()) {
-      const std::uint64_t observed = s.job.observe();
-      const auto ticket = s.job.claim();
-      if (ticket.phase == 0) {
-        if (s.job.state_of(observed) == BasicJob<Atomics>::State::kFinished) return;
-        s.job.park(observed);
-        continue;
+    while (!s.job.claimed_out()) {
+      Ticket ticket = claim();
+      if (ticket.phase < 0) {
+        const std::uint32_t observed = s.event.prepare();
+        ticket = claim();
+        if (ticket.phase < 0 && !s.job.claimed_out()) {
+          s.event.wait(observed);
+          continue;
+        }
+        s.event.cancel();
       }
-      run_tile(ticket.phase, ticket.tile);
-      if (!s.job.finish_tile(ticket.phase)) continue;
-      s.job.close();
-      s.finished.fetch_add(1, std::memory_order_acq_rel);
-      s.parkers[kRoot].wake();
+      if (ticket.phase >= 0) run(ticket);
     }
   }
 
-  void run_tile(std::int32_t phase, std::int32_t tile) {
+  Ticket claim() {
+    const Ticket ticket = state->job.claim();
+    if (ticket.last) state->event.notify(kWakeAll);
+    if (ticket.next_ready > 0) state->event.notify(ticket.next_ready);
+    return ticket;
+  }
+
+  void run(const Ticket& ticket) {
     State& s = *state;
-    auto& cell = s.cells[2 * (phase - 1) + tile];
+    auto& cell = s.cells[ticket.phase];
     const std::uint32_t run = cell + 1;
-    if (phase == 2) {
-      for (int before : {0, 1}) RL_ASSERT(s.cells[before] == run);
+    for (int before : s.plan.phases[static_cast<std::size_t>(ticket.phase)].after) {
+      RL_ASSERT(s.cells[before] == run);
     }
     cell = run;
+    const auto finished = s.job.finish_tile(ticket.phase);
+    if (finished.opened > 0) s.event.notify(finished.opened);
+    if (!finished.job) return;
+    s.finished.fetch_add(1, std::memory_order_acq_rel);
+    s.parkers[kRoot].wake();
   }
 
   struct State {
     State() {
-      plan.tiles = {2, 2};
+      plan.phases = {{1, {}}, {1, {}}, {1, {0}}, {1, {1, 2}}};
       job.bind(plan);
     }
     JobPlan plan;
     BasicJob<Atomics> job;
+    Event<Atomics> event;
     Parker<Atomics> parkers[3];
     typename Atomics::template Atomic<std::uint32_t> finished{0};
     typename Atomics::template Atomic<std::uint32_t> inbox[2] = {{0}, {0}};
@@ -103,20 +127,35 @@ struct JobModel : rl::test_suite<JobModel<Atomics>, 3> {
   std::unique_ptr<State> state = std::make_unique<State>();  // aligned, which the checker is not
 };
 
-template <Weaken kWeaken>
-using Jobs = JobModel<RelacyAtomics<kWeaken, true>>;
+template <Weaken kWeaken, template <class> class Event = EventCount, bool kEarlyWakes = true>
+using Jobs = JobModel<RelacyAtomics<kWeaken, kEarlyWakes>, Event>;
 
 TEST(JobModel, RandomWithAStraggler) {
   const Finding finding = check<Jobs<Weaken::kNothing>>({rl::sched_random, 20000});
-  tell("2 workers, 2 x 2 tiles, 2 runs, random", finding);
+  tell("2 workers, 4 phases, 2 runs, random", finding);
+  EXPECT_EQ(finding.result, rl::test_result_success);
+  EXPECT_EQ(finding.executions, 20000u);
+}
+
+TEST(JobModel, RandomWithoutEarlyWakes) {
+  const Finding finding =
+      check<Jobs<Weaken::kNothing, EventCount, false>>({rl::sched_random, 20000});
+  tell("2 workers, 4 phases, 2 runs, random, no early wakes", finding);
   EXPECT_EQ(finding.result, rl::test_result_success);
   EXPECT_EQ(finding.executions, 20000u);
 }
 
 TEST(JobModel, FindsAMissingOrderOfThePhase) {
-  const Finding finding = check<Jobs<Weaken::kExchange>>({rl::sched_random, 100000, 0, true});
+  const Finding finding = check<Jobs<Weaken::kFetchSub>>({rl::sched_random, 100000, 0, true});
   tell("missing order of the phase", finding);
   EXPECT_EQ(finding.result, rl::test_result_data_race);
+}
+
+TEST(JobModel, FindsAnAnnouncementAfterTheLastLook) {
+  const Finding finding =
+      check<Jobs<Weaken::kNothing, LateEventCount, false>>({rl::sched_random, 100000, 0, true});
+  tell("announced after the last look", finding);
+  EXPECT_EQ(finding.result, rl::test_result_deadlock);
 }
 
 }  // namespace

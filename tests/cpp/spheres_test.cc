@@ -242,15 +242,17 @@ TEST(SphereTree, ThrowsWhenThreadsCannotStart) {
   step.run(rig.tree());
 }
 
-TEST(Stage, RefusesAPhaseWithoutTiles) {
+TEST(Stage, RefusesWhatWouldNeverEnd) {
   struct Runner : TileRunner {
     void run_tile(int, const TileClaim&) override {}
   } runner;
   JobPlan plan;
-  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument);
-  plan.tiles = {2, 0, 1};
-  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument);
-  plan.tiles = {2, 1, 1};
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument) << "no phase";
+  plan.phases = {{2, {}}, {0, {}}};
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument) << "no tile";
+  plan.phases = {{2, {}}, {1, {1}}};
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument) << "waits for itself";
+  plan.phases = {{2, {}}, {1, {0}}, {1, {}}};
   EXPECT_EQ(Stage({plan}, {0}, runner).jobs(), 1);
 }
 

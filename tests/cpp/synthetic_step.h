@@ -37,9 +37,9 @@ class SyntheticStep final : public TileRunner, public Conductor {
       for (int next : plans[j].successors) {
         predecessors_[static_cast<std::size_t>(next)].push_back(static_cast<int>(j));
       }
-      for (int tiles : plans[j].tiles) {
-        cells_[j].emplace_back(static_cast<std::size_t>(tiles), 0);
-        tiles_ += static_cast<std::uint64_t>(tiles);
+      for (const PhasePlan& phase : plans[j].phases) {
+        cells_[j].emplace_back(static_cast<std::size_t>(phase.tiles), 0);
+        tiles_ += static_cast<std::uint64_t>(phase.tiles);
       }
       reports_ += plans[j].reports ? 1 : 0;
     }
@@ -99,7 +99,12 @@ class SyntheticStep final : public TileRunner, public Conductor {
     for (int j = 0; j < static_cast<int>(plans.size()); ++j) {
       JobPlan& plan = plans[static_cast<std::size_t>(j)];
       const int phases = j < shape_.positions ? up_to(shape_.most_phases) : 1;
-      for (int p = 0; p < phases; ++p) plan.tiles.push_back(up_to(shape_.most_tiles));
+      for (int p = 0; p < phases; ++p) {
+        plan.phases.push_back({up_to(shape_.most_tiles), {}});
+        for (int before = 0; before < p; ++before) {
+          if (up_to(2) == 1) plan.phases.back().after.push_back(before);
+        }
+      }
       const bool merge = j >= shape_.positions && j < first_norm();
       plan.reports = !merge || shape_.merges_report;
       if (j >= first_norm()) plan.subtree = (j - first_norm()) % owners_;
@@ -129,16 +134,20 @@ class SyntheticStep final : public TileRunner, public Conductor {
 
   void run_tile(int worker, const TileClaim& claim) override {
     const auto job = static_cast<std::size_t>(claim.job);
-    const auto phase = static_cast<std::size_t>(claim.phase - 1);
+    const auto phase = static_cast<std::size_t>(claim.phase);
     const auto tile = static_cast<std::size_t>(claim.tile);
     bool right = true;
-    if (phase > 0) {
-      right = ran(claim.job, phase - 1);
-    } else {
+    const std::vector<std::int32_t>& after = stage_->plan(claim.job).phases[phase].after;
+    for (const std::int32_t before : after) {
+      right = right && ran(claim.job, static_cast<std::size_t>(before));
+    }
+    if (after.empty()) {
       for (int before : predecessors_[job]) {
-        right = right && ran(before, cells_[static_cast<std::size_t>(before)].size() - 1);
+        for (std::size_t p = 0; p < cells_[static_cast<std::size_t>(before)].size(); ++p) {
+          right = right && ran(before, p);
+        }
       }
-      if (predecessors_[job].empty()) right = opened_[job] == run_;
+      if (predecessors_[job].empty()) right = right && opened_[job] == run_;
       if (claim.job >= first_update()) {
         for (int norm = first_norm(); norm < first_update(); ++norm) right = right && ran(norm, 0);
       }
@@ -188,7 +197,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
   const std::vector<MergePlan> merges_;
   const int owners_;
   std::vector<std::vector<int>> predecessors_;                  // [job]
-  std::vector<std::vector<std::vector<std::uint64_t>>> cells_;  // [job][phase - 1][tile]
+  std::vector<std::vector<std::vector<std::uint64_t>>> cells_;  // [job][phase][tile]
   std::vector<Count> tiles_by_worker_;
   std::vector<std::uint64_t> opened_, told_;  // [job]: the run that did so last
   std::uint64_t run_ = 0, tiles_ = 0;

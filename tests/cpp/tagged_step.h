@@ -2,6 +2,7 @@
 // another result. The conductor opens positions as buffers allow, as a training step does.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -30,8 +31,8 @@ class TaggedStep final : public TileRunner, public Conductor {
  public:
   struct Shape {
     int positions;
-    int phases;
-    int blocks;  ///< tiles of a phase and of a merge
+    int rounds;  ///< of a position over its blocks; two halves of them do not wait for each other
+    int blocks;  ///< tiles of a round and of a merge
     int owners;
     int active_workers;
   };
@@ -50,7 +51,7 @@ class TaggedStep final : public TileRunner, public Conductor {
     std::vector<JobPlan> plans = plan_jobs();
     for (const JobPlan& plan : plans) {
       ran_.emplace_back();
-      for (int tiles : plan.tiles) ran_.back().emplace_back(static_cast<std::size_t>(tiles), 0);
+      for (const PhasePlan& p : plan.phases) ran_.back().emplace_back(index(p.tiles), 0);
     }
     told_.resize(plans.size());
     stage_ = std::make_unique<Stage>(std::move(plans), worker_subtrees, *this);
@@ -62,13 +63,14 @@ class TaggedStep final : public TileRunner, public Conductor {
 
   void run_tile(int, const TileClaim& claim) override {
     if (before_tile) before_tile(claim);
-    int& ran = ran_[index(claim.job)][index(claim.phase - 1)][index(claim.tile)];
+    int& ran = ran_[index(claim.job)][index(claim.phase)][index(claim.tile)];
     check_that(++ran == run_, "a tile ran twice in a run");
     const auto block = index(claim.tile);
     if (claim.job < shape_.positions) {
-      std::uint64_t& sum = sums(claim.job)[block];
-      if (claim.phase == 1) sum = leaf(claim.job);
-      sum = add(sum, static_cast<std::uint64_t>(claim.phase));
+      const int round = claim.phase / halves(), half = claim.phase % halves();
+      std::uint64_t& sum = sums(claim.job)[index(half * blocks_of(0) + claim.tile)];
+      if (round == 0) sum = leaf(claim.job);
+      sum = add(sum, static_cast<std::uint64_t>(round + 1));
     } else if (claim.job < first_norm()) {
       const MergePlan& merge = merges_[index(claim.job - shape_.positions)];
       std::uint64_t inputs[3] = {};
@@ -131,7 +133,7 @@ class TaggedStep final : public TileRunner, public Conductor {
   std::uint64_t expected(int node) const {
     if (node < shape_.positions) {
       std::uint64_t sum = leaf(node);
-      for (int p = 1; p <= shape_.phases; ++p) sum = add(sum, static_cast<std::uint64_t>(p));
+      for (int r = 1; r <= shape_.rounds; ++r) sum = add(sum, static_cast<std::uint64_t>(r));
       return sum;
     }
     const MergePlan& merge = merges_[index(node - shape_.positions)];
@@ -141,6 +143,8 @@ class TaggedStep final : public TileRunner, public Conductor {
   }
   bool came_later(int a, int b) const { return told_at_[index(a)] > told_at_[index(b)]; }
 
+  int halves() const { return std::min(2, shape_.blocks); }
+  int blocks_of(int half) const { return (shape_.blocks + halves() - 1 - half) / halves(); }
   int first_norm() const { return shape_.positions + static_cast<int>(merges_.size()); }
   int first_update() const { return first_norm() + shape_.owners; }
   Sums& sums(int node) { return sums_[index(buffer_of_[index(holders_[index(node)])])]; }
@@ -157,9 +161,9 @@ class TaggedStep final : public TileRunner, public Conductor {
     for (int j = 0; j < static_cast<int>(plans.size()); ++j) {
       JobPlan& plan = plans[index(j)];
       plan.reports = true;
-      plan.tiles = {1};
-      if (j < first_norm()) plan.tiles = {shape_.blocks};
-      if (j < shape_.positions) plan.tiles.assign(index(shape_.phases), shape_.blocks);
+      plan.phases = {{1, {}}};
+      if (j < first_norm()) plan.phases = {{shape_.blocks, {}}};
+      if (j < shape_.positions) plan.phases = position_phases();
       if (j >= first_norm()) plan.subtree = (j - first_norm()) % shape_.owners;
       if (j < shape_.positions || j >= first_norm()) continue;
       const MergePlan& merge = merges_[index(j - shape_.positions)];
@@ -172,6 +176,15 @@ class TaggedStep final : public TileRunner, public Conductor {
     return plans;
   }
 
+  std::vector<PhasePlan> position_phases() const {
+    std::vector<PhasePlan> phases;
+    for (int p = 0; p < shape_.rounds * halves(); ++p) {
+      phases.push_back({blocks_of(p % halves()), {}});
+      if (p >= halves()) phases.back().after = {p - halves()};
+    }
+    return phases;
+  }
+
   const Shape shape_;
   const Bug bug_;
   const std::vector<MergePlan> merges_;
@@ -180,7 +193,7 @@ class TaggedStep final : public TileRunner, public Conductor {
   std::vector<int> buffer_of_;                      // by position
   std::vector<int> told_at_;                        // by node of the merge tree
   std::vector<Sums> sums_;                          // [buffer][block]
-  std::vector<std::vector<std::vector<int>>> ran_;  // [job][phase - 1][tile]: in how many runs
+  std::vector<std::vector<std::vector<int>>> ran_;  // [job][phase][tile]: in how many runs
   std::vector<int> told_;                           // [job]: in how many runs
   int run_ = 0, next_ = 0, norms_ = 0, dones_ = 0, clock_ = 0;
   std::unique_ptr<Stage> stage_;

@@ -13,12 +13,9 @@ namespace cllm {
 /// Multiply-adds of one tile; a pass over rows counts 16 for each element, for it waits for memory.
 class TileCosts {
  public:
-  static double of(const ShardProgram& program, std::size_t phase, std::int64_t tile) {
-    for (const TileGroup& group : program.phases()[phase].groups) {
-      if (tile < group.tiles) return TileCosts{program.cuts()}.tile(group, tile);
-      tile -= group.tiles;
-    }
-    return 0;
+  static double of(const ShardProgram& program, std::size_t phase, std::int32_t tile) {
+    const Phase& p = program.phases()[phase];
+    return TileCosts{program.cuts()}.tile(p, p.tile(tile));
   }
 
  private:
@@ -37,18 +34,16 @@ class TileCosts {
 
   /// Causal: the rows of a block see those before them.
   double attention(std::int64_t tile) const {
-    const std::int64_t items = p.heads() * p.query_blocks(), begin = tile * p.heads_per_tile;
-    double cost = 0;
-    for (std::int64_t i = begin; i < std::min(items, begin + p.heads_per_tile); ++i) {
-      const std::int64_t block = p.query_blocks() - 1 - i / p.heads();
-      const std::int64_t first = block * p.query_rows;
-      const std::int64_t last = std::min(p.shape.length, first + p.query_rows);
-      cost += static_cast<double>((last - first) * (first + last) * p.config.head_width());
-    }
-    return cost;
+    const std::int64_t tiles = p.attention_group_tiles();
+    const AttentionGroup g = p.attention_group(tile / tiles);
+    const std::int64_t begin = tile % tiles * p.heads_per_tile;
+    const std::int64_t items = std::min(g.items, begin + p.heads_per_tile) - begin;
+    const std::int64_t first = g.block * p.query_rows;
+    const std::int64_t last = std::min(p.shape.length, first + p.query_rows);
+    return static_cast<double>(items * (last - first) * (first + last) * p.config.head_width());
   }
 
-  double tile(const TileGroup& group, std::int64_t tile) const {
+  double tile(const Phase& group, std::int64_t tile) const {
     const std::int64_t R = p.shape.rows(), T = p.shape.length, C = p.config.width;
     switch (group.op) {
       case Op::kQkv:

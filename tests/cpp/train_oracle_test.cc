@@ -82,7 +82,7 @@ class Oracle {
           targets.data() + row, s > 0,           scale,       &shard_loss};
       const WorkerContext worker{&kernels(), gemm_.get(), scratch_.data()};
       for (std::size_t phase = 0; phase < program.phases().size(); ++phase) {
-        for (std::int32_t tile = 0; tile < program.phases()[phase].tiles(); ++tile) {
+        for (std::int32_t tile = 0; tile < program.phases()[phase].tiles; ++tile) {
           program.run(phase, tile, data, worker);
         }
       }

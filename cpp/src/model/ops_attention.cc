@@ -26,14 +26,12 @@ AttentionArgs head_args(const ShardOps& op, std::int64_t s, std::int64_t h) {
 }  // namespace
 
 void ShardOps::attention(std::int64_t tile) const {
-  const std::int64_t H = p.config.heads, blocks = p.query_blocks();
-  const std::int64_t items = p.shape.sequences * H * blocks;
-  const std::int64_t begin = tile * p.heads_per_tile;
-  for (std::int64_t i = begin; i < std::min(items, begin + p.heads_per_tile); ++i) {
-    const std::int64_t head = i % (p.shape.sequences * H);
-    const std::int64_t block = blocks - 1 - i / (p.shape.sequences * H);  // the longest first
-    AttentionArgs args = head_args(*this, head / H, head % H);
-    args.row_begin = block * p.query_rows;
+  const std::int64_t H = p.config.heads, tiles = p.attention_group_tiles();
+  const AttentionGroup g = p.attention_group(tile / tiles);
+  const std::int64_t begin = tile % tiles * p.heads_per_tile;
+  for (std::int64_t i = begin; i < std::min(g.items, begin + p.heads_per_tile); ++i) {
+    AttentionArgs args = head_args(*this, g.sequences.begin + i / H, i % H);
+    args.row_begin = g.block * p.query_rows;
     args.row_end = std::min(p.shape.length, args.row_begin + p.query_rows);
     k.attention_forward(args);
   }

@@ -28,8 +28,9 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
   pass_rows = whole_rows ? projection.tile_rows : cllm::pass_rows(R, C);
   embed_columns = std::min(C, kEmbedColumns);
   query_rows = cllm::query_rows(shape.length);
-  heads_per_tile =
-      cllm::heads_per_tile(query_rows, shape.length, config.head_width(), heads() * query_blocks());
+  heads_per_tile = std::min(lane_sequences() * config.heads,
+                            cllm::heads_per_tile(query_rows, shape.length, config.head_width(),
+                                                 heads() * query_blocks()));
   chunk_rows = logit_rows(R, config.vocabulary);
   loss_rows = cllm::loss_rows(chunk_rows, config.vocabulary);
 }

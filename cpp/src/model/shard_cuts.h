@@ -7,6 +7,14 @@
 
 namespace cllm {
 
+/// Attention forward of some query rows of a few sequences, every head.
+struct AttentionGroup {
+  Range sequences;
+  std::int64_t block;  ///< of query_rows, in each of the sequences
+  Range rows;          ///< of the shard, from the first sequence's to the last one's
+  std::int64_t items;  ///< (sequence, head) pairs
+};
+
 struct ShardCuts {
   ShardCuts(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape);
 
@@ -23,15 +31,36 @@ struct ShardCuts {
   std::int64_t pass_rows;       // rows of one tile of a pass over rows
   std::int64_t embed_columns;   // columns of one tile of the embedding gradient
   std::int64_t query_rows;      // query rows of one attention item
-  std::int64_t heads_per_tile;  // attention items of one tile
+  std::int64_t heads_per_tile;  // attention items of one tile; a tile never leaves its group
   std::int64_t chunk_rows;      // rows whose logits exist at the same time
   std::int64_t loss_rows;       // rows of one tile of the pass over logits
 
   std::int64_t pass_tiles() const noexcept { return ceil_div(shape.rows(), pass_rows); }
   std::int64_t query_blocks() const noexcept { return ceil_div(shape.length, query_rows); }
   std::int64_t heads() const noexcept { return shape.sequences * config.heads; }
-  std::int64_t attention_tiles() const noexcept {
-    return ceil_div(heads() * query_blocks(), heads_per_tile);
+  /// Rows that go through the shard together, more or less: those of a tile of a product.
+  std::int64_t lane_rows() const noexcept { return projection.tile_rows; }
+  /// The same in whole sequences, for attention.
+  std::int64_t lane_sequences() const noexcept {
+    return std::clamp<std::int64_t>(lane_rows() / shape.length, 1, shape.sequences);
+  }
+  std::int64_t attention_groups() const noexcept {
+    return ceil_div(shape.sequences, lane_sequences()) * query_blocks();
+  }
+  AttentionGroup attention_group(std::int64_t group) const noexcept {
+    const std::int64_t T = shape.length, lane = group / query_blocks();
+    AttentionGroup g;
+    g.sequences.begin = lane * lane_sequences();
+    g.sequences.end = std::min(shape.sequences, g.sequences.begin + lane_sequences());
+    g.block = query_blocks() - 1 - group % query_blocks();  // the longest first
+    g.rows.begin = g.sequences.begin * T + g.block * query_rows;
+    g.rows.end = (g.sequences.end - 1) * T + std::min(T, (g.block + 1) * query_rows);
+    g.items = g.sequences.size() * config.heads;
+    return g;
+  }
+  /// Tiles of one group, the last of which may be smaller.
+  std::int64_t attention_group_tiles() const noexcept {
+    return ceil_div(lane_sequences() * config.heads, heads_per_tile);
   }
   std::int64_t embed_tiles() const noexcept { return ceil_div(config.width, embed_columns); }
   std::int64_t chunks() const noexcept { return ceil_div(shape.rows(), chunk_rows); }

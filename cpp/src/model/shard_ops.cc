@@ -3,15 +3,15 @@
 namespace cllm {
 
 ShardOps::ShardOps(const ShardCuts& cuts, const ShardData& data, const WorkerContext& worker,
-                   const TileGroup& tiles)
+                   const Phase& phase)
     : p(cuts),
       d(data),
       w(*data.workspace),
       k(*worker.kernels),
       gemm(*worker.gemm),
       scratch(worker.scratch),
-      group(tiles),
-      l(tiles.layer),
+      group(phase),
+      l(phase.layer),
       R(cuts.shape.rows()),
       C(cuts.config.width),
       a(w.layers[static_cast<std::size_t>(l)]),

@@ -8,7 +8,7 @@ namespace cllm {
 
 struct ShardOps {
   ShardOps(const ShardCuts& program, const ShardData& data, const WorkerContext& worker,
-           const TileGroup& group);
+           const Phase& phase);
 
   void run(std::int64_t tile) const;
 
@@ -67,7 +67,7 @@ struct ShardOps {
   const KernelTable& k;
   Gemm& gemm;
   float* scratch;
-  const TileGroup& group;
+  const Phase& group;
   const std::int64_t l;  ///< layer
   const std::int64_t R, C;
   const LayerActivations& a;  ///< of layer l

@@ -1,13 +1,16 @@
 // Forward and backward of one shard as a list of phases of tiles: what a position runs.
 //
-// Phases run one after another; the tiles of a phase are independent of each other and may run at
-// the same time in any order. Every floating-point sum has an order given by data indices, so the
-// results are the same for every way of running the tiles.
+// A phase is one operation on one range of rows. One thread may run the phases one after another;
+// several must keep to what PhaseOrder makes of their accesses, so that rows which are through with
+// one operation enter the next while others are still in it. The tiles of a phase are independent
+// of each other. Every floating-point sum has an order given by data indices, so the results are
+// the same for every way of running the tiles.
 #pragma once
 
 #include <vector>
 
 #include "gemm/gemm.h"
+#include "model/phase_order.h"
 #include "model/shard_cuts.h"
 
 namespace cllm {
@@ -67,21 +70,18 @@ enum class Op : std::uint8_t {
   kInputVectors,  // vectors
 };
 
-/// Tiles of one operation inside a phase.
-struct TileGroup {
+/// Tiles of one operation that read and write the same rows.
+struct Phase {
   Op op;
   std::int64_t layer;
   std::int64_t chunk;  ///< of rows, in the head
-  std::int64_t tiles;
-};
+  // The operation's tiles first, first + step, ...
+  std::int64_t first;
+  std::int64_t step;
+  std::int32_t tiles;
+  std::vector<Access> accesses;
 
-struct Phase {
-  std::vector<TileGroup> groups;
-  std::int32_t tiles() const noexcept {
-    std::int64_t n = 0;
-    for (const TileGroup& g : groups) n += g.tiles;
-    return static_cast<std::int32_t>(n);
-  }
+  std::int64_t tile(std::int32_t index) const noexcept { return first + index * step; }
 };
 
 /// Immutable after construction.
@@ -92,18 +92,14 @@ class ShardProgram {
 
   const ShardCuts& cuts() const noexcept { return cuts_; }
   const std::vector<Phase>& phases() const noexcept { return phases_; }
-  void run(std::size_t phase, std::int64_t tile, const ShardData& data,
+  /// Runs one tile of a phase, 0 <= tile < tiles.
+  void run(std::size_t phase, std::int32_t tile, const ShardData& data,
            const WorkerContext& worker) const;
 
   static std::size_t worker_scratch_floats(const ModelConfig& config, const ShardShape& largest,
                                            const KernelTable& kernels);
 
  private:
-  void add_forward();
-  void add_head(bool training);
-  void add_backward();
-  void add(std::vector<TileGroup> groups) { phases_.push_back({std::move(groups)}); }
-
   ShardCuts cuts_;
   std::vector<Phase> phases_;
 };

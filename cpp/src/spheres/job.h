@@ -1,198 +1,200 @@
 // The unit that spheres work on together: a job is a row of phases, a phase is a row of tiles.
 //
-// Any worker may claim any tile of the phase that is open; the last one to finish a tile of a phase
-// opens the next. Which worker runs a tile is decided by arrival and cannot be seen in the result.
+// Tiles are claimed in one order, phase after phase, but a phase waits only for the phases that it
+// names, so that tiles of several run at the same time: there is no barrier between them. A tile is
+// claimed when its phase is open and not before; which worker runs it is decided by arrival and
+// cannot be seen in the result. Phases wait for earlier ones only, so the first tile that is not
+// finished can always be run and a job cannot come to a stop.
 //
-// Two words of a job are written by several threads, each on 128 bytes of its own:
-//   claim  phase (high half, with the sleeper bit lowest) and next tile (low half). A worker
-//          takes a tile by fetch_add; who finishes a phase exchanges the whole word. Phase 0 is
-//          "closed".
-//   done   tiles finished in the phase that is open; arrivals while the job is closed.
-// A tile's writes are released by the increment of done, acquired by whoever makes it full,
-// released again by the exchange of claim and acquired by the next claim.
+// Words written by several threads:
+//   claim   run (high half), closed bit and next tile (low half). A worker takes a tile by
+//           compare-and-exchange: an increment could take one that is not open yet.
+//   gate    arrivals that are missing before the job opens.
+//   words   of each phase: phases it still waits for, tiles that are not finished.
+//   left    phases that are not finished.
+// A tile's writes are released by the decrement of its phase's tiles, acquired by whoever makes it
+// zero, released again to those that wait for it (`waits`, gate) and acquired by who claims there.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "spheres/job_plan.h"
 #include "sync/mpsc_queue.h"
 
 namespace cllm {
-
-/// What a job is, fixed before threads exist.
-struct JobPlan {
-  std::vector<std::int32_t> tiles;       ///< tiles[phase - 1] for phases 1..n; every one at least 1
-  std::int32_t arrivals = 1;             ///< how many predecessors open it
-  std::vector<std::int32_t> successors;  ///< jobs that it arrives at when it is finished
-  bool reports = false;                  ///< its end is told to the root (Done)
-  int subtree = -1;  ///< workers of this level-1 subtree look here first; -1: nobody's
-};
-
-/// A claimed tile, or nothing.
-struct TileClaim {
-  std::int32_t job = -1;
-  std::int32_t phase = 0;
-  std::int32_t tile = 0;
-  explicit operator bool() const noexcept { return job >= 0; }
-};
 
 template <class Atomics = StdAtomics>
 class BasicJob {
  public:
   /// REQUIRES: called once before use; `plan` outlives the job.
-  void bind(const JobPlan& plan) noexcept { plan_ = &plan; }
+  void bind(const JobPlan& plan);
 
-  enum class State : std::uint8_t { kClosed, kOpen, kFinished };
-
-  /// Back to closed. REQUIRES: finished or new; workers may still look at it.
+  /// Closed, for the next run. REQUIRES: new, or every tile finished; workers may still look.
   void reset() noexcept;
 
-  /// One predecessor is done; the last one opens phase 1, unless the job was abandoned.
-  void arrive() noexcept;
+  /// One predecessor is done; true when it was the last one and the job is open.
+  bool arrive() noexcept;
+  /// Opens it whatever is missing, for tiles that will not be computed.
+  void open() noexcept;
 
-  /// A closed job is finished at once and never opens; an open one goes on to its end.
-  void abandon() noexcept { leave_closed(phases() + 1); }
-
-  /// A tile of the open phase, if one is left: (phase, tile), phase 0 if not.
+  /// A tile that nobody has taken; phase -1 if there is none that can be run now.
   struct Ticket {
-    std::int32_t phase;
-    std::int32_t tile;
+    std::int32_t phase = -1;
+    std::int32_t tile = 0;
+    std::int32_t next_ready = 0;  ///< tiles of the next phase, if this was the last before it
+    bool last = false;            ///< of the job
   };
-  Ticket claim() noexcept;
+  /// `whether_open_or_not`: also of a phase that still waits, for tiles that will not be computed.
+  Ticket claim(bool whether_open_or_not = false) noexcept;
 
-  /// Reports a claimed tile as run. Returns true when it was the last tile of the last phase: the
-  /// caller then arrives at the successors and calls close().
-  bool finish_tile(std::int32_t phase) noexcept;
-  void close() noexcept { publish(phases() + 1); }
+  /// What a finished tile brought about.
+  struct Finished {
+    std::int32_t opened = 0;  ///< tiles of the phases that it opened
+    bool job = false;         ///< it was the job's last: the caller arrives at the successors
+  };
+  Finished finish_tile(std::int32_t phase) noexcept;
 
-  /// The state that a word returned by observe() stands for.
-  State state_of(std::uint64_t word) const noexcept;
-  State state() const noexcept { return state_of(observe()); }
-  /// Nobody has claimed a tile of it yet.
-  bool untouched() const noexcept;
-
-  /// Phases after the open one, if that has a tile to claim; -1 if not.
-  std::int32_t phases_left() const noexcept {
-    const std::uint64_t word = observe();
-    const std::int32_t phase = phase_of(word);
-    if (phase == 0 || phase > phases()) return -1;
-    return tile_of(word) < static_cast<std::uint32_t>(tiles(phase)) ? phases() - phase : -1;
+  bool is_closed() const noexcept { return (word() & kClosed) != 0; }
+  /// Nobody has claimed a tile of it, and somebody can.
+  bool untouched() const noexcept {
+    return next_tile(word()) == 0 && !is_closed() && phase_is_open(0);
   }
+  /// Tiles that nobody has claimed, if the next one can be; 0 if not.
+  std::int32_t claimable() const noexcept;
+  /// Every tile has been claimed.
+  bool claimed_out() const noexcept { return !is_closed() && next_tile(word()) >= tiles_; }
+  bool finished() const noexcept { return left_.load(std::memory_order_acquire) == 0; }
 
-  /// The word to sleep on and its value, to be taken before the last look for work.
-  std::uint64_t observe() const noexcept { return claim_.load(std::memory_order_acquire); }
-  /// Sleeps while the phase in `observed` is the current one. May return early.
-  /// REQUIRES: state_of(observed) is not kFinished: such a sleep may have no end, any other ends
-  /// with the run at the latest.
-  void park(std::uint64_t observed) noexcept;
-  /// Whether park would sleep.
-  bool still(std::uint64_t observed) const noexcept {
-    return phase_of(observe()) == phase_of(observed);
-  }
-
-  const JobPlan& plan() const noexcept { return *plan_; }
+  /// Tiles that can be claimed when the job opens.
+  std::int32_t first_tiles() const noexcept { return first_tiles_; }
 
  private:
-  static constexpr std::uint64_t pack(std::int32_t phase) noexcept {
-    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(phase)) << 33;
-  }
-  static constexpr std::int32_t phase_of(std::uint64_t word) noexcept {
-    return static_cast<std::int32_t>(word >> 33);
-  }
-  static constexpr std::uint32_t tile_of(std::uint64_t word) noexcept {
-    return static_cast<std::uint32_t>(word);
-  }
-  std::int32_t phases() const noexcept { return static_cast<std::int32_t>(plan_->tiles.size()); }
-  std::int32_t tiles(std::int32_t phase) const noexcept {
-    return plan_->tiles[static_cast<std::size_t>(phase - 1)];
-  }
-  void publish(std::int32_t phase) noexcept;
-  void leave_closed(std::int32_t phase) noexcept;
+  struct alignas(kCacheLinePair) PhaseWords {
+    typename Atomics::template Atomic<std::int32_t> waits{0};
+    typename Atomics::template Atomic<std::int32_t> tiles{0};
+  };
+  static constexpr std::uint64_t kRun = std::uint64_t{1} << 32;
+  static constexpr std::uint64_t kClosed = std::uint64_t{1} << 31;
 
-  static constexpr std::uint64_t kSleeper = std::uint64_t{1} << 32;
+  static std::int32_t next_tile(std::uint64_t word) noexcept {
+    return static_cast<std::int32_t>(word & (kClosed - 1));
+  }
+  std::uint64_t word() const noexcept { return claim_.load(std::memory_order_acquire); }
+  std::size_t phase_of(std::int32_t tile) const noexcept {
+    const auto after = std::upper_bound(begin_.begin(), begin_.end(), tile);
+    return static_cast<std::size_t>(after - begin_.begin()) - 1;
+  }
+  bool phase_is_open(std::size_t phase) const noexcept {
+    return words_[phase].waits.load(std::memory_order_acquire) == 0;
+  }
 
-  alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> claim_{0};
-  alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> done_{0};
-  const JobPlan* plan_ = nullptr;  // read only
+  alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> claim_{kClosed};
+  alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> gate_{0};
+  typename Atomics::template Atomic<std::int32_t> left_{0};
+  std::unique_ptr<PhaseWords[]> words_;
+  // Read only.
+  alignas(kCacheLinePair) const JobPlan* plan_ = nullptr;
+  std::int32_t tiles_ = 0, first_tiles_ = 0;
+  std::vector<std::int32_t> begin_;               // [phases] first tile of each
+  std::vector<std::vector<std::int32_t>> opens_;  // [phases] the later ones that wait for it
 };
 
 using Job = BasicJob<>;
 
 template <class Atomics>
-void BasicJob<Atomics>::publish(std::int32_t phase) noexcept {
-  const std::uint64_t before = claim_.exchange(pack(phase), std::memory_order_acq_rel);
-  if ((before & kSleeper) != 0) Atomics::wake_all_high(claim_);
+void BasicJob<Atomics>::bind(const JobPlan& plan) {
+  plan_ = &plan;
+  const std::size_t phases = plan.phases.size();
+  words_ = std::make_unique<PhaseWords[]>(phases);
+  opens_.resize(phases);
+  for (std::size_t p = 0; p < phases; ++p) {
+    begin_.push_back(tiles_);
+    tiles_ += plan.phases[p].tiles;
+    if (plan.phases[p].after.empty()) first_tiles_ += plan.phases[p].tiles;
+    for (const std::int32_t before : plan.phases[p].after) {
+      opens_[static_cast<std::size_t>(before)].push_back(static_cast<std::int32_t>(p));
+    }
+  }
 }
 
 template <class Atomics>
 void BasicJob<Atomics>::reset() noexcept {
-  done_.store(0, std::memory_order_relaxed);
-  publish(0);
-}
-
-template <class Atomics>
-void BasicJob<Atomics>::leave_closed(std::int32_t phase) noexcept {
-  std::uint64_t word = claim_.load(std::memory_order_relaxed);
-  do {
-    if (phase_of(word) != 0) return;
-  } while (!claim_.compare_exchange_weak(word, pack(phase), std::memory_order_acq_rel,
-                                         std::memory_order_relaxed));
-  if ((word & kSleeper) != 0) Atomics::wake_all_high(claim_);
-}
-
-template <class Atomics>
-void BasicJob<Atomics>::arrive() noexcept {
-  if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 != plan_->arrivals) return;
-  done_.store(0, std::memory_order_relaxed);
-  leave_closed(1);
-}
-
-template <class Atomics>
-typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim() noexcept {
-  std::uint64_t word = claim_.load(std::memory_order_acquire);
-  for (int look = 0; look < 2; ++look) {
-    const std::int32_t phase = phase_of(word);
-    if (phase == 0 || phase > phases()) return {0, 0};
-    const std::uint32_t tile = tile_of(word);
-    if (tile >= static_cast<std::uint32_t>(tiles(phase))) return {0, 0};
-    if (look == 1) return {phase, static_cast<std::int32_t>(tile)};
-    // The word may have moved on since the look: only what the increment returns counts.
-    word = claim_.fetch_add(1, std::memory_order_acq_rel);
+  const std::size_t phases = plan_->phases.size();
+  for (std::size_t p = 0; p < phases; ++p) {
+    const PhasePlan& phase = plan_->phases[p];
+    words_[p].waits.store(static_cast<std::int32_t>(phase.after.size()), std::memory_order_relaxed);
+    words_[p].tiles.store(phase.tiles, std::memory_order_relaxed);
   }
-  return {0, 0};
+  gate_.store(plan_->arrivals, std::memory_order_relaxed);
+  left_.store(static_cast<std::int32_t>(phases), std::memory_order_relaxed);
+  const std::uint64_t run = claim_.load(std::memory_order_relaxed) / kRun + 1;
+  claim_.store(run * kRun | kClosed, std::memory_order_release);
 }
 
 template <class Atomics>
-bool BasicJob<Atomics>::finish_tile(std::int32_t phase) noexcept {
-  if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 != tiles(phase)) return false;
-  done_.store(0, std::memory_order_relaxed);  // nobody else writes it until the next phase is open
-  if (phase == phases()) return true;
-  publish(phase + 1);
-  return false;
+bool BasicJob<Atomics>::arrive() noexcept {
+  if (gate_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
+  open();
+  return true;
 }
 
 template <class Atomics>
-typename BasicJob<Atomics>::State BasicJob<Atomics>::state_of(std::uint64_t word) const noexcept {
-  const std::int32_t phase = phase_of(word);
-  if (phase == 0) return State::kClosed;
-  return phase > phases() ? State::kFinished : State::kOpen;
-}
-
-template <class Atomics>
-bool BasicJob<Atomics>::untouched() const noexcept {
-  const std::uint64_t word = claim_.load(std::memory_order_relaxed);
-  return phase_of(word) == 1 && tile_of(word) == 0;
-}
-
-template <class Atomics>
-void BasicJob<Atomics>::park(std::uint64_t observed) noexcept {
+void BasicJob<Atomics>::open() noexcept {
   std::uint64_t word = claim_.load(std::memory_order_relaxed);
-  do {
-    if (phase_of(word) != phase_of(observed)) return;
-  } while ((word & kSleeper) == 0 &&
-           !claim_.compare_exchange_weak(word, word | kSleeper, std::memory_order_relaxed));
-  // The futex is the high half of the word: phase and sleeper bit.
-  Atomics::wait_high(claim_, static_cast<std::uint32_t>((word | kSleeper) >> 32));
+  while ((word & kClosed) != 0 &&
+         !claim_.compare_exchange_weak(word, word & ~kClosed, std::memory_order_acq_rel)) {
+  }
+}
+
+template <class Atomics>
+typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim(bool whether_open_or_not) noexcept {
+  std::uint64_t word = this->word();
+  for (;;) {
+    const std::int32_t tile = next_tile(word);
+    if ((word & kClosed) != 0 || tile >= tiles_) return {};
+    const std::size_t phase = phase_of(tile);
+    // Of this run, if the exchange succeeds: a run ends after its last tile was claimed.
+    if (!phase_is_open(phase) && !whether_open_or_not) return {};
+    if (!claim_.compare_exchange_weak(word, word + 1, std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {
+      continue;
+    }
+    Ticket ticket{static_cast<std::int32_t>(phase), tile - begin_[phase]};
+    ticket.last = tile + 1 == tiles_;
+    if (!ticket.last && tile + 1 == begin_[phase] + plan_->phases[phase].tiles &&
+        phase_is_open(phase + 1)) {
+      ticket.next_ready = plan_->phases[phase + 1].tiles;
+    }
+    return ticket;
+  }
+}
+
+template <class Atomics>
+typename BasicJob<Atomics>::Finished BasicJob<Atomics>::finish_tile(std::int32_t phase) noexcept {
+  const auto p = static_cast<std::size_t>(phase);
+  Finished finished;
+  if (words_[p].tiles.fetch_sub(1, std::memory_order_acq_rel) != 1) return finished;
+  // Counted before those that wait for it hear of it: once they do, the run may end without this
+  // thread, and the job start again.
+  finished.job = left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  for (const std::int32_t next : opens_[p]) {
+    const auto n = static_cast<std::size_t>(next);
+    if (words_[n].waits.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      finished.opened += plan_->phases[n].tiles;
+    }
+  }
+  return finished;
+}
+
+template <class Atomics>
+std::int32_t BasicJob<Atomics>::claimable() const noexcept {
+  const std::uint64_t word = this->word();
+  const std::int32_t tile = next_tile(word);
+  if ((word & kClosed) != 0 || tile >= tiles_ || !phase_is_open(phase_of(tile))) return 0;
+  return tiles_ - tile;
 }
 
 }  // namespace cllm

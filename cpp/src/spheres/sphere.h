@@ -1,9 +1,11 @@
-// What each kind of sphere does with a message: state in, messages out, no thread and no clock.
+// What each kind of sphere does with a message: state in, messages out, no thread and no clock. The
+// threads of the tree and the deterministic scheduler of the tests run the same source.
 #pragma once
 
 #include <vector>
 
 #include "spheres/message.h"
+#include "spheres/stage.h"
 
 namespace cllm {
 
@@ -49,6 +51,60 @@ class ControlLogic {
   int parent_;
   std::vector<int> children_;
   ChildLinks links_;
+};
+
+/// The root: opens a stage, asks the conductor at every Done, and tells all to stop.
+class RootLogic {
+ public:
+  RootLogic(std::vector<int> children, const std::vector<int>& active_children);
+
+  /// Opens what can start at once and sends Work.
+  void start(Stage& stage, Conductor& conductor, Outbox& out);
+  /// Returns true when the stage is complete.
+  bool handle(const Message& message, Outbox& out);
+  void stop(Outbox& out) const;
+
+ private:
+  std::vector<int> children_;
+  ChildLinks links_;
+  Stage* stage_ = nullptr;
+  Conductor* conductor_ = nullptr;
+};
+
+/// A worker: which tile it runs next, when it has nothing to do, what it says.
+class WorkerLogic {
+ public:
+  WorkerLogic(int self, int parent, int worker) : self_(self), parent_(parent), worker_(worker) {}
+
+  enum class Move {
+    kReceive,  ///< wait for a message
+    kRun,      ///< run claim(), then say ran()
+    kWait,     ///< nothing to claim now: look again, or fall_asleep()
+    kEnd,
+  };
+
+  /// Work or Stop.
+  void handle(const Message& message) noexcept;
+  /// What to do now; `message_waits`: leaves the stage for it.
+  Move next(bool message_waits, Outbox& out);
+  const TileClaim& claim() const noexcept { return claim_; }
+  /// Reports claim(), whether it was computed or not.
+  void ran(Outbox& out);
+
+  /// Announces a sleep and looks once more. True: wait(observed()) on the stage's event. False:
+  /// there is something to do.
+  bool fall_asleep() noexcept;
+  std::uint32_t observed() const noexcept { return observed_; }
+
+  Stage* stage() const noexcept { return stage_; }
+
+ private:
+  int self_, parent_, worker_;
+  Stage* stage_ = nullptr;
+  bool ended_ = false;
+  int job_ = -1;  // where the last tile was
+  TileClaim claim_;
+  std::uint32_t observed_ = 0;
 };
 
 }  // namespace cllm

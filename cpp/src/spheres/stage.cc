@@ -7,12 +7,20 @@
 namespace cllm {
 namespace {
 
-/// A phase without tiles would never be finished: better an exception now than a run that hangs.
+/// What would never be finished: better an exception now than a run that hangs.
 void check_plans(const std::vector<JobPlan>& plans) {
   for (std::size_t j = 0; j < plans.size(); ++j) {
-    const auto& tiles = plans[j].tiles;
-    if (tiles.empty() || *std::min_element(tiles.begin(), tiles.end()) < 1) {
-      throw std::invalid_argument("job " + std::to_string(j) + " has a phase without tiles");
+    const std::vector<PhasePlan>& phases = plans[j].phases;
+    bool right = !phases.empty();
+    for (std::size_t p = 0; p < phases.size(); ++p) {
+      right = right && phases[p].tiles >= 1;
+      for (const std::int32_t before : phases[p].after) {
+        right = right && before >= 0 && static_cast<std::size_t>(before) < p;
+      }
+    }
+    if (!right) {
+      throw std::invalid_argument("job " + std::to_string(j) +
+                                  " has a phase without tiles, or one that waits for a later one");
     }
   }
 }
@@ -20,8 +28,14 @@ void check_plans(const std::vector<JobPlan>& plans) {
 }  // namespace
 
 Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree, TileRunner& runner)
-    : plans_(std::move(plans)), jobs_(std::make_unique<Job[]>(plans_.size())), runner_(&runner) {
+    : plans_(std::move(plans)),
+      opened_by_root_(plans_.size(), 1),
+      jobs_(std::make_unique<Job[]>(plans_.size())),
+      runner_(&runner) {
   check_plans(plans_);
+  for (const JobPlan& p : plans_) {
+    for (int next : p.successors) opened_by_root_[static_cast<std::size_t>(next)] = 0;
+  }
   const int count = jobs();
   for (int j = 0; j < count; ++j) at(j).bind(plans_[static_cast<std::size_t>(j)]);
   const int workers = static_cast<int>(worker_subtree.size());
@@ -40,16 +54,12 @@ Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree,
 // workers than such jobs: each starts at its own. More: a job gets them by its number of tiles, so
 // that long and short ones end together; a long one left alone could not use them all.
 std::vector<int> Stage::deal_homes(int workers) const {
-  std::vector<char> first(plans_.size(), 1);
-  for (const JobPlan& p : plans_) {
-    for (int next : p.successors) first[static_cast<std::size_t>(next)] = 0;
-  }
   std::vector<int> starts;
   std::vector<double> end;  // running sum of tiles
   double tiles = 0;
   for (int j = 0; j < jobs(); ++j) {
-    if (plan(j).subtree >= 0 || first[static_cast<std::size_t>(j)] == 0) continue;
-    for (std::int32_t n : plan(j).tiles) tiles += n;
+    if (plan(j).subtree >= 0 || opened_by_root_[static_cast<std::size_t>(j)] == 0) continue;
+    tiles += plan(j).tiles();
     starts.push_back(j);
     end.push_back(tiles);
   }
@@ -66,17 +76,33 @@ std::vector<int> Stage::deal_homes(int workers) const {
 }
 
 void Stage::reset() noexcept {
-  for (int j = 0; j < jobs(); ++j) at(j).reset();
+  unclaimed_.store(jobs(), std::memory_order_relaxed);
+  for (int j = 0; j < jobs(); ++j) at(j).reset();  // releases what is stored above
+}
+
+void Stage::arrive(int job) noexcept {
+  if (at(job).arrive()) event_.notify(at(job).first_tiles());
 }
 
 void Stage::abandon() noexcept {
-  for (int j = 0; j < jobs(); ++j) at(j).abandon();
+  for (int j = 0; j < jobs(); ++j) at(j).open();
+  abandoned_.exchange(1, std::memory_order_acq_rel);
+  event_.notify(kWakeAll);
+}
+
+bool Stage::finished() const noexcept {
+  for (int j = 0; j < jobs(); ++j) {
+    if (!at(j).finished()) return false;
+  }
+  return true;
 }
 
 TileClaim Stage::claim(int worker, int current_job) noexcept {
-  const auto take = [this](int job) -> TileClaim {
-    const Job::Ticket ticket = at(job).claim();
-    if (ticket.phase == 0) return {};
+  const bool any = abandoned_.load(std::memory_order_acquire) != 0;
+  const auto take = [this, any](int job) -> TileClaim {
+    const Job::Ticket ticket = at(job).claim(any);
+    if (ticket.phase < 0) return {};
+    claimed(ticket);
     return {job, ticket.phase, ticket.tile};
   };
   if (current_job >= 0) {
@@ -88,9 +114,9 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
   }
   // The longest way to go gets help first, so that the jobs end together.
   int longest = -1;
-  std::int32_t most = -1;
+  std::int32_t most = 0;
   for (int job : order(worker)) {
-    const std::int32_t left = at(job).phases_left();
+    const std::int32_t left = at(job).claimable();
     if (left > most) {
       most = left;
       longest = job;
@@ -105,35 +131,34 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
   return {};
 }
 
-bool Stage::finish(const TileClaim& claim) noexcept {
-  Job& job = at(claim.job);
-  if (!job.finish_tile(claim.phase)) return false;
-  // Closed before the successors hear of it: once they do, the stage may end and start again
-  // without this thread, and its word must not be touched any more.
-  job.close();
-  for (int next : job.plan().successors) at(next).arrive();
-  return job.plan().reports;
+void Stage::claimed(const Job::Ticket& ticket) noexcept {
+  if (ticket.last) {
+    // Who sleeps now sleeps for nothing: there is another stage to come.
+    if (unclaimed_.fetch_sub(1, std::memory_order_acq_rel) == 1) event_.notify(kWakeAll);
+  } else if (ticket.next_ready > 0 && event_.has_waiters()) {
+    // It opened while this phase hid it: who was woken for it then found nothing.
+    event_.notify(ticket.next_ready);
+  }
 }
 
-Stage::Wait Stage::wait_target(int worker, int current_job) const noexcept {
-  // One look a job: the state is that of the word to sleep on. With two, the word may be the end of
-  // one run and the state of the next, and who falls asleep on the next end is woken by nobody.
-  const auto open = [this](int job, Wait& wait) {
-    const std::uint64_t observed = at(job).observe();
-    if (at(job).state_of(observed) != Job::State::kOpen) return false;
-    wait = {job, true, observed};
-    return true;
-  };
-  Wait wait;
-  if (current_job >= 0 && open(current_job, wait)) return wait;
-  for (int job : order(worker)) {
-    if (open(job, wait)) return wait;
-  }
+bool Stage::finish(const TileClaim& claim) noexcept {
+  const Job::Finished finished = at(claim.job).finish_tile(claim.phase);
+  if (finished.opened > 0) event_.notify(finished.opened);
+  if (!finished.job) return false;
+  const JobPlan& done = plan(claim.job);
+  for (int next : done.successors) arrive(next);
+  if (abandoned_.fetch_add(0, std::memory_order_acq_rel) != 0) event_.notify(kWakeAll);
+  return done.reports;
+}
+
+Stage::Outlook Stage::outlook() const noexcept {
+  if (unclaimed_.load(std::memory_order_acquire) == 0) return Outlook::kNothing;
   for (int job = 0; job < jobs(); ++job) {
-    const std::uint64_t observed = at(job).observe();
-    if (at(job).state_of(observed) != Job::State::kFinished) return {job, false, observed};
+    const bool waits_for_root =
+        at(job).is_closed() && opened_by_root_[static_cast<std::size_t>(job)] != 0;
+    if (!waits_for_root && !at(job).claimed_out()) return Outlook::kSoon;
   }
-  return wait;
+  return Outlook::kRoot;
 }
 
 }  // namespace cllm

@@ -1,5 +1,5 @@
 // Everything that is worked on between two decisions of the trainer: the jobs, who may look where
-// first, and how a worker finds its next tile.
+// first, and how a worker finds its next tile or sleeps until there is one.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 
 #include "base/span.h"
 #include "spheres/job.h"
+#include "sync/event_count.h"
 
 namespace cllm {
 
@@ -16,9 +17,9 @@ class Stage;
 class TileRunner {
  public:
   virtual ~TileRunner() = default;
-  /// Runs one tile on the thread of `worker`. Tiles of one phase run at the same time on different
-  /// workers. May throw: the first exception of a stage reaches the root, the rest of the stage's
-  /// tiles are then skipped.
+  /// Runs one tile on the thread of `worker`. Tiles of one phase, and of phases that do not wait
+  /// for each other, run at the same time on different workers. May throw: the first exception of a
+  /// stage reaches the root, the rest of the stage's tiles are then skipped.
   virtual void run_tile(int worker, const TileClaim& claim) = 0;
 };
 
@@ -41,45 +42,45 @@ class Stage {
   /// `worker_subtree`[w] is the level-1 subtree of worker w; jobs of its own subtree come first in
   /// its search, then the others from a start of its own, so that workers spread over the jobs by
   /// their tiles.
-  /// REQUIRES: jobs that the root opens have lower indices than jobs opened by finished ones, in
-  /// the order in which the root opens them, or else are all opened together (see `wait_target`).
-  /// Throws std::invalid_argument for a job with no phase or a phase with no tile.
+  /// Throws std::invalid_argument for a job with no phase, a phase with no tile, a phase that waits
+  /// for itself or a later one.
   Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree, TileRunner& runner);
 
   int jobs() const noexcept { return static_cast<int>(plans_.size()); }
   TileRunner& runner() const noexcept { return *runner_; }
   const JobPlan& plan(int job) const noexcept { return plans_[static_cast<std::size_t>(job)]; }
 
-  /// Root, before a run: every job closed.
+  /// Root, before a run: every job closed. REQUIRES: the run before was complete.
   void reset() noexcept;
   /// Root: the arrival that no job makes.
-  void arrive(int job) noexcept { at(job).arrive(); }
-  /// Root, instead of going on: no job opens any more, those that are open go on to their end.
+  void arrive(int job) noexcept;
+  /// Root, instead of going on after an error: every tile may be claimed at once, none is to be
+  /// computed.
   void abandon() noexcept;
   /// Every job is finished: no tile is being run and none will be.
-  bool finished() const noexcept { return wait_target(0, -1).job < 0; }
+  bool finished() const noexcept;
 
   /// A tile for `worker`: of the job it is at, else of one nobody has touched, else of the one with
-  /// the most phases left.
+  /// the most tiles left.
   TileClaim claim(int worker, int current_job) noexcept;
 
   /// Reports a tile as run; true when that finished a job that reports.
   bool finish(const TileClaim& claim) noexcept;
 
-  /// Where to wait when there is nothing to claim.
-  struct Wait {
-    int job = -1;                ///< -1: every job is finished
-    bool open = false;           ///< somebody is computing on it, its next phase is near
-    std::uint64_t observed = 0;  ///< for park
+  /// What to expect when there is nothing to claim.
+  enum class Outlook {
+    kNothing,  ///< every tile of the run has been claimed
+    kSoon,     ///< tiles that somebody is computing open others
+    kRoot,     ///< only the root opens others
   };
-  /// The open job with `current_job` first; if none is open the lowest closed one, which is the
-  /// next that the root opens: so a sleeper is never left out.
-  Wait wait_target(int worker, int current_job) const noexcept;
-  void park(const Wait& wait) noexcept { at(wait.job).park(wait.observed); }
-  bool still(const Wait& wait) const noexcept { return at(wait.job).still(wait.observed); }
+  Outlook outlook() const noexcept;
+
+  /// Sleeping until a phase opens, the run has no tiles left, or it is abandoned: see EventCount.
+  EventCount<>& event() noexcept { return event_; }
 
  private:
   std::vector<int> deal_homes(int workers) const;
+  void claimed(const BasicJob<>::Ticket& ticket) noexcept;
   Job& at(int job) const noexcept { return jobs_[static_cast<std::size_t>(job)]; }
   Span<const int> order(int worker) const noexcept {
     return Span<const int>(orders_).subspan(static_cast<std::size_t>(worker) * plans_.size(),
@@ -87,9 +88,17 @@ class Stage {
   }
 
   std::vector<JobPlan> plans_;
+  std::vector<char> opened_by_root_;  // [jobs]
   std::unique_ptr<Job[]> jobs_;
   std::vector<int> orders_;  // [workers, jobs]
   TileRunner* runner_;
+  // Jobs with tiles that nobody has claimed. Written by whoever claims a job's last one and,
+  // between runs, by the root.
+  alignas(kCacheLinePair) std::atomic<std::int32_t> unclaimed_{0};
+  // Set by the root once. Whoever finishes a job adds nothing to it: both change the word, so
+  // either the root sees the job finished or the other sees that the root may wait for it.
+  std::atomic<std::uint32_t> abandoned_{0};
+  EventCount<> event_;
 };
 
 }  // namespace cllm

@@ -47,7 +47,7 @@ SphereTree::SphereTree(const TreePlan& plan, TreeOptions options)
     mailboxes_.push_back(
         std::make_unique<Mailbox>(mailbox_capacity(s), counters_[static_cast<std::size_t>(s.id)]));
   }
-  root_links_ = std::make_unique<ChildLinks>(0, children_of(0, true));
+  root_ = std::make_unique<RootLogic>(children_of(0, false), children_of(0, true));
   root_out_.reserve(plan_.spheres.size() + 1);
 
   start_threads();
@@ -89,9 +89,8 @@ SphereTree::~SphereTree() {
     new (std::nothrow) std::vector<std::thread>(std::move(threads_));
     return;
   }
-  for (int child : children_of(0, false)) {
-    mailboxes_[static_cast<std::size_t>(child)]->push({MessageKind::kStop, 0, nullptr, -1});
-  }
+  root_->stop(root_out_);
+  send(root_out_);
   for (std::thread& t : threads_) t.join();
 }
 
@@ -149,68 +148,62 @@ void SphereTree::worker_main(int sphere, int worker) {
     error_.set(std::current_exception());
   }
   Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(sphere)];
-  const int parent = plan_.spheres[static_cast<std::size_t>(sphere)].parent;
+  WorkerLogic logic(sphere, plan_.spheres[static_cast<std::size_t>(sphere)].parent, worker);
   Outbox out;
-  out.reserve(1);
+  out.reserve(2);
+  int spins = 0;  // looks for nothing since the last tile
   for (;;) {
-    const Message message = mailbox.wait_pop(root_spins_);
-    if (message.kind == MessageKind::kStop) return;
-    handle_hook(sphere);
-    work(*message.stage, sphere, worker, true);
-    out.push_back({parent, {MessageKind::kIdle, sphere, nullptr, -1}});
+    const WorkerLogic::Move move = logic.next(mailbox.has_message(), out);
     send(out);
-  }
-}
-
-void SphereTree::run_claim(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept {
-  SphereCounters& counters = counters_[static_cast<std::size_t>(sphere)];
-  if (!error_.raised()) {
-    try {
-      if (options_.before_tile) options_.before_tile(worker, claim);
-      const std::uint64_t start = now_ns();
-      stage.runner().run_tile(worker, claim);
-      counters.busy_ns.add(now_ns() - start);
-      counters.tiles.add(1);
-    } catch (...) {
-      error_.set(std::current_exception());
-    }
-  }
-  // Skipped or failed, a tile is reported: the stage runs dry at once and nobody waits for ever.
-  if (stage.finish(claim)) {
-    const int parent = plan_.spheres[static_cast<std::size_t>(sphere)].parent;
-    counters.messages_out.add(1);
-    mailboxes_[static_cast<std::size_t>(std::max(parent, 0))]->push(
-        {MessageKind::kDone, sphere, &stage, claim.job});
-  }
-}
-
-void SphereTree::work(Stage& stage, int sphere, int worker, bool may_wait) noexcept {
-  const Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(sphere)];
-  SphereCounters& counters = counters_[static_cast<std::size_t>(sphere)];
-  int job = -1;
-  int spins = 0;
-  while (!mailbox.has_message()) {
-    TileClaim claim = stage.claim(worker, job);
-    if (!claim) {
-      const Stage::Wait wait = stage.wait_target(worker, job);
-      if (wait.job < 0 || !may_wait) return;
-      if (spins++ < (wait.open ? phase_spins_ : root_spins_)) {
-        spin_pause();
-        continue;
+    switch (move) {
+      case WorkerLogic::Move::kEnd:
+        return;
+      case WorkerLogic::Move::kReceive: {
+        const Message message = mailbox.wait_pop(root_spins_);
+        if (message.kind == MessageKind::kWork) handle_hook(sphere);
+        logic.handle(message);
+        break;
       }
-      // A last look after the word was observed: what opens later changes the word.
-      claim = stage.claim(worker, job);
-      if (!claim) {
-        const std::uint64_t start = now_ns();
-        stage.park(wait);
-        counters.parked_ns.add(now_ns() - start);
+      case WorkerLogic::Move::kRun:
         spins = 0;
-        continue;
+        compute(*logic.stage(), sphere, worker, logic.claim());
+        logic.ran(out);
+        send(out);
+        break;
+      case WorkerLogic::Move::kWait: {
+        const bool soon = logic.stage()->outlook() == Stage::Outlook::kSoon;
+        if (spins++ < (soon ? phase_spins_ : root_spins_)) {
+          spin_pause();
+          break;
+        }
+        spins = 0;
+        sleep(logic, sphere);
+        break;
       }
     }
-    spins = 0;
-    job = claim.job;
-    run_claim(stage, sphere, worker, claim);
+  }
+}
+
+void SphereTree::sleep(WorkerLogic& logic, int sphere) noexcept {
+  if (!logic.fall_asleep()) return;
+  const std::uint64_t start = now_ns();
+  logic.stage()->event().wait(logic.observed());
+  counters_[static_cast<std::size_t>(sphere)].parked_ns.add(now_ns() - start);
+}
+
+// After an error tiles are claimed and reported, not computed: the stage runs dry at once and
+// nobody waits for ever.
+void SphereTree::compute(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept {
+  if (error_.raised()) return;
+  SphereCounters& counters = counters_[static_cast<std::size_t>(sphere)];
+  try {
+    if (options_.before_tile) options_.before_tile(worker, claim);
+    const std::uint64_t start = now_ns();
+    stage.runner().run_tile(worker, claim);
+    counters.busy_ns.add(now_ns() - start);
+    counters.tiles.add(1);
+  } catch (...) {
+    error_.set(std::current_exception());
   }
 }
 
@@ -221,7 +214,6 @@ void SphereTree::run(Stage& stage, Conductor& conductor) {
                  "threads are not copied: fork first, or start processes with spawn"});
   }
   error_.rethrow();
-  stage.reset();
   try {
     run_to_end(stage, conductor);
   } catch (...) {
@@ -238,41 +230,48 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
     root_prepared_ = true;
   }
   Mailbox& mailbox = *mailboxes_[0];
-  conductor.begin(stage);
-  root_links_->send_work(&stage, root_out_);
+  root_->start(stage, conductor, root_out_);
   send(root_out_);
   conductor.meanwhile();
 
+  WorkerLogic worker(0, 0, 0);  // of the root itself, when it is alone
+  worker.handle({MessageKind::kWork, 0, &stage, -1});
   bool complete = false;
   while (!complete) {
     Message message;
     if (also_works) {
-      work(stage, 0, 0, false);
+      if (worker.next(false, root_out_) == WorkerLogic::Move::kRun) {
+        compute(stage, 0, 0, worker.claim());
+        worker.ran(root_out_);
+      }
+      send(root_out_);
       if (!mailbox.try_pop(message)) continue;
     } else {
       message = mailbox.wait_pop(root_spins_);
     }
     handle_hook(0);
     if (error_.raised()) return;
-    if (message.kind == MessageKind::kIdle) {
-      root_links_->on_idle(message.from, root_out_);
-      send(root_out_);
-    } else if (message.kind == MessageKind::kDone) {
-      complete = conductor.on_done(stage, message.job);
-    }
+    complete = root_->handle(message, root_out_);
+    send(root_out_);
   }
 }
 
-// After an error tiles are claimed and not computed, so the root may do that too: it needs nobody's
-// help to finish what is open, and waits for those who are inside a tile.
+// The root claims too: it needs nobody's help to finish what is open, and waits for those who are
+// inside a tile.
 void SphereTree::run_dry(Stage& stage) noexcept {
   stage.abandon();
-  Message message;
-  do {
+  for (;;) {
+    Message message;
     while (mailboxes_[0]->try_pop(message)) {
     }
-    work(stage, 0, 0, true);
-  } while (!stage.finished());
+    if (const TileClaim claim = stage.claim(0, -1)) {
+      stage.finish(claim);
+      continue;
+    }
+    const std::uint32_t observed = stage.event().prepare();
+    if (stage.finished()) return stage.event().cancel();
+    stage.event().wait(observed);
+  }
 }
 
 double SphereTree::cpu_seconds(int sphere) const {

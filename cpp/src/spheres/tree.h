@@ -30,8 +30,8 @@ struct TreeOptions {
 /// Thread safety: one thread at a time calls run; that thread is the root. Counters may be read by
 /// anybody. The destructor stops and joins every sphere.
 ///
-/// Waiting: a worker looks for tiles for a short while where somebody is about to open the next
-/// phase, then sleeps on that job's word. It does not spin when more threads compute than there are
+/// Waiting: a worker looks for tiles for a short while where somebody is about to open a phase,
+/// then sleeps until the stage's event. It does not spin when more threads compute than there are
 /// cores, nor while only the root can open the next job and the root has no core of its own.
 class SphereTree {
  public:
@@ -62,8 +62,6 @@ class SphereTree {
   double cpu_seconds(int sphere) const;
 
  private:
-  struct WorkerLoop;
-
   std::vector<int> children_of(int sphere, bool active_only) const;
   std::size_t mailbox_capacity(const SpherePlan& sphere) const;
   void start_threads();
@@ -72,9 +70,8 @@ class SphereTree {
   void handle_hook(int sphere) noexcept;
   void control_main(int sphere);
   void worker_main(int sphere, int worker);
-  /// Works on `stage` until every job is finished or a message waits.
-  void work(Stage& stage, int sphere, int worker, bool may_wait) noexcept;
-  void run_claim(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept;
+  void compute(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept;
+  void sleep(WorkerLogic& logic, int sphere) noexcept;
   void run_to_end(Stage& stage, Conductor& conductor);
   void run_dry(Stage& stage) noexcept;
 
@@ -88,7 +85,7 @@ class SphereTree {
   ErrorSlot error_;
   std::unique_ptr<SphereCounters[]> counters_;
   std::vector<std::unique_ptr<Mailbox>> mailboxes_;
-  std::unique_ptr<ChildLinks> root_links_;
+  std::unique_ptr<RootLogic> root_;
   Outbox root_out_;
   bool root_prepared_ = false;
   std::vector<std::thread> threads_;  // by sphere - 1

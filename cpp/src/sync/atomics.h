@@ -30,8 +30,8 @@ struct StdAtomics {
   static void wait_high(const Atomic<std::uint64_t>& word, std::uint32_t expected) noexcept {
     futex_wait(high_half(word), expected);
   }
-  static void wake_all_high(const Atomic<std::uint64_t>& word) noexcept {
-    futex_wake(high_half(word), kWakeAll);
+  static void wake_high(const Atomic<std::uint64_t>& word, int count) noexcept {
+    futex_wake(high_half(word), count);
   }
 
  private:

@@ -55,7 +55,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
   }
   std::vector<JobPlan> jobs(plan_.positions.size());
   for (std::size_t p = 0; p < jobs.size(); ++p) {
-    jobs[p].tiles = jobs_.tiles(static_cast<int>(p));
+    jobs[p].phases = jobs_.phases(static_cast<int>(p));
     jobs[p].reports = true;
   }
   TileRunner& runner = *this;

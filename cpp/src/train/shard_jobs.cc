@@ -25,12 +25,14 @@ const ShardProgram* ShardJobs::program_for(const ModelConfig& config, const Para
   return programs_.back().get();
 }
 
-std::vector<std::int32_t> ShardJobs::tiles(int position) const {
-  std::vector<std::int32_t> tiles;
+std::vector<PhasePlan> ShardJobs::phases(int position) const {
+  std::vector<PhasePlan> plans;
+  PhaseOrder order;
   for (const Place& place : places_[static_cast<std::size_t>(position)]) {
-    tiles.push_back(place.program->phases()[place.phase].tiles());
+    const Phase& phase = place.program->phases()[place.phase];
+    plans.push_back({phase.tiles, order.add(phase.accesses)});
   }
-  return tiles;
+  return plans;
 }
 
 }  // namespace cllm

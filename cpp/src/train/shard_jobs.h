@@ -6,7 +6,7 @@
 
 #include "model/shard_program.h"
 #include "plan/batch_plan.h"
-#include "spheres/job.h"
+#include "spheres/job_plan.h"
 
 namespace cllm {
 
@@ -16,17 +16,17 @@ class ShardJobs {
   ShardJobs(const ModelConfig& config, const ParameterLayout& layout, const BatchPlan& plan,
             bool training);
 
-  /// Tiles of each phase of a position, all its shards in order.
-  std::vector<std::int32_t> tiles(int position) const;
+  /// The phases of a position, all its shards in order, on one workspace and one gradient.
+  std::vector<PhasePlan> phases(int position) const;
 
-  /// Which shard a phase (from 1) of a position belongs to, and which phase of its program it is.
+  /// Which shard a phase of a position belongs to, and which phase of its program it is.
   struct Place {
     int shard;
     std::size_t phase;
     const ShardProgram* program;
   };
   const Place& place(int position, std::int32_t phase) const noexcept {
-    return places_[static_cast<std::size_t>(position)][static_cast<std::size_t>(phase - 1)];
+    return places_[static_cast<std::size_t>(position)][static_cast<std::size_t>(phase)];
   }
 
  private:
@@ -34,7 +34,7 @@ class ShardJobs {
                                   const ShardShape& shape, bool training);
 
   std::vector<std::unique_ptr<ShardProgram>> programs_;  // one for each size of shard
-  std::vector<std::vector<Place>> places_;               // [position][phase - 1]
+  std::vector<std::vector<Place>> places_;               // [position][phase]
 };
 
 }  // namespace cllm

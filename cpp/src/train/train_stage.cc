@@ -59,10 +59,10 @@ std::vector<JobPlan> TrainStage::plan_jobs() const {
     job.reports = node < positions() || recycles_;
     job.successors = norms;  // of the last node; the others are told below
     if (node < positions()) {
-      job.tiles = jobs_.tiles(node);
+      job.phases = jobs_.phases(node);
     } else {
       const MergePlan& merge = plan_.merges[static_cast<std::size_t>(node - positions())];
-      job.tiles = {blocks};
+      job.phases = {{blocks, {}}};
       job.arrivals = merge.count;
       for (int i = 0; i < merge.count; ++i) {
         jobs[static_cast<std::size_t>(merge.inputs[i])].successors = {node};
@@ -73,7 +73,7 @@ std::vector<JobPlan> TrainStage::plan_jobs() const {
     const std::int32_t owned = blocks / owners_ + (s < blocks % owners_ ? 1 : 0);
     for (int first : {first_norm(), first_update()}) {
       JobPlan& job = jobs[static_cast<std::size_t>(first + s)];
-      job.tiles = {owned};
+      job.phases = {{owned, {}}};
       job.reports = true;
       job.subtree = s;
     }
