@@ -221,14 +221,16 @@ def test_resize_keeps_every_bit(settings):
 def test_spheres_tell_what_they_did(settings):
     trainer = cllm.Trainer(cllm.TrainConfig(**settings).replace(threads=14, workers="auto",
                                                                activate_all=True))
-    for _ in range(5):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:  # threads may start after the first few small steps are done
         trainer.step()
+        if all(sphere.messages_in > 0 for sphere in trainer.spheres()):
+            break
     spheres = trainer.spheres()
     assert [sphere.id for sphere in spheres] == list(range(14))
     for sphere in spheres:
         assert sphere.active
-        # A thread may start after these few small steps are done; those on the way are needed.
-        assert sphere.messages_in > 0 or sphere.role == "worker"
+        assert sphere.messages_in > 0
         assert sphere.tiles == 0 or sphere.role == "worker"
     assert sum(sphere.tiles for sphere in spheres) > 0
 
