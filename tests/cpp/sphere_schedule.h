@@ -2,12 +2,10 @@
 // the engine's own: controls, links, stages, jobs.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <vector>
 
-#include "cllm/tree_plan.h"
-#include "spheres/sphere.h"
+#include "scheduled_sphere.h"
 #include "tagged_step.h"
 
 namespace cllm {
@@ -78,30 +76,12 @@ class SphereSchedule {
   std::uint64_t moves() const { return moves_; }
 
  private:
-  enum class State {
-    kReceiving,
-    kLooking,  // a worker inside a stage
-    kRunning,  // with a tile
-    kAsleep,
-    kDraining,  // the root after a failure
-    kEnded,
-  };
-  struct Sphere {
-    std::unique_ptr<WorkerLogic> worker;
-    std::unique_ptr<ControlLogic> control;
-    std::deque<Message> mailbox;
-    State state = State::kReceiving;
-    std::uint32_t observed = 0;
-  };
+  using Sphere = ScheduledSphere;
+  using State = Sphere::State;
 
   Sphere& sphere(int id) { return spheres_[static_cast<std::size_t>(id)]; }
   Stage& stage() const { return step_->stage(); }
-  std::vector<int> children(int id) const {
-    const SpherePlan& s = plan_.spheres[static_cast<std::size_t>(id)];
-    std::vector<int> ids;
-    for (int c = s.first_child; c < s.first_child + s.children; ++c) ids.push_back(c);
-    return ids;
-  }
+  std::vector<int> children(int id) const { return children_of(plan_, id); }
 
   void send() {
     for (const Outgoing& o : out_) {
@@ -173,25 +153,17 @@ class SphereSchedule {
   }
 
   void look(int id) {
+    using Move = WorkerLogic::Move;
     Sphere& s = sphere(id);
     if (id == 0) return drain(id);
-    const WorkerLogic::Move move = s.worker->next(!s.mailbox.empty(), out_);
+    const Move move = s.worker->next(!s.mailbox.empty(), out_);
     send();
-    switch (move) {
-      case WorkerLogic::Move::kReceive:
-        s.state = State::kReceiving;
-        return;
-      case WorkerLogic::Move::kRun:
-        s.state = State::kRunning;
-        return;
-      case WorkerLogic::Move::kEnd:
-        s.state = State::kEnded;
-        return;
-      case WorkerLogic::Move::kWait:
-        if (!s.worker->fall_asleep()) return;
-        s.observed = s.worker->observed();
-        s.state = State::kAsleep;
-    }
+    if (move == Move::kReceive) s.state = State::kReceiving;
+    if (move == Move::kRun) s.state = State::kRunning;
+    if (move == Move::kEnd) s.state = State::kEnded;
+    if (move != Move::kWait || !s.worker->fall_asleep()) return;
+    s.observed = s.worker->observed();
+    s.state = State::kAsleep;
   }
 
   void run(int id) {

@@ -53,11 +53,9 @@ class SyntheticStep final : public TileRunner, public Conductor {
     EXPECT_EQ(wrong_.load(), 0u) << "tiles that ran twice, or before what they depend on";
     EXPECT_EQ(dones_, reports_);
     std::uint64_t ran = 0;
-    for (std::size_t j = 0; j < cells_.size(); ++j) {
-      for (std::size_t p = 0; p < cells_[j].size(); ++p) {
-        for (std::size_t t = 0; t < cells_[j][p].size(); ++t) {
-          ran += cells_[j][p][t] == mark(run_, j, p, t);
-        }
+    for (int j = 0; j < jobs(); ++j) {
+      for (std::size_t p = 0; p < cells_[static_cast<std::size_t>(j)].size(); ++p) {
+        if (this->ran(j, p)) ran += cells_[static_cast<std::size_t>(j)][p].size();
       }
     }
     EXPECT_EQ(ran, tiles_) << "tiles that did not run";
@@ -66,9 +64,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
   std::uint64_t runs() const { return run_; }
   std::uint64_t tiles() const { return tiles_; }
   int reports() const { return reports_; }
-  int phases(int job) const {
-    return static_cast<int>(cells_[static_cast<std::size_t>(job)].size());
-  }
+  int phases(int job) const { return static_cast<int>(stage_->plan(job).phases.size()); }
   int jobs() const { return stage_->jobs(); }
   Stage& stage() { return *stage_; }
   std::uint64_t tiles_of(int worker) const {
@@ -81,10 +77,9 @@ class SyntheticStep final : public TileRunner, public Conductor {
 
  private:
   // Distinct for every (run, job, phase, tile).
-  static std::uint64_t mark(std::uint64_t run, std::size_t job, std::size_t phase,
-                            std::size_t tile) {
-    return (run << 32) | (static_cast<std::uint64_t>(job) << 20) |
-           (static_cast<std::uint64_t>(phase) << 10) | static_cast<std::uint64_t>(tile);
+  static std::uint64_t mark(std::uint64_t run, std::uint64_t job, std::uint64_t phase,
+                            std::uint64_t tile) {
+    return (run << 32) | (job << 20) | (phase << 10) | tile;
   }
 
   int first_norm() const { return shape_.positions + static_cast<int>(merges_.size()); }
@@ -108,12 +103,11 @@ class SyntheticStep final : public TileRunner, public Conductor {
       const bool merge = j >= shape_.positions && j < first_norm();
       plan.reports = !merge || shape_.merges_report;
       if (j >= first_norm()) plan.subtree = (j - first_norm()) % owners_;
-      if (merge) {
-        const MergePlan& m = merges_[static_cast<std::size_t>(j - shape_.positions)];
-        plan.arrivals = m.count;
-        for (int i = 0; i < m.count; ++i) {
-          plans[static_cast<std::size_t>(m.inputs[i])].successors = {j};
-        }
+      if (!merge) continue;
+      const MergePlan& m = merges_[static_cast<std::size_t>(j - shape_.positions)];
+      plan.arrivals = m.count;
+      for (int i = 0; i < m.count; ++i) {
+        plans[static_cast<std::size_t>(m.inputs[i])].successors = {j};
       }
     }
     for (int s = 0; s < owners_; ++s) {
@@ -125,11 +119,10 @@ class SyntheticStep final : public TileRunner, public Conductor {
   // -- workers
   bool ran(int job, std::size_t phase) const {
     const auto j = static_cast<std::size_t>(job);
-    bool all = true;
     for (std::size_t t = 0; t < cells_[j][phase].size(); ++t) {
-      all = all && cells_[j][phase][t] == mark(run_, j, phase, t);
+      if (cells_[j][phase][t] != mark(run_, j, phase, t)) return false;
     }
-    return all;
+    return true;
   }
 
   void run_tile(int worker, const TileClaim& claim) override {
@@ -143,8 +136,8 @@ class SyntheticStep final : public TileRunner, public Conductor {
     }
     if (after.empty()) {
       for (int before : predecessors_[job]) {
-        for (std::size_t p = 0; p < cells_[static_cast<std::size_t>(before)].size(); ++p) {
-          right = right && ran(before, p);
+        for (int p = 0; p < phases(before); ++p) {
+          right = right && ran(before, static_cast<std::size_t>(p));
         }
       }
       if (predecessors_[job].empty()) right = right && opened_[job] == run_;
@@ -171,9 +164,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
     if (at_begin) at_begin();
   }
 
-  void meanwhile() override {
-    if (at_meanwhile) at_meanwhile();
-  }
+  void meanwhile() override { return at_meanwhile ? at_meanwhile() : void(); }
 
   bool on_done(Stage& stage, int job) override {
     if (at_done) at_done(job);

@@ -1,11 +1,10 @@
-// A training step over tags instead of floats: every lost, doubled or reordered contribution gives
-// another result. The conductor opens positions as buffers allow, as a training step does.
+// A training step over tags instead of floats: every lost, doubled or reordered contribution shows.
+// The conductor opens positions as buffers allow, as a training step does.
 #pragma once
 
 #include <algorithm>
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -13,19 +12,12 @@
 #include "reduce/buffer_pool.h"
 #include "reduce/reduce.h"
 #include "spheres/stage.h"
+#include "violation.h"
 
 namespace cllm {
 
 /// What is planted, one of each kind.
 enum class Bug { kNone, kReorderedSum, kLostDone, kDoubleClaim, kPoolDeadlock, kStopLost };
-
-/// An invariant that does not hold.
-struct Violation : std::logic_error {
-  using std::logic_error::logic_error;
-};
-inline void check_that(bool holds, const char* what) {
-  if (!holds) throw Violation(what);
-}
 
 class TaggedStep final : public TileRunner, public Conductor {
  public:
@@ -65,7 +57,6 @@ class TaggedStep final : public TileRunner, public Conductor {
     if (before_tile) before_tile(claim);
     int& ran = ran_[index(claim.job)][index(claim.phase)][index(claim.tile)];
     check_that(++ran == run_, "a tile ran twice in a run");
-    const auto block = index(claim.tile);
     if (claim.job < shape_.positions) {
       const int round = claim.phase / halves(), half = claim.phase % halves();
       std::uint64_t& sum = sums(claim.job)[index(half * blocks_of(0) + claim.tile)];
@@ -73,6 +64,7 @@ class TaggedStep final : public TileRunner, public Conductor {
       sum = add(sum, static_cast<std::uint64_t>(round + 1));
     } else if (claim.job < first_norm()) {
       const MergePlan& merge = merges_[index(claim.job - shape_.positions)];
+      const auto block = index(claim.tile);
       std::uint64_t inputs[3] = {};
       for (int i = 0; i < merge.count; ++i) inputs[i] = sums(merge.inputs[i])[block];
       if (bug_ == Bug::kReorderedSum && came_later(merge.inputs[0], merge.inputs[1])) {
@@ -106,13 +98,7 @@ class TaggedStep final : public TileRunner, public Conductor {
     } else if (job < first_update() && ++norms_ == shape_.owners) {
       for (int s = 0; s < shape_.owners; ++s) stage.arrive(first_update() + s);
     }
-    if (++dones_ < stage.jobs()) return false;
-    for (const auto& phases : ran_) {
-      for (const auto& tiles : phases) {
-        for (int ran : tiles) check_that(ran == run_, "a tile did not run");
-      }
-    }
-    return true;
+    return ++dones_ == stage.jobs() && every_tile_ran();
   }
 
   /// A tile's report, in the order of arrival.
@@ -140,6 +126,14 @@ class TaggedStep final : public TileRunner, public Conductor {
     std::uint64_t sum = expected(merge.inputs[0]);
     for (int i = 1; i < merge.count; ++i) sum = add(sum, expected(merge.inputs[i]));
     return sum;
+  }
+  bool every_tile_ran() const {
+    for (const auto& phases : ran_) {
+      for (const auto& tiles : phases) {
+        for (int ran : tiles) check_that(ran == run_, "a tile did not run");
+      }
+    }
+    return true;
   }
   bool came_later(int a, int b) const { return told_at_[index(a)] > told_at_[index(b)]; }
 
