@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-# Who starts the tests in the background makes them ignore Ctrl-C, and so would what they start: those
-# that send it would wait for ever.
+# Started in the background they would ignore Ctrl-C, and so would what they start: those that send
+# it would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SECONDS = 900  # of patience with one test; a hang ends the process with every thread's stack
