@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "cpu/topology.h"
+#include "cpu/allowance.h"
 #include "spheres/tree.h"
 
 namespace cllm {

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "cpu/allowance.h"
 #include "cpu/features.h"
-#include "cpu/topology.h"
 #include "model/initialize.h"
 #include "train/gemm_peak.h"
 #include "train/session.h"
@@ -41,7 +41,9 @@ SessionConfig config_of(const StepCase& c, std::int64_t workers, GemmBackend gem
   config.threads = threads_for_workers(workers);
   config.schedule.peak = 1e-4;
   config.gemm = gemm;
-  config.tree.cores = usable_cores();
+  config.allowance = allowance();
+  config.tree.cores = config.allowance.most_workers();
+  config.tree.cpus = config.allowance.ids();
   return config;
 }
 

@@ -1,148 +1,148 @@
-// Core and memory limits as read from recorded /proc and /sys trees, and from this machine.
+// CPUs, cores, caches and memory nodes as read from the recorded trees of six machines.
 #include <gtest/gtest.h>
-#include <sched.h>
 
-#include <cmath>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <limits>
-#include <thread>
+#include <algorithm>
+#include <set>
 
+#include "base/rng.h"
+#include "cpu/cpu_list.h"
 #include "cpu/topology.h"
+#include "recorded_machines.h"
 
 namespace cllm {
 namespace {
 
-namespace fs = std::filesystem;
+int count_distinct(const Topology& topology, int LogicalCpu::* member) {
+  std::set<int> seen;
+  for (const LogicalCpu& cpu : topology) seen.insert(cpu.*member);
+  return static_cast<int>(seen.size());
+}
 
-constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+TEST(CpuList, Reads) {
+  EXPECT_EQ(parse_cpu_list("0-3,8,10-11\n"), (std::vector<int>{0, 1, 2, 3, 8, 10, 11}));
+  EXPECT_EQ(parse_cpu_list(" 5 "), std::vector<int>{5});
+  EXPECT_EQ(parse_cpu_list("4,2,4-5"), (std::vector<int>{2, 4, 5}));
+}
 
-/// A file tree in a temporary folder, gone with the object.
-class Tree {
- public:
-  Tree() {
-    std::string name = (fs::temp_directory_path() / "cllm-tree-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    root_ = name;
+TEST(CpuList, RefusesWhatIsDamaged) {
+  for (const char* text : {"", "\n", "x", "1-", "-1", "3-1", "1,,2", "1,", "0-3x", "1 2",
+                           "0-9999999", "99999999999999999999"}) {
+    EXPECT_TRUE(parse_cpu_list(text).empty()) << '"' << text << '"';
   }
-  Tree(const Tree&) = delete;
-  Tree& operator=(const Tree&) = delete;
-  ~Tree() { fs::remove_all(root_); }
+  EXPECT_TRUE(read_cpu_list("/nowhere/at/all").empty());
+}
 
-  Tree& put(const std::string& path, const std::string& text) {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-    return *this;
-  }
-  std::string root() const { return root_.string(); }
-
- private:
-  fs::path root_;
+struct Shape {
+  int cores, caches, nodes, packages, speeds;
 };
 
-const char* const kMemInfo =
-    "MemTotal:       65536000 kB\nMemFree:         1000000 kB\nMemAvailable:   33554432 kB\n";
-
-TEST(Topology, NoCgroupMeansNoQuota) {
-  Tree tree;
-  EXPECT_TRUE(std::isinf(cpu_quota(tree.root())));
-  EXPECT_EQ(usable_cores(tree.root()), static_cast<int>(usable_cpus().size()));
-  EXPECT_TRUE(std::isinf(memory_limit_bytes(tree.root())));
-  tree.put("proc/meminfo", kMemInfo);
-  EXPECT_EQ(memory_limit_bytes(tree.root()), 32.0 * kGiB);
+TEST(Topology, OfTheRecordedMachines) {
+  const Shape expected[] = {{32, 2, 2, 2, 1}, {64, 16, 8, 2, 1}, {14, 1, 1, 1, 2},
+                            {8, 1, 1, 1, 1},  {2, 1, 1, 1, 1},   {1, 1, 1, 1, 1}};
+  ASSERT_EQ(recorded_machines().size(), std::size(expected));
+  for (std::size_t m = 0; m < std::size(expected); ++m) {
+    const RecordedMachine& machine = recorded_machines()[m];
+    RecordedTree tree;
+    machine.record(tree);
+    const Topology found = read_topology(tree.root());
+    ASSERT_EQ(found.size(), static_cast<std::size_t>(machine.cpus)) << machine.name;
+    EXPECT_EQ(count_cores(found), expected[m].cores) << machine.name;
+    EXPECT_EQ(count_distinct(found, &LogicalCpu::core), expected[m].cores) << machine.name;
+    EXPECT_EQ(count_distinct(found, &LogicalCpu::cache), expected[m].caches) << machine.name;
+    EXPECT_EQ(count_distinct(found, &LogicalCpu::node), expected[m].nodes) << machine.name;
+    EXPECT_EQ(count_distinct(found, &LogicalCpu::package), expected[m].packages) << machine.name;
+    EXPECT_EQ(count_distinct(found, &LogicalCpu::speed), expected[m].speeds) << machine.name;
+  }
 }
 
-TEST(Topology, VersionTwoQuota) {
-  Tree tree;
-  tree.put("proc/meminfo", kMemInfo)
-      .put("proc/self/cgroup", "0::/kube/pod7\n")
-      .put("sys/fs/cgroup/kube/pod7/cpu.max", "150000 100000\n")
-      .put("sys/fs/cgroup/kube/pod7/memory.max", "8589934592\n");
-  EXPECT_EQ(cpu_quota(tree.root()), 1.5);
-  EXPECT_EQ(usable_cores(tree.root()), std::min(2, static_cast<int>(usable_cpus().size())));
-  EXPECT_EQ(memory_limit_bytes(tree.root()), 8.0 * kGiB);
+TEST(Topology, KnowsWhoIsWhere) {
+  RecordedTree xeon, epyc, laptop;
+  record_xeon(xeon);
+  record_epyc(epyc);
+  record_laptop(laptop);
+  const Topology x = read_topology(xeon.root());
+  EXPECT_EQ(x[3].core, x[35].core);
+  EXPECT_EQ(x[3].thread, 0);
+  EXPECT_EQ(x[35].thread, 1);
+  EXPECT_EQ(x[0].node, x[62].node);
+  EXPECT_NE(x[0].node, x[1].node);
+  const Topology e = read_topology(epyc.root());
+  EXPECT_EQ(e[0].cache, e[3].cache);
+  EXPECT_NE(e[3].cache, e[4].cache);
+  EXPECT_EQ(e[3].node, e[4].node);
+  EXPECT_NE(e[7].node, e[8].node);
+  EXPECT_EQ(e[31].package, e[96 - 1].package);
+  EXPECT_NE(e[31].package, e[32].package);
+  const Topology l = read_topology(laptop.root());
+  EXPECT_EQ(l[0].speed, 0);
+  EXPECT_EQ(l[11].speed, 0);
+  EXPECT_EQ(l[12].speed, 1);
+  EXPECT_EQ(l[12].thread, 0);
 }
 
-TEST(Topology, VersionTwoWithoutALimit) {
-  Tree tree;
-  tree.put("proc/meminfo", kMemInfo)
-      .put("proc/self/cgroup", "0::/\n")
-      .put("sys/fs/cgroup/cpu.max", "max 100000\n")
-      .put("sys/fs/cgroup/memory.max", "max\n");
-  EXPECT_TRUE(std::isinf(cpu_quota(tree.root())));
-  EXPECT_EQ(memory_limit_bytes(tree.root()), 32.0 * kGiB);
+// Without the lists of kinds the frequencies tell them; a boost of a tenth is no other kind.
+TEST(Topology, TellsKindsOfCoresByTheirFrequency) {
+  RecordedTree laptop;
+  record_laptop(laptop);
+  laptop.remove("sys/devices/cpu_core").remove("sys/devices/cpu_atom");
+  EXPECT_EQ(read_topology(laptop.root())[12].speed, 1);
+  laptop.put("sys/devices/system/cpu/cpu5/cpufreq/base_frequency", "?");  // the next file counts
+  EXPECT_EQ(read_topology(laptop.root())[12].speed, 1);
+  laptop.each(20, "cpufreq/cpuinfo_max_freq", [](int c) { return c < 2 ? "5000000" : "4600000"; });
+  for (const LogicalCpu& cpu : read_topology(laptop.root())) EXPECT_EQ(cpu.speed, 0) << cpu.id;
 }
 
-TEST(Topology, AnAncestorsTighterLimitCounts) {
-  Tree tree;
-  tree.put("proc/self/cgroup", "0::/slice/job/step\n")
-      .put("sys/fs/cgroup/slice/job/step/cpu.max", "800000 100000\n")
-      .put("sys/fs/cgroup/slice/cpu.max", "50000 100000\n")
-      .put("sys/fs/cgroup/slice/job/memory.max", "1073741824\n");
-  EXPECT_EQ(cpu_quota(tree.root()), 0.5);
-  EXPECT_EQ(usable_cores(tree.root()), 1);
-  EXPECT_EQ(memory_limit_bytes(tree.root()), kGiB);
+TEST(Topology, WithoutAnyFileNothingIsKnown) {
+  const RecordedTree empty;
+  EXPECT_TRUE(read_topology(empty.root()).empty());
+  const Topology assumed = restrict_topology({}, {2, 5});
+  ASSERT_EQ(assumed.size(), 2u);
+  EXPECT_EQ(assumed[1].id, 5);
+  EXPECT_EQ(count_cores(assumed), 2) << "each a core of its own";
 }
 
-TEST(Topology, HostPathInsideAContainerFallsBackToTheMount) {
-  Tree tree;
-  tree.put("proc/self/cgroup", "0::/docker/0123abc\n")
-      .put("sys/fs/cgroup/cpu.max", "300000 100000");
-  EXPECT_EQ(cpu_quota(tree.root()), 3.0);
+TEST(Topology, OfAPart) {
+  RecordedTree epyc;
+  record_epyc(epyc);
+  const Topology part = restrict_topology(read_topology(epyc.root()), {65, 66, 70, 400});
+  ASSERT_EQ(part.size(), 4u);
+  EXPECT_EQ(count_cores(part), 4) << "second hyperthreads alone are first ones";
+  EXPECT_EQ(part[0].cache, part[1].cache);
+  EXPECT_NE(part[0].cache, part[2].cache);
+  EXPECT_EQ(part[3].id, 400);
 }
 
-TEST(Topology, VersionOneQuota) {
-  Tree tree;
-  tree.put("proc/meminfo", kMemInfo)
-      .put("proc/self/cgroup",
-           "9:memory:/docker/ab\n4:cpu,cpuacct:/docker/ab\n1:name=systemd:/docker/ab\n")
-      .put("sys/fs/cgroup/cpu,cpuacct/docker/ab/cpu.cfs_quota_us", "250000\n")
-      .put("sys/fs/cgroup/cpu,cpuacct/docker/ab/cpu.cfs_period_us", "100000\n")
-      .put("sys/fs/cgroup/memory/docker/ab/memory.limit_in_bytes", "4294967296\n")
-      .put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
-  EXPECT_EQ(cpu_quota(tree.root()), 2.5);
-  EXPECT_EQ(memory_limit_bytes(tree.root()), 4.0 * kGiB);
-}
-
-TEST(Topology, VersionOneWithoutALimit) {
-  Tree tree;
-  tree.put("proc/meminfo", kMemInfo)
-      .put("proc/self/cgroup", "4:cpu:/a\n9:memory:/a\n")
-      .put("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "-1\n")
-      .put("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n")
-      .put("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "9223372036854771712\n");
-  EXPECT_TRUE(std::isinf(cpu_quota(tree.root())));
-  EXPECT_EQ(memory_limit_bytes(tree.root()), 32.0 * kGiB);
-}
-
-TEST(Topology, DamagedFilesLimitNothing) {
-  Tree tree;
-  tree.put("proc/self/cgroup", "nonsense\n0::/a\n:\n")
-      .put("sys/fs/cgroup/a/cpu.max", "")
-      .put("sys/fs/cgroup/a/memory.max", "lots");
-  EXPECT_TRUE(std::isinf(cpu_quota(tree.root())));
-  EXPECT_TRUE(std::isinf(memory_limit_bytes(tree.root())));
-}
-
-TEST(Topology, FollowsTheAffinityOfTheCallingThread) {
-  const std::vector<int> all = usable_cpus();
-  ASSERT_FALSE(all.empty());
-  std::thread([&] {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(all.back(), &one);
-    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
-    EXPECT_EQ(usable_cpus(), std::vector<int>{all.back()});
-    EXPECT_EQ(usable_cores(), 1);
-  }).join();
-  EXPECT_EQ(usable_cpus(), all);
-}
-
-TEST(Topology, ThisMachine) {
-  EXPECT_GE(usable_cores(), 1);
-  EXPECT_LE(usable_cores(), static_cast<int>(usable_cpus().size()));
-  EXPECT_GT(memory_limit_bytes(), 1024.0 * 1024.0);
+TEST(Topology, DamageLeavesAUsableAnswer) {
+  for (const RecordedMachine& machine : recorded_machines()) {
+    if (machine.cpus > 20) continue;  // the same code on more files
+    RecordedTree whole;
+    machine.record(whole);
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(whole.root())) {
+      if (entry.is_regular_file()) files.push_back(entry.path().string());
+    }
+    std::sort(files.begin(), files.end());
+    for (std::uint64_t round = 0; round < 40; ++round) {
+      RecordedTree tree;
+      machine.record(tree);
+      for (std::size_t f = 0; f < files.size(); ++f) {
+        const auto block =
+            random_block(5, RandomStream::kTest, static_cast<std::uint32_t>(round), f);
+        const std::string path = files[f].substr(whole.root().size() + 1);
+        const char* const damaged[] = {"", "x", "-1", "0-", "99999999999", "7,3-1", "\xff\xfe"};
+        const std::uint64_t choice = random_bits64(block, 0) % 20;
+        if (path.find("cpu/online") != std::string::npos) continue;
+        if (choice < std::size(damaged)) tree.put(path, damaged[choice]);
+        if (choice == 19) tree.remove(path);
+      }
+      const Topology found = read_topology(tree.root());
+      ASSERT_EQ(found.size(), static_cast<std::size_t>(machine.cpus));
+      EXPECT_GE(count_cores(found), 1);
+      for (const LogicalCpu& cpu : found) {
+        EXPECT_TRUE(cpu.core >= 0 && cpu.cache >= 0 && cpu.node >= 0 && cpu.package >= 0);
+      }
+    }
+  }
 }
 
 }  // namespace

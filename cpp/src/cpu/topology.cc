@@ -1,134 +1,195 @@
 #include "cpu/topology.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <charconv>
+#include <filesystem>
 #include <fstream>
-#include <limits>
-#include <sstream>
+#include <iterator>
+#include <map>
+#include <tuple>
 
-#include "cpu/affinity.h"
+#include "cpu/cpu_list.h"
 
 namespace cllm {
 namespace {
 
-constexpr double kUnlimited = std::numeric_limits<double>::infinity();
-
-/// The first words of a file; none when it cannot be read.
-std::vector<std::string> words_of(const std::string& path) {
+/// The number in a file's first line; -1 when there is none, or a negative one.
+long read_number(const std::string& path) {
   std::ifstream file(path);
-  std::vector<std::string> words;
-  for (std::string word; words.size() < 2 && file >> word;) words.push_back(word);
-  return words;
+  std::string word;
+  file >> word;
+  long value = -1;
+  const auto read = std::from_chars(word.data(), word.data() + word.size(), value);
+  return read.ec == std::errc() ? std::max(value, -1L) : -1;
 }
 
-/// A number, or `otherwise` for "max", "-1", an absent word and anything else that is no limit.
-double limit_or(const std::vector<std::string>& words, std::size_t index, double otherwise) {
-  if (index >= words.size()) return otherwise;
-  std::istringstream text(words[index]);
-  double value = 0.0;
-  return text >> value && value > 0.0 ? value : otherwise;
+bool holds(const std::vector<int>& cpus, int cpu) {
+  return std::binary_search(cpus.begin(), cpus.end(), cpu);
 }
 
-/// One line of /proc/self/cgroup: "hierarchy:controllers:path".
-struct Membership {
-  std::string controllers;  // empty: v2
-  std::string path;
-};
+/// What stands for a set of CPUs that share something: the lowest of them. `otherwise` when the
+/// file does not name a set that `cpu` is in.
+int representative(const std::string& path, int cpu, int otherwise) {
+  const std::vector<int> sharing = read_cpu_list(path);
+  return holds(sharing, cpu) ? sharing.front() : otherwise;
+}
 
-std::vector<Membership> memberships(const std::string& root) {
-  std::ifstream file(root + "/proc/self/cgroup");
-  std::vector<Membership> found;
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    found.push_back({line.substr(first + 1, second - first - 1), line.substr(second + 1)});
+/// The CPUs that share the last level of cache with `cpu`, by their lowest; -1 when unknown.
+int cache_of(const std::string& folder, int cpu) {
+  constexpr int kMostCaches = 5;  // data and instructions of the first level, then 2, 3 and 4
+  long best = 1;                  // a first level is the core's own
+  int shared = -1;
+  for (int i = 0; i < kMostCaches; ++i) {
+    const std::string cache = folder + "/cache/index" + std::to_string(i);
+    const long level = read_number(cache + "/level");
+    if (level <= best) continue;
+    const int lowest = representative(cache + "/shared_cpu_list", cpu, -1);
+    if (lowest < 0) continue;
+    best = level;
+    shared = lowest;
   }
-  return found;
+  return shared;
 }
 
-bool lists(const std::string& controllers, const std::string& name) {
-  return ("," + controllers + ",").find("," + name + ",") != std::string::npos;
-}
-
-/// The smallest limit on the way from a group up to its mount. A container often sees its host's
-/// path but a mount that starts at its own group: folders that are not there limit nothing.
-template <class Limit>
-double tightest(const std::string& mount, std::string path, Limit limit) {
-  double smallest = kUnlimited;
-  while (true) {
-    smallest = std::min(smallest, limit(mount + path));
-    const std::size_t slash = path.find_last_of('/');
-    if (path.empty() || slash == std::string::npos) return smallest;
-    path.erase(slash);
+/// The memory node of each CPU that some node names.
+std::map<int, int> read_nodes(const std::string& root) {
+  std::map<int, int> node_of;
+  std::error_code failed;
+  const std::filesystem::directory_iterator folders(root + "/sys/devices/system/node", failed);
+  if (failed) return node_of;
+  for (const auto& entry : folders) {
+    const std::string name = entry.path().filename().string();
+    int node = -1;
+    if (name.rfind("node", 0) != 0) continue;
+    const auto read = std::from_chars(name.data() + 4, name.data() + name.size(), node);
+    if (read.ec != std::errc() || read.ptr != name.data() + name.size()) continue;
+    for (int cpu : read_cpu_list(entry.path().string() + "/cpulist")) node_of[cpu] = node;
   }
+  return node_of;
 }
 
-/// The smallest limit over all groups; `v2` and `v1` read one folder.
-template <class V2, class V1>
-double cgroup_limit(const std::string& root, const std::string& controller, V2 v2, V1 v1) {
-  const std::string mount = root + "/sys/fs/cgroup";
-  double smallest = kUnlimited;
-  for (const Membership& group : memberships(root)) {
-    if (group.controllers.empty()) {
-      smallest = std::min(smallest, tightest(mount, group.path, v2));
-      smallest = std::min(smallest, tightest(mount + "/unified", group.path, v2));
-    } else if (lists(group.controllers, controller)) {
-      smallest = std::min(smallest, tightest(mount + "/" + controller, group.path, v1));
-      smallest = std::min(smallest, tightest(mount + "/" + group.controllers, group.path, v1));
+/// One number a CPU by which kinds of cores can be told, larger is faster; all 0 when nothing that
+/// speaks of every CPU says so.
+std::vector<long> read_speeds(const std::string& root, const std::vector<int>& cpus) {
+  std::vector<long> speeds(cpus.size(), 0);
+  // Hybrid Intel chips list their kinds of cores as devices that count events.
+  const std::array<const char*, 3> kinds = {"cpu_lowpower", "cpu_atom", "cpu_core"};
+  std::size_t named = 0;
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    for (int cpu : read_cpu_list(root + "/sys/devices/" + kinds[k] + "/cpus")) {
+      const auto at = std::lower_bound(cpus.begin(), cpus.end(), cpu);
+      if (at == cpus.end() || *at != cpu) continue;
+      speeds[static_cast<std::size_t>(at - cpus.begin())] = 1L << (4 * k);
+      ++named;
     }
   }
-  return smallest;
+  if (named == cpus.size()) return speeds;
+  for (const char* file :
+       {"/cpu_capacity", "/cpufreq/base_frequency", "/cpufreq/cpuinfo_max_freq"}) {
+    for (std::size_t i = 0; i < cpus.size(); ++i) {
+      const std::string cpu = "/sys/devices/system/cpu/cpu" + std::to_string(cpus[i]);
+      speeds[i] = read_number(root + cpu + file);
+    }
+    if (*std::min_element(speeds.begin(), speeds.end()) > 0) return speeds;
+  }
+  return std::vector<long>(cpus.size(), 0);
+}
+
+/// Speeds to kinds. Single cores of one kind may differ by a tenth (preferred cores of a chip that
+/// boosts some higher); kinds of cores differ by a quarter and more.
+std::vector<int> kinds_of(const std::vector<long>& speeds) {
+  std::vector<long> sorted = speeds;
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  std::vector<long> fastest;  // of each kind
+  for (long speed : sorted) {
+    if (fastest.empty() || 100 * speed < 85 * fastest.back()) fastest.push_back(speed);
+  }
+  std::vector<int> kinds;
+  for (long speed : speeds) {
+    int kind = 0;
+    while (100 * speed < 85 * fastest[static_cast<std::size_t>(kind)]) ++kind;
+    kinds.push_back(kind);
+  }
+  return kinds;
+}
+
+/// Gives out 0, 1, ... to keys as they come.
+template <class Key>
+class Numbering {
+ public:
+  int operator()(const Key& key) {
+    return numbers_.emplace(key, static_cast<int>(numbers_.size())).first->second;
+  }
+
+ private:
+  std::map<Key, int> numbers_;
+};
+
+void number_threads(Topology& topology) {
+  Numbering<int> core;
+  std::map<int, int> threads;
+  for (LogicalCpu& cpu : topology) {
+    cpu.core = core(cpu.core);
+    cpu.thread = threads[cpu.core]++;
+  }
 }
 
 }  // namespace
 
-std::vector<int> usable_cpus() {
-  std::vector<int> own = thread_cpus();
-  const auto counted = static_cast<std::size_t>(openmp_cpu_count());
-  if (counted <= own.size()) return own;
-  // libgomp bound this thread. What it had before is known when it was the whole cpuset.
-  std::vector<int> all = cpuset_cpus();
-  if (all.size() == counted) return all;
-  return own;
-}
-
-double cpu_quota(const std::string& root) {
-  return cgroup_limit(
-      root, "cpu",
-      [](const std::string& folder) {
-        const std::vector<std::string> words = words_of(folder + "/cpu.max");
-        return limit_or(words, 0, kUnlimited) / limit_or(words, 1, 100000.0);
-      },
-      [](const std::string& folder) {
-        return limit_or(words_of(folder + "/cpu.cfs_quota_us"), 0, kUnlimited) /
-               limit_or(words_of(folder + "/cpu.cfs_period_us"), 0, 100000.0);
-      });
-}
-
-int usable_cores(const std::string& root) {
-  const double affinity = static_cast<double>(usable_cpus().size());
-  return static_cast<int>(std::max(1.0, std::min(affinity, std::ceil(cpu_quota(root)))));
-}
-
-double memory_limit_bytes(const std::string& root) {
-  double available = kUnlimited;
-  std::ifstream file(root + "/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream text(line);
-    std::string key;
-    double kilobytes = 0.0;
-    if (text >> key >> kilobytes && key == "MemAvailable:") available = kilobytes * 1024.0;
+Topology read_topology(const std::string& root) {
+  const std::string folder = root + "/sys/devices/system/cpu";
+  const std::vector<int> online = read_cpu_list(folder + "/online");
+  if (online.empty()) return {};
+  const std::map<int, int> nodes = read_nodes(root);
+  const std::vector<int> kinds = kinds_of(read_speeds(root, online));
+  // A domain is known by those around it as well, so that each lies in one of the next size.
+  Numbering<int> core;
+  Numbering<long> package;
+  Numbering<std::pair<int, int>> node;
+  Numbering<std::tuple<int, int, int>> cache;
+  Topology topology;
+  for (std::size_t i = 0; i < online.size(); ++i) {
+    const int id = online[i];
+    const std::string cpu = folder + "/cpu" + std::to_string(id);
+    const std::string about = cpu + "/topology";
+    LogicalCpu c;
+    c.id = id;
+    const int siblings = representative(about + "/thread_siblings_list", id, id);
+    c.core = core(representative(about + "/core_cpus_list", id, siblings));
+    c.package = package(read_number(about + "/physical_package_id"));
+    const auto at = nodes.find(id);
+    c.node = node({c.package, at == nodes.end() ? -1 : at->second});
+    c.cache = cache({c.package, c.node, cache_of(cpu, id)});
+    c.speed = kinds[i];
+    topology.push_back(c);
   }
-  return std::min(available, cgroup_limit(
-                                 root, "memory",
-                                 [](const std::string& folder) {
-                                   return limit_or(words_of(folder + "/memory.max"), 0, kUnlimited);
-                                 },
-                                 [](const std::string& folder) {
-                                   return limit_or(words_of(folder + "/memory.limit_in_bytes"), 0,
-                                                   kUnlimited);
-                                 }));
+  number_threads(topology);
+  return topology;
+}
+
+Topology restrict_topology(const Topology& topology, const std::vector<int>& cpus) {
+  Topology part;
+  int next_core = count_cores(topology);
+  for (int id : cpus) {
+    const auto at = std::lower_bound(topology.begin(), topology.end(), id,
+                                     [](const LogicalCpu& c, int wanted) { return c.id < wanted; });
+    LogicalCpu c;
+    if (at != topology.end() && at->id == id) {
+      c = *at;
+    } else {
+      c.id = id;
+      c.core = next_core++;
+    }
+    part.push_back(c);
+  }
+  number_threads(part);
+  return part;
+}
+
+int count_cores(const Topology& topology) {
+  return static_cast<int>(std::count_if(topology.begin(), topology.end(),
+                                        [](const LogicalCpu& c) { return c.thread == 0; }));
 }
 
 }  // namespace cllm

@@ -1,7 +1,7 @@
-// How many cores and how much memory this process may really use: affinity mask and cgroup limits.
+// The CPUs of a machine as Linux describes them: which share a core, a cache, memory, and how fast.
 //
-// A container sees every CPU and all memory of its host; what it was given stands in the cgroup
-// files. Those are read below `root`, "/" but for tests, which feed recorded trees.
+// Everything is read below `root`, "/" but for tests, which feed recorded trees. A file that is
+// missing or damaged makes a CPU look like a core of its own; nothing throws.
 #pragma once
 
 #include <string>
@@ -9,19 +9,26 @@
 
 namespace cllm {
 
-/// CPUs that threads made by the calling one may use, ascending: those that it may run on itself,
-/// or all again where an OpenMP runtime bound it to a part of them (see cpu/affinity.h).
-std::vector<int> usable_cpus();
+/// Indices count up from 0 and mean nothing but "the same" or "another".
+struct LogicalCpu {
+  int id = 0;       ///< what the kernel calls it
+  int core = 0;     ///< physical core
+  int thread = 0;   ///< which hyperthread of its core, by id
+  int cache = 0;    ///< shares the last level of cache; never crosses a node
+  int node = 0;     ///< memory that is near; never crosses a package
+  int package = 0;  ///< socket
+  int speed = 0;    ///< kind of core, 0 the fastest
+};
 
-/// CPU time per second that the cgroups (v1 or v2, ancestors included) grant, in cores such as
-/// 1.5; infinity when nothing limits it.
-double cpu_quota(const std::string& root = "/");
+using Topology = std::vector<LogicalCpu>;  // ascending by id
 
-/// The smaller of the affinity count and the quota rounded up; at least 1.
-int usable_cores(const std::string& root = "/");
+/// Every CPU that is online; empty when the system does not say.
+Topology read_topology(const std::string& root = "/");
 
-/// The smaller of the system's available memory and the cgroups' limit, in bytes; infinity when
-/// neither is known.
-double memory_limit_bytes(const std::string& root = "/");
+/// The part of it that `cpus` (ascending) names; CPUs that it does not know are cores of their own.
+/// Cores and threads are counted anew.
+Topology restrict_topology(const Topology& topology, const std::vector<int>& cpus);
+
+int count_cores(const Topology& topology);
 
 }  // namespace cllm

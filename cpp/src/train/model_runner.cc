@@ -4,8 +4,9 @@
 #include <string>
 
 #include "cllm/error.h"
+#include "cpu/allowance.h"
 #include "cpu/features.h"
-#include "cpu/topology.h"
+#include "cpu/placement.h"
 #include "train/forward_stage.h"
 #include "train/session.h"
 #include "train/train_stage.h"
@@ -30,21 +31,23 @@ struct ModelRunner::Crew {
       : sequences(plan.batch), length(plan.sequence) {
     const ModelConfig& config = state.config;
     const auto count = static_cast<int>(workers);
-    const int active = std::min(count, usable_cores());
+    const Allowance ours = allowance();
+    const int active = std::min(count, ours.most_workers());
     check_memory(training ? TrainStage::bytes_for(plan, config, state.layout, active)
                           : ForwardStage::bytes_for(config, sequences, length, active));
     const std::int64_t shard =
         training ? plan.largest_shard() : ForwardStage::shard_sequences(length);
+    const TreePlan plan_of_tree =
+        plan_tree(threads_for_workers(workers, config.symmetry_order), config.symmetry_order);
     pool = std::make_unique<WorkerPool>(
         count, default_gemm_backend(), kernels(),
-        ShardProgram::worker_scratch_floats(config, {shard, length}, kernels()));
+        ShardProgram::worker_scratch_floats(config, {shard, length}, kernels()),
+        plan_placement(ours, plan_of_tree, active).worker_cpus);
     TreeOptions options;
-    options.cores = usable_cores();
-    options.cpus = usable_cpus();
+    options.cores = ours.most_workers();
+    options.cpus = ours.ids();
     options.prepare_worker = [this](int worker) { pool->prepare(worker); };
-    tree = std::make_unique<SphereTree>(
-        plan_tree(threads_for_workers(workers, config.symmetry_order), config.symmetry_order),
-        options);
+    tree = std::make_unique<SphereTree>(plan_of_tree, options);
     if (training) {
       train = std::make_unique<TrainStage>(plan, state, kernels(), *pool, *tree);
     } else {
@@ -60,7 +63,7 @@ struct ModelRunner::Crew {
 };
 
 ModelRunner::ModelRunner(ModelState& state, std::int64_t workers)
-    : state_(state), workers_(workers > 0 ? workers : usable_cores()) {}
+    : state_(state), workers_(workers > 0 ? workers : allowance().physical_workers()) {}
 ModelRunner::~ModelRunner() = default;
 
 ModelRunner::Crew& ModelRunner::crew(std::unique_ptr<Crew>& last, std::int64_t sequences,

@@ -6,9 +6,10 @@
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
+#include "cpu/allowance.h"
 #include "cpu/features.h"
-#include "cpu/topology.h"
 #include "data/sequence_length.h"
+#include "train/crew_size.h"
 
 namespace cllm {
 namespace {
@@ -130,21 +131,9 @@ void plan_session(RunPlan& plan) {
   s.gemm = c.gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(c.gemm);
   c.gemm = gemm_backend_name(s.gemm);
   if (!gemm_backend_available(s.gemm)) make_gemm(s.gemm, kernels());  // throws, saying why
-  s.tree.cores = usable_cores();
-  s.tree.cpus = usable_cpus();
-  s.tree.activate_all = c.activate_all;
-  const int order = static_cast<int>(c.symmetry);
-  if (c.threads > 0) {
-    s.threads = c.threads;
-  } else {
-    const std::int64_t workers = c.workers == "auto" ? s.tree.cores : std::stoll(c.workers);
-    s.threads = threads_for_workers(workers, order);
-  }
-  const std::int64_t workers = count_workers(s.threads, order);
-  if (workers < s.tree.cores) {
-    plan.notes.push_back(text(workers) + " of " + text(s.tree.cores) +
-                         " cores compute; --workers auto uses them all");
-  }
+  set_crew(s, c, allowance());
+  const std::string idle = idle_cores_note(s);
+  if (!idle.empty()) plan.notes.push_back(idle);
   plan_session_batch(s.model, s.batch, s.sequence, s.positions);  // throws for impossible positions
 }
 
@@ -179,7 +168,6 @@ std::string describe(const RunPlan& plan) {
   const ModelConfig& m = s.model;
   const ParameterLayout layout(m);
   const BatchPlan batch = plan_session_batch(m, s.batch, s.sequence, s.positions);
-  const TreePlan tree = plan_tree(s.threads, m.symmetry_order);
   const MemoryPlan memory = plan_memory(s);
   std::string out;
   out += "model   " + text(m.layers) + " layers, " + text(m.heads) + " heads, width " +
@@ -192,9 +180,9 @@ std::string describe(const RunPlan& plan) {
          text(static_cast<std::int64_t>(batch.shards.size())) + " shards on " +
          text(static_cast<std::int64_t>(batch.positions.size())) + " positions, routed by " +
          (plan.config.routing == "symmetry" ? "symmetry" : "turn") + "\n";
-  const auto workers = static_cast<std::int64_t>(tree.workers.size());
-  out += "tree    " + text(s.threads) + " spheres, " + text(workers) + " workers on " +
-         text(s.tree.cores) + " cores; " + describe_gemm_backend(s.gemm, kernels()) + "\n";
+  out += "tree    " + text(s.threads) + (s.threads == 1 ? " sphere, " : " spheres, ") +
+         describe_crew(s) + "\n";
+  out += "kernels " + describe_gemm_backend(s.gemm, kernels()) + "\n";
   out += "memory  " + mib(memory.total()) + ": parameters " + mib(memory.parameters) +
          ", moments " + mib(memory.moments) + ", gradients and activations " +
          mib(memory.activations_and_gradients) + ", workers " + mib(memory.workers);

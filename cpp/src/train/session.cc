@@ -1,6 +1,9 @@
 #include "train/session.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "cpu/placement.h"
 
 namespace cllm {
 namespace {
@@ -28,7 +31,17 @@ int workers_of(const SessionConfig& config) {
   return static_cast<int>(count_workers(config.threads, config.model.symmetry_order));
 }
 
+std::vector<int> worker_cpus(const SessionConfig& config) {
+  const TreePlan plan = plan_tree(config.threads, config.model.symmetry_order);
+  return plan_placement(config.allowance, plan, config.active_workers()).worker_cpus;
+}
+
 }  // namespace
+
+int SessionConfig::active_workers() const {
+  const auto workers = static_cast<int>(count_workers(threads, model.symmetry_order));
+  return tree.activate_all ? workers : std::min(workers, tree.cores);
+}
 
 std::int64_t flops_per_token(const ModelConfig& model, std::int64_t sequence) {
   const std::int64_t multiplying =
@@ -52,19 +65,20 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   const ParameterLayout layout(config.model);
   const BatchPlan plan = plan_for(config);
   const int workers = workers_of(config);
-  const int active = config.tree.activate_all ? workers : std::min(workers, config.tree.cores);
   const auto flat = static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
   MemoryPlan memory;
   memory.parameters = flat;
   memory.moments = 2 * flat;
-  memory.activations_and_gradients = TrainStage::bytes_for(plan, config.model, layout, active);
+  memory.activations_and_gradients =
+      TrainStage::bytes_for(plan, config.model, layout, config.active_workers());
   memory.workers = static_cast<std::size_t>(workers) * sizeof(float) *
                    (scratch_floats(config, plan) + kernels().gemm_scratch_floats);
   return memory;
 }
 
 Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelState& state)
-    : workers(workers_of(config), config.gemm, kernels(), scratch_floats(config, plan)),
+    : workers(workers_of(config), config.gemm, kernels(), scratch_floats(config, plan),
+              worker_cpus(config)),
       tree(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
                                         with_workers(config.tree, workers))) {
   train = std::make_shared<TrainStage>(plan, state, kernels(), workers, *tree);

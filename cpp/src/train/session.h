@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cllm/tree_plan.h"
+#include "cpu/allowance.h"
 #include "cpu/features.h"
 #include "data/evaluation_windows.h"
 #include "optim/schedule.h"
@@ -26,7 +27,11 @@ struct SessionConfig {
   Schedule schedule;
   double clip = 1.0;
   GemmBackend gemm = GemmBackend::kNative;
-  TreeOptions tree;  ///< prepare_worker is set by the session
+  TreeOptions tree;     ///< prepare_worker is set by the session
+  Allowance allowance;  ///< the cores that workers may be bound to; empty: they are not
+
+  /// Workers that compute in a step.
+  int active_workers() const;
 };
 
 /// Floating-point operations of forward and backward, a token: 6 P' + 6 L C T.

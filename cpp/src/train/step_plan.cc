@@ -4,9 +4,9 @@
 
 #include "checkpoint/model_json.h"
 #include "cllm/options.h"
-#include "cpu/topology.h"
+#include "cpu/allowance.h"
 #include "data/sequence_length.h"
-#include "train/session.h"
+#include "train/crew_size.h"
 
 namespace cllm {
 namespace {
@@ -23,13 +23,7 @@ SessionConfig session_of(const TrainConfig& c) {
   s.batch = c.batch * c.grad_accum;
   s.sequence = s.model.positions;
   s.positions = c.positions;
-  s.tree.cores = usable_cores();
-  s.tree.activate_all = c.activate_all;
-  s.threads = c.threads;
-  if (c.threads == 0) {
-    const std::int64_t workers = c.workers == "auto" ? s.tree.cores : std::stoll(c.workers);
-    s.threads = threads_for_workers(workers, s.model.symmetry_order);
-  }
+  set_crew(s, c, allowance());
   return s;
 }
 
@@ -54,9 +48,7 @@ StepPlan plan_step(const TrainConfig& config) {
   plan.largest_shard = batch.largest_shard();
   plan.threads = session.threads;
   plan.workers = count_workers(session.threads, session.model.symmetry_order);
-  plan.active_workers = checked.activate_all
-                            ? plan.workers
-                            : std::min<std::int64_t>(plan.workers, session.tree.cores);
+  plan.active_workers = session.active_workers();
   plan.parameter_memory = memory.parameters;
   plan.moment_memory = memory.moments;
   plan.activation_memory = memory.activations_and_gradients;

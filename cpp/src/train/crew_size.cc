@@ -1,0 +1,54 @@
+#include "train/crew_size.h"
+
+#include <cmath>
+#include <sstream>
+
+#include "cpu/placement.h"
+
+namespace cllm {
+namespace {
+
+std::string counted(std::int64_t n, const char* what) {
+  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+}
+
+}  // namespace
+
+void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance& allowance) {
+  const int order = static_cast<int>(config.symmetry);
+  session.allowance = allowance;
+  session.tree.cores = allowance.most_workers();
+  session.tree.cpus = allowance.ids();
+  session.tree.activate_all = config.activate_all;
+  session.threads = config.threads;
+  if (config.threads == 0) {
+    const std::int64_t workers =
+        config.workers == "auto" ? allowance.physical_workers() : std::stoll(config.workers);
+    session.threads = threads_for_workers(workers, order);
+  }
+}
+
+std::string describe_crew(const SessionConfig& session) {
+  const Allowance& a = session.allowance;
+  const TreePlan tree = plan_tree(session.threads, session.model.symmetry_order);
+  const int cores = count_cores(a.cpus);
+  std::ostringstream out;
+  out << counted(static_cast<std::int64_t>(tree.workers.size()), "worker") << " on "
+      << counted(cores, "core");
+  if (a.cpus.size() > static_cast<std::size_t>(cores)) {
+    out << " (" << a.cpus.size() << " hyperthreads)";
+  }
+  if (std::isfinite(a.quota)) out << " with a quota of " << a.quota;
+  out << ", " << plan_placement(a, tree, session.active_workers()).text;
+  return out.str();
+}
+
+std::string idle_cores_note(const SessionConfig& session) {
+  const std::int64_t workers = count_workers(session.threads, session.model.symmetry_order);
+  const std::int64_t cores = session.allowance.physical_workers();
+  if (workers >= cores) return "";
+  return std::to_string(workers) + " of " + counted(cores, "core") +
+         (workers == 1 ? " computes" : " compute") + "; --workers auto uses them all";
+}
+
+}  // namespace cllm

@@ -1,0 +1,21 @@
+// From --workers and --threads, and the cores there are, to the tree that a session is given.
+#pragma once
+
+#include <string>
+
+#include "cllm/train_config.h"
+#include "train/session.h"
+
+namespace cllm {
+
+/// Sets threads, tree and allowance of a session. `auto` is a worker a physical core.
+/// REQUIRES: the configuration is checked.
+void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance& allowance);
+
+/// "2 workers on 2 cores, pinned": how many work, where, and why not bound to it.
+std::string describe_crew(const SessionConfig& session);
+
+/// How to use the cores that no worker is for; "" when there are none.
+std::string idle_cores_note(const SessionConfig& session);
+
+}  // namespace cllm
