@@ -12,4 +12,5 @@ PYBIND11_MODULE(_cllm, m) {
   register_reports(m);
   register_model(m);
   register_trainer(m);
+  register_bench(m);
 }

@@ -1,4 +1,4 @@
-"""The `cllm` command: train, generate, plan, verify, data."""
+"""The `cllm` command: train, generate, plan, verify, bench, data."""
 
 import functools
 import inspect
@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 import cllm
-from cllm import _shakespeare, _tree, _verify
+from cllm import _bench_command, _shakespeare, _tree, _verify
+from cllm._bench import Effort
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 3
 
@@ -243,6 +244,58 @@ def verify(
             raise typer.Exit(FAILED)
     assert first is not None
     typer.echo(f"one answer: {first.hash}")
+
+
+def _at_least(option: str, value: float | None, least: float) -> None:
+    if value is not None and value < least:
+        raise cllm.InputError(f"{option}: too small: got {value}, expected at least {least}")
+
+
+@app.command()
+@_reported
+def bench(
+    cases: Annotated[list[str] | None, typer.Argument(
+        help="A to E: shapes of nanoGPT's recipes and GPT-2; all when none is named.")] = None,
+    model: Annotated[Path | None, typer.Option(
+        help="A model folder whose shape is timed instead.")] = None,
+    batch: Annotated[int | None, typer.Option(help="With --model: sequences in a step.")] = None,
+    seq: Annotated[int | None, typer.Option(help="With --model: tokens in a sequence.")] = None,
+    workers: Annotated[int | None, typer.Option(
+        help="Computing threads; without it, all cores.")] = None,
+    seconds: Annotated[float, typer.Option(help="Of timed steps, of each case.")] = 5.0,
+    steps: Annotated[int, typer.Option(help="That many timed steps instead.")] = 0,
+    gemm: Annotated[str, typer.Option(help="Backend of products: auto, native, onednn.")] = "auto",
+    machine_only: Annotated[bool, typer.Option(
+        "--machine-only", help="Measures the machine alone, for `cllm plan`.")] = False,
+    vs: Annotated[str | None, typer.Option(
+        help="torch: PyTorch's steps in turn with ours.")] = None,
+    force_mkl: Annotated[bool, typer.Option(
+        "--force-mkl", help="With --vs torch: also with MKL's AVX-512 path forced.")] = False,
+    eager_only: Annotated[bool, typer.Option(
+        "--eager-only", help="With --vs torch: without torch.compile.")] = False,
+    rounds: Annotated[int, typer.Option(help="With --vs torch: how often in turn.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Prints JSON, no tables.")] = False,
+    out: Annotated[Path | None, typer.Option(
+        "--out", "-o", help="Also writes JSON to this file.")] = None,
+) -> None:
+    """Times this machine's kernels and whole training steps, beside PyTorch's if asked to."""
+    for option, value, least in (("--workers", workers, 1), ("--seconds", seconds, 0),
+                                 ("--steps", steps, 0), ("--rounds", rounds, 1)):
+        _at_least(option, value, least)
+    if vs not in (None, "torch"):
+        raise cllm.InputError(f'--vs: nothing to compare with: got "{vs}", expected torch')
+    console = None if as_json else Console(soft_wrap=True, highlight=False)
+    count = workers or _bench_command.cores()
+    if machine_only:
+        return _bench_command.machine_only(count, gemm, out, console)
+    shapes = _bench_command.chosen(cases or [], model, batch, seq)
+    effort = Effort(seconds, steps)
+    if vs:
+        results = _bench_command.versus_torch(shapes, count, effort, rounds, force_mkl, eager_only,
+                                              gemm, console)
+    else:
+        results = _bench_command.steps(shapes, count, effort, gemm, console)
+    return _bench_command.write_json(results, out, as_json)
 
 
 @data_app.command()

@@ -41,7 +41,7 @@ def test_help_shows_every_option(tmp_path):
     for option in cllm.options():
         assert f"--{option.name} " in out
         assert option.help[1:20] in out, option.name
-    for command in ("generate", "plan", "verify", "data"):
+    for command in ("generate", "plan", "verify", "bench", "data"):
         code, out, _ = run(command, "--help", folder=tmp_path)
         assert code == DONE and "Usage" in out
     assert run("--version", folder=tmp_path) == (DONE, f"cllm {cllm.__version__}\n", "")

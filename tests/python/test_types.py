@@ -15,7 +15,8 @@ STUB = ROOT / "python/cllm/_cllm.pyi"
 # What the stub cannot say: pybind11's metaclass, and constructors that always raise TypeError.
 ALLOWED = r"""
 cllm\._cllm\.[A-Z]\w+
-cllm\._cllm\.(EvaluationReport|GroupReport|Model|Option|Sphere\w+|StepPlan|StepReport|TreePlan)\.__init__
+cllm\._cllm\.(EvaluationReport|GroupReport|KernelTime|Machine\w*|Model|Option|Sphere\w+)\.__init__
+cllm\._cllm\.(StepPlan|StepReport|StepTimes|TreePlan)\.__init__
 cllm\._cllm\.RunOutcome\.__pybind11_native_enum__
 """
 

@@ -1,0 +1,58 @@
+// Calls of the kernels that a step consists of, on memory of their own: what is timed alone.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "gemm/gemm.h"
+
+namespace cllm {
+
+/// A kernel and the sizes at which it is measured: the grid of all combinations of its axes. A step
+/// lies in between. The last axis of a kernel that is bound by memory is the KiB that a worker's
+/// calls wander through, which decides the cache that they find their operands in.
+struct KernelGrid {
+  const char* name;
+  std::vector<std::vector<std::int64_t>> axes;
+  /// What the time is proportional to, roughly: the rest varies slowly from size to size.
+  double (*work)(const std::vector<std::int64_t>& sizes);
+};
+
+/// Every kernel of a step. Sizes: products m, n, k, KiB; attention T, D; passes over rows and over
+/// logits: rows, columns, KiB; flat ranges: elements, KiB.
+const std::vector<KernelGrid>& kernel_grids();
+/// The one of that name. REQUIRES: there is one.
+const KernelGrid& kernel_grid(const std::string& name);
+
+/// One thread's operands and what makes calls on them.
+class KernelCaller {
+ public:
+  /// `most_kib` is the largest wandering; larger ones are cut to it. Touches its memory.
+  KernelCaller(GemmBackend backend, const KernelTable& kernels, std::int64_t most_kib);
+
+  /// One call, to be made again and again: each goes on to the next place. REQUIRES: called on the
+  /// thread that made this, `sizes` of the grid's dimensions.
+  std::function<void()> call(const KernelGrid& grid, const std::vector<std::int64_t>& sizes);
+  /// A copy of `bytes` from one place to another, far apart.
+  std::function<void()> copy(std::size_t bytes);
+
+ private:
+  void fill(std::size_t floats);
+  std::function<void()> product(GemmForm form, const std::vector<std::int64_t>& sizes);
+  std::function<void()> attention(bool backward, const std::vector<std::int64_t>& sizes);
+  std::function<void()> rows(const std::string& name, const std::vector<std::int64_t>& sizes);
+  std::function<void()> flat(const std::string& name, const std::vector<std::int64_t>& sizes);
+
+  const KernelTable& k_;
+  std::unique_ptr<Gemm> gemm_;
+  std::size_t floats_;              // of the arena
+  AlignedBuffer<float> arena_;      // what calls wander through
+  AlignedBuffer<float> small_;      // vectors: bias, gamma, sums
+  AlignedBuffer<float> attention_;  // scratch
+  std::vector<std::int32_t> targets_;
+};
+
+}  // namespace cllm

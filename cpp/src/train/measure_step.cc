@@ -1,0 +1,112 @@
+// Whole training steps on random tokens, timed.
+#include <algorithm>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "cllm/bench.h"
+#include "cllm/error.h"
+#include "cpu/features.h"
+#include "model/initialize.h"
+#include "train/crew_size.h"
+#include "train/gemm_peak.h"
+#include "train/run_plan.h"
+#include "train/session.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::int64_t kWarmingSteps = 2;
+constexpr std::size_t kFewestSteps = 3;
+
+void at_least(const char* name, std::int64_t value, std::int64_t least) {
+  if (value >= least) return;
+  throw InputError(
+      {"too small", std::to_string(value), "at least " + std::to_string(least), name, ""});
+}
+
+SessionConfig session_of(const StepBench& bench) {
+  check(bench.model);
+  at_least("batch", bench.batch, 1);
+  at_least("seq", bench.sequence, 0);
+  at_least("workers", bench.workers, 0);
+  at_least("steps", bench.steps, 0);
+  SessionConfig s;
+  s.model = bench.model;
+  s.batch = bench.batch;
+  s.sequence = bench.sequence > 0 ? bench.sequence : bench.model.positions;
+  if (s.sequence > s.model.positions) {
+    throw InputError({"the sequence is longer than the model's positions",
+                      std::to_string(s.sequence), "at most " + std::to_string(s.model.positions),
+                      "seq", ""});
+  }
+  s.positions = bench.positions;
+  s.gemm = bench.gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(bench.gemm);
+  s.schedule.peak = 1e-4;
+  TrainConfig crew;
+  if (bench.workers > 0) crew.workers = std::to_string(bench.workers);
+  crew.symmetry = s.model.symmetry_order;
+  set_crew(s, crew, allowance());
+  check_memory(s);
+  return s;
+}
+
+/// [B, T] tokens, always the same.
+std::vector<std::int32_t> random_tokens(const SessionConfig& s, std::uint32_t stream) {
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(s.batch * s.sequence));
+  const auto vocabulary = static_cast<std::uint64_t>(s.model.vocabulary);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const RandomBlock block = random_block(3, RandomStream::kTest, stream, i);
+    tokens[i] = static_cast<std::int32_t>(uniform_below(random_bits64(block, 0), vocabulary));
+  }
+  return tokens;
+}
+
+std::uint64_t messages_sent(const SphereTree& tree) {
+  std::uint64_t sum = 0;
+  for (const SpherePlan& s : tree.plan().spheres) sum += tree.counters(s.id).messages_out.get();
+  return sum;
+}
+
+}  // namespace
+
+StepTimes measure_step(const StepBench& bench) {
+  const SessionConfig config = session_of(bench);
+  StepTimes times;
+  times.peak_gflops = measure_gemm_peak(config.gemm, kernels());
+  Session session(config);
+  initialize(config.model, session.state().layout, 1, session.state().parameters.data());
+  const std::vector<std::int32_t> inputs = random_tokens(config, 0);
+  const std::vector<std::int32_t> targets = random_tokens(config, 1);
+  std::int64_t step = 0;
+  for (; step < kWarmingSteps; ++step) session.step(step, inputs.data(), targets.data());
+
+  const std::uint64_t sent = messages_sent(session.tree());
+  const auto wanted = static_cast<std::size_t>(bench.steps);
+  std::vector<double> took;
+  double total = 0;
+  while (wanted > 0 ? took.size() < wanted
+                    : took.size() < kFewestSteps || total < 1e3 * bench.seconds) {
+    const std::uint64_t start = now_ns();
+    session.step(step++, inputs.data(), targets.data());
+    took.push_back(1e-6 * static_cast<double>(now_ns() - start));
+    total += took.back();
+  }
+  std::sort(took.begin(), took.end());
+  const double tokens = static_cast<double>(config.batch * config.sequence);
+  times.workers = session.tree().active_workers();
+  times.parameters = session.state().layout.parameters();
+  times.steps = static_cast<std::int64_t>(took.size());
+  times.milliseconds = took[took.size() / 2];
+  times.least = took.front();
+  times.most = took.back();
+  times.tokens_per_second = 1e3 * tokens / times.milliseconds;
+  times.gflops = 1e-9 * times.tokens_per_second *
+                 static_cast<double>(flops_per_token(config.model, config.sequence));
+  times.mfu = times.gflops / (times.peak_gflops * static_cast<double>(times.workers));
+  times.messages =
+      static_cast<double>(messages_sent(session.tree()) - sent) / static_cast<double>(times.steps);
+  return times;
+}
+
+}  // namespace cllm

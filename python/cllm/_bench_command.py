@@ -1,0 +1,145 @@
+"""What `cllm bench` does with its options: which shapes, how often, and the tables."""
+
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import cllm
+from cllm import _bench, _machine
+from cllm._bench import Case, Effort, Result
+
+
+def cores() -> int:
+    """What --workers auto means."""
+    return cllm.plan_step(cllm.TrainConfig()).workers
+
+
+def chosen(names: Sequence[str], model: Path | None, batch: int | None, seq: int | None
+           ) -> dict[str, Case]:
+    """The cases that are named, all of them when none is, or the folder's."""
+    if model is None:
+        for option, value in (("--batch", batch), ("--seq", seq)):
+            if value is not None:
+                raise cllm.InputError(f"{option}: cases have one of their own: got {value}, "
+                                      "expected --model FOLDER with it")
+        unknown = [name for name in names if name.upper() not in _bench.CASES]
+        if unknown:
+            raise cllm.InputError(f'no such case: got "{unknown[0]}", expected '
+                                  f"{', '.join(_bench.CASES)}, or --model FOLDER")
+        return {name.upper(): _bench.CASES[name.upper()] for name in names or _bench.CASES}
+    if names:
+        raise cllm.InputError(f'a case and a model: got "{names[0]}" and --model {model}, '
+                              "expected one of them")
+    config = cllm.Model.load(model).config
+    for option, value in (("--batch", batch), ("--seq", seq)):
+        if value is not None and value < 1:
+            raise cllm.InputError(f"{option}: too small: got {value}, expected at least 1")
+    if seq is not None and seq > config.seq:
+        raise cllm.InputError(f"--seq: longer than the model's positions: got {seq}, expected at "
+                              f"most {config.seq}")
+    return {str(model): Case(config.layers, config.heads, config.dim, config.vocab,
+                             batch or 12, seq or config.seq)}
+
+
+def _mib(size: float) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+def _step_row(table: Table, name: str, r: Result) -> None:
+    table.add_row(name, f"{r['milliseconds']:,.1f}", f"{r['least']:,.1f} to {r['most']:,.1f}",
+                  f"{r['tokens_per_second']:,.0f}", f"{r['gflops']:,.0f}",
+                  f"{100 * r['mfu']:.1f} %", _mib(r["peak_memory"]))
+
+
+def _step_table() -> Table:
+    table = Table("case", "ms a step", "least to most", "tokens/s", "GFLOP/s", "MFU", "memory",
+                  box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def measured_machine(workers: int, gemm: str) -> cllm.Machine:
+    return cllm.Machine.measure(sorted({1, workers}), gemm=gemm)
+
+
+def machine_only(workers: int, gemm: str, out: Path | None, console: Console | None) -> None:
+    machine = measured_machine(workers, gemm)
+    file = out or _machine.default_file()
+    _machine.write(machine, file)
+    if console is None:
+        print(machine.to_json())
+    else:
+        _machine.show(machine, console)
+        console.print(f"kept in {file}", style="dim")
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def steps(cases: dict[str, Case], workers: int, effort: Effort, gemm: str, console: Console | None
+          ) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    table = _step_table()
+    for name, case in cases.items():
+        _progress(f"{name}: {case}, {workers} workers")
+        results[name] = _bench.ours(case, workers, effort, gemm)
+        _step_row(table, name, results[name])
+    if console:
+        console.print(table)
+    return results
+
+
+def versus_torch(cases: dict[str, Case], workers: int, effort: Effort, rounds: int, force_mkl: bool,
+                 eager_only: bool, gemm: str, console: Console | None) -> dict[str, Any]:
+    _bench.require_torch()
+    results: dict[str, Any] = {}
+    with _bench.forced_mkl() as library:
+        preload = library if force_mkl else None
+        if force_mkl and library is None:
+            _progress("--force-mkl is skipped: no C compiler (cc, gcc or clang) was found")
+        for name, case in cases.items():
+            _progress(f"{name}: {case}, {workers} workers, {rounds} rounds")
+            compared = _bench.compare(case, workers, effort, rounds, preload, eager_only, gemm)
+            results[name] = {"ours": compared.ours, "torch": compared.torch,
+                             "ratios": compared.ratios(False),
+                             "ratios_forced": compared.ratios(True)}
+            if console:
+                console.print(_comparison(name, compared))
+                version = next(iter(compared.torch.values()))[0]["version"]
+                console.print(
+                    f"PyTorch {version}, {workers} threads, fp32, fused AdamW, clip 1, "
+                    "scaled_dot_product_attention, no dropout; rounds alternate in processes of "
+                    "their own; forced: MKL's AVX-512 path, preloaded\n", style="dim")
+    return results
+
+
+def _comparison(name: str, compared: _bench.Comparison) -> Table:
+    table = Table(name, "ms a step", "least to most", "memory", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    torch = {f"PyTorch {mode}": rounds for mode, rounds in compared.torch.items()}
+    for what, rounds in ({"cllm": compared.ours} | torch).items():
+        times = [r["milliseconds"] for r in rounds]
+        table.add_row(what, f"{statistics.median(times):,.1f}", f"{min(times):,.1f} to "
+                      f"{max(times):,.1f}", _mib(max(r["peak_memory"] for r in rounds)))
+    for what, forced in (("as installed", False), ("forced", True)):
+        ratios = compared.ratios(forced)
+        if ratios:
+            table.add_row(f"times as fast as its best mode, {what}", _bench.spread(ratios))
+    return table
+
+
+def write_json(results: dict[str, Any], out: Path | None, as_json: bool) -> None:
+    text = json.dumps(results, indent=1)
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        print(text)

@@ -1,0 +1,163 @@
+"""`cllm bench` as a program, at shapes that take milliseconds."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import needs
+
+pytestmark = needs("cllm", "numpy", "typer", "rich")
+cllm = pytest.importorskip("cllm")
+
+DONE, BAD_INPUT = 0, 2
+SECONDS = 300
+TINY = cllm.ModelConfig(layers=1, heads=2, dim=16, seq=16, vocab=70)
+
+
+def run(*words, folder, **environment):
+    settings = {"COLUMNS": "100", "NO_COLOR": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+    done = subprocess.run([sys.executable, "-m", "cllm", "bench", *map(str, words)], cwd=folder,
+                          text=True, capture_output=True, timeout=SECONDS, check=False,
+                          env=os.environ | settings | environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    cllm.Model.create(TINY, byte_tokens=False).save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_machine_is_measured_kept_and_read(tmp_path):
+    code, out, err = run("--machine-only", "--workers", 2, folder=tmp_path)
+    assert code == DONE, err
+    for line in ("product, gradient of weights", "attention, backward", "AdamW", "waking"):
+        assert line in out
+    kept = (tmp_path / "cache/cllm/machine.json").read_text()
+    machine = cllm.Machine.from_json(kept)
+    assert [r.workers for r in machine.rates] == [1, 2]
+    assert cllm.Machine.from_json(machine.to_json()).to_json() == machine.to_json()
+    for rates in machine.rates:
+        assert rates.gemm_gflops > 0.1 and rates.copy_gbs > 0.1 and 0.1 < rates.wake_us < 1e5
+        kernels = {time.kernel for time in rates.times}
+        assert {"gemm_nn", "gemm_nt", "gemm_tn", "adamw", "sum_3"} <= kernels
+        # What moves through memory is no faster there than in the cache.
+        adamw = [t.nanoseconds for t in rates.times if t.kernel == "adamw"]
+        assert adamw[-1] > adamw[0]
+    code, out, err = run("--machine-only", "--workers", 1, "--json", "-o", "mine.json",
+                         folder=tmp_path)
+    assert code == DONE, err
+    assert json.loads(out) == json.loads((tmp_path / "mine.json").read_text())
+    assert (tmp_path / "cache/cllm/machine.json").read_text() == kept
+
+
+def test_steps_of_a_model_folder(tmp_path, model_folder):
+    code, out, err = run("--model", model_folder, "--batch", 3, "--seq", 8, "--steps", 4,
+                         "--workers", 2, folder=tmp_path)
+    assert code == DONE, err
+    assert "ms a step" in out and "MFU" in out and "3 x 8 tokens" in err
+    code, out, err = run("--model", model_folder, "--steps", 4, "--workers", 1, "--json", "-o",
+                         "found.json", folder=tmp_path)
+    assert code == DONE, err
+    found = json.loads(out)[str(model_folder)]
+    assert json.loads((tmp_path / "found.json").read_text()) == json.loads(out)
+    assert found["steps"] == 4 and found["workers"] == 1
+    assert 0 < found["least"] <= found["milliseconds"] <= found["most"]
+    tokens = 12 * TINY.seq
+    assert found["tokens_per_second"] == pytest.approx(1e3 * tokens / found["milliseconds"])
+    assert found["gflops"] == pytest.approx(found["mfu"] * found["peak_gflops"])
+    assert 10 * 2**20 < found["peak_memory"] < 2**30
+
+
+def test_case_a(tmp_path):
+    code, out, err = run("a", "--steps", 3, "--json", folder=tmp_path)
+    assert code == DONE, err
+    layer = 12 * 128**2 + 13 * 128
+    assert json.loads(out)["A"]["parameters"] == 4 * layer + (65 + 64 + 2) * 128
+
+
+def test_bad_input_is_one_line(tmp_path, model_folder):
+    for words, parts in [
+        (["X"], ['"X"', "A, B, C, D, E"]),
+        (["A", "--model", model_folder], ["--model", '"A"']),
+        (["A", "--batch", "3"], ["--batch", "--model"]),
+        (["--model", "nowhere"], ["nowhere", "no such folder"]),
+        (["--model", model_folder, "--seq", "17"], ["--seq", "17", "at most 16"]),
+        (["--model", model_folder, "--batch", "0"], ["--batch", "at least 1"]),
+        (["A", "--workers", "0"], ["--workers", "at least 1"]),
+        (["A", "--rounds", "0"], ["--rounds", "at least 1"]),
+        (["A", "--vs", "jax"], ["--vs", '"jax"']),
+        (["A", "--gemm", "blas"], ["blas", "native"]),
+        (["--machine-only", "--gemm", "blas"], ["blas", "native"]),
+    ]:
+        code, out, err = run(*words, folder=tmp_path)
+        lines = [line for line in err.splitlines() if line.startswith("cllm: ")]
+        assert (code, out, len(lines)) == (BAD_INPUT, "", 1), err
+        assert all(part in lines[0] for part in parts), err
+    assert not (tmp_path / "cache").exists()
+
+
+def test_machine_files_are_checked():
+    good = {"cpu": "c", "kernels": "k", "gemm": "g", "rates": [
+        {"workers": 1, "gemm_gflops": 1.0, "copy_gbs": 1.0, "wake_us": 1.0,
+         "nanoseconds": {"adamw": [[[5, 6], 2.0]]}}]}
+    machine = cllm.Machine.from_json(json.dumps(good))
+    assert machine.rates[0].times[0].sizes == [5, 6] and machine.rates[0].times[0].nanoseconds == 2
+    for text in ["", "[]", "{}", json.dumps(good | {"rates": []}), json.dumps(good | {"cpu": 3}),
+                 json.dumps(good).replace("2.0", "-2.0"), json.dumps(good).replace("2.0", '"x"'),
+                 json.dumps(good).replace('"workers": 1', '"workers": 0')]:
+        with pytest.raises(cllm.InputError, match="my file"):
+            cllm.Machine.from_json(text, "my file")
+    with pytest.raises(cllm.InputError, match="workers"):
+        cllm.Machine.measure([])
+
+
+# -- PyTorch --------------------------------------------------------------------------------------
+
+def test_without_torch_the_command_says_what_to_type(monkeypatch):
+    import importlib.util
+
+    from cllm import cli
+    from typer.testing import CliRunner
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name, *rest: None if name == "torch" else real(name, *rest))
+    result = CliRunner().invoke(cli.app, ["bench", "A", "--vs", "torch"])
+    assert result.exit_code == BAD_INPUT
+    assert "pip install torch==2.13.0" in result.output
+
+
+def test_without_a_compiler_forcing_is_skipped(monkeypatch):
+    from cllm import _bench
+
+    monkeypatch.setattr(_bench.shutil, "which", lambda name: None)
+    with _bench.forced_mkl() as library:
+        assert library is None
+
+
+@needs("torch")
+def test_torch_in_turn_with_ours(tmp_path, model_folder):
+    code, out, err = run("--model", model_folder, "--batch", 2, "--vs", "torch", "--force-mkl",
+                         "--eager-only", "--rounds", 2, "--steps", 2, "--workers", 1, "-o",
+                         "found.json", folder=tmp_path)
+    assert code == DONE, err
+    assert "PyTorch eager" in out and "as installed" in out and "fused AdamW, clip 1" in out
+    found = json.loads((tmp_path / "found.json").read_text())[str(model_folder)]
+    assert len(found["ours"]) == len(found["torch"]["eager"]) == len(found["ratios"]) == 2
+    eager, mine = found["torch"]["eager"][1], found["ours"][1]
+    assert found["ratios"][1] == pytest.approx(eager["milliseconds"] / mine["milliseconds"])
+    assert eager["threads"] == 1 and eager["steps"] == 2
+    if "skipped" not in err:
+        assert "PyTorch eager, forced" in out and len(found["ratios_forced"]) == 2
+
+
+@needs("torch")
+def test_torch_trains_the_same_model():
+    from cllm import _torch_step
+
+    model = _torch_step.Gpt(TINY.layers, TINY.heads, TINY.dim, TINY.vocab, TINY.seq)
+    mine = cllm.Model.create(TINY).parameters()
+    assert sum(p.numel() for p in model.parameters()) == sum(p.size for p in mine.values())
