@@ -2,17 +2,47 @@
 // table.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bf16.h"
 
 namespace cllm {
 
+/// Causal attention of one head of one sequence. Row t attends to rows 0..t.
+template <class T>
+struct AttentionArgs {
+  std::int64_t length;      ///< T
+  std::int64_t head_width;  ///< D
+  const T* q;               ///< [T, D], rows ld_qkv apart; k and v likewise
+  const T* k;
+  const T* v;
+  std::int64_t ld_qkv;
+  T* out;  ///< [T, D], rows ld_out apart: written by forward, read by backward
+  std::int64_t ld_out;
+  float* lse;      ///< [T] log-sum-exp of the scaled scores: written by forward, read by backward
+  float* scratch;  ///< attention_scratch_floats(T, D) floats, private to the caller
+  // Forward only: the query rows to do. REQUIRES: row_begin is a multiple of 64.
+  std::int64_t row_begin, row_end;
+  // Backward only.
+  const T* dout;  ///< [T, D], rows ld_out apart
+  T* dq;          ///< [T, D], rows ld_dqkv apart, overwritten; dk and dv likewise
+  T* dk;
+  T* dv;
+  std::int64_t ld_dqkv;
+};
+
 /// T is float, or Bf16 for what products take as operands. All arithmetic is in float; a Bf16 is
 /// rounded when it is stored, and never before. Where T is float, an output may be the float input
 /// of the same shape.
 template <class T>
 struct ActivationKernels {
+  // -- attention ------------------------------------------------------------------------------
+  /// With Bf16 the weights are rounded too before they meet v, and so are their gradients.
+  void (*attention_forward)(const AttentionArgs<T>& args);
+  void (*attention_backward)(const AttentionArgs<T>& args);
+  std::size_t (*attention_scratch_floats)(std::int64_t length, std::int64_t head_width);
+
   // -- rows -----------------------------------------------------------------------------------
   /// out[R, C] = (x - mean) * rstd * gamma + beta, epsilon 1e-5; mean[R], rstd[R] are stored.
   void (*layernorm_forward)(std::int64_t rows, std::int64_t width, const float* x,

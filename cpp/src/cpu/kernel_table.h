@@ -58,28 +58,6 @@ constexpr std::int64_t packed_floats(std::int64_t k, std::int64_t n) {
 /// Where a column of a packed B lies, counted in floats. REQUIRES: a multiple of kPackedColumns.
 constexpr std::int64_t packed_column(std::int64_t k, std::int64_t column) { return column * k; }
 
-/// Causal attention of one head of one sequence. Row t attends to rows 0..t.
-struct AttentionArgs {
-  std::int64_t length;      ///< T
-  std::int64_t head_width;  ///< D
-  const float* q;           ///< [T, D], rows ld_qkv apart; k and v likewise
-  const float* k;
-  const float* v;
-  std::int64_t ld_qkv;
-  float* out;  ///< [T, D], rows ld_out apart: written by forward, read by backward
-  std::int64_t ld_out;
-  float* lse;      ///< [T] log-sum-exp of the scaled scores: written by forward, read by backward
-  float* scratch;  ///< attention_scratch_floats(T, D) floats, private to the caller
-  // Forward only: the query rows to do. REQUIRES: row_begin is a multiple of 64.
-  std::int64_t row_begin, row_end;
-  // Backward only.
-  const float* dout;  ///< [T, D], rows ld_out apart
-  float* dq;          ///< [T, D], rows ld_dqkv apart, overwritten; dk and dv likewise
-  float* dk;
-  float* dv;
-  std::int64_t ld_dqkv;
-};
-
 /// One AdamW update (Loshchilov and Hutter 2019), the factors that are the same for every element
 /// computed by the caller.
 struct AdamWArgs {
@@ -111,10 +89,6 @@ struct KernelTable : ActivationKernels<float> {
                       std::int64_t ldb, float* packed);
   /// The bits that `gemm` gives for the same A and B, without packing anything.
   void (*gemm_packed)(const PackedGemmArgs& args);
-
-  void (*attention_forward)(const AttentionArgs& args);
-  void (*attention_backward)(const AttentionArgs& args);
-  std::size_t (*attention_scratch_floats)(std::int64_t length, std::int64_t head_width);
 
   // -- rows -----------------------------------------------------------------------------------
   /// x[R, N] = (x + bias[N]) + residual[R, N]

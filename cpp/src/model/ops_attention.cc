@@ -6,9 +6,9 @@ namespace cllm {
 namespace {
 
 /// The head `h` of sequence `s` inside the buffers of a shard.
-AttentionArgs head_args(const ShardOps& op, std::int64_t s, std::int64_t h) {
+AttentionArgs<float> head_args(const ShardOps& op, std::int64_t s, std::int64_t h) {
   const std::int64_t T = op.p.shape.length, D = op.p.config.head_width(), C = op.C;
-  AttentionArgs args{};
+  AttentionArgs<float> args{};
   args.length = T;
   args.head_width = D;
   const float* qkv = op.a.qkv + s * T * 3 * C + h * D;
@@ -30,7 +30,7 @@ void ShardOps::attention(std::int64_t tile) const {
   const AttentionGroup g = p.attention_group(tile / tiles);
   const std::int64_t begin = tile % tiles * p.heads_per_tile;
   for (std::int64_t i = begin; i < std::min(g.items, begin + p.heads_per_tile); ++i) {
-    AttentionArgs args = head_args(*this, g.sequences.begin + i / H, i % H);
+    AttentionArgs<float> args = head_args(*this, g.sequences.begin + i / H, i % H);
     args.row_begin = g.block * p.query_rows;
     args.row_end = std::min(p.shape.length, args.row_begin + p.query_rows);
     k.attention_forward(args);
@@ -40,7 +40,7 @@ void ShardOps::attention(std::int64_t tile) const {
 void ShardOps::attention_backward(std::int64_t tile) const {
   const std::int64_t H = p.config.heads, T = p.shape.length, D = p.config.head_width();
   const std::int64_t s = tile / H, h = tile % H;
-  AttentionArgs args = head_args(*this, s, h);
+  AttentionArgs<float> args = head_args(*this, s, h);
   args.dout = w.dnorm + s * T * C + h * D;
   args.dq = w.dqkv + s * T * 3 * C + h * D;
   args.dk = args.dq + C;

@@ -152,7 +152,7 @@ std::function<void()> KernelCaller::product(GemmForm form, const Sizes& sizes) {
 // A head inside rows of twelve heads: q, k and v side by side, as in a step.
 std::function<void()> KernelCaller::attention(bool backward, const Sizes& sizes) {
   const std::int64_t T = sizes[0], D = sizes[1], heads = 4;
-  AttentionArgs args{};
+  AttentionArgs<float> args{};
   args.length = T;
   args.head_width = D;
   args.ld_qkv = args.ld_dqkv = 3 * heads * D;

@@ -1,13 +1,17 @@
 // Causal attention of one head for the kernel table: forward, backward, and the scratch they need.
 //
-// GFLOP/s of one Zen 5 core with AVX-512 (peak about 282), on a busy machine: counting the products
-// of all 64 x 64 blocks that touch the triangle (up to half of those on the diagonal is left out),
-// and in brackets those of the triangle alone. AVX2 has about half of it.
-//              T = 64      256         512         1024
-//   D = 32     270 (137)   228 (183)   219 (195)   211 (199)   forward
-//              345 (175)   273 (219)   259 (231)   252 (237)   backward
-//   D = 64     300 (152)   251 (201)   225 (200)   217 (204)   forward
-//              339 (172)   273 (219)   250 (223)   245 (231)   backward
+// GFLOP/s of one Zen 5 core with AVX-512 (peak about 282, bf16 545): counting the products of all
+// 64 x 64 blocks that touch the triangle (up to half of those on the diagonal is left out), and in
+// brackets those of the triangle alone. AVX2 has about half of the upper ones.
+//                    T = 64      256         512         1024
+//   float  D = 32   248 (126)   223 (179)   217 (193)   211 (199)   forward
+//                   312 (158)   263 (211)   251 (224)   244 (230)   backward
+//          D = 64   286 (145)   250 (201)   244 (217)   238 (225)   forward
+//                   316 (161)   268 (216)   263 (234)   257 (242)   backward
+//   Bf16   D = 32   344 (175)   325 (261)   320 (285)   319 (300)   forward
+//                   472 (240)   407 (327)   390 (348)   382 (360)   backward
+//          D = 64   448 (228)   422 (339)   411 (366)   403 (380)   forward
+//                   542 (275)   480 (386)   460 (410)   450 (424)   backward
 #pragma once
 
 #include <algorithm>
@@ -19,9 +23,10 @@
 namespace cllm {
 namespace {
 
+template <class T>
 std::size_t attention_scratch_floats(std::int64_t length, std::int64_t head_width) {
-  return static_cast<std::size_t>(std::max(attention_forward_floats(length, head_width),
-                                           attention_backward_floats(length, head_width)));
+  return static_cast<std::size_t>(std::max(attention_forward_floats<T>(length, head_width),
+                                           attention_backward_floats<T>(length, head_width)));
 }
 
 }  // namespace

@@ -5,20 +5,23 @@
 
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention_block.h"
-#include "cpu/kernels/pack.h"
 
 namespace cllm {
 namespace {
 
-inline std::int64_t attention_backward_floats(std::int64_t length, std::int64_t head_width) {
-  const std::int64_t rows = block_count(length) * kBlock;
-  return rows * (3 * padded_width(head_width) + 1) +
-         kBlock * (3 * padded_width(head_width) + 2 * head_width + 2 * kBlock) + 16;
+template <class T>
+std::int64_t attention_backward_floats(std::int64_t length, std::int64_t head_width) {
+  const std::int64_t rows = block_count(length) * kBlock, padded = padded_width(head_width);
+  const std::int64_t operands =
+      kPerCell<T> == 1 ? 2 * padded : 2 * padded_width(cells<T>(head_width)) + padded;
+  return rows * (operands + padded + 1) +
+         kBlock * (3 * padded + 2 * head_width + 2 * kBlock + 3 * kBlock / 2) + 32;
 }
 
 /// delta[rows] = sum over D of out * dout: what the softmax takes off every dP of a row.
-inline void output_dots(std::int64_t rows, std::int64_t head_width, const float* out,
-                        const float* dout, std::int64_t ld_out, float* delta) {
+template <class T>
+void output_dots(std::int64_t rows, std::int64_t head_width, const T* out, const T* dout,
+                 std::int64_t ld_out, float* delta) {
   for (std::int64_t r = 0; r < rows; ++r, out += ld_out, dout += ld_out) {
     V sum = zero();
     std::int64_t c = 0;
@@ -31,67 +34,125 @@ inline void output_dots(std::int64_t rows, std::int64_t head_width, const float*
   }
 }
 
-/// weights = P = exp(scale * scores - lse) in place of scores, dscores = P * (dweights - delta) in
-/// place of dweights; both exactly zero for keys that a query may not see.
+/// P of a vector of scores, and dscores = P * (dweights - delta); both exactly zero for keys that
+/// the query may not see.
+inline void gradient_of_scores(V factor, float lse, float delta, int seen, const float* score,
+                               const float* dweight, V& p, V& d) {
+  p = vexp(fms(load(score), factor, set1(lse)));
+  d = mul(p, sub(load(dweight), set1(delta)));
+  if (seen < kLanes) {
+    p = first_lanes(p, seen, zero());
+    d = first_lanes(d, seen, zero());
+  }
+}
+
+/// What a block leaves for its three products: A by queries for dq, by keys for dk and dv.
+template <class T>
+struct BlockWeights {
+  T* weights;       ///< P [cells of queries, 64]
+  T* dscores;       ///< [cells of queries, 64]
+  T* dscores_rows;  ///< [queries, cells of 64]
+};
+
+/// Floats take the places of the scores and of the gradients of the weights.
 inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
-                           const float* lse, const float* delta, float* scores, float* dweights) {
+                           const float* lse, const float* delta, const float* scores,
+                           const float* dweights, const BlockWeights<float>& to) {
   const V factor = set1(scale);
   visit_scores(queries, keys, diagonal, [&](std::int64_t r, std::int64_t c, int seen) {
-    float* const weight = scores + r * kBlock + c;
-    float* const dscore = dweights + r * kBlock + c;
-    V p = vexp(fms(load(weight), factor, set1(lse[r])));
-    V d = mul(p, sub(load(dscore), set1(delta[r])));
-    if (seen < kLanes) {
-      p = first_lanes(p, seen, zero());
-      d = first_lanes(d, seen, zero());
-    }
-    store(weight, p);
-    store(dscore, d);
+    const std::int64_t at = r * kBlock + c;
+    V p, d;
+    gradient_of_scores(factor, lse[r], delta[r], seen, scores + at, dweights + at, p, d);
+    store(to.weights + at, p);
+    store(to.dscores + at, d);
   });
+}
+
+inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
+                           const float* lse, const float* delta, const float* scores,
+                           const float* dweights, const BlockWeights<Bf16>& to) {
+  const V factor = set1(scale);
+  // A last key without a neighbour needs a zero beside it.
+  visit_row_pairs(queries, (keys + 1) / 2 * 2, diagonal,
+                  [&](std::int64_t r, std::int64_t c, int seen, int next) {
+                    const std::int64_t at = r * kBlock + c;
+                    V p0, d0, p1 = zero(), d1 = zero();
+                    gradient_of_scores(factor, lse[r], delta[r], seen, scores + at, dweights + at,
+                                       p0, d0);
+                    store(to.dscores_rows + at, d0);
+                    if (r + 1 < queries) {
+                      gradient_of_scores(factor, lse[r + 1], delta[r + 1], next,
+                                         scores + at + kBlock, dweights + at + kBlock, p1, d1);
+                      store(to.dscores_rows + at + kBlock, d1);
+                    }
+                    const std::int64_t pair = r * kBlock + 2 * c;
+                    store_pairs(to.weights + pair, zip(p0, p1));
+                    store_pairs(to.dscores + pair, zip(d0, d1));
+                  });
 }
 
 /// Keys outside, queries inside: what is packed of k and v, and the sums for dk and dv, are one
 /// block's and stay in L1 and L2; q, dout and the sum for dq (3 T D floats) stream by. The other
 /// way round, five matrices of T D floats would.
-void attention_backward(const AttentionArgs& args) {
+template <class T>
+void attention_backward(const AttentionArgs<T>& args) {
+  constexpr bool kPairs = kPerCell<T> == 2;
+  constexpr std::int64_t kStep = kPerCell<T>;
   const std::int64_t width = args.head_width;
-  const std::int64_t padded = padded_width(width);
+  const std::int64_t padded = padded_width(width), ld_rows = padded_width(cells<T>(width));
   const std::int64_t rows = block_count(args.length) * kBlock;
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
   ScratchParts parts(args.scratch);
-  float* const q = parts.take(rows * padded);
-  float* const dout = parts.take(rows * padded);
-  float* const dq = parts.take(rows * padded);
-  float* const delta = parts.take(rows);
-  float* const k_rows = parts.take(kBlock * padded);
-  float* const k_columns = parts.take(kBlock * width);
-  float* const v_columns = parts.take(kBlock * width);
-  float* const dk = parts.take(kBlock * padded);
-  float* const dv = parts.take(kBlock * padded);
-  float* const weights = parts.take(kBlock * kBlock);
-  float* const dscores = parts.take(kBlock * kBlock);
+  T* const q_rows = parts.take<T>(rows * ld_rows);
+  T* const dout_rows = parts.take<T>(rows * ld_rows);
+  float* const dq = parts.take<float>(rows * padded);
+  float* const delta = parts.take<float>(rows);
+  T* const k_keyed = parts.take<T>(kBlock / kStep * padded);
+  T* const k_columns = parts.take<T>(kBlock * cells<T>(width));
+  T* const v_columns = parts.take<T>(kBlock * cells<T>(width));
+  float* const dk = parts.take<float>(kBlock * padded);
+  float* const dv = parts.take<float>(kBlock * padded);
+  float* const scores = parts.take<float>(kBlock * kBlock);
+  float* const dweights = parts.take<float>(kBlock * kBlock);
+  const T *q_keyed = q_rows, *dout_keyed = dout_rows;
+  BlockWeights<T> block;
+  pack_rows(args.length, width, args.q, args.ld_qkv, q_rows);
+  pack_rows(args.length, width, args.dout, args.ld_out, dout_rows);
+  if constexpr (kPairs) {
+    T* const q_pairs = parts.take<T>(rows / kStep * padded);
+    T* const dout_pairs = parts.take<T>(rows / kStep * padded);
+    pack_keyed_rows(args.length, width, args.q, args.ld_qkv, q_pairs);
+    pack_keyed_rows(args.length, width, args.dout, args.ld_out, dout_pairs);
+    q_keyed = q_pairs;
+    dout_keyed = dout_pairs;
+    block.weights = parts.take<T>(kBlock * kBlock / kStep);
+    block.dscores = parts.take<T>(kBlock * kBlock / kStep);
+    block.dscores_rows = parts.take<T>(kBlock * kBlock / kStep);
+  } else {
+    block = {scores, dweights, dweights};
+  }
 
-  pack_rows(args.length, width, args.q, args.ld_qkv, q);
-  pack_rows(args.length, width, args.dout, args.ld_out, dout);
   output_dots(args.length, width, args.out, args.dout, args.ld_out, delta);
   for (std::int64_t j = 0; j < args.length; j += kBlock) {
     const std::int64_t keys = std::min(kBlock, args.length - j);
-    const float* const block_k = args.k + j * args.ld_qkv;
-    const float* const block_v = args.v + j * args.ld_qkv;
-    pack_rows(keys, width, block_k, args.ld_qkv, k_rows);
-    pack_panels_transposed(width, keys, block_k, args.ld_qkv, k_columns, width * kMicroColumns);
-    pack_panels_transposed(width, keys, block_v, args.ld_qkv, v_columns, width * kMicroColumns);
+    const T* const block_k = args.k + j * args.ld_qkv;
+    const T* const block_v = args.v + j * args.ld_qkv;
+    pack_keyed_rows(keys, width, block_k, args.ld_qkv, k_keyed);
+    pack_columns(keys, width, block_k, args.ld_qkv, k_columns);
+    pack_columns(keys, width, block_v, args.ld_qkv, v_columns);
     for (std::int64_t i = j; i < args.length; i += kBlock) {
       const std::int64_t queries = std::min(kBlock, args.length - i);
       const bool diagonal = i == j;
-      const float* const block_q = q + i * padded;
-      const float* const block_dout = dout + i * padded;
-      score_tile(queries, keys, diagonal, width, block_q, padded, k_columns, weights);
-      score_tile(queries, keys, diagonal, width, block_dout, padded, v_columns, dscores);
-      block_gradient(queries, keys, diagonal, scale, args.lse + i, delta + i, weights, dscores);
-      mix_queries(queries, keys, diagonal, padded, weights, block_dout, dv, !diagonal);
-      mix_queries(queries, keys, diagonal, padded, dscores, block_q, dk, !diagonal);
-      mix_keys(queries, keys, diagonal, padded, dscores, k_rows, dq + i * padded, j > 0);
+      const std::int64_t row = i * ld_rows * kStep, keyed = i * padded;
+      score_tile(queries, keys, diagonal, width, q_rows + row, ld_rows, k_columns, scores);
+      score_tile(queries, keys, diagonal, width, dout_rows + row, ld_rows, v_columns, dweights);
+      block_gradient(queries, keys, diagonal, scale, args.lse + i, delta + i, scores, dweights,
+                     block);
+      mix_queries(queries, keys, diagonal, padded, block.weights, dout_keyed + keyed, dv,
+                  !diagonal);
+      mix_queries(queries, keys, diagonal, padded, block.dscores, q_keyed + keyed, dk, !diagonal);
+      mix_keys(queries, keys, diagonal, padded, block.dscores_rows, k_keyed, dq + i * padded,
+               j > 0);
     }
     unpack_rows(keys, width, dk, nullptr, scale, args.dk + j * args.ld_dqkv, args.ld_dqkv);
     unpack_rows(keys, width, dv, nullptr, 1.0f, args.dv + j * args.ld_dqkv, args.ld_dqkv);

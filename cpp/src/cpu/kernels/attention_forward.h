@@ -6,15 +6,16 @@
 
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention_block.h"
-#include "cpu/kernels/pack.h"
 
 namespace cllm {
 namespace {
 
-inline std::int64_t attention_forward_floats(std::int64_t length, std::int64_t head_width) {
+template <class T>
+std::int64_t attention_forward_floats(std::int64_t length, std::int64_t head_width) {
   const std::int64_t rows = block_count(length) * kBlock;
-  return rows * (head_width + padded_width(head_width) + kBlock) +
-         kBlock * (padded_width(head_width) + 2 * kLanes + 2) + 16;
+  return rows * (cells<T>(head_width) + padded_width(head_width) / kPerCell<T> + kBlock) +
+         kBlock * (padded_width(head_width) + 2 * kLanes + 2) +
+         kBlock * (padded_width(cells<T>(head_width)) + cells<T>(kBlock)) + 16;
 }
 
 /// row_max[queries, kLanes] = max over the keys that each query may see, lane by lane.
@@ -30,37 +31,49 @@ inline void block_max(std::int64_t queries, std::int64_t keys, bool diagonal, bo
   }
 }
 
-/// scores = exp(scale * scores - shift[row]), exactly zero for keys that a query may not see;
-/// row_sum[queries, kLanes] += the sum, lane by lane.
-inline void block_exp(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
-                      const float* shift, float* scores, float* row_sum) {
+/// weights[queries, 64] = exp(scale * scores - shift[row]), exactly zero for keys that a query may
+/// not see; row_sum[queries, kLanes] += the sum, lane by lane. Floats may take the place of scores.
+template <class T>
+void block_exp(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
+               const float* shift, const float* scores, T* weights, float* row_sum) {
   const V factor = set1(scale);
-  visit_scores(queries, keys, diagonal, [&](std::int64_t r, std::int64_t c, int seen) {
-    float* const at = scores + r * kBlock + c;
-    V p = vexp(fms(load(at), factor, set1(shift[r])));
-    if (seen < kLanes) p = first_lanes(p, seen, zero());
-    store(at, p);
-    store(row_sum + r * kLanes, add(load(row_sum + r * kLanes), p));
-  });
+  // A last key without a neighbour needs a zero beside it.
+  visit_scores(queries, cells<T>(keys) * kPerCell<T>, diagonal,
+               [&](std::int64_t r, std::int64_t c, int seen) {
+                 V p = vexp(fms(load(scores + r * kBlock + c), factor, set1(shift[r])));
+                 if (seen < kLanes) p = first_lanes(p, seen, zero());
+                 store(weights + r * kBlock + c, p);
+                 store(row_sum + r * kLanes, add(load(row_sum + r * kLanes), p));
+               });
 }
 
 /// Scores of a whole row of blocks are kept ([64, T], in L2 for the lengths that are common), so
 /// that the true maximum is known before the first exp; weights are divided by their sum only after
 /// they met v, in out.
-void attention_forward(const AttentionArgs& args) {
+template <class T>
+void attention_forward(const AttentionArgs<T>& args) {
+  constexpr bool kPairs = kPerCell<T> == 2;
   const std::int64_t width = args.head_width;
   const std::int64_t padded = padded_width(width);
+  const std::int64_t depth = cells<T>(width);
   const std::int64_t key_rows = block_count(args.length) * kBlock;
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
   ScratchParts parts(args.scratch);
-  float* const keys_packed = parts.take(key_rows * width);
-  float* const values = parts.take(key_rows * padded);
-  float* const scores = parts.take(key_rows * kBlock);
-  float* const sum = parts.take(kBlock * padded);
-  float* const row_max = parts.take(kBlock * kLanes);
-  float* const row_sum = parts.take(kBlock * kLanes);
-  float* const shift = parts.take(kBlock);
-  float* const inverse = parts.take(kBlock);
+  T* const keys_packed = parts.take<T>(key_rows * depth);
+  T* const values = parts.take<T>(key_rows / kPerCell<T> * padded);
+  float* const scores = parts.take<float>(key_rows * kBlock);
+  float* const sum = parts.take<float>(kBlock * padded);
+  float* const row_max = parts.take<float>(kBlock * kLanes);
+  float* const row_sum = parts.take<float>(kBlock * kLanes);
+  float* const shift = parts.take<float>(kBlock);
+  float* const inverse = parts.take<float>(kBlock);
+  // Floats are taken where they lie, and become weights where they were scores.
+  [[maybe_unused]] T* query_rows = nullptr;
+  [[maybe_unused]] T* weights = nullptr;
+  if constexpr (kPairs) {
+    query_rows = parts.take<T>(kBlock * padded_width(depth));
+    weights = parts.take<T>(kBlock * cells<T>(kBlock));
+  }
 
   // A block of keys or values is packed when it is first met. One block of queries meets each only
   // once, so its packed keys share one place, in L1: 16 calls of 64 rows for T = 1024, D = 64 take
@@ -68,16 +81,21 @@ void attention_forward(const AttentionArgs& args) {
   const std::int64_t place = args.row_end - args.row_begin <= kBlock ? 0 : 1;
   for (std::int64_t q = args.row_begin; q < args.row_end; q += kBlock) {
     const std::int64_t queries = std::min(kBlock, args.row_end - q);
+    const T* rows = args.q + q * args.ld_qkv;
+    std::int64_t ld_rows = args.ld_qkv;
+    if constexpr (kPairs) {
+      pack_rows(queries, width, rows, args.ld_qkv, query_rows);
+      rows = query_rows;
+      ld_rows = padded_width(depth);
+    }
     for (std::int64_t k = 0; k <= q; k += kBlock) {
       const bool diagonal = k == q;
       const std::int64_t keys = diagonal ? queries : kBlock;
-      float* const packed = keys_packed + place * k * width;
+      T* const packed = keys_packed + place * k * depth * kPerCell<T>;
       if (diagonal || q == args.row_begin) {
-        pack_panels_transposed(width, keys, args.k + k * args.ld_qkv, args.ld_qkv, packed,
-                               width * kMicroColumns);
+        pack_columns(keys, width, args.k + k * args.ld_qkv, args.ld_qkv, packed);
       }
-      score_tile(queries, keys, diagonal, width, args.q + q * args.ld_qkv, args.ld_qkv, packed,
-                 scores + k * kBlock);
+      score_tile(queries, keys, diagonal, width, rows, ld_rows, packed, scores + k * kBlock);
       block_max(queries, keys, diagonal, k == 0, scores + k * kBlock, row_max);
     }
     for (std::int64_t r = 0; r < queries; ++r) {
@@ -87,12 +105,13 @@ void attention_forward(const AttentionArgs& args) {
     for (std::int64_t k = 0; k <= q; k += kBlock) {
       const bool diagonal = k == q;
       const std::int64_t keys = diagonal ? queries : kBlock;
-      block_exp(queries, keys, diagonal, scale, shift, scores + k * kBlock, row_sum);
-      float* const packed = values + place * k * padded;
+      if constexpr (!kPairs) weights = scores + k * kBlock;
+      block_exp(queries, keys, diagonal, scale, shift, scores + k * kBlock, weights, row_sum);
+      T* const packed = values + place * k * padded;
       if (diagonal || q == args.row_begin) {
-        pack_rows(keys, width, args.v + k * args.ld_qkv, args.ld_qkv, packed);
+        pack_keyed_rows(keys, width, args.v + k * args.ld_qkv, args.ld_qkv, packed);
       }
-      mix_keys(queries, keys, diagonal, padded, scores + k * kBlock, packed, sum, k > 0);
+      mix_keys(queries, keys, diagonal, padded, weights, packed, sum, k > 0);
     }
     for (std::int64_t r = 0; r < queries; ++r) {
       const float total = reduce_add(load(row_sum + r * kLanes));

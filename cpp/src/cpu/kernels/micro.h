@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "cpu/kernels/operand.h"
 #include "cpu/kernels/vec.h"
 
 namespace cllm {
@@ -25,12 +26,15 @@ enum class MicroA {
 };
 
 /// C[rows, columns] = A[rows, k] B[k, columns], or C += that sum when `accumulate`. Each element is
-/// one chain of fma from zero in the order of k, whatever the tile.
-/// B: b[k * ldb + column]. The last vector holds `tail` columns; nothing beyond them is read or
-/// written. REQUIRES: 1 <= tail <= kLanes, and tail == kLanes unless kTail.
-template <int kRows, int kVectors, MicroA kA, bool kTail>
-void micro_tile(std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+/// one chain of fma (Bf16: dot) from zero in the order of k, whatever the tile. k, lda and ldb
+/// count cells, which are floats or pairs of Bf16 (operand.h). B: b[k * ldb + column]. The last
+/// vector holds `tail` columns; nothing beyond them is read or written. REQUIRES: 1 <= tail <=
+/// kLanes, and tail == kLanes unless kTail.
+template <class T, int kRows, int kVectors, MicroA kA, bool kTail>
+void micro_tile(std::int64_t k, const T* a, std::int64_t lda, const T* b, std::int64_t ldb,
                 float* c, std::int64_t ldc, bool accumulate, int tail) {
+  using Cells = decltype(load_cells(b));
+  constexpr std::int64_t kStep = kPerCell<T>;
   constexpr int kLast = kVectors - 1;
   V sum[kRows][kVectors];
 #pragma GCC unroll 8
@@ -42,18 +46,19 @@ void micro_tile(std::int64_t k, const float* a, std::int64_t lda, const float* b
     for (int j = 0; j < kVectors; ++j) __builtin_prefetch(c + i * ldc + j * kLanes, 1);
   }
   for (std::int64_t p = 0; p < k; ++p) {
-    V row[kVectors];
+    Cells row[kVectors];
 #pragma GCC unroll 8
-    for (int j = 0; j < kLast; ++j) row[j] = load(b + j * kLanes);
-    row[kLast] = kTail ? load_partial(b + kLast * kLanes, tail) : load(b + kLast * kLanes);
+    for (int j = 0; j < kLast; ++j) row[j] = load_cells(b + j * kLanes * kStep);
+    const T* const last = b + kLast * kLanes * kStep;
+    row[kLast] = kTail ? load_cells_partial(last, tail) : load_cells(last);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
-      const V x = set1(kA == MicroA::kRows ? a[i * lda + p] : a[i]);
+      const Cells x = set1_cell(a + (kA == MicroA::kRows ? i * lda + p : i) * kStep);
 #pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) sum[i][j] = fma(x, row[j], sum[i][j]);
+      for (int j = 0; j < kVectors; ++j) sum[i][j] = multiply(x, row[j], sum[i][j]);
     }
-    b += ldb;
-    if (kA == MicroA::kColumns) a += lda;
+    b += ldb * kStep;
+    if (kA == MicroA::kColumns) a += lda * kStep;
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i, c += ldc) {
@@ -72,22 +77,27 @@ void micro_tile(std::int64_t k, const float* a, std::int64_t lda, const float* b
   }
 }
 
-using MicroTile = void (*)(std::int64_t k, const float* a, std::int64_t lda, const float* b,
-                           std::int64_t ldb, float* c, std::int64_t ldc, bool accumulate, int tail);
+template <class T>
+using MicroTileOf = void (*)(std::int64_t k, const T* a, std::int64_t lda, const T* b,
+                             std::int64_t ldb, float* c, std::int64_t ldc, bool accumulate,
+                             int tail);
 
-template <MicroA kA, bool kTail, std::size_t... kIndex>
-constexpr std::array<MicroTile, sizeof...(kIndex)> micro_tiles(std::index_sequence<kIndex...>) {
-  return {&micro_tile<static_cast<int>(kIndex) / kMicroVectors + 1,
+using MicroTile = MicroTileOf<float>;
+
+template <class T, MicroA kA, bool kTail, std::size_t... kIndex>
+constexpr std::array<MicroTileOf<T>, sizeof...(kIndex)> micro_tiles(
+    std::index_sequence<kIndex...>) {
+  return {&micro_tile<T, static_cast<int>(kIndex) / kMicroVectors + 1,
                       static_cast<int>(kIndex) % kMicroVectors + 1, kA, kTail>...};
 }
 
 /// The tile for 1 <= rows <= kMicroRows and 1 <= columns <= kMicroColumns. Call it with
 /// tail = columns - (vectors - 1) * kLanes; see micro_tail.
-template <MicroA kA>
-MicroTile find_micro_tile(int rows, int columns) {
+template <MicroA kA, class T = float>
+MicroTileOf<T> find_micro_tile(int rows, int columns) {
   using Indices = std::make_index_sequence<kMicroRows * kMicroVectors>;
-  static constexpr auto kWhole = micro_tiles<kA, false>(Indices());
-  static constexpr auto kPartial = micro_tiles<kA, (kLanes > 1)>(Indices());
+  static constexpr auto kWhole = micro_tiles<T, kA, false>(Indices());
+  static constexpr auto kPartial = micro_tiles<T, kA, (kLanes > 1)>(Indices());
   const int vectors = (columns + kLanes - 1) / kLanes;
   const std::size_t index = static_cast<std::size_t>((rows - 1) * kMicroVectors + vectors - 1);
   return columns % kLanes == 0 ? kWhole[index] : kPartial[index];

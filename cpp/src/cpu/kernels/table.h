@@ -16,32 +16,16 @@ namespace {
 
 template <class T>
 constexpr ActivationKernels<T> kActivations{
-    layernorm_forward<T>, layernorm_backward<T>, bias_add<T>,         bias_gelu<T>,
-    gelu_backward<T>,     column_sums<T>,        softmax_gradient<T>,
+    attention_forward<T>, attention_backward<T>, attention_scratch_floats<T>,
+    layernorm_forward<T>, layernorm_backward<T>, bias_add<T>,
+    bias_gelu<T>,         gelu_backward<T>,      column_sums<T>,
+    softmax_gradient<T>,
 };
 
 constexpr KernelTable kTable{
-    kActivations<float>,
-    kActivations<Bf16>,
-    kIsaName,
-    kLanes,
-    kBf16Units,
-    gemm,
-    kGemmScratchFloats,
-    pack_weight,
-    gemm_packed,
-    attention_forward,
-    attention_backward,
-    attention_scratch_floats,
-    bias_residual,
-    softmax_stats,
-    add_ranges,
-    ordered_sum,
-    sum_squares,
-    adamw,
-    round_range,
-    widen_range,
-    exp_range,
+    kActivations<float>, kActivations<Bf16>, kIsaName,    kLanes,        kBf16Units,    gemm,
+    kGemmScratchFloats,  pack_weight,        gemm_packed, bias_residual, softmax_stats, add_ranges,
+    ordered_sum,         sum_squares,        adamw,       round_range,   widen_range,   exp_range,
     tanh_range,
 };
 
