@@ -4,15 +4,16 @@
 // (vocabulary 50304). Operands lie as in a step: leading dimensions are those of whole matrices, of
 // which a tile is a part.
 //
-// "cut/": whole products of a layer, cut in tiles of so many rows as a step cuts them, with the
+// "cut/": whole products of a layer, fp32 and bf16, cut in tiles as a step cuts them, with the
 // weight packed by every tile or once before. What they report is the best of their turns; "peak%"
-// is its share of the best 768-cubed product among those that run in turn with them.
+// is its share of the best 768-cubed product of packed operands among those that run in turn.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "base/aligned_buffer.h"
 #include "base/clock.h"
@@ -56,21 +57,25 @@ constexpr Shape kShapes[] = {
     {"4 tokens logits 768", kNT, 4, 50304, 768, 768, 768, 50304, false},
 };
 
-AlignedBuffer<float> random_matrix(std::int64_t size) {
-  AlignedBuffer<float> matrix(static_cast<std::size_t>(size));
+void assign(float x, float* out) { *out = x; }
+void assign(float x, Bf16* out) { *out = to_bf16(x); }
+
+template <class T>
+AlignedBuffer<T> random_matrix(std::int64_t size) {
+  AlignedBuffer<T> matrix(static_cast<std::size_t>(size));
   std::uint32_t state = 1;
-  for (float& x : matrix.span()) {
+  for (T& x : matrix.span()) {
     state = state * 1664525u + 1013904223u;
-    x = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
+    assign(static_cast<float>(state >> 8) * 0x1p-24f - 0.5f, &x);
   }
   return matrix;
 }
 
 void run_shape(benchmark::State& state, GemmBackend backend, const Shape& s) {
   const std::unique_ptr<Gemm> gemm = make_gemm(backend, kernels());
-  const AlignedBuffer<float> a = random_matrix(s.lda * (s.form == kTN ? s.k : s.m));
-  const AlignedBuffer<float> b = random_matrix(s.ldb * (s.form == kNT ? s.n : s.k));
-  AlignedBuffer<float> c = random_matrix(s.ldc * s.m);
+  const AlignedBuffer<float> a = random_matrix<float>(s.lda * (s.form == kTN ? s.k : s.m));
+  const AlignedBuffer<float> b = random_matrix<float>(s.ldb * (s.form == kNT ? s.n : s.k));
+  AlignedBuffer<float> c = random_matrix<float>(s.ldc * s.m);
   const GemmArgs args = {s.form,   s.m,   s.n,      s.k,   a.data(),    s.lda,
                          b.data(), s.ldb, c.data(), s.ldc, s.accumulate};
   gemm->run(args);
@@ -81,59 +86,70 @@ void run_shape(benchmark::State& state, GemmBackend backend, const Shape& s) {
   state.counters["GFLOP/s"] = benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsRate);
 }
 
-/// The rows of a shard times a weight [k, n], or times its transpose.
-struct CutProduct {
+/// The rows of a shard times a weight [k, n], or times its transpose; or a weight's gradient [m, n]
+/// from k rows.
+struct WholeProduct {
   const char* what;
   GemmForm form;
-  std::int64_t rows, n, k;
+  std::int64_t m, n, k;
 };
 
-constexpr CutProduct kCutProducts[] = {
-    {"A qkv", kNN, 768, 384, 128},       {"A output", kNN, 768, 128, 512},
-    {"A dx output", kNT, 768, 512, 128}, {"A dx hidden", kNT, 768, 128, 512},
-    {"B hidden", kNN, 1024, 1536, 384},  {"B dx hidden", kNT, 1024, 384, 1536},
-    {"E hidden", kNN, 1024, 2048, 512},  {"E dx hidden", kNT, 1024, 512, 2048},
-    {"D hidden", kNN, 1024, 3072, 768},  {"D dx hidden", kNT, 1024, 768, 3072},
-    {"D logits", kNT, 640, 8192, 768},   {"D features", kNN, 640, 768, 8192},
+constexpr WholeProduct kWholeProducts[] = {
+    {"A qkv", kNN, 768, 384, 128},         {"A output", kNN, 768, 128, 512},
+    {"A dx output", kNT, 768, 512, 128},   {"A dx hidden", kNT, 768, 128, 512},
+    {"B hidden", kNN, 1024, 1536, 384},    {"B dx hidden", kNT, 1024, 384, 1536},
+    {"E hidden", kNN, 1024, 2048, 512},    {"E dx hidden", kNT, 1024, 512, 2048},
+    {"D hidden", kNN, 1024, 3072, 768},    {"D dx hidden", kNT, 1024, 768, 3072},
+    {"D logits", kNT, 640, 8192, 768},     {"D features", kNN, 640, 768, 8192},
+    {"A dw hidden", kTN, 128, 512, 768},   {"B dw hidden", kTN, 384, 1536, 1024},
+    {"D dw hidden", kTN, 768, 3072, 1024}, {"D dw output", kTN, 3072, 768, 1024},
+    {"D dw tokens", kTN, 8192, 768, 640},
 };
-constexpr std::int64_t kCutRows[] = {32, 64, 96, 128, 256, 512};
-constexpr std::int64_t kCutColumns = 128;
-constexpr std::int64_t kCutTurns = 25;
 
-/// When packing happens: in every tile, once before all turns, or once in each turn.
+struct Tile {
+  std::int64_t rows, columns;
+};
+constexpr Tile kTiles[] = {{32, 128}, {64, 128}, {96, 128}, {128, 128}, {256, 128}, {512, 128}};
+constexpr Tile kGradientTiles[] = {{48, 128},  {96, 128},  {192, 128}, {384, 128},
+                                   {192, 256}, {384, 256}, {384, 384}, {96, 768}};
+constexpr std::int64_t kTurns = 25;
+
+/// When weights are packed: by every tile, once before all turns, or once in each turn.
 enum class Packing { kByTiles, kBefore, kOnce };
 
 double gflops(std::int64_t m, std::int64_t n, std::int64_t k, std::uint64_t ns) {
   return 2.0 * static_cast<double>(m * n * k) / static_cast<double>(ns);
 }
 
-void run_cut(benchmark::State& state, const CutProduct& s, std::int64_t tile_rows,
-             Packing packing) {
-  const KernelTable& table = kernels();
-  const std::unique_ptr<Gemm> gemm = make_gemm(GemmBackend::kNative, table);
+/// S: what B holds, floats but for gradients of bf16.
+template <class T, class S>
+void run_whole(benchmark::State& state, const WholeProduct& s, Tile cut, Packing packing) {
+  const ProductKernels<T>& table = product_kernels<T>(kernels());
+  const std::unique_ptr<Gemm> gemm = make_gemm(GemmBackend::kNative, kernels());
   constexpr std::int64_t kPeak = 768;
-  const AlignedBuffer<float> square = random_matrix(kPeak * kPeak);
-  AlignedBuffer<float> square_out(static_cast<std::size_t>(kPeak * kPeak));
-  const AlignedBuffer<float> a = random_matrix(s.rows * s.k), b = random_matrix(s.k * s.n);
-  AlignedBuffer<float> c = random_matrix(s.rows * s.n);
-  AlignedBuffer<float> packed(static_cast<std::size_t>(packed_floats(s.k, s.n)));
-  const std::int64_t ldb = s.form == kNT ? s.k : s.n;
+  const AlignedBuffer<T> a = random_matrix<T>(std::max(s.m * s.k, kPeak * kPeak));
+  const AlignedBuffer<S> b = random_matrix<S>(s.k * s.n);
+  AlignedBuffer<float> c = random_matrix<float>(std::max(s.m * s.n, kPeak * kPeak));
+  AlignedBuffer<T> packed = random_matrix<T>(packed_size<T>(s.k, s.n) + kPeak * kPeak);
+  const std::int64_t lda = s.form == kTN ? s.m : s.k, ldb = s.form == kNT ? s.k : s.n;
   const auto part = [&](std::int64_t j) { return b.data() + (s.form == kNT ? j * ldb : j); };
   const auto pack = [&] {
-    for (std::int64_t j = 0; j < s.n; j += kCutColumns) {
-      table.pack_weight(s.form, s.k, std::min(kCutColumns, s.n - j), part(j), ldb,
-                        packed.data() + packed_column(s.k, j));
+    if constexpr (std::is_same_v<S, float>) {
+      for (std::int64_t j = 0; j < s.n; j += cut.columns) {
+        table.pack_weight(s.form, s.k, std::min(cut.columns, s.n - j), part(j), ldb,
+                          packed.data() + packed_column<T>(s.k, j));
+      }
     }
   };
   const auto tile = [&](std::int64_t i, std::int64_t j) {
-    const std::int64_t m = std::min(tile_rows, s.rows - i), n = std::min(kCutColumns, s.n - j);
-    const float* rows = a.data() + i * s.k;
+    const std::int64_t m = std::min(cut.rows, s.m - i), n = std::min(cut.columns, s.n - j);
+    const T* rows = a.data() + (s.form == kTN ? i : i * lda);
     float* out = c.data() + i * s.n + j;
     if (packing == Packing::kByTiles) {
-      gemm->run({s.form, m, n, s.k, rows, s.k, part(j), ldb, out, s.n, false});
+      gemm->run(GemmArgsOf<T, S>{s.form, m, n, s.k, rows, lda, part(j), ldb, out, s.n, false});
     } else {
       table.gemm_packed(
-          {m, n, s.k, rows, s.k, packed.data() + packed_column(s.k, j), out, s.n, false});
+          {m, n, s.k, rows, lda, packed.data() + packed_column<T>(s.k, j), out, s.n, false});
     }
   };
   pack();
@@ -141,34 +157,52 @@ void run_cut(benchmark::State& state, const CutProduct& s, std::int64_t tile_row
   double best = 0;
   for (auto _ : state) {
     const std::uint64_t start = now_ns();
-    gemm->run({kNN, kPeak, kPeak, kPeak, square.data(), kPeak, square.data(), kPeak,
-               square_out.data(), kPeak, false});
+    table.gemm_packed(
+        {kPeak, kPeak, kPeak, a.data(), kPeak, packed.data(), c.data(), kPeak, false});
     const std::uint64_t middle = now_ns();
     if (packing == Packing::kOnce) pack();
-    for (std::int64_t j = 0; j < s.n; j += kCutColumns) {
-      for (std::int64_t i = 0; i < s.rows; i += tile_rows) tile(i, j);
+    for (std::int64_t j = 0; j < s.n; j += cut.columns) {
+      for (std::int64_t i = 0; i < s.m; i += cut.rows) tile(i, j);
     }
     const std::uint64_t ns = now_ns() - middle;
     state.SetIterationTime(1e-9 * static_cast<double>(ns));
     peak = std::max(peak, gflops(kPeak, kPeak, kPeak, middle - start));
-    best = std::max(best, gflops(s.rows, s.n, s.k, ns));
+    best = std::max(best, gflops(s.m, s.n, s.k, ns));
   }
   benchmark::DoNotOptimize(c.data());
   state.counters["GFLOP/s"] = best;
   state.counters["peak%"] = 100 * best / peak;
 }
 
-void register_cuts() {
-  for (const CutProduct& product : kCutProducts) {
-    for (const std::int64_t rows : kCutRows) {
+template <class Run>
+void register_whole(const std::string& name, Run run) {
+  benchmark::RegisterBenchmark(name.c_str(), run)
+      ->UseManualTime()
+      ->Iterations(kTurns)
+      ->Unit(benchmark::kMicrosecond);
+}
+
+template <class T>
+void register_whole_products(const std::string& type) {
+  for (const WholeProduct& s : kWholeProducts) {
+    const auto name = [&](Tile t) {
+      return "cut/" + type + "/" + s.what + "/" + std::to_string(t.rows) + "x" +
+             std::to_string(t.columns);
+    };
+    if (s.form == kTN) {
+      for (const Tile tile : kGradientTiles) {
+        register_whole(name(tile), [&s, tile](auto& state) {
+          run_whole<T, T>(state, s, tile, Packing::kByTiles);
+        });
+      }
+      continue;
+    }
+    for (const Tile tile : kTiles) {
       for (const Packing packing : {Packing::kByTiles, Packing::kBefore, Packing::kOnce}) {
-        static const char* const kNames[] = {"packing", "packed", "packed once a turn"};
-        const std::string name = std::string("cut/") + product.what + "/rows " +
-                                 std::to_string(rows) + "/" + kNames[static_cast<int>(packing)];
-        auto* bench = benchmark::RegisterBenchmark(
-            name.c_str(),
-            [&product, rows, packing](auto& state) { run_cut(state, product, rows, packing); });
-        bench->UseManualTime()->Iterations(kCutTurns)->Unit(benchmark::kMicrosecond);
+        static const char* const kNames[] = {"/by tiles", "/packed", "/packed once a turn"};
+        register_whole(
+            name(tile) + kNames[static_cast<int>(packing)],
+            [&s, tile, packing](auto& state) { run_whole<T, float>(state, s, tile, packing); });
       }
     }
   }
@@ -192,7 +226,8 @@ int main(int argc, char** argv) {
       });
     }
   }
-  register_cuts();
+  register_whole_products<float>("fp32");
+  register_whole_products<Bf16>("bf16");
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

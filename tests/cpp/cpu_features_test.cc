@@ -68,7 +68,10 @@ TEST(KernelChoice, IsasShareNoFunction) {
 
 TEST(KernelChoice, EveryEntryIsFilled) {
   for (const KernelTable* t : runnable_kernels()) {
-    EXPECT_TRUE(t->gemm && t->gemm_scratch_floats > 0 && t->pack_weight && t->gemm_packed);
+    EXPECT_TRUE(t->gemm && t->gemm_weight && t->pack_weight && t->gemm_packed);
+    EXPECT_TRUE(t->bf16_products.gemm && t->bf16_products.gemm_weight &&
+                t->gemm_scratch_floats > 0);
+    EXPECT_TRUE(t->bf16_products.pack_weight && t->bf16_products.gemm_packed);
     EXPECT_TRUE(t->attention_forward && t->attention_backward && t->attention_scratch_floats);
     EXPECT_TRUE(t->layernorm_forward && t->layernorm_backward && t->bias_add && t->bias_residual);
     EXPECT_TRUE(t->bias_gelu && t->gelu_backward && t->column_sums && t->softmax_stats);

@@ -14,32 +14,52 @@
 
 namespace cllm::testing {
 
-/// A matrix inside a larger array: `offset` floats before it and `gap` after each row hold a
-/// filler.
-struct Matrix {
-  std::int64_t rows, columns, ld, offset;
-  std::vector<float> floats;
+/// A float as an operand, rounded when that is Bf16, and an operand as a number.
+template <class T>
+T operand(float x);
+template <>
+inline float operand(float x) {
+  return x;
+}
+template <>
+inline Bf16 operand(float x) {
+  return to_bf16(x);
+}
+inline double number(float x) { return static_cast<double>(x); }
+inline double number(Bf16 x) { return static_cast<double>(to_float(x)); }
+inline double number_as(float x, const float*) { return number(x); }
+inline double number_as(float x, const Bf16*) { return number(to_bf16(x)); }
+inline double number_as(Bf16 x, const Bf16*) { return number(x); }
 
-  Matrix(std::int64_t r, std::int64_t c, std::int64_t gap, std::int64_t before, float filler)
+/// A matrix inside a larger array: `offset` numbers before it and `gap` after each row hold a
+/// filler.
+template <class T>
+struct MatrixOf {
+  std::int64_t rows, columns, ld, offset;
+  std::vector<T> floats;
+
+  MatrixOf(std::int64_t r, std::int64_t c, std::int64_t gap, std::int64_t before, float filler)
       : rows(r),
         columns(c),
         ld(c + gap),
         offset(before),
-        floats(static_cast<std::size_t>(before + r * ld + 40), filler) {}
-  float* data() { return floats.data() + offset; }
-  const float* data() const { return floats.data() + offset; }
-  float& at(std::int64_t i, std::int64_t j) { return data()[i * ld + j]; }
-  float at(std::int64_t i, std::int64_t j) const { return data()[i * ld + j]; }
+        floats(static_cast<std::size_t>(before + r * ld + 40), operand<T>(filler)) {}
+  T* data() { return floats.data() + offset; }
+  const T* data() const { return floats.data() + offset; }
+  T& at(std::int64_t i, std::int64_t j) { return data()[i * ld + j]; }
+  T at(std::int64_t i, std::int64_t j) const { return data()[i * ld + j]; }
   void randomize(std::uint32_t seed) {
     std::uint32_t state = seed * 2654435761u + 1;
     for (std::int64_t i = 0; i < rows; ++i) {
       for (std::int64_t j = 0; j < columns; ++j) {
         state = state * 1664525u + 1013904223u;
-        at(i, j) = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
+        at(i, j) = operand<T>(static_cast<float>(state >> 8) * 0x1p-24f - 0.5f);
       }
     }
   }
 };
+
+using Matrix = MatrixOf<float>;
 
 /// Whether two matrices hold the same bits, wherever they lie.
 inline bool same_bits(const Matrix& a, const Matrix& b) {
@@ -50,18 +70,21 @@ inline bool same_bits(const Matrix& a, const Matrix& b) {
   return a.rows == b.rows && a.columns == b.columns;
 }
 
-/// One product. Whatever lies around the operands is NaN and would show in the result; whatever
-/// lies around the result is a canary.
-struct GemmCase {
+/// One product of operands T and S. Whatever lies around the operands is NaN and would show in the
+/// result; whatever lies around the result is a canary.
+template <class T, class S = T>
+struct GemmCaseOf {
   static constexpr float kCanary = 12345.5f;
   GemmForm form;
   std::int64_t m, n, k;
   bool accumulate;
-  Matrix a, b, c;
+  MatrixOf<T> a;
+  MatrixOf<S> b;
+  Matrix c;
 
   /// `gap` and `before` change where the matrices lie, not what they hold.
-  GemmCase(GemmForm f, std::int64_t rows, std::int64_t columns, std::int64_t depth, bool add,
-           std::int64_t gap = 0, std::int64_t before = 0)
+  GemmCaseOf(GemmForm f, std::int64_t rows, std::int64_t columns, std::int64_t depth, bool add,
+             std::int64_t gap = 0, std::int64_t before = 0)
       : form(f),
         m(rows),
         n(columns),
@@ -78,7 +101,7 @@ struct GemmCase {
   }
 
   /// Rows [i, i + height) and columns [j, j + width) of the product.
-  GemmArgs args(std::int64_t i, std::int64_t j, std::int64_t height, std::int64_t width) {
+  GemmArgsOf<T, S> args(std::int64_t i, std::int64_t j, std::int64_t height, std::int64_t width) {
     return {form,
             height,
             width,
@@ -91,7 +114,7 @@ struct GemmCase {
             c.ld,
             accumulate};
   }
-  GemmArgs args() { return args(0, 0, m, n); }
+  GemmArgsOf<T, S> args() { return args(0, 0, m, n); }
 
   std::string name() const {
     static const char* const kForms[] = {"NN", "NT", "TN"};
@@ -109,12 +132,13 @@ struct GemmCase {
         const double old = accumulate ? static_cast<double>(before.at(i, j)) : 0.0;
         double sum = old, size = std::fabs(old);
         for (std::int64_t p = 0; p < k; ++p) {
-          const double x = form == GemmForm::kTN ? a.at(p, i) : a.at(i, p);
-          const double y = form == GemmForm::kNT ? b.at(j, p) : b.at(p, j);
+          const double x = number(form == GemmForm::kTN ? a.at(p, i) : a.at(i, p));
+          const double y = number_as(form == GemmForm::kNT ? b.at(j, p) : b.at(p, j), a.data());
           sum += x * y;
           size += std::fabs(x * y);
         }
-        // Every term goes through at most k + 2 roundings of 2^-24 each, in any order of addition.
+        // Every term goes through at most k + 2 roundings of 2^-24 each, in any order of addition;
+        // a product of two Bf16 is a float.
         const double bound = static_cast<double>(k + 2) * 0x1p-24 * size + 1e-30;
         const double ratio = std::fabs(static_cast<double>(c.at(i, j)) - sum) / bound;
         if (!(ratio <= worst)) worst = ratio;  // keeps a NaN
@@ -128,5 +152,6 @@ struct GemmCase {
     }
   }
 };
+using GemmCase = GemmCaseOf<float>;
 
 }  // namespace cllm::testing

@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::ExitedWithCode;
 using testing::GemmCase;
+using testing::GemmCaseOf;
 using testing::Matrix;
 using testing::same_bits;
 
@@ -67,6 +68,25 @@ TEST_F(OneDnnGemm, IsRight) {
           gemm->run(test.args());
           test.expect_right(before);
         }
+      }
+    }
+  }
+}
+
+TEST_F(OneDnnGemm, IsRightForBf16) {
+  if (!gemm_backend_takes_bf16(GemmBackend::kOneDnn)) GTEST_SKIP() << describe();
+  const std::unique_ptr<Gemm> gemm = make_gemm(GemmBackend::kOneDnn, kernels());
+  for (const GemmForm form : kForms) {
+    for (const bool accumulate : {false, true}) {
+      for (const auto& [m, n, k] : std::vector<std::array<std::int64_t, 3>>{
+               {1, 1, 1}, {1, 17, 5}, {7, 1, 33}, {60, 101, 65}, {64, 64, 700}}) {
+        GemmCaseOf<Bf16> both(form, m, n, k, accumulate, k % 3, n % 4);
+        GemmCaseOf<Bf16, float> weight(form, m, n, k, accumulate, n % 4, k % 3);
+        const Matrix before = both.c, before_weight = weight.c;
+        gemm->run(both.args());
+        gemm->run(weight.args());
+        both.expect_right(before);
+        weight.expect_right(before_weight);
       }
     }
   }

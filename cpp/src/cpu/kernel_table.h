@@ -13,50 +13,9 @@
 #include <cstdint>
 
 #include "cpu/activation_kernels.h"
+#include "cpu/product_kernels.h"
 
 namespace cllm {
-
-/// How the operands of a product are stored.
-enum class GemmForm {
-  kNN,  ///< A[m, k], B[k, n]: forward (Conv1D weights are stored [in, out]); gradient of xf
-  kNT,  ///< A[m, k], B[n, k]: gradient of inputs; logits
-  kTN,  ///< A[k, m], B[k, n]: gradient of weights
-};
-
-/// C[m, n] = A B, or C += A B when `accumulate`.
-struct GemmArgs {
-  GemmForm form;
-  std::int64_t m, n, k;
-  const float* a;
-  std::int64_t lda;
-  const float* b;
-  std::int64_t ldb;
-  float* c;
-  std::int64_t ldc;
-  bool accumulate;
-};
-
-/// C[m, n] = A B, or C += A B when `accumulate`, A[m, k] row-major, B packed by pack_weight.
-struct PackedGemmArgs {
-  std::int64_t m, n, k;
-  const float* a;
-  std::int64_t lda;
-  const float* panels;  ///< where column 0 of this product is: see packed_column
-  float* c;
-  std::int64_t ldc;
-  bool accumulate;
-};
-
-/// Columns that may begin a part of a packed B: multiples of this, in every instruction set.
-constexpr std::int64_t kPackedColumns = 64;
-
-/// Floats of a packed B[k, n].
-constexpr std::int64_t packed_floats(std::int64_t k, std::int64_t n) {
-  return (n + kPackedColumns - 1) / kPackedColumns * kPackedColumns * k;
-}
-
-/// Where a column of a packed B lies, counted in floats. REQUIRES: a multiple of kPackedColumns.
-constexpr std::int64_t packed_column(std::int64_t k, std::int64_t column) { return column * k; }
 
 /// One AdamW update (Loshchilov and Hutter 2019), the factors that are the same for every element
 /// computed by the caller.
@@ -69,26 +28,15 @@ struct AdamWArgs {
   float gradient_scale;  ///< clipping: multiplies the gradient first
 };
 
-/// The base holds the kernels over activations that are floats.
-struct KernelTable : ActivationKernels<float> {
+/// The bases hold the kernels over activations that are floats.
+struct KernelTable : ActivationKernels<float>, ProductKernels<float> {
   ActivationKernels<Bf16> bf16;
+  ProductKernels<Bf16> bf16_products;
+  std::size_t gemm_scratch_floats;  ///< of gemm and gemm_weight, for both types
 
   const char* name;   ///< "scalar", "avx2", "avx512", "avx512bf16"
   int vector_floats;  ///< floats in one vector register: 1, 8, 16
   bool bf16_units;    ///< products of bf16 by instructions for them, else by conversion to float
-
-  // -- products -------------------------------------------------------------------------------
-  /// Each element is a chain of fused (scalar: plain) multiply-adds over k in index order, in runs
-  /// of a fixed length whose sums are added to C in order.
-  /// `scratch`: gemm_scratch_floats floats, private to the caller, 64-byte aligned.
-  void (*gemm)(const GemmArgs& args, float* scratch);
-  std::size_t gemm_scratch_floats;
-  /// Copies B in the order in which gemm_packed reads it, and fills up with zeros. `form` says how
-  /// B is stored: [k, n] for NN, [n, k] for NT. A part of the columns may be packed alone.
-  void (*pack_weight)(GemmForm form, std::int64_t k, std::int64_t n, const float* b,
-                      std::int64_t ldb, float* packed);
-  /// The bits that `gemm` gives for the same A and B, without packing anything.
-  void (*gemm_packed)(const PackedGemmArgs& args);
 
   // -- rows -----------------------------------------------------------------------------------
   /// x[R, N] = (x + bias[N]) + residual[R, N]
@@ -119,6 +67,17 @@ struct KernelTable : ActivationKernels<float> {
   void (*exp)(std::size_t n, const float* x, float* out);   ///< own polynomial, error stated there
   void (*tanh)(std::size_t n, const float* x, float* out);  ///< likewise
 };
+
+template <class T>
+const ProductKernels<T>& product_kernels(const KernelTable& table) noexcept;
+template <>
+inline const ProductKernels<float>& product_kernels(const KernelTable& table) noexcept {
+  return table;
+}
+template <>
+inline const ProductKernels<Bf16>& product_kernels(const KernelTable& table) noexcept {
+  return table.bf16_products;
+}
 
 template <class T>
 const ActivationKernels<T>& activation_kernels(const KernelTable& table) noexcept;

@@ -22,6 +22,10 @@ bool gemm_backend_available(GemmBackend backend) {
   return backend == GemmBackend::kNative || onednn_available();
 }
 
+bool gemm_backend_takes_bf16(GemmBackend backend) {
+  return backend == GemmBackend::kNative || onednn_takes_bf16();
+}
+
 // Native everywhere: on a Zen 5 core (peak 282 GFLOP/s) it reaches 230 to 276 GFLOP/s on the tiles
 // of a step and oneDNN 3.2 215 to 281, each within 10 % of the other on all but one; native is
 // ahead on their total (benchmarks/gemm_bench.cc). What decides is what oneDNN cannot give: bits
@@ -35,7 +39,7 @@ std::string describe_gemm_backend(GemmBackend backend, const KernelTable& kernel
 
 std::unique_ptr<Gemm> make_gemm(GemmBackend backend, const KernelTable& kernels) {
   if (backend == GemmBackend::kNative) return make_native_gemm(kernels);
-  return make_onednn_gemm();
+  return make_onednn_gemm(kernels);
 }
 
 }  // namespace cllm

@@ -15,6 +15,8 @@ class Gemm {
  public:
   virtual ~Gemm() = default;
   virtual void run(const GemmArgs& args) = 0;
+  virtual void run(const Bf16GemmArgs& args) = 0;
+  virtual void run(const Bf16WeightGemmArgs& args) = 0;
 };
 
 enum class GemmBackend { kNative, kOneDnn };
@@ -25,6 +27,9 @@ const char* gemm_backend_name(GemmBackend backend);
 
 /// Whether the backend can be made here: oneDNN needs its library and may be left out of a build.
 bool gemm_backend_available(GemmBackend backend);
+
+/// Whether the backend can multiply bf16 here; oneDNN only where it may use AVX-512.
+bool gemm_backend_takes_bf16(GemmBackend backend);
 
 /// What `auto` means on this machine. Decided by measurement: see benchmarks/README.md.
 GemmBackend default_gemm_backend();

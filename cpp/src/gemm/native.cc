@@ -10,6 +10,12 @@ class NativeGemm final : public Gemm {
   explicit NativeGemm(const KernelTable& kernels)
       : kernels_(kernels), scratch_(kernels.gemm_scratch_floats) {}
   void run(const GemmArgs& args) override { kernels_.gemm(args, scratch_.data()); }
+  void run(const Bf16GemmArgs& args) override {
+    kernels_.bf16_products.gemm(args, scratch_.data());
+  }
+  void run(const Bf16WeightGemmArgs& args) override {
+    kernels_.bf16_products.gemm_weight(args, scratch_.data());
+  }
 
  private:
   const KernelTable& kernels_;

@@ -1,5 +1,6 @@
 #include "gemm/onednn.h"
 
+#include "base/aligned_buffer.h"
 #include "cllm/error.h"
 #include "gemm/onednn_library.h"
 
@@ -41,12 +42,23 @@ class OneThread {
   int before_ = 0;
 };
 
+constexpr dnnl_data_type_t type_of(const float*) { return dnnl_f32; }
+constexpr dnnl_data_type_t type_of(const Bf16*) { return dnnl_bf16; }
+
 /// What a primitive is made for: calls that differ in nothing here share one.
 struct CallKind {
-  std::array<std::int64_t, 8> words;
-  explicit CallKind(const GemmArgs& g)
-      : words{static_cast<std::int64_t>(g.form), g.m, g.n, g.k, g.lda, g.ldb, g.ldc, g.accumulate} {
-  }
+  std::array<std::int64_t, 9> words;
+  template <class T>
+  explicit CallKind(const GemmArgsOf<T, T>& g)
+      : words{static_cast<std::int64_t>(g.form),
+              g.m,
+              g.n,
+              g.k,
+              g.lda,
+              g.ldb,
+              g.ldc,
+              g.accumulate,
+              static_cast<std::int64_t>(type_of(g.a))} {}
   bool operator==(const CallKind& other) const { return words == other.words; }
 };
 
@@ -64,14 +76,19 @@ struct CallKindHash {
 /// One matmul primitive with the three memories that it is called with.
 class Product {
  public:
-  Product(const OneDnn& library, dnnl_engine_t engine, const GemmArgs& g) : library_(library) {
+  template <class T>
+  Product(const OneDnn& library, dnnl_engine_t engine, const GemmArgsOf<T, T>& g)
+      : library_(library) {
     const bool a_transposed = g.form == GemmForm::kTN;
     const bool b_transposed = g.form == GemmForm::kNT;
     // Only the primitive outlives this constructor among what is made from descriptors.
     Descriptors made(library);
-    make_memory(engine, &made.a, &a_, g.m, g.k, a_transposed ? 1 : g.lda, a_transposed ? g.lda : 1);
-    make_memory(engine, &made.b, &b_, g.k, g.n, b_transposed ? 1 : g.ldb, b_transposed ? g.ldb : 1);
-    make_memory(engine, &made.c, &c_, g.m, g.n, g.ldc, 1);
+    const dnnl_data_type_t type = type_of(g.a);
+    make_memory(engine, type, &made.a, &a_, {g.m, g.k},
+                {a_transposed ? 1 : g.lda, a_transposed ? g.lda : 1});
+    make_memory(engine, type, &made.b, &b_, {g.k, g.n},
+                {b_transposed ? 1 : g.ldb, b_transposed ? g.ldb : 1});
+    make_memory(engine, dnnl_f32, &made.c, &c_, {g.m, g.n}, {g.ldc, 1});
     check(library.primitive_attr_create(&made.attributes), "make attributes");
     if (g.accumulate) {
       check(library.post_ops_create(&made.post_ops), "make post-operations");
@@ -92,10 +109,11 @@ class Product {
   Product(const Product&) = delete;
   Product& operator=(const Product&) = delete;
 
-  void run(dnnl_stream_t stream, const GemmArgs& g) const {
+  template <class T>
+  void run(dnnl_stream_t stream, const GemmArgsOf<T, T>& g) const {
     // The library takes all memory as writable; it reads the operands only.
-    check(library_.memory_set_data_handle(a_, const_cast<float*>(g.a)), "use an operand");
-    check(library_.memory_set_data_handle(b_, const_cast<float*>(g.b)), "use an operand");
+    check(library_.memory_set_data_handle(a_, const_cast<T*>(g.a)), "use an operand");
+    check(library_.memory_set_data_handle(b_, const_cast<T*>(g.b)), "use an operand");
     check(library_.memory_set_data_handle(c_, g.c), "use a result");
     const dnnl_exec_arg_t arguments[] = {
         {DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, b_}, {DNNL_ARG_DST, c_}};
@@ -124,12 +142,12 @@ class Product {
     dnnl_primitive_desc_t description = nullptr;
   };
 
-  void make_memory(dnnl_engine_t engine, dnnl_memory_desc_t* description, dnnl_memory_t* memory,
-                   std::int64_t rows, std::int64_t columns, std::int64_t row_stride,
-                   std::int64_t column_stride) {
-    const dnnl_dims_t sizes = {rows, columns};
-    const dnnl_dims_t strides = {row_stride, column_stride};
-    check(library_.memory_desc_create_with_strides(description, 2, sizes, dnnl_f32, strides),
+  struct Extents {
+    dnnl_dims_t of;
+  };
+  void make_memory(dnnl_engine_t engine, dnnl_data_type_t type, dnnl_memory_desc_t* description,
+                   dnnl_memory_t* memory, const Extents& sizes, const Extents& strides) {
+    check(library_.memory_desc_create_with_strides(description, 2, sizes.of, type, strides.of),
           "describe a matrix");
     check(library_.memory_create(memory, *description, engine, DNNL_MEMORY_NONE),
           "make a memory object");
@@ -142,7 +160,8 @@ class Product {
 
 class OneDnnGemm final : public Gemm {
  public:
-  explicit OneDnnGemm(const OneDnn& library) : library_(library) {
+  OneDnnGemm(const OneDnn& library, const KernelTable& kernels)
+      : library_(library), kernels_(kernels) {
     check(library.engine_create(&engine_, dnnl_cpu, 0), "start");
     const dnnl_status_t status =
         library.stream_create(&stream_, engine_, dnnl_stream_default_flags);
@@ -157,7 +176,26 @@ class OneDnnGemm final : public Gemm {
   OneDnnGemm(const OneDnnGemm&) = delete;
   OneDnnGemm& operator=(const OneDnnGemm&) = delete;
 
-  void run(const GemmArgs& args) override {
+  void run(const GemmArgs& args) override { multiply(args); }
+  void run(const Bf16GemmArgs& args) override { multiply(args); }
+  void run(const Bf16WeightGemmArgs& g) override {
+    const std::int64_t rows = g.form == GemmForm::kNT ? g.n : g.k;
+    const auto columns = static_cast<std::size_t>(g.form == GemmForm::kNT ? g.k : g.n);
+    const std::size_t size = static_cast<std::size_t>(rows) * columns;
+    if (rounded_.size() < size) rounded_ = AlignedBuffer<Bf16>(size);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      kernels_.round_bf16(columns, g.b + r * g.ldb,
+                          rounded_.data() + static_cast<std::size_t>(r) * columns);
+    }
+    multiply<Bf16>({g.form, g.m, g.n, g.k, g.a, g.lda, rounded_.data(),
+                    static_cast<std::int64_t>(columns), g.c, g.ldc, g.accumulate});
+  }
+
+ private:
+  static constexpr std::size_t kMostProducts = 1024;
+
+  template <class T>
+  void multiply(const GemmArgsOf<T, T>& args) {
     const OneThread guard(library_);
     const CallKind kind(args);
     auto found = products_.find(kind);
@@ -169,10 +207,9 @@ class OneDnnGemm final : public Gemm {
     found->second.run(stream_, args);
   }
 
- private:
-  static constexpr std::size_t kMostProducts = 1024;
-
   const OneDnn& library_;
+  const KernelTable& kernels_;
+  AlignedBuffer<Bf16> rounded_;  // of the weight in use
   dnnl_engine_t engine_ = nullptr;
   dnnl_stream_t stream_ = nullptr;
   std::unordered_map<CallKind, Product, CallKindHash> products_;
@@ -182,6 +219,11 @@ class OneDnnGemm final : public Gemm {
 
 bool onednn_available() { return onednn().problem.empty(); }
 
+bool onednn_takes_bf16() {
+  return onednn_available() &&
+         (onednn().get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
 std::string describe_onednn() {
   const OneDnn& library = onednn();
   if (!library.problem.empty()) return "onednn not available: " + library.problem;
@@ -190,12 +232,12 @@ std::string describe_onednn() {
          std::to_string(version.patch) + " " + onednn_isa_name(library.get_effective_cpu_isa());
 }
 
-std::unique_ptr<Gemm> make_onednn_gemm() {
+std::unique_ptr<Gemm> make_onednn_gemm(const KernelTable& kernels) {
   if (!onednn_available()) {
     throw InputError(ErrorParts{"oneDNN is not available here", onednn().problem, "libdnnl.so.3",
                                 "gemm onednn", kHint});
   }
-  return std::make_unique<OneDnnGemm>(onednn());
+  return std::make_unique<OneDnnGemm>(onednn(), kernels);
 }
 
 }  // namespace cllm
@@ -206,9 +248,11 @@ namespace cllm {
 
 bool onednn_available() { return false; }
 
+bool onednn_takes_bf16() { return false; }
+
 std::string describe_onednn() { return "onednn not available: left out of this build"; }
 
-std::unique_ptr<Gemm> make_onednn_gemm() {
+std::unique_ptr<Gemm> make_onednn_gemm(const KernelTable&) {
   throw InputError(ErrorParts{"oneDNN is not available here", describe_onednn(), "", "gemm onednn",
                               "pip install onednn-devel-cpu-gomp==2023.2.0 and build again, "
                               "or use native"});

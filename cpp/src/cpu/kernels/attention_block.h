@@ -62,8 +62,9 @@ void score_tile(std::int64_t queries, std::int64_t keys, bool diagonal, std::int
       const std::int64_t width =
           std::min<std::int64_t>(kMicroColumns, (needed - c + kLanes - 1) / kLanes * kLanes);
       find_micro_tile<MicroA::kRows, T>(static_cast<int>(height), static_cast<int>(width))(
-          depth, rows + r * ld_rows * kPerCell<T>, ld_rows, columns + c * depth * kPerCell<T>,
-          kMicroColumns, scores + r * kBlock + c, kBlock, false, kLanes);
+          depth, rows + r * ld_rows * kPerCell<T>, ld_rows * kPerCell<T>,
+          columns + c * depth * kPerCell<T>, kMicroColumns, scores + r * kBlock + c, kBlock, false,
+          kLanes);
     }
   }
 }
@@ -79,7 +80,7 @@ void mix_keys(std::int64_t queries, std::int64_t keys, bool diagonal, std::int64
     for (std::int64_t c = 0; c < width; c += kMicroColumns) {
       const std::int64_t columns = std::min<std::int64_t>(kMicroColumns, width - c);
       find_micro_tile<MicroA::kRows, T>(static_cast<int>(height), static_cast<int>(columns))(
-          cells<T>(run), weights + r * kBlock, cells<T>(kBlock), rows + c * kPerCell<T>, width,
+          cells<T>(run), weights + r * kBlock, kBlock, rows + c * kPerCell<T>, width,
           sum + r * width + c, width, accumulate, kLanes);
     }
   }

@@ -23,70 +23,90 @@ namespace cllm {
 namespace {
 
 constexpr std::int64_t kGemmRun = 512;
-constexpr std::int64_t kGemmRows = 16 * kMicroRows;
 constexpr std::int64_t kGemmColumns = 768;
 static_assert(kGemmColumns % kMicroColumns == 0);
 
-// Up to so many rows a row-major B is read in place. With AVX-512 a panel's row is four cache lines
-// and 48 rows run at 243 to 262 GFLOP/s, against 178 to 223 when packing; with AVX2 it is one line,
-// and many of them, a whole matrix row apart, evict each other.
+// Up to so many rows a row-major B of floats is read in place. With AVX-512 a panel's row is four
+// cache lines and 48 rows run at 243 to 262 GFLOP/s, against 178 to 223 when packing; with AVX2 it
+// is one line, and many of them, a whole matrix row apart, evict each other.
 constexpr std::int64_t kUnpackedRows = kLanes == 16 ? kGemmRows : 2 * kMicroRows;
 
 // Panels and groups are a few lines longer than a power of two, so that the same k of neighbouring
 // ones does not meet in the same cache set.
-constexpr std::int64_t kPanelFloats = kGemmRun * kMicroColumns + 64;
-constexpr std::int64_t kGroupFloats = kGemmRun * kMicroRows + 16;
+template <class T>
+constexpr std::int64_t kPanelStep = kGemmRun * kMicroColumns + 64 * kPerCell<T>;
+template <class T>
+constexpr std::int64_t kGroupStep = kGemmRun * kMicroRows + 16 * kPerCell<T>;
 constexpr std::size_t kGemmScratchFloats = static_cast<std::size_t>(
-    kGemmColumns / kMicroColumns * kPanelFloats + kGemmRows / kMicroRows * kGroupFloats);
+    kGemmColumns / kMicroColumns * kPanelStep<float> + kGemmRows / kMicroRows * kGroupStep<float>);
 
-/// A block of C[rows, columns] (+)= A[rows, run] B[run, columns] from packed or lying operands.
-/// `a` is the block's first element; its groups of kMicroRows rows are group_step apart, the panels
-/// of B panel_step.
-template <MicroA kA>
-void gemm_block(std::int64_t rows, std::int64_t columns, std::int64_t run, const float* a,
-                std::int64_t lda, std::int64_t group_step, const float* b, std::int64_t ldb,
+/// A block of C[rows, columns] (+)= A[rows, k] B[k, columns] from packed or lying operands; k and
+/// ldb count cells. `a` is the block's first element; its groups of kMicroRows rows are group_step
+/// numbers apart, the panels of B panel_step.
+template <MicroA kA, class T>
+void gemm_block(std::int64_t rows, std::int64_t columns, std::int64_t k, const T* a,
+                std::int64_t lda, std::int64_t group_step, const T* b, std::int64_t ldb,
                 std::int64_t panel_step, float* c, std::int64_t ldc, bool accumulate) {
   for (std::int64_t j = 0; j < columns; j += kMicroColumns, b += panel_step) {
     const int width = static_cast<int>(std::min<std::int64_t>(kMicroColumns, columns - j));
-    const MicroTile whole = find_micro_tile<kA>(kMicroRows, width);
+    const MicroTileOf<T> whole = find_micro_tile<kA, T>(kMicroRows, width);
     const int tail = micro_tail(width);
-    const float* group = a;
+    const T* group = a;
     std::int64_t i = 0;
     for (; i + kMicroRows <= rows; i += kMicroRows, group += group_step) {
-      whole(run, group, lda, b, ldb, c + i * ldc + j, ldc, accumulate, tail);
+      whole(k, group, lda, b, ldb, c + i * ldc + j, ldc, accumulate, tail);
     }
     if (i < rows) {
-      const MicroTile rest = find_micro_tile<kA>(static_cast<int>(rows - i), width);
-      rest(run, group, lda, b, ldb, c + i * ldc + j, ldc, accumulate, tail);
+      const MicroTileOf<T> rest = find_micro_tile<kA, T>(static_cast<int>(rows - i), width);
+      rest(k, group, lda, b, ldb, c + i * ldc + j, ldc, accumulate, tail);
     }
   }
 }
 
+/// The same with a row-major A and a packed B, k counted in numbers. An odd one among Bf16, which
+/// can only be a product's last, has no pair in A: it is a run of its own.
+/// REQUIRES: rows <= kGemmRows.
+template <class T>
+void gemm_block_packed(std::int64_t rows, std::int64_t columns, std::int64_t run, const T* a,
+                       std::int64_t lda, const T* b, std::int64_t panel_step, float* c,
+                       std::int64_t ldc, bool accumulate) {
+  const std::int64_t whole = run / kPerCell<T>;
+  gemm_block<MicroA::kRows>(rows, columns, whole, a, lda, kMicroRows * lda, b, kMicroColumns,
+                            panel_step, c, ldc, accumulate);
+  if (run == whole * kPerCell<T>) return;
+  T last[kPerCell<T> * kGemmRows] = {};
+  for (std::int64_t i = 0; i < rows; ++i) last[i * kPerCell<T>] = a[i * lda + run - 1];
+  gemm_block<MicroA::kColumns>(rows, columns, 1, last, kMicroRows, kMicroRows * kPerCell<T>,
+                               b + whole * kPerCell<T> * kMicroColumns, kMicroColumns, panel_step,
+                               c, ldc, true);
+}
+
 /// The runs of k for columns [first, first + columns) of B, packed one run at a time.
-template <GemmForm kForm>
-void gemm_columns(const GemmArgs& g, std::int64_t first, std::int64_t columns, float* scratch) {
-  float* const packed_a = scratch;
-  float* const packed_b = scratch + kGemmRows / kMicroRows * kGroupFloats;
+template <GemmForm kForm, class T, class S>
+void gemm_columns(const GemmArgsOf<T, S>& g, std::int64_t first, std::int64_t columns,
+                  float* scratch) {
+  T* const packed_a = reinterpret_cast<T*>(scratch);
+  T* const packed_b = packed_a + kGemmRows / kMicroRows * kGroupStep<T>;
   std::int64_t p = 0;
   do {
     const std::int64_t run = std::min(kGemmRun, g.k - p);
     const bool accumulate = g.accumulate || p > 0;
     if (kForm == GemmForm::kNT) {
-      pack_panels_transposed(run, columns, g.b + first * g.ldb + p, g.ldb, packed_b, kPanelFloats);
+      pack_panels_transposed(run, columns, g.b + first * g.ldb + p, g.ldb, packed_b, kPanelStep<T>);
     } else {
-      pack_panels(run, columns, g.b + p * g.ldb + first, g.ldb, packed_b, kPanelFloats);
+      pack_panels(run, columns, g.b + p * g.ldb + first, g.ldb, packed_b, kPanelStep<T>);
     }
     for (std::int64_t i = 0; i < g.m; i += kGemmRows) {
       const std::int64_t rows = std::min(kGemmRows, g.m - i);
       float* const c = g.c + i * g.ldc + first;
       if (kForm == GemmForm::kTN) {
-        pack_groups(run, rows, g.a + p * g.lda + i, g.lda, packed_a, kGroupFloats);
-        gemm_block<MicroA::kColumns>(rows, columns, run, packed_a, kMicroRows, kGroupFloats,
-                                     packed_b, kMicroColumns, kPanelFloats, c, g.ldc, accumulate);
+        pack_groups(run, rows, g.a + p * g.lda + i, g.lda, packed_a, kGroupStep<T>);
+        gemm_block<MicroA::kColumns>(rows, columns, cells<T>(run), packed_a, kMicroRows,
+                                     kGroupStep<T>, packed_b, kMicroColumns, kPanelStep<T>, c,
+                                     g.ldc, accumulate);
       } else {
-        gemm_block<MicroA::kRows>(rows, columns, run, g.a + i * g.lda + p, g.lda,
-                                  kMicroRows * g.lda, packed_b, kMicroColumns, kPanelFloats, c,
-                                  g.ldc, accumulate);
+        gemm_block_packed(rows, columns, run, g.a + i * g.lda + p, g.lda, packed_b, kPanelStep<T>,
+                          c, g.ldc, accumulate);
       }
     }
     p += run;
@@ -104,11 +124,22 @@ inline void gemm_unpacked(const GemmArgs& g) {
   } while (p < g.k);
 }
 
-/// KernelTable::gemm. REQUIRES: `scratch` holds kGemmScratchFloats, 64-byte aligned.
-void gemm(const GemmArgs& args, float* scratch) {
-  if (args.m == 0) return;
-  if (args.form == GemmForm::kNN && args.m <= kUnpackedRows) return gemm_unpacked(args);
-  if (args.form == GemmForm::kNT && args.m <= kMicroRows) return gemm_few_rows(args, kGemmRun);
+/// Products that need no packing: true when done.
+inline bool gemm_in_place(const GemmArgs& g) {
+  if (g.form == GemmForm::kNN && g.m <= kUnpackedRows) return gemm_unpacked(g), true;
+  if (g.form == GemmForm::kNT && g.m <= kMicroRows) return gemm_few_rows(g, kGemmRun), true;
+  return false;
+}
+template <class S>
+bool gemm_in_place(const GemmArgsOf<Bf16, S>&) {
+  return false;
+}
+
+/// ProductKernels::gemm and gemm_weight. REQUIRES: `scratch` holds kGemmScratchFloats, 64-byte
+/// aligned.
+template <class T, class S>
+void gemm(const GemmArgsOf<T, S>& args, float* scratch) {
+  if (args.m == 0 || gemm_in_place(args)) return;
   for (std::int64_t j = 0; j < args.n; j += kGemmColumns) {
     const std::int64_t columns = std::min(kGemmColumns, args.n - j);
     switch (args.form) {

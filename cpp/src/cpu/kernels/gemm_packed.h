@@ -1,8 +1,9 @@
 // Products with a B that was packed before, once for many of them: a weight, which every tile of
 // rows multiplies by.
 //
-// Layout: panels of kMicroColumns columns, each [k][kMicroColumns]; so column c, when it begins a
-// panel, lies c * k floats from the start in every instruction set. The chains are those of gemm.h.
+// Layout: panels of kMicroColumns columns, each [cells of k][kMicroColumns]; so column c, when it
+// begins a panel, lies c * k numbers (k filled up to whole cells) from the start in every
+// instruction set. The chains are those of gemm.h.
 #pragma once
 
 #include <algorithm>
@@ -17,10 +18,11 @@ namespace {
 
 static_assert(kPackedColumns % kMicroColumns == 0);
 
-/// KernelTable::pack_weight.
+/// ProductKernels::pack_weight.
+template <class T>
 void pack_weight(GemmForm form, std::int64_t k, std::int64_t n, const float* b, std::int64_t ldb,
-                 float* packed) {
-  const std::int64_t step = packed_column(k, kMicroColumns);
+                 T* packed) {
+  const std::int64_t step = packed_column<T>(k, kMicroColumns);
   if (form == GemmForm::kNT) return pack_panels_transposed(k, n, b, ldb, packed, step);
   // A panel at a time: written side by side, panels a power of two apart would evict each other.
   for (std::int64_t j = 0; j < n; j += kMicroColumns, packed += step) {
@@ -28,16 +30,17 @@ void pack_weight(GemmForm form, std::int64_t k, std::int64_t n, const float* b, 
   }
 }
 
-/// KernelTable::gemm_packed.
-void gemm_packed(const PackedGemmArgs& g) {
-  const std::int64_t panel_step = packed_column(g.k, kMicroColumns);
+/// ProductKernels::gemm_packed.
+template <class T>
+void gemm_packed(const PackedGemmArgs<T>& g) {
+  const std::int64_t step = packed_column<T>(g.k, kMicroColumns);
   std::int64_t p = 0;
   do {
     const std::int64_t run = std::min(kGemmRun, g.k - p);
     for (std::int64_t i = 0; i < g.m; i += kGemmRows) {
-      gemm_block<MicroA::kRows>(std::min(kGemmRows, g.m - i), g.n, run, g.a + i * g.lda + p, g.lda,
-                                kMicroRows * g.lda, g.panels + p * kMicroColumns, kMicroColumns,
-                                panel_step, g.c + i * g.ldc, g.ldc, g.accumulate || p > 0);
+      gemm_block_packed(std::min(kGemmRows, g.m - i), g.n, run, g.a + i * g.lda + p, g.lda,
+                        g.panels + p * kMicroColumns, step, g.c + i * g.ldc, g.ldc,
+                        g.accumulate || p > 0);
     }
     p += run;
   } while (p < g.k);

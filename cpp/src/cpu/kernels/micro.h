@@ -21,15 +21,15 @@ constexpr int kMicroColumns = kMicroVectors * kLanes;
 
 /// Where element (row, k) of A is.
 enum class MicroA {
-  kRows,     ///< a[row * lda + k]: a row-major matrix as it stands
-  kColumns,  ///< a[k * lda + row]: packed groups [k][lda], or a transposed matrix as it stands
+  kRows,     ///< a row-major matrix as it stands: rows lda numbers apart, the cells of k in a row
+  kColumns,  ///< cells [k][lda]: packed groups, or a transposed matrix of floats as it stands
 };
 
 /// C[rows, columns] = A[rows, k] B[k, columns], or C += that sum when `accumulate`. Each element is
-/// one chain of fma (Bf16: dot) from zero in the order of k, whatever the tile. k, lda and ldb
-/// count cells, which are floats or pairs of Bf16 (operand.h). B: b[k * ldb + column]. The last
-/// vector holds `tail` columns; nothing beyond them is read or written. REQUIRES: 1 <= tail <=
-/// kLanes, and tail == kLanes unless kTail.
+/// one chain of fma (Bf16: dot) from zero in the order of k, whatever the tile. k and ldb count
+/// cells, which are floats or pairs of Bf16 (operand.h). B: b[k * ldb + column]. The last vector
+/// holds `tail` columns; nothing beyond them is read or written. REQUIRES: 1 <= tail <= kLanes, and
+/// tail == kLanes unless kTail.
 template <class T, int kRows, int kVectors, MicroA kA, bool kTail>
 void micro_tile(std::int64_t k, const T* a, std::int64_t lda, const T* b, std::int64_t ldb,
                 float* c, std::int64_t ldc, bool accumulate, int tail) {
@@ -53,7 +53,7 @@ void micro_tile(std::int64_t k, const T* a, std::int64_t lda, const T* b, std::i
     row[kLast] = kTail ? load_cells_partial(last, tail) : load_cells(last);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
-      const Cells x = set1_cell(a + (kA == MicroA::kRows ? i * lda + p : i) * kStep);
+      const Cells x = set1_cell(a + (kA == MicroA::kRows ? i * lda + p * kStep : i * kStep));
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) sum[i][j] = multiply(x, row[j], sum[i][j]);
     }

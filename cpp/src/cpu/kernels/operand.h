@@ -21,11 +21,13 @@ constexpr std::int64_t cells(std::int64_t n) {
 
 inline V load_cells(const float* p) { return load(p); }
 inline V load_cells_partial(const float* p, int n) { return load_partial(p, n); }
+inline void store_cells(float* p, V x) { store(p, x); }
 inline V set1_cell(const float* p) { return set1(*p); }
 inline V multiply(V a, V b, V sum) { return fma(a, b, sum); }
 
 inline Pairs load_cells(const Bf16* p) { return load_pairs(p); }
 inline Pairs load_cells_partial(const Bf16* p, int n) { return load_pairs_partial(p, 2 * n); }
+inline void store_cells(Bf16* p, Pairs x) { store_pairs(p, x); }
 inline Pairs set1_cell(const Bf16* p) { return set1_pair(p); }
 inline V multiply(Pairs a, Pairs b, V sum) { return dot(a, b, sum); }
 

@@ -1,48 +1,91 @@
-// Copies of operands in the order in which micro tiles read them.
+// Copies of operands in the order in which micro tiles read them, rounded to bf16 where they are
+// multiplied as that. T is what is multiplied, S what the source holds; packed operands consist of
+// cells (operand.h), those of an odd k filled up with 0.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
+#include "base/bf16.h"
 #include "cpu/kernels/micro.h"
+#include "cpu/kernels/operand.h"
 #include "cpu/kernels/transpose.h"
 #include "cpu/kernels/vec.h"
 
 namespace cllm {
 namespace {
 
-/// B[run, columns] row-major -> panels [run][kMicroColumns], panel_step apart. A last vector is
-/// filled with zeros, vectors beyond it are left alone.
-inline void pack_panels(std::int64_t run, std::int64_t columns, const float* b, std::int64_t ldb,
-                        float* panels, std::int64_t panel_step) {
-  for (std::int64_t p = 0; p < run; ++p, b += ldb, panels += kMicroColumns) {
-    float* out = panels;
+inline Pairs zip_rows(const float* a, const float* b) { return zip(load(a), load(b)); }
+inline Pairs zip_rows(const Bf16* a, const Bf16* b) { return zip(a, b); }
+
+/// The cells of n columns from row p of a row-major matrix and, for pairs, the row after it, which
+/// is 0 when `depth` is 1. Lanes >= n are 0.
+inline V gather(const float* row, std::int64_t /*ld*/, int /*depth*/, int n, const float*) {
+  return n == kLanes ? load(row) : load_partial(row, n);
+}
+template <class S>
+Pairs gather(const S* row, std::int64_t ld, int depth, int n, const Bf16*) {
+  if (n == kLanes && depth == 2) return zip_rows(row, row + ld);
+  return zip(load_partial(row, n), depth == 2 ? load_partial(row + ld, n) : zero());
+}
+
+/// B[run, columns] row-major -> panels [cells of run][kMicroColumns], panel_step numbers apart. A
+/// last vector is filled with zeros, vectors beyond it are left alone.
+template <class T, class S>
+void pack_panels(std::int64_t run, std::int64_t columns, const S* b, std::int64_t ldb, T* panels,
+                 std::int64_t panel_step) {
+  constexpr std::int64_t kCell = kPerCell<T>;
+  for (std::int64_t p = 0; p < run; p += kCell, b += kCell * ldb, panels += kCell * kMicroColumns) {
+    const int depth = static_cast<int>(std::min(kCell, run - p));
+    T* out = panels;
     std::int64_t j = 0;
     for (; j + kMicroColumns <= columns; j += kMicroColumns, out += panel_step) {
-      for (int v = 0; v < kMicroVectors; ++v) store(out + v * kLanes, load(b + j + v * kLanes));
+      for (int v = 0; v < kMicroColumns; v += kLanes) {
+        store_cells(out + kCell * v, gather(b + j + v, ldb, depth, kLanes, out));
+      }
     }
-    for (; j + kLanes <= columns; j += kLanes, out += kLanes) store(out, load(b + j));
-    if (j < columns) store(out, load_partial(b + j, static_cast<int>(columns - j)));
+    for (; j < columns; j += kLanes, out += kCell * kLanes) {
+      const int n = static_cast<int>(std::min<std::int64_t>(kLanes, columns - j));
+      store_cells(out, gather(b + j, ldb, depth, n, out));
+    }
+  }
+}
+
+/// Rows [k][kLanes] of a turned square -> the cells of `depth` rows of a panel.
+inline void store_square(const V* rows, int depth, float* out) {
+  for (int i = 0; i < depth; ++i) store(out + i * kMicroColumns, rows[i]);
+}
+inline void store_square(const V* rows, int depth, Bf16* out) {
+  for (int i = 0; i < depth; i += 2) {
+    store_pairs(out + i * kMicroColumns, zip(rows[i], i + 1 < depth ? rows[i + 1] : zero()));
   }
 }
 
 /// B[columns, run] row-major -> the same panels.
-inline void pack_panels_transposed(std::int64_t run, std::int64_t columns, const float* b,
-                                   std::int64_t ldb, float* panels, std::int64_t panel_step) {
+template <class T, class S>
+void pack_panels_transposed(std::int64_t run, std::int64_t columns, const S* b, std::int64_t ldb,
+                            T* panels, std::int64_t panel_step) {
   for (std::int64_t j = 0; j < columns; j += kLanes) {
-    float* const out = panels + j / kMicroColumns * panel_step + j % kMicroColumns;
+    T* const out = panels + j / kMicroColumns * panel_step + kPerCell<T> * (j % kMicroColumns);
     const std::int64_t rows = std::min<std::int64_t>(kLanes, columns - j);
-    const float* const in = b + j * ldb;
+    const S* const in = b + j * ldb;
     std::int64_t p = 0;
-    if (rows == kLanes) {
+    if (kLanes == 1) {  // no square, but pairs
+      for (; p < run; p += kPerCell<T>) {
+        const int depth = static_cast<int>(std::min(kPerCell<T>, run - p));
+        store_cells(out + p * kMicroColumns, gather(in + p, 1, depth, 1, out));
+      }
+    } else if (rows == kLanes) {
       for (; p + kLanes <= run; p += kLanes) {
         V block[kLanes];
 #pragma GCC unroll 16
         for (int i = 0; i < kLanes; ++i) block[i] = load(in + i * ldb + p);
         transpose(block);
 #pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) store(out + (p + i) * kMicroColumns, block[i]);
+        for (int i = 0; i < kLanes; i += kPerCell<T>) {
+          store_square(block + i, kPerCell<T>, out + (p + i) * kMicroColumns);
+        }
       }
     }
     for (; p < run; p += kLanes) {
@@ -52,28 +95,50 @@ inline void pack_panels_transposed(std::int64_t run, std::int64_t columns, const
         block[i] = i < rows ? load_partial(in + i * ldb + p, depth) : zero();
       }
       transpose(block);
-      for (int i = 0; i < depth; ++i) store(out + (p + i) * kMicroColumns, block[i]);
+      store_square(block, depth, out + p * kMicroColumns);
     }
   }
 }
 
-/// A[run, rows] row-major (a transposed operand) -> groups [run][kMicroRows], group_step apart.
-/// REQUIRES: group_step >= run * kMicroRows + kGroupCopy: each k is copied as a power of two of
-/// floats, and what exceeds the group is overwritten by the next k or lies in the gap.
+/// One row of cells [rows] -> a row of each group.
+/// REQUIRES: group_step >= (cells of a run) * kMicroRows + kGroupCopy cells: a power of two of them
+/// is copied, and what exceeds the group is overwritten by the next row or lies in the gap.
 constexpr std::int64_t kGroupCopy = kMicroRows == 4 ? 4 : 8;
+
+template <class T>
+void deal_groups(std::int64_t rows, const T* cell, T* groups, std::int64_t group_step) {
+  constexpr std::int64_t kGroup = kPerCell<T> * kMicroRows;
+  std::int64_t i = 0;
+  for (; i + kGroupCopy <= rows; i += kMicroRows, cell += kGroup, groups += group_step) {
+    std::memcpy(groups, cell, kGroupCopy * sizeof(float));
+  }
+  for (; i < rows; i += kMicroRows, cell += kGroup, groups += group_step) {
+    const std::int64_t some = kPerCell<T> * std::min<std::int64_t>(kMicroRows, rows - i);
+    for (std::int64_t r = 0; r < some; ++r) groups[r] = cell[r];
+  }
+}
+
+/// A[run, rows] row-major (a transposed operand) -> groups [cells of run][kMicroRows], group_step
+/// numbers apart. REQUIRES: what deal_groups does; rows <= kGemmRows.
+constexpr std::int64_t kGemmRows = 16 * kMicroRows;
 
 inline void pack_groups(std::int64_t run, std::int64_t rows, const float* a, std::int64_t lda,
                         float* groups, std::int64_t group_step) {
   for (std::int64_t p = 0; p < run; ++p, a += lda, groups += kMicroRows) {
-    float* out = groups;
-    std::int64_t i = 0;
-    for (; i + kGroupCopy <= rows; i += kMicroRows, out += group_step) {
-      std::memcpy(out, a + i, kGroupCopy * sizeof(float));
+    deal_groups(rows, a, groups, group_step);
+  }
+}
+
+inline void pack_groups(std::int64_t run, std::int64_t rows, const Bf16* a, std::int64_t lda,
+                        Bf16* groups, std::int64_t group_step) {
+  Bf16 pairs[2 * (kGemmRows + kLanes)];
+  for (std::int64_t p = 0; p < run; p += 2, a += 2 * lda, groups += 2 * kMicroRows) {
+    const int depth = p + 1 < run ? 2 : 1;
+    for (std::int64_t i = 0; i < rows; i += kLanes) {
+      const int n = static_cast<int>(std::min<std::int64_t>(kLanes, rows - i));
+      store_pairs(pairs + 2 * i, gather(a + i, lda, depth, n, pairs));
     }
-    for (; i < rows; i += kMicroRows, out += group_step) {
-      const std::int64_t some = std::min<std::int64_t>(kMicroRows, rows - i);
-      for (std::int64_t r = 0; r < some; ++r) out[r] = a[i + r];
-    }
+    deal_groups(rows, pairs, groups, group_step);
   }
 }
 

@@ -22,10 +22,27 @@ constexpr ActivationKernels<T> kActivations{
     softmax_gradient<T>,
 };
 
+template <class T>
+constexpr ProductKernels<T> kProducts{gemm<T, T>, gemm<T, float>, pack_weight<T>, gemm_packed<T>};
+
 constexpr KernelTable kTable{
-    kActivations<float>, kActivations<Bf16>, kIsaName,    kLanes,        kBf16Units,    gemm,
-    kGemmScratchFloats,  pack_weight,        gemm_packed, bias_residual, softmax_stats, add_ranges,
-    ordered_sum,         sum_squares,        adamw,       round_range,   widen_range,   exp_range,
+    kActivations<float>,
+    kProducts<float>,
+    kActivations<Bf16>,
+    kProducts<Bf16>,
+    kGemmScratchFloats,
+    kIsaName,
+    kLanes,
+    kBf16Units,
+    bias_residual,
+    softmax_stats,
+    add_ranges,
+    ordered_sum,
+    sum_squares,
+    adamw,
+    round_range,
+    widen_range,
+    exp_range,
     tanh_range,
 };
 

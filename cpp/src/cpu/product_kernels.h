@@ -1,0 +1,84 @@
+// The matrix products of the kernel table, for both ways of storing what they multiply.
+//
+// T is what is multiplied: float, or Bf16 in pairs along k. Sums and results are float. Matrices
+// are row-major; `ld*` is the distance between rows in elements.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bf16.h"
+
+namespace cllm {
+
+/// How the operands of a product are stored.
+enum class GemmForm {
+  kNN,  ///< A[m, k], B[k, n]: forward (Conv1D weights are stored [in, out]); gradient of xf
+  kNT,  ///< A[m, k], B[n, k]: gradient of inputs; logits
+  kTN,  ///< A[k, m], B[k, n]: gradient of weights
+};
+
+/// C[m, n] = A B, or C += A B when `accumulate`. A float B with a Bf16 A is rounded first.
+template <class T, class B>
+struct GemmArgsOf {
+  GemmForm form;
+  std::int64_t m, n, k;
+  const T* a;
+  std::int64_t lda;
+  const B* b;
+  std::int64_t ldb;
+  float* c;
+  std::int64_t ldc;
+  bool accumulate;
+};
+using GemmArgs = GemmArgsOf<float, float>;
+using Bf16GemmArgs = GemmArgsOf<Bf16, Bf16>;
+using Bf16WeightGemmArgs = GemmArgsOf<Bf16, float>;
+
+/// C[m, n] = A B, or C += A B when `accumulate`, A[m, k] row-major, B packed by pack_weight.
+template <class T>
+struct PackedGemmArgs {
+  std::int64_t m, n, k;
+  const T* a;
+  std::int64_t lda;
+  const T* panels;  ///< where column 0 of this product is: see packed_column
+  float* c;
+  std::int64_t ldc;
+  bool accumulate;
+};
+
+/// Columns that may begin a part of a packed B: multiples of this, in every instruction set.
+constexpr std::int64_t kPackedColumns = 64;
+
+/// Where a column of a packed B[k, n] lies, counted in elements; pairs fill up an odd k. REQUIRES:
+/// a multiple of kPackedColumns.
+template <class T>
+constexpr std::int64_t packed_column(std::int64_t k, std::int64_t column) {
+  constexpr std::int64_t kDepth = static_cast<std::int64_t>(sizeof(float) / sizeof(T));
+  return column * ((k + kDepth - 1) / kDepth * kDepth);
+}
+
+/// Elements of a packed B[k, n].
+template <class T>
+constexpr std::int64_t packed_size(std::int64_t k, std::int64_t n) {
+  return packed_column<T>(k, (n + kPackedColumns - 1) / kPackedColumns * kPackedColumns);
+}
+
+/// Each element of C is a chain of multiply-adds over k in index order (fused, but plain in the
+/// scalar ISA; of pairs for Bf16), in runs of a fixed length whose sums are added to C in order. No
+/// element knows the m and n of the product of which it is a part.
+/// `scratch`: KernelTable::gemm_scratch_floats floats, private to the caller, 64-byte aligned.
+template <class T>
+struct ProductKernels {
+  void (*gemm)(const GemmArgsOf<T, T>& args, float* scratch);
+  /// With a B of floats, as weights are.
+  void (*gemm_weight)(const GemmArgsOf<T, float>& args, float* scratch);
+  /// Copies B in the order in which gemm_packed reads it, and fills up with zeros. `form` says how
+  /// B is stored: [k, n] for NN, [n, k] for NT. A part of the columns may be packed alone.
+  void (*pack_weight)(GemmForm form, std::int64_t k, std::int64_t n, const float* b,
+                      std::int64_t ldb, T* packed);
+  /// The bits that gemm_weight gives for the same A and B, without packing anything.
+  void (*gemm_packed)(const PackedGemmArgs<T>& args);
+};
+
+}  // namespace cllm
