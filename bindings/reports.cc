@@ -31,6 +31,7 @@ void register_steps(py::module_& m) {
                     "Nothing was updated: loss or gradient was not finite.")
       .def_readonly("late", &StepReport::late,
                     "The workers waited for data: a batch was not laid out in time.")
+      .def_readonly("workers", &StepReport::workers, "That were to compute in it.")
       .def("__repr__", [](const StepReport& r) {
         return "<cllm.StepReport: step " + std::to_string(r.step) + ", loss " + number(r.loss) +
                ">";

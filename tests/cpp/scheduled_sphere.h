@@ -1,6 +1,7 @@
 // A sphere without a thread: its logic, its mailbox, and what it is doing.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -20,6 +21,7 @@ struct ScheduledSphere {
     kEnded,
   };
 
+  int number = -1;  // of a worker
   std::unique_ptr<WorkerLogic> worker;
   std::unique_ptr<ControlLogic> control;
   std::deque<Message> mailbox;
@@ -27,11 +29,18 @@ struct ScheduledSphere {
   std::uint32_t observed = 0;
 };
 
-inline std::vector<int> children_of(const TreePlan& plan, int id) {
+inline std::vector<ChildSphere> children_of(const TreePlan& plan, int id) {
   const SpherePlan& s = plan.spheres[static_cast<std::size_t>(id)];
-  std::vector<int> ids;
-  for (int c = s.first_child; c < s.first_child + s.children; ++c) ids.push_back(c);
-  return ids;
+  std::vector<ChildSphere> children;
+  for (int c = s.first_child; c < s.first_child + s.children; ++c) {
+    int leftmost = c;
+    while (plan.spheres[static_cast<std::size_t>(leftmost)].children > 0) {
+      leftmost = plan.spheres[static_cast<std::size_t>(leftmost)].first_child;
+    }
+    const auto at = std::find(plan.workers.begin(), plan.workers.end(), leftmost);
+    children.push_back({c, static_cast<int>(at - plan.workers.begin())});
+  }
+  return children;
 }
 
 }  // namespace cllm

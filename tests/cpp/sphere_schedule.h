@@ -18,7 +18,8 @@ class SphereSchedule {
     std::vector<int> subtrees;
     for (std::size_t w = 0; w < plan.workers.size(); ++w) {
       const SpherePlan& s = plan.spheres[static_cast<std::size_t>(plan.workers[w])];
-      sphere(s.id).worker = std::make_unique<WorkerLogic>(s.id, s.parent, static_cast<int>(w));
+      const int number = sphere(s.id).number = static_cast<int>(w);
+      sphere(s.id).worker = std::make_unique<WorkerLogic>(s.id, s.parent, number);
       subtrees.push_back(s.subtree);
     }
     shape.owners = plan.subtrees;
@@ -26,9 +27,9 @@ class SphereSchedule {
     for (const SpherePlan& s : plan.spheres) {
       if (s.role != SphereRole::kControl) continue;
       sphere(s.id).control =
-          std::make_unique<ControlLogic>(s.id, s.parent, children(s.id), children(s.id));
+          std::make_unique<ControlLogic>(s.id, s.parent, children_of(plan, s.id));
     }
-    root_ = std::make_unique<RootLogic>(children(0), children(0));
+    root_ = std::make_unique<RootLogic>(children_of(plan, 0));
     start_run();
   }
 
@@ -81,19 +82,18 @@ class SphereSchedule {
 
   Sphere& sphere(int id) { return spheres_[static_cast<std::size_t>(id)]; }
   Stage& stage() const { return step_->stage(); }
-  std::vector<int> children(int id) const { return children_of(plan_, id); }
 
   void send() {
     for (const Outgoing& o : out_) {
-      const bool done = o.message.kind == MessageKind::kDone;
-      if (done && bug_ == Bug::kLostDone && ++dones_ == 2) continue;
+      if (o.message.kind == MessageKind::kDone && bug_ == Bug::kLostDone && ++dones_ == 2) continue;
       sphere(o.to).mailbox.push_back(o.message);
     }
     out_.clear();
   }
 
   void start_run() {
-    root_->start(stage(), *step_, out_);
+    const int all = static_cast<int>(plan_.workers.size());  // every second run has half of them
+    root_->start(stage(), *step_, ended_runs_ % 2 == 0 ? all : (all + 1) / 2, out_);
     send();
   }
 
@@ -113,8 +113,8 @@ class SphereSchedule {
       if (bug_ == Bug::kStopLost && message.kind == MessageKind::kStop) out_.pop_back();
       return send();
     }
-    check_that(message.kind == MessageKind::kStop || message.kind == MessageKind::kWork,
-               "a worker was sent what it does not know");
+    const bool known = message.kind == MessageKind::kStop || message.kind == MessageKind::kWork;
+    check_that(known, "a worker was sent what it does not know");
     s.worker->handle(message);
     s.state = State::kLooking;
   }
@@ -170,6 +170,7 @@ class SphereSchedule {
     Sphere& s = sphere(id);
     const TileClaim claim = s.worker->claim();
     const bool again = bug_ == Bug::kDoubleClaim && ++claims_ == 2;
+    check_that(failed_ || s.number < stage().workers(), "who has no part in the run has a tile");
     if (!failed_) {
       try {
         step_->run_tile(0, claim);

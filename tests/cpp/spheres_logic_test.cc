@@ -134,13 +134,16 @@ std::vector<Sent> taken(Outbox& out, int from) {
 
 /// Stages that are compared and never looked into.
 struct Stages : TileRunner {
+  explicit Stages(int workers) {
+    for (Stage* stage : {&a, &b, &c}) stage->reset(workers);
+  }
   void run_tile(int, const TileClaim&) override {}
   Stage a{{}, {0}, *this}, b{{}, {0}, *this}, c{{}, {0}, *this};
 };
 
 TEST(ChildLinks, OneWorkAtATimeAndOnlyTheNewest) {
-  Stages s;
-  ChildLinks links(7, {8, 9});
+  Stages s(4);
+  ChildLinks links(7, {{8, 0}, {9, 3}});
   Outbox out;
   links.send_work(&s.a, out);
   EXPECT_EQ(taken(out, 7),
@@ -161,17 +164,35 @@ TEST(ChildLinks, OneWorkAtATimeAndOnlyTheNewest) {
   EXPECT_EQ(taken(out, 7).size(), 2u) << "both are free again";
 }
 
+TEST(ChildLinks, FewerWorkersFewerChildren) {
+  Stages s(4);
+  s.a.reset(3);
+  ChildLinks links(7, {{8, 0}, {9, 3}});
+  Outbox out;
+  links.send_work(&s.a, out);
+  EXPECT_EQ(taken(out, 7), (std::vector<Sent>{{8, MessageKind::kWork, &s.a}}));
+  links.send_work(&s.b, out);
+  EXPECT_EQ(taken(out, 7), (std::vector<Sent>{{9, MessageKind::kWork, &s.b}})) << "8 is busy";
+  links.send_work(&s.c, out);
+  links.send_work(&s.a, out);
+  EXPECT_TRUE(out.empty()) << "both are busy";
+  links.on_idle(9, out);
+  EXPECT_TRUE(out.empty()) << "c lapsed, and 9 has no part in what came after it";
+  links.on_idle(8, out);
+  EXPECT_EQ(taken(out, 7), (std::vector<Sent>{{8, MessageKind::kWork, &s.a}}));
+}
+
 TEST(ChildLinks, NobodyActiveNobodyAsked) {
-  Stages s;
-  ChildLinks links(0, {});
+  Stages s(0);
+  ChildLinks links(0, {{1, 0}, {2, 1}});
   Outbox out;
   links.send_work(&s.a, out);
   EXPECT_TRUE(out.empty());
 }
 
 TEST(ControlLogic, PassesMessagesOn) {
-  Stages s;
-  ControlLogic control(3, 0, {10, 11, 12}, {10, 11});
+  Stages s(6);
+  ControlLogic control(3, 0, {{10, 4}, {11, 5}, {12, 6}});
   Outbox out;
   EXPECT_TRUE(control.handle({MessageKind::kWork, 0, &s.a, -1}, out));
   EXPECT_EQ(taken(out, 3), (std::vector<Sent>{{10, MessageKind::kWork, &s.a},
@@ -208,11 +229,11 @@ struct OneJob : TileRunner, Conductor {
 
 TEST(RootAndWorker, RunAStageByMessages) {
   OneJob step;
-  RootLogic root({2}, {2});
+  RootLogic root({{2, 0}});
   WorkerLogic worker(5, 2, 0), other(6, 2, 1);
   Outbox out;
   EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kReceive);
-  root.start(step.stage, step, out);
+  root.start(step.stage, step, 2, out);
   EXPECT_EQ(taken(out, 0), (std::vector<Sent>{{2, MessageKind::kWork, &step.stage}}));
   worker.handle({MessageKind::kWork, 2, &step.stage, -1});
   other.handle({MessageKind::kWork, 2, &step.stage, -1});
@@ -239,9 +260,28 @@ TEST(RootAndWorker, RunAStageByMessages) {
   EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kEnd);
 }
 
+// A worker that is still inside when the next run has begun without it must neither claim nor
+// sleep: a wake that it took would be missing to one who takes part.
+TEST(RootAndWorker, LeavesARunThatItHasNoPartIn) {
+  OneJob step;
+  step.stage.reset(2);
+  WorkerLogic worker(6, 2, 1);
+  Outbox out;
+  worker.handle({MessageKind::kWork, 2, &step.stage, -1});
+  EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kWait);
+  EXPECT_TRUE(worker.fall_asleep());
+  step.stage.event().cancel();
+  step.stage.reset(1);
+  EXPECT_FALSE(worker.fall_asleep());
+  step.begin(step.stage);
+  EXPECT_FALSE(worker.fall_asleep());
+  EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kReceive);
+  EXPECT_EQ(taken(out, 6), (std::vector<Sent>{{2, MessageKind::kIdle, nullptr}}));
+}
+
 TEST(RootAndWorker, LeavesTheStageForAMessage) {
   OneJob step;
-  step.stage.reset();
+  step.stage.reset(1);
   WorkerLogic worker(5, 2, 0);
   Outbox out;
   worker.handle({MessageKind::kWork, 2, &step.stage, -1});

@@ -144,6 +144,31 @@ TEST(SphereTree, OnlyAsManyWorkersAsCoresAreActive) {
   EXPECT_EQ(tiles(0) + tiles(1), 101 * step.tiles());
 }
 
+// Fewer take part from one run to the next, then more again: who is left out sleeps, who is asked
+// comes, and no run is lost.
+TEST(SphereTree, TheActiveSetMayChangeBetweenRuns) {
+  const Watchdog watchdog("a changing set of workers", seconds(100));
+  SphereRig rig(64, options(64, true));
+  SphereTree& tree = rig.tree();
+  SyntheticStep& step = rig.add({4, 8, 20, 4, true, 3});
+  const int counts[] = {51, 1, 7, 2, 51, 25};
+  std::uint64_t strays = 0;
+  for (int turn = 0; turn < (kSanitized ? 60 : 300); ++turn) {
+    const int active = counts[turn % 6];
+    tree.set_active(active);
+    EXPECT_EQ(tree.active_workers(), active);
+    for (int w = active; w < tree.workers(); ++w) strays -= step.tiles_of(w);
+    step.run(tree);
+    for (int w = active; w < tree.workers(); ++w) strays += step.tiles_of(w);
+  }
+  // Who was about to claim when the run before ended may get one tile of the next.
+  EXPECT_LT(strays, step.runs() * step.tiles() / 100);
+  std::uint64_t tiles = 0;
+  for (int w = 0; w < tree.workers(); ++w) tiles += step.tiles_of(w);
+  EXPECT_EQ(tiles, step.runs() * step.tiles());
+  EXPECT_EQ(tree.most_active_workers(), 51);
+}
+
 // A lone worker that never spins would sleep for ever on a job that opened just before it lay down.
 TEST(SphereTree, LooksOnceMoreBeforeItSleeps) {
   const Watchdog watchdog("a lone worker without spinning", seconds(100));

@@ -38,6 +38,7 @@ StepReport some_step(std::int64_t step) {
   r.tokens_per_second = 81702.5;
   r.gflops = 401.25;
   r.mfu = 0.625;
+  r.workers = 51;
   return r;
 }
 
@@ -63,9 +64,9 @@ TEST_F(JsonLinesTest, StepLineHasItsKeysAndExactNumbers) {
   JsonLineBuffer buffer;
   const StepReport r = some_step(12);
   const Json json = Json::parse(json_line(r, buffer));
-  EXPECT_EQ(keys(json),
-            (std::vector<std::string>{"step", "epoch", "tokens", "loss", "grad_norm", "lr", "ms",
-                                      "tokens_per_s", "gflops", "mfu", "skipped", "late"}));
+  EXPECT_EQ(keys(json), (std::vector<std::string>{"step", "epoch", "tokens", "loss", "grad_norm",
+                                                  "lr", "ms", "tokens_per_s", "gflops", "mfu",
+                                                  "skipped", "late", "workers"}));
   EXPECT_EQ(json["step"], 12);
   EXPECT_EQ(json["epoch"].get<double>(), r.epoch);
   EXPECT_EQ(json["tokens"].get<std::int64_t>(), r.tokens);
@@ -76,6 +77,7 @@ TEST_F(JsonLinesTest, StepLineHasItsKeysAndExactNumbers) {
   EXPECT_EQ(json["tokens_per_s"].get<double>(), r.tokens_per_second);
   EXPECT_EQ(json["gflops"].get<double>(), r.gflops);
   EXPECT_EQ(json["mfu"].get<double>(), r.mfu);
+  EXPECT_EQ(json["workers"], 51);
   EXPECT_EQ(json["skipped"], false);
   EXPECT_EQ(json["late"], false);
 }
@@ -127,8 +129,8 @@ TEST_F(JsonLinesTest, LongestLinesFit) {
   JsonLineBuffer buffer;
   const std::int64_t least = std::numeric_limits<std::int64_t>::min();
   const double longest = -2.2250738585072014e-308;
-  StepReport step{least,   longest, least,   longest, longest, longest,
-                  longest, longest, longest, longest, false};
+  StepReport step{least,   longest, least,   longest, longest, longest, longest,
+                  longest, longest, longest, false,   false,   least};
   EXPECT_EQ(Json::parse(json_line(step, buffer))["mfu"].get<double>(), longest);
   SphereReport r;
   r.role = "root+worker";

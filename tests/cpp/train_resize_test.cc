@@ -3,12 +3,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
 
 #include "cllm/error.h"
 #include "model/initialize.h"
 #include "session_fixture.h"
+#include "watchdog.h"
 
 namespace cllm {
 namespace {
@@ -41,6 +43,44 @@ TEST_F(Resize, KeepsEveryBit) {
     step(changing, number);
     EXPECT_EQ(weights_digest(changing.state()), weights_digest(steady.state())) << number;
   }
+}
+
+TEST_F(Resize, FewerAtWorkKeepEveryBit) {
+  const Watchdog watchdog("a changing number at work", std::chrono::seconds(100));
+  Session steady(session_config(case_, 1)), changing(session_config(case_, 14));
+  start(steady);
+  start(changing);
+  const int workers[] = {11, 1, 3, 2, 11, 7};
+  for (int number = 0; number < 12; ++number) {
+    step(steady, number);
+    changing.set_active(workers[number % 6]);
+    step(changing, number);
+    EXPECT_EQ(weights_digest(changing.state()), weights_digest(steady.state())) << number;
+  }
+}
+
+TEST_F(Resize, TuningKeepsEveryBitAndSettles) {
+  const Watchdog watchdog("tuning", std::chrono::seconds(100));
+  SessionConfig config = session_config(case_, 14);
+  config.tree.activate_all = false;
+  config.tree.cores = 8;  // so many are tried, whatever the machine has
+  config.tune_workers = true;
+  Session steady(session_config(case_, 1)), tuned(config);
+  start(steady);
+  start(tuned);
+  EXPECT_EQ(tuned.tree().active_workers(), 8);
+  int number = 0;
+  for (; !tuned.tuner().settled() && number < 100; ++number) {
+    step(steady, number);
+    step(tuned, number);
+  }
+  EXPECT_TRUE(tuned.tuner().settled());
+  EXPECT_GE(tuned.tuner().trials().size(), 2u);
+  EXPECT_EQ(tuned.tree().active_workers(), tuned.tuner().workers());
+  EXPECT_EQ(weights_digest(tuned.state()), weights_digest(steady.state())) << number << " steps";
+  tuned.resize(4);
+  EXPECT_TRUE(tuned.tuner().settled()) << "a number that was asked for is kept";
+  EXPECT_EQ(tuned.tree().active_workers(), 3);
 }
 
 TEST_F(Resize, AGradientOutlivesItsThreads) {

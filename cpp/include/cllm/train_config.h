@@ -40,7 +40,7 @@ struct TrainConfig {
   std::int64_t seed = 1337;
 
   // Engine.
-  std::string workers = "auto";      ///< a number, or auto: the cores this process may use
+  std::string workers = "auto";      ///< a number, or auto: the fastest, at most one a core
   std::int64_t threads = 0;          ///< spheres in the whole tree instead of workers
   std::int64_t symmetry = 12;        ///< V, at least 2
   std::int64_t positions = 0;        ///< K; auto: by the rule of the batch plan

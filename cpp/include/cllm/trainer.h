@@ -23,10 +23,11 @@ struct StepReport {
   double learning_rate = 0;
   double milliseconds = 0;  ///< wall time of the step
   double tokens_per_second = 0;
-  double gflops = 0;     ///< 6 P' + 6 L C T operations a token over the wall time
-  double mfu = 0;        ///< gflops over the GEMM peak measured at start, active workers; 0..1
-  bool skipped = false;  ///< the update was not applied: loss or norm was not finite
-  bool late = false;     ///< the workers waited for data: a batch was not laid out in time
+  double gflops = 0;         ///< 6 P' + 6 L C T operations a token over the wall time
+  double mfu = 0;            ///< gflops over the GEMM peak measured at start, active workers; 0..1
+  bool skipped = false;      ///< the update was not applied: loss or norm was not finite
+  bool late = false;         ///< the workers waited for data: a batch was not laid out in time
+  std::int64_t workers = 0;  ///< that were to compute in it: auto tries several counts at first
 };
 
 struct EvaluationReport {
@@ -102,7 +103,8 @@ class Trainer {
   /// Writes a complete model folder that can be resumed from.
   void save(const std::string& folder) const;
 
-  /// Another number of computing threads from the next step on; no bit of any result changes.
+  /// Another number of computing threads from the next step on, every one of them at work as far
+  /// as there are cores; no bit of any result changes.
   /// Throws, changing nothing, when they cannot be had.
   void resize(std::int64_t workers);
 

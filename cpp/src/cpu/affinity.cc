@@ -25,7 +25,10 @@ class CpuSet {
   }
   bool made() const { return set_ != nullptr; }
   bool read() { return sched_getaffinity(0, bytes_, set_.get()) == 0; }
-  bool apply() const { return sched_setaffinity(0, bytes_, set_.get()) == 0; }
+  bool apply() const { return apply_to(pthread_self()); }
+  bool apply_to(pthread_t thread) const {
+    return pthread_setaffinity_np(thread, bytes_, set_.get()) == 0;
+  }
   void add(int cpu) { CPU_SET_S(static_cast<std::size_t>(cpu), bytes_, set_.get()); }
   std::vector<int> cpus() const {
     std::vector<int> cpus;
@@ -65,12 +68,14 @@ std::vector<int> thread_cpus() {
   return {};
 }
 
-void allow_cpus(const std::vector<int>& cpus) noexcept {
+void allow_cpus(const std::vector<int>& cpus) noexcept { allow_cpus(pthread_self(), cpus); }
+
+void allow_cpus(pthread_t thread, const std::vector<int>& cpus) noexcept {
   if (cpus.empty()) return;
   CpuSet set(cpus.back() + 1);
   if (!set.made()) return;
   for (const int cpu : cpus) set.add(cpu);
-  set.apply();
+  set.apply_to(thread);
 }
 
 std::vector<int> cpuset_cpus() {

@@ -5,6 +5,8 @@
 // remembers how many CPUs there were, so the binding can be told from a mask that a user set.
 #pragma once
 
+#include <pthread.h>
+
 #include <vector>
 
 namespace cllm {
@@ -12,8 +14,10 @@ namespace cllm {
 /// CPUs that the calling thread may run on, ascending.
 std::vector<int> thread_cpus();
 
-/// Lets the calling thread run on these CPUs; what the kernel refuses stays as it was.
+/// Lets the calling thread, or another one, run on these CPUs (ascending; none: no change); what
+/// the kernel refuses stays as it was.
 void allow_cpus(const std::vector<int>& cpus) noexcept;
+void allow_cpus(pthread_t thread, const std::vector<int>& cpus) noexcept;
 
 /// CPUs that the calling thread might ask for: all that its cpuset holds.
 std::vector<int> cpuset_cpus();

@@ -4,33 +4,43 @@
 
 namespace cllm {
 
-ChildLinks::ChildLinks(int self, const std::vector<int>& active_children) : self_(self) {
-  for (int child : active_children) links_.push_back({child, false, nullptr});
+ChildLinks::ChildLinks(int self, const std::vector<ChildSphere>& children) : self_(self) {
+  for (const ChildSphere& child : children) links_.push_back({child, false, nullptr});
+}
+
+void ChildLinks::send(Link& link, Stage* stage, Outbox& out) const {
+  link.busy = true;
+  out.push_back({link.child.id, {MessageKind::kWork, self_, stage, -1}});
 }
 
 void ChildLinks::send_work(Stage* stage, Outbox& out) {
   for (Link& link : links_) {
+    const bool takes_part = link.child.first_worker < stage->workers();
     if (link.busy) {
-      link.pending = stage;
-    } else {
-      link.busy = true;
-      out.push_back({link.child, {MessageKind::kWork, self_, stage, -1}});
+      link.pending = takes_part ? stage : nullptr;
+    } else if (takes_part) {
+      send(link, stage, out);
     }
   }
 }
 
 void ChildLinks::on_idle(std::int32_t child, Outbox& out) {
   for (Link& link : links_) {
-    if (link.child != child) continue;
+    if (link.child.id != child) continue;
+    link.busy = false;
     Stage* stage = std::exchange(link.pending, nullptr);
-    link.busy = stage != nullptr;
-    if (stage != nullptr) out.push_back({child, {MessageKind::kWork, self_, stage, -1}});
+    if (stage != nullptr) send(link, stage, out);
   }
 }
 
-ControlLogic::ControlLogic(int self, int parent, std::vector<int> children,
-                           const std::vector<int>& active_children)
-    : self_(self), parent_(parent), children_(std::move(children)), links_(self, active_children) {}
+void ChildLinks::send_stop(Outbox& out) const {
+  for (const Link& link : links_) {
+    out.push_back({link.child.id, {MessageKind::kStop, self_, nullptr, -1}});
+  }
+}
+
+ControlLogic::ControlLogic(int self, int parent, const std::vector<ChildSphere>& children)
+    : self_(self), parent_(parent), links_(self, children) {}
 
 bool ControlLogic::handle(const Message& message, Outbox& out) {
   switch (message.kind) {
@@ -45,19 +55,16 @@ bool ControlLogic::handle(const Message& message, Outbox& out) {
       out.push_back({parent_, {MessageKind::kDone, self_, message.stage, message.job}});
       return true;
     case MessageKind::kStop:
-      for (int child : children_) out.push_back({child, {MessageKind::kStop, self_, nullptr, -1}});
+      links_.send_stop(out);
       return false;
   }
   return true;
 }
 
-RootLogic::RootLogic(std::vector<int> children, const std::vector<int>& active_children)
-    : children_(std::move(children)), links_(0, active_children) {}
-
-void RootLogic::start(Stage& stage, Conductor& conductor, Outbox& out) {
+void RootLogic::start(Stage& stage, Conductor& conductor, int workers, Outbox& out) {
   stage_ = &stage;
   conductor_ = &conductor;
-  stage.reset();
+  stage.reset(workers);
   conductor.begin(stage);
   links_.send_work(&stage, out);
 }
@@ -66,10 +73,6 @@ bool RootLogic::handle(const Message& message, Outbox& out) {
   if (message.kind == MessageKind::kDone) return conductor_->on_done(*stage_, message.job);
   if (message.kind == MessageKind::kIdle) links_.on_idle(message.from, out);
   return false;
-}
-
-void RootLogic::stop(Outbox& out) const {
-  for (int child : children_) out.push_back({child, {MessageKind::kStop, 0, nullptr, -1}});
 }
 
 void WorkerLogic::handle(const Message& message) noexcept {
@@ -82,7 +85,7 @@ WorkerLogic::Move WorkerLogic::next(bool message_waits, Outbox& out) {
   if (ended_) return Move::kEnd;
   if (stage_ == nullptr) return Move::kReceive;
   if (claim_) return Move::kRun;
-  if (!message_waits) {
+  if (!message_waits && takes_part()) {
     claim_ = stage_->claim(worker_, job_);
     if (claim_) return Move::kRun;
     if (stage_->outlook() != Stage::Outlook::kNothing) return Move::kWait;
@@ -102,8 +105,10 @@ void WorkerLogic::ran(Outbox& out) {
 
 bool WorkerLogic::fall_asleep() noexcept {
   observed_ = stage_->event().prepare();
-  claim_ = stage_->claim(worker_, job_);
-  if (!claim_ && stage_->outlook() != Stage::Outlook::kNothing) return true;
+  if (stage_->outlook() != Stage::Outlook::kNothing && takes_part()) {
+    claim_ = stage_->claim(worker_, job_);
+    if (!claim_ && stage_->outlook() != Stage::Outlook::kNothing) return true;
+  }
   stage_->event().cancel();
   return false;
 }

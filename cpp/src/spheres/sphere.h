@@ -16,22 +16,31 @@ struct Outgoing {
 };
 using Outbox = std::vector<Outgoing>;
 
+/// A child and the first worker at or below it: it takes part when that one does.
+struct ChildSphere {
+  int id;
+  int first_worker;
+};
+
 /// Hands Work to the children of one sphere, at most one at a time to each: a child that has not
 /// said Idle yet gets the newest Work when it does, older ones lapse. This bounds every mailbox.
 class ChildLinks {
  public:
-  /// The children that are to work: those with an active worker below them.
-  ChildLinks(int self, const std::vector<int>& active_children);
+  ChildLinks(int self, const std::vector<ChildSphere>& children);
 
+  /// To the children with a worker below them that takes part in the stage.
   void send_work(Stage* stage, Outbox& out);
   void on_idle(std::int32_t child, Outbox& out);
+  void send_stop(Outbox& out) const;
 
  private:
   struct Link {
-    int child;
+    ChildSphere child;
     bool busy;
     Stage* pending;
   };
+  void send(Link& link, Stage* stage, Outbox& out) const;
+
   int self_;
   std::vector<Link> links_;
 };
@@ -40,8 +49,7 @@ class ChildLinks {
 /// links of their own), and passes Stop to every child.
 class ControlLogic {
  public:
-  ControlLogic(int self, int parent, std::vector<int> children,
-               const std::vector<int>& active_children);
+  ControlLogic(int self, int parent, const std::vector<ChildSphere>& children);
 
   /// Returns false when the sphere is to end, after what is in `out` has been sent.
   bool handle(const Message& message, Outbox& out);
@@ -49,23 +57,21 @@ class ControlLogic {
  private:
   int self_;
   int parent_;
-  std::vector<int> children_;
   ChildLinks links_;
 };
 
 /// The root: opens a stage, asks the conductor at every Done, and tells all to stop.
 class RootLogic {
  public:
-  RootLogic(std::vector<int> children, const std::vector<int>& active_children);
+  explicit RootLogic(const std::vector<ChildSphere>& children) : links_(0, children) {}
 
-  /// Opens what can start at once and sends Work.
-  void start(Stage& stage, Conductor& conductor, Outbox& out);
+  /// Opens what can start at once and sends Work to the first `workers`.
+  void start(Stage& stage, Conductor& conductor, int workers, Outbox& out);
   /// Returns true when the stage is complete.
   bool handle(const Message& message, Outbox& out);
-  void stop(Outbox& out) const;
+  void stop(Outbox& out) const { links_.send_stop(out); }
 
  private:
-  std::vector<int> children_;
   ChildLinks links_;
   Stage* stage_ = nullptr;
   Conductor* conductor_ = nullptr;
@@ -99,6 +105,9 @@ class WorkerLogic {
   Stage* stage() const noexcept { return stage_; }
 
  private:
+  /// The run may be another one by now than that it was sent Work for, with fewer workers.
+  bool takes_part() const noexcept { return worker_ < stage_->workers(); }
+
   int self_, parent_, worker_;
   Stage* stage_ = nullptr;
   bool ended_ = false;

@@ -75,8 +75,9 @@ std::vector<int> Stage::deal_homes(int workers) const {
   return homes;
 }
 
-void Stage::reset() noexcept {
-  unclaimed_.store(jobs(), std::memory_order_relaxed);
+void Stage::reset(int workers) noexcept {
+  workers_.store(workers, std::memory_order_relaxed);
+  unclaimed_.store(jobs(), std::memory_order_release);
   for (int j = 0; j < jobs(); ++j) at(j).reset();  // releases what is stored above
 }
 

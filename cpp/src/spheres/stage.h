@@ -50,8 +50,10 @@ class Stage {
   TileRunner& runner() const noexcept { return *runner_; }
   const JobPlan& plan(int job) const noexcept { return plans_[static_cast<std::size_t>(job)]; }
 
-  /// Root, before a run: every job closed. REQUIRES: the run before was complete.
-  void reset() noexcept;
+  /// Root, before a run: every job closed, the first `workers` take part. REQUIRES: the run before
+  /// was complete.
+  void reset(int workers) noexcept;
+  int workers() const noexcept { return workers_.load(std::memory_order_relaxed); }
   /// Root: the arrival that no job makes.
   void arrive(int job) noexcept;
   /// Root, instead of going on after an error: every tile may be claimed at once, none is to be
@@ -95,6 +97,9 @@ class Stage {
   // Jobs with tiles that nobody has claimed. Written by whoever claims a job's last one and,
   // between runs, by the root.
   alignas(kCacheLinePair) std::atomic<std::int32_t> unclaimed_{0};
+  // Written by the root between runs. A worker that is still inside from the run before has read
+  // that one's end from unclaimed_, or the release of this one's: so it knows before it sleeps.
+  std::atomic<std::int32_t> workers_{0};
   // Set by the root once. Whoever finishes a job adds nothing to it: both change the word, so
   // either the root sees the job finished or the other sees that the root may wait for it.
   std::atomic<std::uint32_t> abandoned_{0};

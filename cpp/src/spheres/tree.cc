@@ -29,25 +29,25 @@ std::size_t power_of_two_above(std::size_t n) {
 SphereTree::SphereTree(const TreePlan& plan, TreeOptions options)
     : plan_(plan),
       options_(std::move(options)),
-      active_(plan.spheres.size(), 0),
+      first_worker_(plan.spheres.size(), 0),
       counters_(std::make_unique<SphereCounters[]>(plan.spheres.size())),
       process_(::getpid()) {
-  active_workers_ = options_.activate_all ? workers() : std::min(workers(), options_.cores);
-  for (int w = 0; w < workers(); ++w) {
-    const int id = plan_.workers[static_cast<std::size_t>(w)];
-    worker_subtrees_.push_back(std::max(0, plan_.spheres[static_cast<std::size_t>(id)].subtree));
-    if (w >= active_workers_) continue;
-    for (int s = id; s >= 0; s = plan_.spheres[static_cast<std::size_t>(s)].parent) {
-      active_[static_cast<std::size_t>(s)] = 1;
+  most_active_ = options_.activate_all ? workers() : std::min(workers(), options_.cores);
+  set_active(most_active_);
+  for (int w = workers() - 1; w >= 0; --w) {
+    for (int s = plan_.workers[static_cast<std::size_t>(w)]; s >= 0;
+         s = plan_.spheres[static_cast<std::size_t>(s)].parent) {
+      first_worker_[static_cast<std::size_t>(s)] = w;
     }
   }
-  phase_spins_ = active_workers_ <= options_.cores ? kSpins : 0;
-  root_spins_ = active_workers_ < options_.cores ? kSpins : 0;
+  for (const int id : plan_.workers) {
+    worker_subtrees_.push_back(std::max(0, plan_.spheres[static_cast<std::size_t>(id)].subtree));
+  }
   for (const SpherePlan& s : plan_.spheres) {
     mailboxes_.push_back(
         std::make_unique<Mailbox>(mailbox_capacity(s), counters_[static_cast<std::size_t>(s.id)]));
   }
-  root_ = std::make_unique<RootLogic>(children_of(0, false), children_of(0, true));
+  root_ = std::make_unique<RootLogic>(children_of(0));
   root_out_.reserve(plan_.spheres.size() + 1);
 
   start_threads();
@@ -94,13 +94,28 @@ SphereTree::~SphereTree() {
   for (std::thread& t : threads_) t.join();
 }
 
-std::vector<int> SphereTree::children_of(int sphere, bool active_only) const {
+std::vector<ChildSphere> SphereTree::children_of(int sphere) const {
   const SpherePlan& s = plan_.spheres[static_cast<std::size_t>(sphere)];
-  std::vector<int> ids;
+  std::vector<ChildSphere> children;
   for (int c = s.first_child; c < s.first_child + s.children; ++c) {
-    if (!active_only || is_active(c)) ids.push_back(c);
+    children.push_back({c, first_worker_[static_cast<std::size_t>(c)]});
   }
-  return ids;
+  return children;
+}
+
+int SphereTree::phase_spins() const noexcept {
+  return active_workers() <= options_.cores ? kSpins : 0;
+}
+
+int SphereTree::root_spins() const noexcept {
+  return active_workers() < options_.cores ? kSpins : 0;
+}
+
+void SphereTree::allow_worker(int worker, const std::vector<int>& cpus) noexcept {
+  const int sphere = plan_.workers[static_cast<std::size_t>(worker)];
+  if (sphere > 0) {
+    allow_cpus(threads_[static_cast<std::size_t>(sphere - 1)].native_handle(), cpus);
+  }
 }
 
 std::size_t SphereTree::mailbox_capacity(const SpherePlan& sphere) const {
@@ -129,7 +144,7 @@ void SphereTree::handle_hook(int sphere) noexcept {
 void SphereTree::control_main(int sphere) {
   Mailbox& mailbox = *mailboxes_[static_cast<std::size_t>(sphere)];
   const SpherePlan& self = plan_.spheres[static_cast<std::size_t>(sphere)];
-  ControlLogic logic(sphere, self.parent, children_of(sphere, false), children_of(sphere, true));
+  ControlLogic logic(sphere, self.parent, children_of(sphere));
   Outbox out;
   out.reserve(static_cast<std::size_t>(self.children) + 2);
   bool running = true;
@@ -159,7 +174,7 @@ void SphereTree::worker_main(int sphere, int worker) {
       case WorkerLogic::Move::kEnd:
         return;
       case WorkerLogic::Move::kReceive: {
-        const Message message = mailbox.wait_pop(root_spins_);
+        const Message message = mailbox.wait_pop(root_spins());
         if (message.kind == MessageKind::kWork) handle_hook(sphere);
         logic.handle(message);
         break;
@@ -172,7 +187,7 @@ void SphereTree::worker_main(int sphere, int worker) {
         break;
       case WorkerLogic::Move::kWait: {
         const bool soon = logic.stage()->outlook() == Stage::Outlook::kSoon;
-        if (spins++ < (soon ? phase_spins_ : root_spins_)) {
+        if (spins++ < (soon ? phase_spins() : root_spins())) {
           spin_pause();
           break;
         }
@@ -230,7 +245,7 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
     root_prepared_ = true;
   }
   Mailbox& mailbox = *mailboxes_[0];
-  root_->start(stage, conductor, root_out_);
+  root_->start(stage, conductor, active_workers(), root_out_);
   send(root_out_);
   conductor.meanwhile();
 
@@ -247,7 +262,7 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
       send(root_out_);
       if (!mailbox.try_pop(message)) continue;
     } else {
-      message = mailbox.wait_pop(root_spins_);
+      message = mailbox.wait_pop(root_spins());
     }
     handle_hook(0);
     if (error_.raised()) return;

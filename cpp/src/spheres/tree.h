@@ -1,6 +1,7 @@
 // The tree of spheres as threads: made once, runs stages until it is destroyed.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -14,7 +15,7 @@
 namespace cllm {
 
 struct TreeOptions {
-  /// Cores that this process may use; at most as many workers are active in a stage.
+  /// CPUs that this process may compute on at once; at most as many workers are active in a stage.
   int cores = 1;
   /// CPUs that the threads may run on; empty: those of the thread that makes the tree.
   std::vector<int> cpus;
@@ -48,10 +49,22 @@ class SphereTree {
   /// REQUIRES: `stage` and what it refers to outlive the tree.
   void run(Stage& stage, Conductor& conductor);
 
+  /// The first `workers` (1 to most_active_workers()) compute from the next run on, the others stay
+  /// asleep. REQUIRES: the thread that calls run, between runs.
+  void set_active(int workers) noexcept { active_.store(workers, std::memory_order_relaxed); }
+
+  /// Where a worker may run from now on. The calling thread, when it is one, stays as it is.
+  void allow_worker(int worker, const std::vector<int>& cpus) noexcept;
+
   const TreePlan& plan() const noexcept { return plan_; }
+  const std::vector<int>& cpus() const noexcept { return options_.cpus; }
   int workers() const noexcept { return static_cast<int>(plan_.workers.size()); }
-  int active_workers() const noexcept { return active_workers_; }
-  bool is_active(int sphere) const noexcept { return active_[static_cast<std::size_t>(sphere)]; }
+  int active_workers() const noexcept { return active_.load(std::memory_order_relaxed); }
+  int most_active_workers() const noexcept { return most_active_; }
+  /// Whether a worker that computes is at or below the sphere.
+  bool is_active(int sphere) const noexcept {
+    return first_worker_[static_cast<std::size_t>(sphere)] < active_workers();
+  }
   /// The level-1 subtree of each worker.
   const std::vector<int>& worker_subtrees() const noexcept { return worker_subtrees_; }
 
@@ -62,7 +75,7 @@ class SphereTree {
   double cpu_seconds(int sphere) const;
 
  private:
-  std::vector<int> children_of(int sphere, bool active_only) const;
+  std::vector<ChildSphere> children_of(int sphere) const;
   std::size_t mailbox_capacity(const SpherePlan& sphere) const;
   void start_threads();
   bool threads_are_elsewhere() const noexcept;
@@ -72,16 +85,21 @@ class SphereTree {
   void worker_main(int sphere, int worker);
   void compute(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept;
   void sleep(WorkerLogic& logic, int sphere) noexcept;
+  /// Looks before sleeping while a phase is being finished by others.
+  int phase_spins() const noexcept;
+  /// The same while waiting for the root, and of the root itself.
+  int root_spins() const noexcept;
   void run_to_end(Stage& stage, Conductor& conductor);
   void run_dry(Stage& stage) noexcept;
 
   const TreePlan plan_;
   const TreeOptions options_;
-  std::vector<char> active_;          // by sphere: has an active worker at or below it
+  std::vector<int> first_worker_;     // by sphere: the first one at or below it
   std::vector<int> worker_subtrees_;  // by worker
-  int active_workers_ = 0;
-  int phase_spins_ = 0;  // looks before sleeping while a phase is being finished by others
-  int root_spins_ = 0;   // the same while waiting for the root, and of the root itself
+  int most_active_ = 0;
+  // Written by the root between runs. Who takes part learns it from the Work that is sent; who
+  // reads it here only decides how long to look before sleeping.
+  std::atomic<int> active_{0};
   ErrorSlot error_;
   std::unique_ptr<SphereCounters[]> counters_;
   std::vector<std::unique_ptr<Mailbox>> mailboxes_;

@@ -94,6 +94,7 @@ std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer) {
   line.add("mfu", report.mfu);
   line.add("skipped", report.skipped);
   line.add("late", report.late);
+  line.add("workers", report.workers);
   return line.finish();
 }
 

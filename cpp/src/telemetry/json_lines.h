@@ -17,7 +17,7 @@ using JsonLineBuffer = std::array<char, 1024>;
 // Each returns the line without a newline, inside `buffer`. Numbers that are not finite become
 // null, since JSON has no name for them.
 
-/// step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped, late
+/// step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped, late, workers
 std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer);
 /// step, val_loss, bits_per_byte (null unless the model reads bytes)
 std::string_view json_line(const EvaluationReport& report, JsonLineBuffer& buffer);

@@ -1,6 +1,7 @@
 #include "train/crew_size.h"
 
 #include <cmath>
+#include <iomanip>
 #include <sstream>
 
 #include "cpu/placement.h"
@@ -21,6 +22,7 @@ void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance
   session.tree.cpus = allowance.ids();
   session.tree.activate_all = config.activate_all;
   session.threads = config.threads;
+  session.tune_workers = config.threads == 0 && config.workers == "auto" && !config.activate_all;
   if (config.threads == 0) {
     const std::int64_t workers =
         config.workers == "auto" ? allowance.physical_workers() : std::stoll(config.workers);
@@ -40,6 +42,19 @@ std::string describe_crew(const SessionConfig& session) {
   }
   if (std::isfinite(a.quota)) out << " with a quota of " << a.quota;
   out << ", " << plan_placement(a, tree, session.active_workers()).text;
+  return out.str();
+}
+
+std::string describe_choice(const Session& session) {
+  const WorkerTuner& tuner = session.tuner();
+  std::ostringstream out;
+  out << tuner.workers() << " of " << counted(session.tree().most_active_workers(), "worker")
+      << (tuner.workers() == 1 ? " is" : " are") << " fastest:" << std::setprecision(3);
+  const char* separator = " ";
+  for (const WorkerTuner::Trial& trial : tuner.trials()) {
+    out << separator << 1e3 * trial.seconds << " ms with " << trial.workers;
+    separator = ", ";
+  }
   return out.str();
 }
 

@@ -49,8 +49,8 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
       no_targets_(static_cast<std::size_t>(plan_.largest_shard() * length), -1),
       shard_loss_(plan_.shards.size(), 0.0),
       workspace_of_(plan_.shards.size(), -1),
-      free_workspaces_(workspaces_for(plan_, tree.active_workers())) {
-  for (int i = 0; i < workspaces_for(plan_, tree.active_workers()); ++i) {
+      free_workspaces_(workspaces_for(plan_, tree.most_active_workers())) {
+  for (int i = 0; i < workspaces_for(plan_, tree.most_active_workers()); ++i) {
     workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length}, false);
   }
   std::vector<JobPlan> jobs(plan_.positions.size());

@@ -146,7 +146,7 @@ std::vector<Option> make_table() {
 
   t.group("Engine");
   t.add("workers", kInteger, &C::workers,
-        "threads that compute; auto: the cores this process may use",
+        "threads that compute; auto: as many as make a step fastest, at most one a core",
         size().unit("threads").on_resume().also({"cores", "jobs", "num-workers"}));
   t.add("threads", kInteger, &C::threads,
         "threads in the whole tree, instead of workers; auto: as many as the workers need",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
 #include "cpu/placement.h"
 
 namespace cllm {
@@ -34,6 +35,10 @@ int workers_of(const SessionConfig& config) {
 std::vector<int> worker_cpus(const SessionConfig& config) {
   const TreePlan plan = plan_tree(config.threads, config.model.symmetry_order);
   return plan_placement(config.allowance, plan, config.active_workers()).worker_cpus;
+}
+
+int workers_to_tune(const SessionConfig& config) {
+  return config.tune_workers ? config.active_workers() : 1;
 }
 
 }  // namespace
@@ -88,13 +93,28 @@ Session::Session(const SessionConfig& config)
     : config_(config),
       plan_(plan_for(config)),
       state_(std::make_shared<ModelState>(config.model)),
-      crew_(std::make_unique<Crew>(config_, plan_, *state_)) {}
+      crew_(std::make_unique<Crew>(config_, plan_, *state_)),
+      tuner_(workers_to_tune(config)) {}
 
 void Session::resize(std::int64_t threads) {
   SessionConfig config = config_;
   config.threads = threads;
+  config.tune_workers = false;
   crew_ = std::make_unique<Crew>(config, plan_, *state_);
   config_ = std::move(config);
+  tuner_ = WorkerTuner(workers_to_tune(config_));
+}
+
+void Session::set_active(int workers) {
+  SphereTree& tree = *crew_->tree;
+  if (workers == tree.active_workers()) return;
+  tree.set_active(workers);
+  // A worker for each core is what they were bound for; fewer are not bound.
+  const std::vector<int>& bound = crew_->workers.cpus();
+  for (std::size_t w = 0; w < bound.size(); ++w) {
+    const bool all = workers == tree.most_active_workers();
+    tree.allow_worker(static_cast<int>(w), all ? std::vector<int>{bound[w]} : tree.cpus());
+  }
 }
 
 StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
@@ -106,7 +126,13 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
   input.clip = config_.clip;
   input.adamw = config_.adamw;
   input.meanwhile = std::move(meanwhile);
-  return crew_->train->run(*crew_->tree, input);
+  const std::uint64_t start = now_ns();
+  const StepOutcome outcome = crew_->train->run(*crew_->tree, input);
+  if (config_.tune_workers) {
+    tuner_.took(1e-9 * static_cast<double>(now_ns() - start));
+    set_active(tuner_.workers());
+  }
+  return outcome;
 }
 
 double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {

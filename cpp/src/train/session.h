@@ -14,6 +14,7 @@
 #include "train/model_state.h"
 #include "train/train_stage.h"
 #include "train/worker_pool.h"
+#include "train/worker_tuner.h"
 
 namespace cllm {
 
@@ -30,7 +31,11 @@ struct SessionConfig {
   TreeOptions tree;     ///< prepare_worker is set by the session
   Allowance allowance;  ///< the cores that workers may be bound to; empty: they are not
 
-  /// Workers that compute in a step.
+  /// Finds out in the first steps how many of the workers make them fastest, and lets the others
+  /// sleep; without it all of them compute, as many as there are CPUs.
+  bool tune_workers = false;
+
+  /// Most workers that compute in a step.
   int active_workers() const;
 };
 
@@ -64,9 +69,17 @@ class Session {
   /// REQUIRES: the same windows in every call between two resizes.
   double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
 
-  /// Another number of spheres around the same model: no bit of any later result changes. When the
-  /// system has no more threads or memory it throws, and the session stays as it was.
+  /// Another number of spheres around the same model: no bit of any later result changes. All of
+  /// them compute from then on. When the system has no more threads or memory it throws, and the
+  /// session stays as it was.
   void resize(std::int64_t threads);
+
+  /// The first `workers` compute from the next step on, the others sleep: no bit changes.
+  /// REQUIRES: 1 to tree().most_active_workers().
+  void set_active(int workers);
+
+  /// What tune_workers came to; settled at once without it.
+  const WorkerTuner& tuner() const noexcept { return tuner_; }
 
   const SessionConfig& config() const noexcept { return config_; }
   const BatchPlan& plan() const noexcept { return plan_; }
@@ -97,6 +110,7 @@ class Session {
   const BatchPlan plan_;
   const std::shared_ptr<ModelState> state_;
   std::unique_ptr<Crew> crew_;
+  WorkerTuner tuner_;
 };
 
 }  // namespace cllm

@@ -13,20 +13,20 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
       workers_(workers),
       jobs_(state.config, state.layout, plan, true),
       owners_(std::min(tree.plan().subtrees, static_cast<int>(state.layout.blocks().size()))),
-      recycles_(pool_size(positions(), tree.active_workers()) < positions()),
+      recycles_(pool_size(positions(), tree.most_active_workers()) < positions()),
       holders_(buffer_positions(positions(), plan.merges)),
       gradient_of_(plan.positions.size(), -1),
       workspace_of_(plan.positions.size(), -1),
       shard_loss_(plan.shards.size(), 0.0),
       norm_partial_(state.layout.blocks().size(), 0.0),
-      free_gradients_(pool_size(positions(), tree.active_workers())),
-      free_workspaces_(workspaces_for(plan, tree.active_workers())) {
+      free_gradients_(pool_size(positions(), tree.most_active_workers())),
+      free_workspaces_(workspaces_for(plan, tree.most_active_workers())) {
   const ShardShape largest{plan.largest_shard(), plan.sequence};
   const auto flat = static_cast<std::size_t>(state.layout.flat_size());
-  for (int b = 0; b < pool_size(positions(), tree.active_workers()); ++b) {
+  for (int b = 0; b < pool_size(positions(), tree.most_active_workers()); ++b) {
     gradients_.emplace_back(flat);
   }
-  for (int b = 0; b < workspaces_for(plan, tree.active_workers()); ++b) {
+  for (int b = 0; b < workspaces_for(plan, tree.most_active_workers()); ++b) {
     workspaces_.emplace_back(state.config, largest, true);
   }
   TileRunner& runner = *this;

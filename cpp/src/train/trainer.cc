@@ -13,6 +13,7 @@
 #include "cpu/features.h"
 #include "data/sampler.h"
 #include "model/initialize.h"
+#include "train/crew_size.h"
 #include "train/gemm_peak.h"
 #include "train/run_folder.h"
 #include "train/tensors.h"
@@ -146,6 +147,7 @@ StepReport Trainer::Impl::step(const TokenArray& inputs, const TokenArray& targe
 
 StepReport Trainer::Impl::run_step(const StepBatch& batch, std::function<void()> meanwhile) {
   has_gradient = false;
+  const int workers = session.tree().active_workers();
   const std::uint64_t start = now_ns();
   const StepOutcome out =
       session.step(steps_done, batch.inputs.data(), batch.targets.data(), std::move(meanwhile));
@@ -163,7 +165,8 @@ StepReport Trainer::Impl::run_step(const StepBatch& batch, std::function<void()>
   r.tokens_per_second = tokens / seconds;
   r.gflops = 1e-9 * r.tokens_per_second *
              static_cast<double>(flops_per_token(plan.session.model, plan.session.sequence));
-  r.mfu = r.gflops / (peak_gflops_ * session.tree().active_workers());
+  r.mfu = r.gflops / (peak_gflops_ * workers);
+  r.workers = workers;
   r.skipped = out.skipped;
   return r;
 }
@@ -173,6 +176,7 @@ void Trainer::Impl::resize(std::int64_t workers) {
   set_option(config, "workers", std::to_string(workers), "workers");
   config.threads = 0;
   SessionConfig changed = plan.session;
+  changed.tune_workers = false;
   changed.threads = threads_for_workers(workers, plan.session.model.symmetry_order);
   check_memory(changed);
   session.resize(changed.threads);
@@ -236,6 +240,14 @@ void Trainer::Impl::evaluate_and_tell(TrainObserver& observer) {
   observer.on_evaluation(report);
 }
 
+void Trainer::Impl::tell_choice(TrainObserver& observer) {
+  const WorkerTuner& tuner = session.tuner();
+  if (!session.config().tune_workers || !tuner.settled() || tuner.workers() == chosen_) return;
+  chosen_ = tuner.workers();
+  observer.on_note(describe_choice(session));
+  window->restart();  // the counts are of those that go on
+}
+
 void Trainer::Impl::write_counts() {
   window->pause();
   for (const SphereReport& report : window->report()) spheres_->write(report, steps_done);
@@ -256,6 +268,7 @@ RunOutcome Trainer::Impl::run(TrainObserver& observer) {
     const StepReport report = step();
     metrics_->write(report);
     observer.on_step(report);
+    tell_choice(observer);
     const bool last = steps_done == c.steps;
     if (windows_ && (due(c.eval_every) || (last && c.eval_every > 0))) evaluate_and_tell(observer);
     if (due(c.save_every) && !last) save_checkpoint(observer);

@@ -43,6 +43,7 @@ class Trainer::Impl {
   void save_checkpoint(TrainObserver& observer);
   void evaluate_and_tell(TrainObserver& observer);
   bool stopping(TrainObserver& observer);
+  void tell_choice(TrainObserver& observer);
   void write_counts();
   bool due(std::int64_t interval) const noexcept {
     return interval > 0 && steps_done % interval == 0;
@@ -51,6 +52,7 @@ class Trainer::Impl {
   std::optional<EvaluationWindows> windows_;
   double peak_gflops_;  // of one core
   std::int64_t saved_step_ = -1;
+  int chosen_ = 0;  // workers, as last told
   std::optional<JsonLines> metrics_, spheres_, groups_;
 };
 

@@ -32,6 +32,9 @@ class WorkerPool {
     slot.context = {kernels_, slot.gemm.get(), slot.scratch.data()};
   }
 
+  /// Where the first workers are bound to when all of them compute; empty: nowhere.
+  const std::vector<int>& cpus() const noexcept { return cpus_; }
+
   const WorkerContext& context(int worker) const noexcept {
     return slots_[static_cast<std::size_t>(worker)].context;
   }

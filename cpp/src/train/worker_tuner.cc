@@ -1,0 +1,90 @@
+#include "train/worker_tuner.h"
+
+#include <algorithm>
+
+namespace cllm {
+namespace {
+
+constexpr int kWarmingSteps = 2;   // first touch of memory, primitives
+constexpr std::size_t kSteps = 5;  // a median that two disturbed ones do not change
+constexpr std::size_t kLongSteps = 3;
+constexpr double kLong = 0.1;      // seconds: such a step is hardly disturbed
+constexpr double kPlainly = 1.25;  // times as slow as the fastest
+constexpr double kNoise = 0.02;
+constexpr std::int64_t kRarely = 16;
+constexpr std::size_t kMostTrials = 32;  // more than a million workers would need
+
+}  // namespace
+
+WorkerTuner::WorkerTuner(int most) : most_(most), workers_(most), settled_(most <= 1) {
+  times_.reserve(kSteps);
+  trials_.reserve(kMostTrials);
+  start(kWarmingSteps);
+}
+
+void WorkerTuner::start(int warming) {
+  trials_.clear();
+  best_ = {0, 0};
+  workers_ = most_;
+  settled_ = most_ <= 1;
+  warming_ = warming;
+}
+
+void WorkerTuner::took(double seconds) {
+  if (most_ <= 1) return;
+  ++steps_;
+  if (settled_) {
+    if (steps_ == next_start_) start(1);
+    return;
+  }
+  if (warming_ > 0) {
+    --warming_;
+    return;
+  }
+  times_.insert(std::upper_bound(times_.begin(), times_.end(), seconds), seconds);
+  if (!enough()) return;
+  judge();
+  try_next();
+}
+
+bool WorkerTuner::enough() const {
+  const bool is_long = times_.front() > kLong;
+  if (times_.size() >= (is_long ? kLongSteps : kSteps)) return true;
+  const bool plain = best_.workers > 0 && times_.front() > kPlainly * fastest_;
+  return plain && (is_long || times_.size() >= 2);
+}
+
+void WorkerTuner::judge() {
+  const Trial trial = {workers_, times_[times_.size() / 2]};
+  times_.clear();
+  trials_.push_back(trial);
+  const bool better = trial.workers < best_.workers ? trial.seconds <= (1 + kNoise) * fastest_
+                                                    : trial.seconds < (1 - kNoise) * best_.seconds;
+  fastest_ = best_.workers == 0 ? trial.seconds : std::min(fastest_, trial.seconds);
+  if (better || best_.workers == 0) best_ = trial;
+}
+
+void WorkerTuner::try_next() {
+  const bool halving = best_.workers == trials_.back().workers &&
+                       std::all_of(trials_.begin(), trials_.end(),
+                                   [this](const Trial& t) { return t.workers >= best_.workers; });
+  const int next = halving && best_.workers > 1 ? best_.workers / 2 : between();
+  settled_ = next == 0;
+  workers_ = settled_ ? best_.workers : next;
+  next_start_ = kRarely * steps_;
+}
+
+/// A count half-way to the nearest one tried above or below the best; 0 when those are near enough.
+int WorkerTuner::between() const {
+  int below = 0, above = 0;
+  for (const Trial& t : trials_) {
+    if (t.workers < best_.workers) below = std::max(below, t.workers);
+    if (t.workers > best_.workers && (above == 0 || t.workers < above)) above = t.workers;
+  }
+  const int near = std::max(1, best_.workers / 4);
+  if (above - best_.workers > near) return (best_.workers + above) / 2;
+  if (below > 0 && best_.workers - below > near) return (best_.workers + below + 1) / 2;
+  return 0;
+}
+
+}  // namespace cllm

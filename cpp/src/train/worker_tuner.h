@@ -1,0 +1,56 @@
+// Finds by measurement how many workers make a step fastest: what `--workers auto` settles on.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace cllm {
+
+/// Tries all workers first, then half, a quarter, ... as long as that is no slower, then counts
+/// between the best one and its neighbours, to a quarter of it. A count is judged by the median of
+/// a few steps, by fewer where it is plainly slower or steps are long. Of counts within the noise
+/// of each other the smaller one wins: somebody else may use the cores. All of this is done again
+/// ever more rarely, each time after sixteen times as many steps: what disturbed the first choice
+/// may be gone.
+///
+/// Pure: the choice follows from the times alone. It may differ from run to run; what is trained
+/// does not.
+class WorkerTuner {
+ public:
+  /// `most` workers at most; 1 is settled at once.
+  explicit WorkerTuner(int most);
+
+  /// Workers to run the next step with.
+  int workers() const noexcept { return workers_; }
+  bool settled() const noexcept { return settled_; }
+
+  /// A step with workers() took so long.
+  void took(double seconds);
+
+  /// Median seconds of a step with one of the counts that were tried last, in that order.
+  struct Trial {
+    int workers;
+    double seconds;
+  };
+  const std::vector<Trial>& trials() const noexcept { return trials_; }
+
+ private:
+  void start(int warming);
+  bool enough() const;
+  void judge();
+  void try_next();
+  int between() const;
+
+  int most_;
+  int workers_;
+  bool settled_;
+  std::int64_t steps_ = 0;
+  std::int64_t next_start_ = 0;  // in steps, once it is settled
+  int warming_ = 0;              // steps that do not count yet
+  std::vector<double> times_;    // of workers_, ascending
+  std::vector<Trial> trials_;
+  Trial best_{0, 0};
+  double fastest_ = 0;  // seconds, of whatever count
+};
+
+}  // namespace cllm

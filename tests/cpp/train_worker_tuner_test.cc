@@ -1,0 +1,126 @@
+// `--workers auto` as a pure function of step times: where it settles, how soon, with what noise.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "base/rng.h"
+#include "train/worker_tuner.h"
+
+namespace cllm {
+namespace {
+
+using Cost = std::function<double(int workers)>;  // seconds of a step
+
+struct Outcome {
+  int workers;
+  int steps;
+};
+
+/// `disturbed` of a hundred steps take twice as long, every one varies by `noise`.
+Outcome settle(int most, const Cost& cost, double noise, int disturbed, std::uint64_t seed) {
+  WorkerTuner tuner(most);
+  int steps = 0;
+  while (!tuner.settled()) {
+    EXPECT_GE(tuner.workers(), 1);
+    EXPECT_LE(tuner.workers(), most);
+    const RandomBlock block =
+        random_block(seed, RandomStream::kTest, 0, static_cast<std::uint64_t>(steps));
+    const double u = static_cast<double>(random_bits64(block, 0) % 10001) / 10000 - 0.5;
+    const bool twice = random_bits64(block, 1) % 100 < static_cast<std::uint64_t>(disturbed);
+    tuner.took(cost(tuner.workers()) * (1 + 2 * noise * u) * (twice ? 2 : 1));
+    if (++steps > 1000) ADD_FAILURE() << "does not settle";
+    if (steps > 1000) break;
+  }
+  return {tuner.workers(), steps};
+}
+
+double fastest(int most, const Cost& cost) {
+  double best = cost(1);
+  for (int n = 2; n <= most; ++n) best = std::min(best, cost(n));
+  return best;
+}
+
+/// Work that divides among the workers, and what each of them adds.
+Cost shared(double work, double each) {
+  return [=](int n) { return work / n + each * n; };
+}
+
+TEST(WorkerTuner, OneIsSettledAtOnce) {
+  const WorkerTuner tuner(1);
+  EXPECT_TRUE(tuner.settled());
+  EXPECT_EQ(tuner.workers(), 1);
+}
+
+TEST(WorkerTuner, StartsWithAll) {
+  EXPECT_EQ(WorkerTuner(51).workers(), 51);
+  EXPECT_FALSE(WorkerTuner(51).settled());
+}
+
+TEST(WorkerTuner, KeepsAllWhereTheyPay) {
+  for (int most : {2, 3, 4, 7, 16, 51, 64, 144}) {
+    const Outcome shortly = settle(most, shared(0.01, 0), 0.01, 0, 1);
+    EXPECT_EQ(shortly.workers, most);
+    EXPECT_LE(shortly.steps, 16);
+    const Outcome at_length = settle(most, shared(2.0 * most, 0), 0.01, 0, 1);
+    EXPECT_EQ(at_length.workers, most);
+    EXPECT_LE(at_length.steps, 12) << "long steps are not to be wasted";
+  }
+}
+
+TEST(WorkerTuner, SettlesOnOneWhereMoreOnlyDisturb) {
+  for (int most : {2, 3, 8, 51, 144}) {
+    EXPECT_EQ(settle(most, [](int n) { return 1e-4 * n; }, 0.01, 0, 2).workers, 1) << most;
+    EXPECT_EQ(settle(
+                  most, [](int) { return 1e-3; }, 0.004, 0, 3)
+                  .workers,
+              1)
+        << "as fast with fewer";
+  }
+}
+
+TEST(WorkerTuner, FindsTheBestBetween) {
+  for (int most : {4, 12, 16, 51, 64, 144}) {
+    for (double best : {2.0, 3.0, 5.0, 9.0, 20.0, 40.0}) {
+      const Cost cost = shared(1e-3 * best * best, 1e-3);  // fastest at `best` workers
+      for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        const Outcome found = settle(most, cost, 0.02, 5, seed);
+        EXPECT_LE(cost(found.workers), 1.1 * fastest(most, cost))
+            << found.workers << " of " << most << ", best " << best << ", seed " << seed;
+        EXPECT_LE(found.steps, 65);
+      }
+    }
+  }
+}
+
+// Somebody else had a core while it looked for the first time.
+TEST(WorkerTuner, LooksAgainEverMoreRarely) {
+  WorkerTuner tuner(2);
+  int step = 0, trial_steps = 0;
+  const auto run_to = [&](int last) {
+    for (; step < last; ++step) {
+      const bool disturbed = step < 50;
+      trial_steps += tuner.settled() ? 0 : 1;
+      tuner.took(disturbed || tuner.workers() == 1 ? 0.02 : 0.011);
+    }
+  };
+  run_to(50);
+  EXPECT_TRUE(tuner.settled());
+  EXPECT_EQ(tuner.workers(), 1);
+  run_to(250);
+  EXPECT_TRUE(tuner.settled());
+  EXPECT_EQ(tuner.workers(), 2);
+  run_to(100000);
+  EXPECT_LE(trial_steps, 40);
+}
+
+// Every second step disturbed by others, whatever the count: it must still end.
+TEST(WorkerTuner, EndsInAnyNoise) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    EXPECT_LE(settle(144, shared(0.1, 1e-4), 0.4, 50, seed).steps, 120);
+  }
+}
+
+}  // namespace
+}  // namespace cllm
