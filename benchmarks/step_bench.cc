@@ -2,7 +2,7 @@
 //
 // Counters: MFU counts 6 P' + 6 L C T operations a token (P' = parameters that multiply, head
 // included) against the rate of a large product on one core alone, times the active workers.
-// Choose a case and a number of workers with --benchmark_filter=B_gpt6x384/workers:2.
+// Choose a case and a number of workers with --benchmark_filter=B_6L_6H_384/native/bf16/workers:2.
 #include <benchmark/benchmark.h>
 
 #include <vector>
@@ -29,7 +29,8 @@ constexpr StepCase kCases[] = {{"A_4L_4H_128", 4, 4, 128, 65, 12, 64},
                                {"D_gpt2_124M_4x512", 12, 12, 768, 50304, 4, 512},
                                {"E_6L_8H_512", 6, 8, 512, 8192, 16, 256}};
 
-SessionConfig config_of(const StepCase& c, std::int64_t workers, GemmBackend gemm) {
+SessionConfig config_of(const StepCase& c, std::int64_t workers, GemmBackend gemm,
+                        Precision precision) {
   SessionConfig config;
   config.model.layers = c.layers;
   config.model.heads = c.heads;
@@ -41,15 +42,16 @@ SessionConfig config_of(const StepCase& c, std::int64_t workers, GemmBackend gem
   config.threads = threads_for_workers(workers);
   config.schedule.peak = 1e-4;
   config.gemm = gemm;
+  config.precision = precision;
   config.allowance = allowance();
   config.tree.cores = config.allowance.most_workers();
   config.tree.cpus = config.allowance.ids();
   return config;
 }
 
-void run_case(benchmark::State& state, const StepCase& c, GemmBackend gemm) {
-  static const double peak = measure_gemm_peak(GemmBackend::kNative, kernels());
-  const SessionConfig config = config_of(c, state.range(0), gemm);
+void run_case(benchmark::State& state, const StepCase& c, GemmBackend gemm, Precision precision) {
+  const double peak = measure_gemm_peak(GemmBackend::kNative, kernels(), precision);
+  const SessionConfig config = config_of(c, state.range(0), gemm, precision);
   Session session(config);
   initialize(config.model, session.state().layout, 1, session.state().parameters.data());
   const auto tokens = static_cast<std::size_t>(c.batch * c.sequence);
@@ -90,11 +92,16 @@ void register_cases() {
   for (const StepCase& c : kCases) {
     for (GemmBackend gemm : {GemmBackend::kNative, GemmBackend::kOneDnn}) {
       if (!gemm_backend_available(gemm)) continue;
-      const std::string name = std::string(c.name) + "/" + gemm_backend_name(gemm);
-      auto* bench = benchmark::RegisterBenchmark(
-          name.c_str(), [&c, gemm](benchmark::State& state) { run_case(state, c, gemm); });
-      bench->ArgName("workers")->UseManualTime()->Unit(benchmark::kMillisecond);
-      for (int workers = 1; workers <= usable_cores(); workers *= 2) bench->Arg(workers);
+      for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+        const std::string name =
+            std::string(c.name) + "/" + gemm_backend_name(gemm) + "/" + precision_name(precision);
+        auto* bench = benchmark::RegisterBenchmark(name.c_str(),
+                                                   [&c, gemm, precision](benchmark::State& state) {
+                                                     run_case(state, c, gemm, precision);
+                                                   });
+        bench->ArgName("workers")->UseManualTime()->Unit(benchmark::kMillisecond);
+        for (int workers = 1; workers <= usable_cores(); workers *= 2) bench->Arg(workers);
+      }
     }
   }
 }

@@ -14,13 +14,16 @@ namespace cllm {
 struct TrainingCase {
   std::string name;
   std::int64_t layers, heads, width, sequence, vocabulary, batch, positions;
+  Precision precision = Precision::kFp32;
 };
 
-/// Remainders everywhere; one position; twelve; rows wider than a tile and shards that accumulate.
+/// Remainders everywhere; one position; twelve; bf16, with pairs that have no second; rows wider
+/// than a tile and shards that accumulate.
 inline std::vector<TrainingCase> training_cases() {
   return {{"Remainders", 2, 5, 60, 48, 101, 13, 3},
           {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
           {"TwelvePositions", 2, 2, 24, 16, 101, 25, 12},
+          {"OddBf16", 2, 3, 33, 41, 101, 13, 3, Precision::kBf16},
           {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2}};
 }
 
@@ -36,6 +39,7 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   config.positions = c.positions;
   config.threads = threads;
   config.schedule = {ScheduleKind::kCosine, 3e-3, 3e-4, 2, 30};
+  config.precision = c.precision;
   config.tree.cores = 2;
   config.tree.activate_all = true;
   return config;

@@ -28,14 +28,16 @@ class ShardRunner {
   /// `most_sequences` of `length`: the largest shard that will be run. `layout` outlives the
   /// runner.
   ShardRunner(const ModelConfig& config, const ParameterLayout& layout, std::int64_t most_sequences,
-              std::int64_t length, const KernelTable& kernels, bool training = true)
+              std::int64_t length, const KernelTable& kernels, bool training = true,
+              Precision precision = Precision::kFp32)
       : gradient(static_cast<std::size_t>(layout.flat_size())),
-        workspace(config, {most_sequences, length}, training),
+        workspace(config, {most_sequences, length}, training, precision),
         config_(config),
         layout_(layout),
         kernels_(kernels),
         gemm_(make_gemm(GemmBackend::kNative, kernels)),
-        scratch_(ShardProgram::worker_scratch_floats(config, {most_sequences, length}, kernels)),
+        scratch_(ShardProgram::worker_scratch_floats(config, {most_sequences, length}, kernels,
+                                                     precision)),
         training_(training) {
     fill_nan(gradient.data(), gradient.size());
     fill_nan(workspace.layers.front().x, workspace.bytes() / sizeof(float));

@@ -38,10 +38,10 @@ class Oracle {
         parameters_(static_cast<std::size_t>(layout_.flat_size())),
         first_moment_(parameters_.size()),
         second_moment_(parameters_.size()),
-        workspace_(config.model, {plan.largest_shard(), plan.sequence}, true),
+        workspace_(config.model, {plan.largest_shard(), plan.sequence}, true, config.precision),
         gemm_(make_gemm(config.gemm, kernels())),
         scratch_(ShardProgram::worker_scratch_floats(
-            config.model, {plan.largest_shard(), plan.sequence}, kernels())) {
+            config.model, {plan.largest_shard(), plan.sequence}, kernels(), config.precision)) {
     initialize(config.model, layout_, kSeed, parameters_.data());
   }
 

@@ -386,9 +386,19 @@ def test_killed_run_resumes_from_its_last_checkpoint(tmp_path, reference):
     assert weights_hash(run) == reference[0]
 
 
+def test_bf16_without_units_for_it_says_so_once(tmp_path):
+    (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)
+    process = subprocess.run([PROGRAM, "--data", "text.txt", "--out", "run", "--steps", "2",
+                              "--precision", "bf16"], cwd=tmp_path, text=True, timeout=SECONDS,
+                             capture_output=True, env={**os.environ, "CLLM_ISA": "scalar"})
+    assert process.returncode == DONE, process.stderr
+    assert process.stderr.count("scalar kernels have no units for bf16") == 1
+    assert "native scalar, bf16" in process.stderr
+
+
 @pytest.mark.parametrize("option, value", [("--lr", "0.5"), ("--batch", "7"), ("--seed", "8"),
                                            ("--dim", "64"), ("--data", "other.txt"),
-                                           ("--routing", "round_robin"),
+                                           ("--routing", "round_robin"), ("--precision", "bf16"),
                                            ("--out", "elsewhere"), ("--config", "mine.toml")])
 def test_resumed_run_refuses_what_would_change_its_answer(tmp_path, option, value):
     (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)

@@ -46,6 +46,7 @@ struct TrainConfig {
   std::int64_t positions = 0;        ///< K; auto: by the rule of the batch plan
   std::string routing = "symmetry";  ///< symmetry | round_robin
   std::string gemm = "auto";         ///< auto | native | onednn
+  std::string precision = "fp32";    ///< fp32 | bf16: of the operands of products
   bool activate_all = false;         ///< test hook: every worker is active whatever the cores
 
   // Output. Intervals count steps; 0 means never.

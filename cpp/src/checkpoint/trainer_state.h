@@ -36,11 +36,11 @@ struct TrainerState {
   ModelConfig model;
   bool byte_tokens = true;
   DataFingerprint data;
-  std::string isa;        ///< KernelTable::name
-  std::string gemm;       ///< describe_gemm_backend
-  std::string cpu_model;  ///< as /proc/cpuinfo names it
-  std::string precision = "fp32";
-  std::string version;  ///< of cllm
+  std::string isa;                 ///< KernelTable::name
+  std::string gemm;                ///< describe_gemm_backend
+  std::string cpu_model;           ///< as /proc/cpuinfo names it
+  std::string precision = "fp32";  ///< of the operands of products
+  std::string version;             ///< of cllm
 };
 
 /// The JSON text and back; `where` names it in errors. Throws InputError for a missing or misshapen

@@ -1,13 +1,22 @@
 #include "model/shard_ops.h"
 
+#include "model/ops_attention.h"
+#include "model/ops_embed.h"
+#include "model/ops_head.h"
+#include "model/ops_linear.h"
+#include "model/ops_norm.h"
+
 namespace cllm {
 
-ShardOps::ShardOps(const ShardCuts& cuts, const ShardData& data, const WorkerContext& worker,
-                   const Phase& phase)
+template <class T>
+ShardOps<T>::ShardOps(const ShardCuts& cuts, const ShardData& data, const WorkerContext& worker,
+                      const Phase& phase)
     : p(cuts),
       d(data),
       w(*data.workspace),
+      ops(w.operands<T>()),
       k(*worker.kernels),
+      ka(activation_kernels<T>(k)),
       gemm(*worker.gemm),
       scratch(worker.scratch),
       group(phase),
@@ -15,9 +24,11 @@ ShardOps::ShardOps(const ShardCuts& cuts, const ShardData& data, const WorkerCon
       R(cuts.shape.rows()),
       C(cuts.config.width),
       a(w.layers[static_cast<std::size_t>(l)]),
+      own(ops.layers[static_cast<std::size_t>(l)]),
       o(cuts.layout->layer(l)) {}
 
-void ShardOps::run(std::int64_t tile) const {
+template <class T>
+void ShardOps<T>::run(std::int64_t tile) const {
   switch (group.op) {
     case Op::kEmbed:
       return embed(tile);
@@ -52,17 +63,17 @@ void ShardOps::run(std::int64_t tile) const {
     case Op::kOutputBackward:
       return output_backward(tile);
     case Op::kHiddenBackward:
-      product_backward(tile, p.hidden_back, w.dhidden, 4 * C, o.fc_weight, w.dnorm);
+      norm_gradient(tile, p.hidden_back, ops.dhidden, 4 * C, o.fc_weight);
       if (p.whole_rows) norm2_backward(tile);
       return;
     case Op::kNorm2Backward:
       return norm2_backward(tile);
     case Op::kProjectionBackward:
-      return product_backward(tile, p.projection_back, w.dmiddle, C, o.proj_weight, w.dnorm);
+      return projection_backward(tile);
     case Op::kAttentionBackward:
       return attention_backward(tile);
     case Op::kQkvBackward:
-      product_backward(tile, p.qkv_back, w.dqkv, 3 * C, o.qkv_weight, w.dnorm);
+      norm_gradient(tile, p.qkv_back, ops.dqkv, 3 * C, o.qkv_weight);
       if (p.whole_rows) norm1_backward(tile);
       return;
     case Op::kNorm1Backward:
@@ -70,13 +81,13 @@ void ShardOps::run(std::int64_t tile) const {
     case Op::kEmbedBackward:
       return embed_backward(tile);
     case Op::kOutputWeight:
-      return weight_gradient(tile, p.output_weight, w.gelu, dx_above(), o.out_weight);
+      return weight_gradient(tile, p.output_weight, ops.gelu, dx_operand(), o.out_weight);
     case Op::kHiddenWeight:
-      return weight_gradient(tile, p.hidden_weight, w.normed2, w.dhidden, o.fc_weight);
+      return weight_gradient(tile, p.hidden_weight, ops.normed2, ops.dhidden, o.fc_weight);
     case Op::kProjectionWeight:
-      return weight_gradient(tile, p.projection_weight, a.attended, w.dmiddle, o.proj_weight);
+      return weight_gradient(tile, p.projection_weight, own.attended, ops.dmiddle, o.proj_weight);
     case Op::kQkvWeight:
-      return weight_gradient(tile, p.qkv_weight, w.normed1, w.dqkv, o.qkv_weight);
+      return weight_gradient(tile, p.qkv_weight, ops.normed1, ops.dqkv, o.qkv_weight);
     case Op::kFinalVectors:
     case Op::kHiddenVectors:
     case Op::kMiddleVectors:
@@ -86,9 +97,13 @@ void ShardOps::run(std::int64_t tile) const {
   }
 }
 
-void ShardOps::sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
-                          std::int64_t offset) const {
+template <class T>
+void ShardOps<T>::sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
+                             std::int64_t offset) const {
   k.column_sums(groups, columns, partial, columns, gradient(offset), d.accumulate);
 }
+
+template struct ShardOps<float>;
+template struct ShardOps<Bf16>;
 
 }  // namespace cllm

@@ -12,16 +12,23 @@ ShardProgram::ShardProgram(const ModelConfig& config, const ParameterLayout& lay
 void ShardProgram::run(std::size_t phase, std::int32_t tile, const ShardData& data,
                        const WorkerContext& worker) const {
   const Phase& p = phases_[phase];
-  ShardOps(cuts_, data, worker, p).run(p.tile(tile));
+  if (data.workspace->precision() == Precision::kBf16) {
+    ShardOps<Bf16>(cuts_, data, worker, p).run(p.tile(tile));
+  } else {
+    ShardOps<float>(cuts_, data, worker, p).run(p.tile(tile));
+  }
 }
 
 std::size_t ShardProgram::worker_scratch_floats(const ModelConfig& config,
                                                 const ShardShape& largest,
-                                                const KernelTable& kernels) {
-  const std::size_t attention =
-      kernels.attention_scratch_floats(largest.length, config.head_width());
+                                                const KernelTable& kernels, Precision precision) {
+  const bool bf16 = precision == Precision::kBf16;
+  const auto attention =
+      bf16 ? kernels.bf16.attention_scratch_floats : kernels.attention_scratch_floats;
   const auto head = static_cast<std::size_t>(most_logit_rows(largest.rows(), config.vocabulary));
-  return std::max(attention, head);
+  // What is stored as Bf16 comes out of a product as floats.
+  const auto tile = static_cast<std::size_t>(bf16 ? most_product_tile(largest.rows()) : 0);
+  return std::max({attention(largest.length, config.head_width()), head, tile});
 }
 
 }  // namespace cllm

@@ -97,7 +97,8 @@ class ShardProgram {
            const WorkerContext& worker) const;
 
   static std::size_t worker_scratch_floats(const ModelConfig& config, const ShardShape& largest,
-                                           const KernelTable& kernels);
+                                           const KernelTable& kernels,
+                                           Precision precision = Precision::kFp32);
 
  private:
   ShardCuts cuts_;

@@ -8,15 +8,21 @@ constexpr std::int64_t kGoodTiles = 16;
 
 std::int64_t round_up(std::int64_t n, std::int64_t step) { return ceil_div(n, step) * step; }
 
+constexpr std::int64_t kMostProductRows = 512, kProductColumns = 128;
+
 }  // namespace
 
 Grid product_grid(std::int64_t rows, std::int64_t columns) {
-  constexpr std::int64_t kMostRows = 512, kFewestRows = 128, kColumns = 128;
-  Grid grid{rows, columns, std::min(rows, kMostRows), std::min(columns, kColumns)};
+  constexpr std::int64_t kFewestRows = 128;
+  Grid grid{rows, columns, std::min(rows, kMostProductRows), std::min(columns, kProductColumns)};
   while (grid.tiles() < kGoodTiles && grid.tile_rows >= 2 * kFewestRows) {
     grid.tile_rows = round_up(ceil_div(grid.tile_rows, 2), 16);
   }
   return grid;
+}
+
+std::int64_t most_product_tile(std::int64_t rows) {
+  return std::min(rows, kMostProductRows) * kProductColumns;
 }
 
 Grid weight_gradient_grid(std::int64_t in, std::int64_t out) {

@@ -41,6 +41,9 @@ struct Grid {
 /// once per tile, so tall tiles are cheaper; at least 16 tiles keep a team busy to the end.
 Grid product_grid(std::int64_t rows, std::int64_t columns);
 
+/// The most elements of a tile of product_grid for shards of at most `rows`.
+std::int64_t most_product_tile(std::int64_t rows);
+
 /// The gradient of a weight [in, out], summed over the rows of a shard.
 Grid weight_gradient_grid(std::int64_t in, std::int64_t out);
 

@@ -1,5 +1,7 @@
 #include "model/workspace.h"
 
+#include <type_traits>
+
 #include "model/tiling.h"
 
 namespace cllm {
@@ -9,10 +11,12 @@ namespace {
 class Cutter {
  public:
   explicit Cutter(float* base) : base_(base) {}
-  float* take(std::int64_t floats) {
+  template <class T = float>
+  T* take(std::int64_t count) {
     const std::size_t at = used_;
-    used_ += static_cast<std::size_t>((floats + 31) / 32 * 32);
-    return base_ == nullptr ? nullptr : base_ + at;
+    const std::int64_t bytes = count * static_cast<std::int64_t>(sizeof(T));
+    used_ += static_cast<std::size_t>(ceil_div(bytes, 128) * 32);
+    return base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + at);
   }
   std::size_t used() const { return used_; }
 
@@ -21,26 +25,66 @@ class Cutter {
   std::size_t used_ = 0;
 };
 
+template <class T>
+void cut_forward(Cutter& cut, const ModelConfig& config, std::int64_t R, bool training,
+                 Operands<T>& o) {
+  const std::int64_t C = config.width;
+  o.layers.clear();
+  for (std::int64_t l = 0; l < config.layers; ++l) {
+    if (l > 0 && !training) {  // inference keeps nothing: every layer uses the same memory
+      o.layers.push_back(o.layers.front());
+      continue;
+    }
+    o.layers.push_back(
+        {cut.take<T>(R * 3 * C), cut.take<T>(R * C), cut.take<T>(R * config.hidden())});
+  }
+  o.normed1 = cut.take<T>(R * C);
+  o.normed2 = cut.take<T>(R * C);
+  o.gelu = cut.take<T>(R * config.hidden());
+  o.features = cut.take<T>(R * C);
+}
+
+template <class T>
+void cut_backward(Cutter& cut, const ModelConfig& config, std::int64_t R, const Workspace& w,
+                  Operands<T>& o) {
+  const std::int64_t C = config.width;
+  if constexpr (std::is_same_v<T, float>) {
+    o.dx[0] = w.dx[0];
+    o.dx[1] = w.dx[1];
+    o.dmiddle = w.dmiddle;
+    o.dattended = w.dnorm;
+  } else {
+    for (T** operand : {&o.dx[0], &o.dx[1], &o.dmiddle, &o.dattended}) {
+      *operand = cut.take<T>(R * C);
+    }
+  }
+  o.dhidden = cut.take<T>(R * config.hidden());
+  o.dqkv = cut.take<T>(R * 3 * C);
+}
+
 }  // namespace
 
-Workspace::Workspace(const ModelConfig& config, const ShardShape& largest, bool training) {
+Workspace::Workspace(const ModelConfig& config, const ShardShape& largest, bool training,
+                     Precision precision)
+    : precision_(precision) {
   memory_ = AlignedBuffer<float>(lay_out(nullptr, config, largest, training));
   lay_out(memory_.data(), config, largest, training);
 }
 
 std::size_t Workspace::bytes_for(const ModelConfig& config, const ShardShape& largest,
-                                 bool training) {
-  Workspace counting;
+                                 bool training, Precision precision) {
+  Workspace counting(precision);
   return sizeof(float) * counting.lay_out(nullptr, config, largest, training);
 }
 
 std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const ShardShape& largest,
                                bool training) {
   Cutter cut(base);
+  const bool bf16 = precision_ == Precision::kBf16;
   const std::int64_t R = largest.rows(), C = config.width, V = config.vocabulary;
   layers.clear();
   for (std::int64_t l = 0; l < config.layers; ++l) {
-    if (l > 0 && !training) {  // inference keeps nothing: every layer uses the same memory
+    if (l > 0 && !training) {
       layers.push_back(layers.front());
       continue;
     }
@@ -48,23 +92,18 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
     a.x = cut.take(R * C);
     a.mean1 = cut.take(R);
     a.rstd1 = cut.take(R);
-    a.qkv = cut.take(R * 3 * C);
     a.lse = cut.take(R * config.heads);
-    a.attended = cut.take(R * C);
     a.middle = cut.take(R * C);
     a.mean2 = cut.take(R);
     a.rstd2 = cut.take(R);
-    a.hidden = cut.take(R * 4 * C);
     layers.push_back(a);
   }
   x_final = cut.take(R * C);
   if (!training) x_final = layers.front().x;
   mean_final = cut.take(R);
   rstd_final = cut.take(R);
-  normed1 = cut.take(R * C);
-  normed2 = cut.take(R * C);
-  gelu = cut.take(R * 4 * C);
-  features = cut.take(R * C);
+  bf16 ? cut_forward(cut, config, R, training, halves_)
+       : cut_forward(cut, config, R, training, floats_);
   const std::int64_t chunk = most_logit_rows(R, V);
   logits = cut.take(chunk * V);
   const std::int64_t blocks = ceil_div(V, kLeastVocabularyBlock);
@@ -77,8 +116,8 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
   dx[1] = cut.take(R * C);
   dmiddle = cut.take(R * C);
   dnorm = cut.take(R * C);
-  dhidden = cut.take(R * 4 * C);
-  dqkv = cut.take(R * 3 * C);
+  bf16 ? cut_backward(cut, config, R, *this, halves_)
+       : cut_backward(cut, config, R, *this, floats_);
   // A shard with fewer rows may be cut in more tiles, but never in more than its rows of 16.
   const std::int64_t groups = ceil_div(R, 16) + 1;
   fc_bias = cut.take(groups * 4 * C);

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/bf16.h"
 #include "cllm/model_config.h"
+#include "model/precision.h"
 
 namespace cllm {
 
@@ -16,18 +18,40 @@ struct ShardShape {
   std::int64_t rows() const noexcept { return sequences * length; }
 };
 
-/// What one layer keeps from forward for backward: 40 C bytes a row and a little.
+/// What one layer keeps from forward for backward, with its operands: 40 C bytes a row and a
+/// little, 24 C with Bf16.
 struct LayerActivations {
-  float* x;         // [R, C]   the residual stream entering the layer
-  float* mean1;     // [R]
-  float* rstd1;     // [R]
-  float* qkv;       // [R, 3C]
-  float* lse;       // [sequences, H, T]
-  float* attended;  // [R, C]   heads side by side, before the projection
-  float* middle;    // [R, C]   the residual stream after attention
-  float* mean2;     // [R]
-  float* rstd2;     // [R]
-  float* hidden;    // [R, 4C]  before GELU
+  float* x;       // [R, C]   the residual stream entering the layer
+  float* mean1;   // [R]
+  float* rstd1;   // [R]
+  float* lse;     // [sequences, H, T]
+  float* middle;  // [R, C]   the residual stream after attention
+  float* mean2;   // [R]
+  float* rstd2;   // [R]
+};
+
+template <class T>
+struct LayerOperands {
+  T* qkv;       // [R, 3C]
+  T* attended;  // [R, C]   heads side by side, before the projection
+  T* hidden;    // [R, 4C]  before GELU
+};
+
+/// What products read, stored as T. Gradients that are also added up or normalised are there as
+/// floats as well: the same memory when T is float.
+template <class T>
+struct Operands {
+  std::vector<LayerOperands<T>> layers;
+  T* normed1;   // [R, C] output of a layer's first norm (forward; again in backward)
+  T* normed2;   // [R, C] of its second
+  T* gelu;      // [R, 4C]
+  T* features;  // [R, C] output of the final norm
+  // Backward.
+  T* dx[2];      // [R, C]
+  T* dmiddle;    // [R, C]
+  T* dattended;  // [R, C]
+  T* dhidden;    // [R, 4C]
+  T* dqkv;       // [R, 3C]
 };
 
 /// Sums over groups of rows that are added up in group order later: [groups, N] each.
@@ -41,40 +65,53 @@ struct PartialSums {
 class Workspace {
  public:
   /// Room for shards of at most `largest` sequences. `training` adds what backward needs.
-  Workspace(const ModelConfig& config, const ShardShape& largest, bool training);
+  Workspace(const ModelConfig& config, const ShardShape& largest, bool training,
+            Precision precision = Precision::kFp32);
 
   std::vector<LayerActivations> layers;
   float* x_final;     // [R, C] leaving the last layer
   float* mean_final;  // [R]
   float* rstd_final;  // [R]
-  float* normed1;     // [R, C] output of a layer's first norm (forward; again in backward)
-  float* normed2;     // [R, C] of its second
-  float* gelu;        // [R, 4C]
-  float* features;    // [R, C] output of the final norm
-  float* logits;      // [chunk rows, V'], then their gradient
+  float* logits;      // [chunk rows, V'], then their gradient: T, each row where its logits were
   float* block_max;   // [vocabulary blocks, chunk rows]
   float* block_sum;   // [vocabulary blocks, chunk rows]
   float* row_loss;    // [R]
   // Backward.
   float* dx[2];     // [R, C] gradient of the residual stream, two in turn
   float* dmiddle;   // [R, C]
-  float* dnorm;     // [R, C] gradient of a norm's output, of attended, of features
-  float* dhidden;   // [R, 4C]
-  float* dqkv;      // [R, 3C]
+  float* dnorm;     // [R, C] gradient of a norm's output
   float* fc_bias;   // [row tiles, 4C] partial sums
   float* qkv_bias;  // [sequences, 3C] partial sums
   PartialSums norm1, norm2, norm_final;
 
+  Precision precision() const noexcept { return precision_; }
+  /// REQUIRES: T is what the precision says.
+  template <class T>
+  const Operands<T>& operands() const noexcept;
+
   std::size_t bytes() const noexcept { return memory_.bytes(); }
   /// The same number without making one.
-  static std::size_t bytes_for(const ModelConfig& config, const ShardShape& largest, bool training);
+  static std::size_t bytes_for(const ModelConfig& config, const ShardShape& largest, bool training,
+                               Precision precision = Precision::kFp32);
 
  private:
   std::size_t lay_out(float* base, const ModelConfig& config, const ShardShape& largest,
                       bool training);
-  Workspace() = default;
+  explicit Workspace(Precision precision) : precision_(precision) {}
 
+  Precision precision_;
   AlignedBuffer<float> memory_;
+  Operands<float> floats_{};
+  Operands<Bf16> halves_{};
 };
+
+template <>
+inline const Operands<float>& Workspace::operands() const noexcept {
+  return floats_;
+}
+template <>
+inline const Operands<Bf16>& Workspace::operands() const noexcept {
+  return halves_;
+}
 
 }  // namespace cllm

@@ -51,7 +51,8 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
       workspace_of_(plan_.shards.size(), -1),
       free_workspaces_(workspaces_for(plan_, tree.most_active_workers())) {
   for (int i = 0; i < workspaces_for(plan_, tree.most_active_workers()); ++i) {
-    workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length}, false);
+    workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length}, false,
+                             state.precision);
   }
   std::vector<JobPlan> jobs(plan_.positions.size());
   for (std::size_t p = 0; p < jobs.size(); ++p) {

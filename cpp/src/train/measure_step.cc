@@ -73,7 +73,7 @@ std::uint64_t messages_sent(const SphereTree& tree) {
 StepTimes measure_step(const StepBench& bench) {
   const SessionConfig config = session_of(bench);
   StepTimes times;
-  times.peak_gflops = measure_gemm_peak(config.gemm, kernels());
+  times.peak_gflops = measure_gemm_peak(config.gemm, kernels(), config.precision);
   Session session(config);
   initialize(config.model, session.state().layout, 1, session.state().parameters.data());
   const std::vector<std::int32_t> inputs = random_tokens(config, 0);

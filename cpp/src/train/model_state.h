@@ -3,19 +3,23 @@
 
 #include "base/aligned_buffer.h"
 #include "model/layout.h"
+#include "model/precision.h"
 
 namespace cllm {
 
 struct ModelState {
   /// A model that only runs has no moments.
-  explicit ModelState(const ModelConfig& model, bool trains = true)
+  explicit ModelState(const ModelConfig& model, bool trains = true,
+                      Precision products = Precision::kFp32)
       : config(model),
+        precision(products),
         layout(model),
         parameters(static_cast<std::size_t>(layout.flat_size())),
         first_moment(trains ? parameters.size() : 0),
         second_moment(trains ? parameters.size() : 0) {}
 
   const ModelConfig config;
+  const Precision precision;  ///< of the products of its passes
   const ParameterLayout layout;
   AlignedBuffer<float> parameters, first_moment, second_moment;  // [layout.flat_size()]
   std::int64_t updates = 0;  ///< applied: t of AdamW's bias correction

@@ -162,6 +162,9 @@ std::vector<Option> make_table() {
         row().choices({"symmetry", "round_robin"}).also({"route", "dealing"}));
   t.add("gemm", kText, &C::gemm, "matrix product library",
         row().choices({"auto", "native", "onednn"}).also({"backend", "blas"}));
+  t.add("precision", kText, &C::precision,
+        "of the operands of products: fp32, or bf16, faster where the CPU multiplies it",
+        row().choices({"fp32", "bf16"}).also({"dtype", "amp"}));
 
   t.group("Output");
   t.add("eval-every", kInteger, &C::eval_every,

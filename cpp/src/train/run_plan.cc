@@ -130,6 +130,12 @@ void plan_session(RunPlan& plan) {
   s.clip = c.clip;
   s.gemm = c.gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(c.gemm);
   c.gemm = gemm_backend_name(s.gemm);
+  s.precision = parse_precision(c.precision);
+  if (s.precision == Precision::kBf16 && !kernels().bf16_units) {
+    plan.notes.push_back(std::string("the ") + kernels().name +
+                         " kernels have no units for bf16 and convert every operand: --precision "
+                         "fp32 is faster here");
+  }
   if (!gemm_backend_available(s.gemm)) make_gemm(s.gemm, kernels());  // throws, saying why
   set_crew(s, c, allowance());
   const std::string idle = idle_cores_note(s);
@@ -182,7 +188,8 @@ std::string describe(const RunPlan& plan) {
          (plan.config.routing == "symmetry" ? "symmetry" : "turn") + "\n";
   out += "tree    " + text(s.threads) + (s.threads == 1 ? " sphere, " : " spheres, ") +
          describe_crew(s) + "\n";
-  out += "kernels " + describe_gemm_backend(s.gemm, kernels()) + "\n";
+  out += "kernels " + describe_gemm_backend(s.gemm, kernels()) + ", " +
+         precision_name(s.precision) + "\n";
   out += "memory  " + mib(memory.total()) + ": parameters " + mib(memory.parameters) +
          ", moments " + mib(memory.moments) + ", gradients and activations " +
          mib(memory.activations_and_gradients) + ", workers " + mib(memory.workers);

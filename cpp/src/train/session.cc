@@ -16,7 +16,8 @@ ShardShape largest_shard(const SessionConfig& config, const BatchPlan& plan) {
 }
 
 std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan) {
-  return ShardProgram::worker_scratch_floats(config.model, largest_shard(config, plan), kernels());
+  return ShardProgram::worker_scratch_floats(config.model, largest_shard(config, plan), kernels(),
+                                             config.precision);
 }
 
 TreeOptions with_workers(TreeOptions options, WorkerPool& workers) {
@@ -75,7 +76,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   memory.parameters = flat;
   memory.moments = 2 * flat;
   memory.activations_and_gradients =
-      TrainStage::bytes_for(plan, config.model, layout, config.active_workers());
+      TrainStage::bytes_for(plan, config.model, layout, config.active_workers(), config.precision);
   memory.workers = static_cast<std::size_t>(workers) * sizeof(float) *
                    (scratch_floats(config, plan) + kernels().gemm_scratch_floats);
   return memory;
@@ -92,7 +93,7 @@ Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelSta
 Session::Session(const SessionConfig& config)
     : config_(config),
       plan_(plan_for(config)),
-      state_(std::make_shared<ModelState>(config.model)),
+      state_(std::make_shared<ModelState>(config.model, true, config.precision)),
       crew_(std::make_unique<Crew>(config_, plan_, *state_)),
       tuner_(workers_to_tune(config)) {}
 

@@ -28,6 +28,7 @@ struct SessionConfig {
   Schedule schedule;
   double clip = 1.0;
   GemmBackend gemm = GemmBackend::kNative;
+  Precision precision = Precision::kFp32;
   TreeOptions tree;     ///< prepare_worker is set by the session
   Allowance allowance;  ///< the cores that workers may be bound to; empty: they are not
 

@@ -27,7 +27,7 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
     gradients_.emplace_back(flat);
   }
   for (int b = 0; b < workspaces_for(plan, tree.most_active_workers()); ++b) {
-    workspaces_.emplace_back(state.config, largest, true);
+    workspaces_.emplace_back(state.config, largest, true, state.precision);
   }
   TileRunner& runner = *this;
   stage_ = std::make_unique<Stage>(plan_jobs(), tree.worker_subtrees(), runner);
@@ -39,13 +39,14 @@ int TrainStage::workspaces_for(const BatchPlan& plan, int active_workers) {
 }
 
 std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& config,
-                                  const ParameterLayout& layout, int active_workers) {
+                                  const ParameterLayout& layout, int active_workers,
+                                  Precision precision) {
   const int positions = static_cast<int>(plan.positions.size());
   const auto gradients = static_cast<std::size_t>(pool_size(positions, active_workers)) *
                          static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
   const ShardShape largest{plan.largest_shard(), plan.sequence};
   return gradients + static_cast<std::size_t>(workspaces_for(plan, active_workers)) *
-                         Workspace::bytes_for(config, largest, true);
+                         Workspace::bytes_for(config, largest, true, precision);
 }
 
 std::vector<JobPlan> TrainStage::plan_jobs() const {

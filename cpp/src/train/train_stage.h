@@ -49,7 +49,8 @@ class TrainStage final : private TileRunner, private Conductor {
 
   /// Bytes of gradient buffers and workspaces for this many active workers.
   static std::size_t bytes_for(const BatchPlan& plan, const ModelConfig& config,
-                               const ParameterLayout& layout, int active_workers);
+                               const ParameterLayout& layout, int active_workers,
+                               Precision precision = Precision::kFp32);
 
  private:
   static int workspaces_for(const BatchPlan& plan, int active_workers);

@@ -59,7 +59,7 @@ Trainer::Impl::Impl(const TrainConfig& config)
       session(plan.session),
       batches(session.plan(), parse_routing(plan.config.routing), plan.config.symmetry,
               draw_from(plan)),
-      peak_gflops_(measure_gemm_peak(plan.session.gemm, kernels())) {
+      peak_gflops_(measure_gemm_peak(plan.session.gemm, kernels(), plan.session.precision)) {
   if (!plan.validation.empty()) windows_.emplace(plan.validation, plan.session.sequence);
   if (config.resume.empty()) {
     start_weights();
@@ -94,6 +94,10 @@ void Trainer::Impl::resume() {
                       "the same file, unchanged", "--resume " + plan.config.resume, ""});
   }
   const TrainerState now = trainer_state();
+  if (saved.precision != now.precision) {
+    throw InputError({"the precision is not that of the run", now.precision, saved.precision,
+                      "--resume " + plan.config.resume, "restore its config.toml"});
+  }
   const auto note_change = [&](const char* what, const std::string& before,
                                const std::string& after) {
     if (before == after) return;
@@ -120,6 +124,7 @@ TrainerState Trainer::Impl::trainer_state() const {
   s.isa = kernels().name;
   s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
   s.cpu_model = cpu_model();
+  s.precision = plan.config.precision;
   s.version = CLLM_VERSION;
   return s;
 }

@@ -1,11 +1,14 @@
 // Token and position embeddings: x[r] = wte[token] + wpe[r mod T], and their gradients.
+#pragma once
+
 #include <cstring>
 
 #include "model/shard_ops.h"
 
 namespace cllm {
 
-void ShardOps::embed(std::int64_t tile) const {
+template <class T>
+void ShardOps<T>::embed(std::int64_t tile) const {
   const Range rows = pass_range(tile);
   const float* tokens = parameter(p.layout->token_embedding());        // [V', C]
   const float* positions = parameter(p.layout->position_embedding());  // [T, C]
@@ -17,7 +20,8 @@ void ShardOps::embed(std::int64_t tile) const {
 }
 
 // A tile owns a range of columns and adds the rows in order, so no two tiles meet in an element.
-void ShardOps::embed_backward(std::int64_t tile) const {
+template <class T>
+void ShardOps<T>::embed_backward(std::int64_t tile) const {
   const std::int64_t begin = tile * p.embed_columns;
   const std::int64_t columns = std::min(C, begin + p.embed_columns) - begin;
   const float* dx = dx_below();

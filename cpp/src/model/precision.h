@@ -1,0 +1,24 @@
+// How the operands of a training step's products are stored and multiplied.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace cllm {
+
+/// Parameters, gradients, moments, the residual stream and all sums are floats either way.
+enum class Precision : std::uint8_t {
+  kFp32,
+  kBf16,  ///< operands of products are Bf16, added up in float
+};
+
+inline const char* precision_name(Precision precision) noexcept {
+  return precision == Precision::kBf16 ? "bf16" : "fp32";
+}
+
+/// REQUIRES: one of the names above.
+inline Precision parse_precision(const std::string& name) noexcept {
+  return name == precision_name(Precision::kBf16) ? Precision::kBf16 : Precision::kFp32;
+}
+
+}  // namespace cllm
