@@ -47,15 +47,17 @@ class Mailbox {
     return true;
   }
 
-  /// The next message: looks `spins` times, then sleeps until there is one.
-  Message wait_pop(int spins) noexcept {
+  /// The next message: looks for `spin_ns` nanoseconds, then sleeps until there is one.
+  Message wait_pop(std::uint64_t spin_ns) noexcept {
     Message message;
-    while (!try_pop(message)) {
-      if (spins > 0) {
-        --spins;
+    if (spin_ns > 0) {
+      const std::uint64_t start = now_ns();
+      do {
+        if (try_pop(message)) return message;
         spin_pause();
-        continue;
-      }
+      } while (now_ns() - start < spin_ns);
+    }
+    while (!try_pop(message)) {
       const std::uint64_t start = now_ns();
       if (parker_.park_unless([this] { return has_message(); })) {
         counters_.parked_ns.add(now_ns() - start);

@@ -13,9 +13,8 @@
 namespace cllm {
 namespace {
 
-// About 60 us on a 4 GHz core: longer than the tail of a phase, shorter than what sleeping and
-// waking cost when they are not needed.
-constexpr int kSpins = 4000;
+// Longer than the tail of most phases, and some times what sleeping and waking cost.
+constexpr std::uint64_t kSpinNs = 60000;
 constexpr std::size_t kMostReports = 256;  // reporting jobs of one stage
 
 std::size_t power_of_two_above(std::size_t n) {
@@ -103,12 +102,12 @@ std::vector<ChildSphere> SphereTree::children_of(int sphere) const {
   return children;
 }
 
-int SphereTree::phase_spins() const noexcept {
-  return active_workers() <= options_.cores ? kSpins : 0;
+std::uint64_t SphereTree::phase_spin_ns() const noexcept {
+  return active_workers() <= options_.cores ? kSpinNs : 0;
 }
 
-int SphereTree::root_spins() const noexcept {
-  return active_workers() < options_.cores ? kSpins : 0;
+std::uint64_t SphereTree::root_spin_ns() const noexcept {
+  return active_workers() < options_.cores ? kSpinNs : 0;
 }
 
 void SphereTree::allow_worker(int worker, const std::vector<int>& cpus) noexcept {
@@ -166,7 +165,7 @@ void SphereTree::worker_main(int sphere, int worker) {
   WorkerLogic logic(sphere, plan_.spheres[static_cast<std::size_t>(sphere)].parent, worker);
   Outbox out;
   out.reserve(2);
-  int spins = 0;  // looks for nothing since the last tile
+  std::uint64_t idle_since = 0;  // 0: not idle
   for (;;) {
     const WorkerLogic::Move move = logic.next(mailbox.has_message(), out);
     send(out);
@@ -174,24 +173,26 @@ void SphereTree::worker_main(int sphere, int worker) {
       case WorkerLogic::Move::kEnd:
         return;
       case WorkerLogic::Move::kReceive: {
-        const Message message = mailbox.wait_pop(root_spins());
+        const Message message = mailbox.wait_pop(root_spin_ns());
         if (message.kind == MessageKind::kWork) handle_hook(sphere);
         logic.handle(message);
         break;
       }
       case WorkerLogic::Move::kRun:
-        spins = 0;
+        idle_since = 0;
         compute(*logic.stage(), sphere, worker, logic.claim());
         logic.ran(out);
         send(out);
         break;
       case WorkerLogic::Move::kWait: {
+        const std::uint64_t now = now_ns();
+        if (idle_since == 0) idle_since = now;
         const bool soon = logic.stage()->outlook() == Stage::Outlook::kSoon;
-        if (spins++ < (soon ? phase_spins() : root_spins())) {
+        if (now - idle_since < (soon ? phase_spin_ns() : root_spin_ns())) {
           spin_pause();
           break;
         }
-        spins = 0;
+        idle_since = 0;
         sleep(logic, sphere);
         break;
       }
@@ -262,7 +263,7 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
       send(root_out_);
       if (!mailbox.try_pop(message)) continue;
     } else {
-      message = mailbox.wait_pop(root_spins());
+      message = mailbox.wait_pop(root_spin_ns());
     }
     handle_hook(0);
     if (error_.raised()) return;

@@ -85,10 +85,10 @@ class SphereTree {
   void worker_main(int sphere, int worker);
   void compute(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept;
   void sleep(WorkerLogic& logic, int sphere) noexcept;
-  /// Looks before sleeping while a phase is being finished by others.
-  int phase_spins() const noexcept;
+  /// How long to look before sleeping while others finish a phase.
+  std::uint64_t phase_spin_ns() const noexcept;
   /// The same while waiting for the root, and of the root itself.
-  int root_spins() const noexcept;
+  std::uint64_t root_spin_ns() const noexcept;
   void run_to_end(Stage& stage, Conductor& conductor);
   void run_dry(Stage& stage) noexcept;
 

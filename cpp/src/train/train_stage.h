@@ -35,7 +35,7 @@ struct StepOutcome {
   bool skipped;          ///< loss or norm was not finite: nothing was updated
 };
 
-class TrainStage final : private TileRunner, private Conductor {
+class TrainStage final : public TileRunner, public Conductor {
  public:
   /// `pool_workers`: how many workers may be active, for the number of buffers.
   TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
@@ -43,6 +43,12 @@ class TrainStage final : private TileRunner, private Conductor {
 
   /// Runs one update. REQUIRES: one call at a time.
   StepOutcome run(SphereTree& tree, const StepInput& input);
+
+  Stage& stage() noexcept { return *stage_; }
+  void run_tile(int worker, const TileClaim& claim) override;
+  void begin(Stage& stage) override;
+  void meanwhile() override;
+  bool on_done(Stage& stage, int job) override;
 
   /// The gradient of the last step. REQUIRES: a step has been run.
   const float* gradient() const noexcept;
@@ -56,13 +62,9 @@ class TrainStage final : private TileRunner, private Conductor {
   static int workspaces_for(const BatchPlan& plan, int active_workers);
   std::vector<JobPlan> plan_jobs() const;
 
-  void run_tile(int worker, const TileClaim& claim) override;
   void run_shard_tile(int worker, const TileClaim& claim);
   void run_merge_tile(int merge, std::int32_t tile);
 
-  void begin(Stage& stage) override;
-  void meanwhile() override;
-  bool on_done(Stage& stage, int job) override;
   void open_positions(Stage& stage);
   void decide();
 
