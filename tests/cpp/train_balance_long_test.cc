@@ -5,11 +5,12 @@ namespace cllm {
 namespace {
 
 TEST(TrainBalance, UsesEveryNumberOfWorkers) {
-  std::vector<int> workers;
-  for (int w = 1; w <= 24; ++w) workers.push_back(w);
-  workers.push_back(51);
-  for (const BalanceCase& c : balance_cases()) {
-    expect_balance(c, workers, c.step.positions == 12 ? 1.5 : 3.0);
+  for (const BalanceCase& c : balance_cases(1)) {
+    if (c.step.positions == 12) expect_balance(c, balance_workers(), 1.5);
+  }
+  // Fewer positions: more layers, so that the few long tiles at the end of a step weigh as little.
+  for (const BalanceCase& c : balance_cases(4)) {
+    if (c.step.positions < 12) expect_balance(c, balance_workers(), 1.5);
   }
 }
 
