@@ -3,6 +3,7 @@
 
 #include "bindings.h"
 #include "cllm/machine.h"
+#include "cllm/step_plan.h"
 
 namespace cllm::python {
 namespace {
@@ -36,6 +37,8 @@ void register_machine(py::module_& m) {
       .def_readonly("cpu", &Machine::cpu)
       .def_readonly("kernels", &Machine::kernels, "The instruction set.")
       .def_readonly("gemm", &Machine::gemm, "The backend of products.")
+      .def_property_readonly("here", &measured_here,
+                             "Whether it is of this CPU and the instruction set in use.")
       .def_readonly("rates", &Machine::rates, "By number of workers, ascending.")
       .def("__repr__", [](const Machine& machine) {
         return "<cllm.Machine: " + machine.cpu + ", " + machine.kernels + ">";
@@ -55,6 +58,16 @@ void register_step_times(py::module_& m) {
       .def_readonly("peak_gflops", &StepTimes::peak_gflops, "Of one core alone.")
       .def_readonly("mfu", &StepTimes::mfu, "Of the active workers' peak, 0 to 1.")
       .def_readonly("messages", &StepTimes::messages, "Sent in a step.")
+      .def_property_readonly(
+          "parts",
+          [](const StepTimes& t) {
+            py::dict parts;
+            for (const PartTime& part : t.parts) parts[py::str(part.name)] = part.milliseconds;
+            return parts;
+          },
+          "Milliseconds of worker time in further steps, by what they were spent on.")
+      .def_readonly("parts_milliseconds", &StepTimes::parts_milliseconds,
+                    "The mean of those steps.")
       .def("__repr__", [](const StepTimes& t) {
         return "<cllm.StepTimes: " + std::to_string(t.milliseconds) + " ms a step>";
       });
@@ -74,11 +87,31 @@ void register_step_times(py::module_& m) {
       "`workers` of 0 the cores of this process; `steps` of 0 takes `seconds`.");
 }
 
+void register_forecast(py::module_& m) {
+  py::class_<StepForecast>(m, "StepForecast", "What a step would cost on a machine.")
+      .def_readonly("workers", &StepForecast::workers, "The active ones.")
+      .def_readonly("milliseconds", &StepForecast::milliseconds, "Of the step.")
+      .def_readonly("product_ms", &StepForecast::product_ms, "Of worker time, inside products.")
+      .def_readonly("pass_ms", &StepForecast::pass_ms, "Of worker time, in everything else.")
+      .def_readonly("waiting_ms", &StepForecast::waiting_ms, "Of worker time.")
+      .def_readonly("messages", &StepForecast::messages)
+      .def_readonly("tiles", &StepForecast::tiles)
+      .def("__repr__", [](const StepForecast& f) {
+        return "<cllm.StepForecast: " + std::to_string(f.milliseconds) + " ms>";
+      });
+  m.def("predict_step",
+        py::overload_cast<const TrainConfig&, const Machine&, const std::string&>(&predict_step),
+        py::arg("config"), py::arg("machine"), py::arg("where") = "machine",
+        "Plays the step of plan_step(config) through with the times of the machine's kernels. An "
+        "error names `where`.");
+}
+
 }  // namespace
 
 void register_bench(py::module_& m) {
   register_machine(m);
   register_step_times(m);
+  register_forecast(m);
 }
 
 }  // namespace cllm::python

@@ -160,7 +160,7 @@ case $tier in
     need build bash tools/build.sh --tests --python release
     stage long long_tests
     stage malformed malformed_calls
-    for check in benchmarks/check_loss.sh benchmarks/check_busy.sh; do
+    for check in benchmarks/check_{loss,busy,prediction}.sh; do
       if [[ -f $check ]]; then stage "$(basename "$check" .sh)" bash "$check"; fi
     done
     ;;

@@ -28,6 +28,7 @@ from cllm._cllm import (
     RunOutcome,
     SpherePlan,
     SphereReport,
+    StepForecast,
     StepPlan,
     StepReport,
     StepTimes,
@@ -40,6 +41,7 @@ from cllm._cllm import (
     options,
     plan_step,
     plan_tree,
+    predict_step,
     threads_for_workers,
 )
 
@@ -57,6 +59,7 @@ __all__ = [
     "RunOutcome",
     "SpherePlan",
     "SphereReport",
+    "StepForecast",
     "StepPlan",
     "StepReport",
     "StepTimes",
@@ -69,6 +72,7 @@ __all__ = [
     "options",
     "plan_step",
     "plan_tree",
+    "predict_step",
     "threads_for_workers",
 ]
 

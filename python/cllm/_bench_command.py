@@ -94,7 +94,20 @@ def steps(cases: dict[str, Case], workers: int, effort: Effort, gemm: str, conso
         _step_row(table, name, results[name])
     if console:
         console.print(table)
+        console.print(_part_table(results))
     return results
+
+
+def _part_table(results: dict[str, Any]) -> Table:
+    """Where the workers' time went: a column for each case, percent of what there was."""
+    table = Table("worker time, % of the step", *results, box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for part in next(iter(results.values()))["parts"]:
+        shares = (100 * r["parts"][part] / (r["workers"] * r["parts_milliseconds"])
+                  for r in results.values())
+        table.add_row(part, *(f"{share:.1f}" for share in shares))
+    return table
 
 
 def versus_torch(cases: dict[str, Case], workers: int, effort: Effort, rounds: int, force_mkl: bool,

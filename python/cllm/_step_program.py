@@ -36,7 +36,8 @@ def main() -> None:
     times = cllm.measure_step(model, batch=shape.batch, workers=shape.workers, gemm=shape.gemm,
                               seconds=shape.seconds, steps=shape.steps)
     names = ("workers", "parameters", "steps", "milliseconds", "least", "most",
-             "tokens_per_second", "gflops", "peak_gflops", "mfu", "messages")
+             "tokens_per_second", "gflops", "peak_gflops", "mfu", "messages", "parts",
+             "parts_milliseconds")
     print(json.dumps({name: getattr(times, name) for name in names}
                      | {"peak_memory": peak_memory()}))
 

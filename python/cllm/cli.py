@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import cllm
-from cllm import _bench_command, _shakespeare, _tree, _verify
+from cllm import _bench_command, _machine, _shakespeare, _tree, _verify
 from cllm._bench import Effort
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 3
@@ -173,11 +173,39 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
 
 
+def _forecast(config: cllm.TrainConfig, file: Path | None) -> str:
+    """What a step would take here, if this machine was measured."""
+    known = file or _machine.default_file()
+    how = "`cllm bench --machine-only` measures this machine, once"
+    if file is None and not known.exists():
+        return f"time    not known: {how}"
+    try:
+        machine = _machine.read(known)
+        forecast = cllm.predict_step(config, machine, str(known))
+    except cllm.InputError:
+        if file is not None:
+            raise
+        return f"time    not known, {known} is of another version: {how}"
+    if file is None and not machine.here:
+        return f"time    not known, {known} is of another machine: {how}"
+    whole = forecast.workers * forecast.milliseconds
+    share = [100 * ms / whole for ms in (forecast.product_ms, forecast.pass_ms,
+                                         forecast.waiting_ms)]
+    return (f"time    {forecast.milliseconds:,.1f} ms a step of {forecast.workers} workers: "
+            f"{share[0]:.0f} % in products, {share[1]:.0f} % in passes, {share[2]:.1f} % waiting; "
+            f"{forecast.tiles:,} tiles, {forecast.messages} messages")
+
+
 @app.command()
 @_reported
 @_with_options(SHAPE)
-def plan(given: list[tuple[str, str]]) -> None:
-    """Draws the tree of spheres and says how a step would be cut and what memory it takes."""
+def plan(
+    given: list[tuple[str, str]],
+    machine: Annotated[Path | None, typer.Option(
+        help="Predict the time from this file of `cllm bench --machine-only -o`; without it, from "
+             "the last measurement here.")] = None,
+) -> None:
+    """Draws the tree of spheres and says how a step would be cut, what memory and time it takes."""
     # Nothing is opened; the engine wants to hear where data and run would be.
     config = cllm.configure([("data", "data"), ("out", "run"), *given])
     step = cllm.plan_step(config)
@@ -199,7 +227,8 @@ def plan(given: list[tuple[str, str]]) -> None:
         f"{step.largest_shard} sequences on K = {step.positions} positions\n"
         f"memory  {_mib(step.memory)}: parameters {_mib(step.parameter_memory)}, moments "
         f"{_mib(step.moment_memory)}, gradients and activations "
-        f"{_mib(step.activation_memory)}, workers {_mib(step.worker_memory)}")
+        f"{_mib(step.activation_memory)}, workers {_mib(step.worker_memory)}\n"
+        + _forecast(config, machine))
 
 
 def _counts(text: str) -> list[int]:

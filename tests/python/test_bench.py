@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -53,11 +54,52 @@ def test_machine_is_measured_kept_and_read(tmp_path):
     assert (tmp_path / "cache/cllm/machine.json").read_text() == kept
 
 
+def test_plan_predicts_from_a_measurement(tmp_path):
+    def plan(*words):
+        settings = {"COLUMNS": "100", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        done = subprocess.run([sys.executable, "-m", "cllm", "plan", *map(str, words)],
+                              cwd=tmp_path, text=True, capture_output=True, timeout=SECONDS,
+                              check=False, env=os.environ | settings)
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, _ = plan()
+    assert code == DONE and "time    not known: `cllm bench --machine-only`" in out
+    assert run("--machine-only", "--workers", 1, folder=tmp_path)[0] == DONE
+    times = []
+    for batch in (4, 8):
+        code, out, err = plan("--workers", 1, "--batch", batch, "--seq", 128, "--dim", 256)
+        found = re.search(r"^time +([0-9,.]+) ms a step of 1 workers: (\d+) % in products, (\d+) % "
+                          r"in passes, [0-9.]+ % waiting; [0-9,]+ tiles, \d+ messages$", out,
+                          re.MULTILINE)
+        assert code == DONE and found, out + err
+        times.append(float(found[1].replace(",", "")))
+        assert 50 < int(found[2]) < 100
+    assert 1.6 * times[0] < times[1] < 2.4 * times[0]
+    # A measurement of another machine is used when it is named, and only then.
+    cache = tmp_path / "cache/cllm/machine.json"
+    other = json.loads(cache.read_text()) | {"cpu": "another"}
+    cache.write_text(json.dumps(other))
+    code, out, _ = plan()
+    assert code == DONE and "is of another machine" in out
+    code, out, _ = plan("--machine", cache)
+    assert code == DONE and " ms a step" in out
+    del other["rates"][0]["nanoseconds"]["adamw"]
+    cache.write_text(json.dumps(other))
+    code, out, err = plan("--machine", cache)
+    assert (code, err.count("\n")) == (BAD_INPUT, 1) and "adamw" in err and "machine.json" in err
+    code, out, _ = plan()
+    assert code == DONE and "is of another version" in out
+    code, _, err = plan("--machine", "nowhere.json")
+    assert (code, err.count("\n")) == (BAD_INPUT, 1) and "nowhere.json" in err
+
+
 def test_steps_of_a_model_folder(tmp_path, model_folder):
     code, out, err = run("--model", model_folder, "--batch", 3, "--seq", 8, "--steps", 4,
                          "--workers", 2, folder=tmp_path)
     assert code == DONE, err
     assert "ms a step" in out and "MFU" in out and "3 x 8 tokens" in err
+    for part in ("product dW", "attention", "optimizer", "waiting"):
+        assert re.search(rf"^{part} +[0-9.]+$", out, re.MULTILINE), out
     code, out, err = run("--model", model_folder, "--steps", 4, "--workers", 1, "--json", "-o",
                          "found.json", folder=tmp_path)
     assert code == DONE, err
@@ -69,6 +111,7 @@ def test_steps_of_a_model_folder(tmp_path, model_folder):
     assert found["tokens_per_second"] == pytest.approx(1e3 * tokens / found["milliseconds"])
     assert found["gflops"] == pytest.approx(found["mfu"] * found["peak_gflops"])
     assert 10 * 2**20 < found["peak_memory"] < 2**30
+    assert sum(found["parts"].values()) == pytest.approx(found["parts_milliseconds"])
 
 
 def test_case_a(tmp_path):

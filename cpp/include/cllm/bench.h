@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cllm/model_config.h"
 
@@ -19,6 +20,12 @@ struct StepBench {
   std::int64_t steps = 0;      ///< that many timed steps instead
 };
 
+/// Milliseconds of worker time that a step spends on one thing.
+struct PartTime {
+  std::string name;
+  double milliseconds = 0;
+};
+
 struct StepTimes {
   std::int64_t workers = 0;  ///< active ones
   std::int64_t parameters = 0;
@@ -29,7 +36,12 @@ struct StepTimes {
   double gflops = 0;       ///< 6 P' + 6 L C T operations a token
   double peak_gflops = 0;  ///< of one core alone, measured before the steps
   double mfu = 0;          ///< gflops over the peak of the active workers; 0..1
-  double messages = 0;     ///< sent in a step, by all spheres together
+  /// Of further steps, which are timed tile by tile: products by kind, attention, norm and
+  /// activation, embedding, loss, reduction, optimizer, waiting. They add up to workers times
+  /// parts_milliseconds, the mean of those steps.
+  std::vector<PartTime> parts;
+  double parts_milliseconds = 0;
+  double messages = 0;  ///< sent in a step, by all spheres together
 };
 
 /// Throws InputError for a bench that cannot be, or that does not fit in memory.

@@ -37,6 +37,9 @@ struct Machine {
 /// least one number and each is at least 1.
 Machine measure_machine(const std::vector<std::int64_t>& workers, const std::string& gemm = "auto");
 
+/// Whether it is of this CPU and of the instruction set in use.
+bool measured_here(const Machine& machine);
+
 /// One JSON object, and the way back. Throws InputError, naming `where`, for anything else.
 std::string machine_json(const Machine& machine);
 Machine parse_machine(const std::string& json, const std::string& where);

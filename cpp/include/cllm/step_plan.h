@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cllm/machine.h"
 #include "cllm/model_config.h"
 #include "cllm/train_config.h"
 
@@ -34,5 +35,23 @@ struct StepPlan {
 /// Looks at no file: a `seq` of auto is 64 tokens, a `vocab` of auto 257. Throws InputError for a
 /// configuration that cannot be.
 StepPlan plan_step(const TrainConfig& config);
+
+/// What a step would cost on a machine: the step played through with the times of its kernels
+/// alone.
+struct StepForecast {
+  std::int64_t workers = 0;  ///< active ones
+  double milliseconds = 0;   ///< of the step
+  // Milliseconds of worker time, together workers times those of the step.
+  double product_ms = 0;  ///< inside products
+  double pass_ms = 0;     ///< in attention, passes over rows, reduction and optimizer
+  double waiting_ms = 0;  ///< for tiles, messages and other workers
+  std::int64_t messages = 0;
+  std::int64_t tiles = 0;
+};
+
+/// The forecast for the configuration that plan_step() plans. Throws InputError, naming `where`,
+/// when the machine lacks a time that is needed.
+StepForecast predict_step(const TrainConfig& config, const Machine& machine,
+                          const std::string& where = "machine");
 
 }  // namespace cllm

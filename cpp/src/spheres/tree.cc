@@ -216,8 +216,10 @@ void SphereTree::compute(Stage& stage, int sphere, int worker, const TileClaim& 
     if (options_.before_tile) options_.before_tile(worker, claim);
     const std::uint64_t start = now_ns();
     stage.runner().run_tile(worker, claim);
-    counters.busy_ns.add(now_ns() - start);
+    const std::uint64_t took = now_ns() - start;
+    counters.busy_ns.add(took);
     counters.tiles.add(1);
+    if (options_.after_tile) options_.after_tile(worker, claim, took);
   } catch (...) {
     error_.set(std::current_exception());
   }

@@ -26,6 +26,8 @@ struct TreeOptions {
   /// Test hooks: may sleep or throw. Before each message is handled; before each tile is run.
   std::function<void(int sphere)> before_message;
   std::function<void(int worker, const TileClaim&)> before_tile;
+  /// For benchmarks: after each tile, on the worker's thread, with the time that it took.
+  std::function<void(int worker, const TileClaim&, std::uint64_t nanoseconds)> after_tile;
 };
 
 /// Thread safety: one thread at a time calls run; that thread is the root. Counters may be read by

@@ -24,6 +24,7 @@ const std::vector<Sizes> kProduct = {
 const std::vector<Sizes> kAttention = {{16, 64, 256, kLongest}, {16, 32, 64, kWidest}};
 const std::vector<Sizes> kRows = {{16}, {64, 768}, {kNear, kMiddle, kFar}};
 const std::vector<Sizes> kLogits = {{64}, {64, 512}, {kNear, kMiddle, kFar}};
+const std::vector<Sizes> kAdd = {{32, 768}, {kNear, kMiddle, kFar}};
 const std::vector<Sizes> kFlat = {{16384}, {kNear, kMiddle, kFar}};
 
 /// Places in a range of floats, one after another and round again.
@@ -62,7 +63,7 @@ const std::vector<KernelGrid>& kernel_grids() {
                                                 {"column_sums", kRows, row_work},
                                                 {"softmax_stats", kLogits, row_work},
                                                 {"softmax_gradient", kLogits, row_work},
-                                                {"add", kFlat, flat_work},
+                                                {"add", kAdd, flat_work},
                                                 {"sum_2", kFlat, flat_work},
                                                 {"sum_3", kFlat, flat_work},
                                                 {"sum_squares", kFlat, flat_work},

@@ -186,4 +186,8 @@ Machine measure_machine(const std::vector<std::int64_t>& workers, const std::str
   return machine;
 }
 
+bool measured_here(const Machine& machine) {
+  return machine.cpu == cpu_model() && machine.kernels == kernels().name;
+}
+
 }  // namespace cllm

@@ -11,7 +11,7 @@
 #include "train/crew_size.h"
 #include "train/gemm_peak.h"
 #include "train/run_plan.h"
-#include "train/session.h"
+#include "train/step_parts.h"
 
 namespace cllm {
 namespace {
@@ -47,6 +47,7 @@ SessionConfig session_of(const StepBench& bench) {
   if (bench.workers > 0) crew.workers = std::to_string(bench.workers);
   crew.symmetry = s.model.symmetry_order;
   set_crew(s, crew, allowance());
+  s.tune_workers = false;  // so many compute as were asked for, in every step
   check_memory(s);
   return s;
 }
@@ -71,7 +72,8 @@ std::uint64_t messages_sent(const SphereTree& tree) {
 }  // namespace
 
 StepTimes measure_step(const StepBench& bench) {
-  const SessionConfig config = session_of(bench);
+  SessionConfig config = session_of(bench);
+  StepParts parts(config);
   StepTimes times;
   times.peak_gflops = measure_gemm_peak(config.gemm, kernels(), config.precision);
   Session session(config);
@@ -106,6 +108,13 @@ StepTimes measure_step(const StepBench& bench) {
   times.mfu = times.gflops / (times.peak_gflops * static_cast<double>(times.workers));
   times.messages =
       static_cast<double>(messages_sent(session.tree()) - sent) / static_cast<double>(times.steps);
+  const std::uint64_t start = now_ns();
+  const std::int64_t again = std::max<std::int64_t>(2, times.steps / 2);
+  parts.start(session);
+  for (std::int64_t i = 0; i < again; ++i) session.step(step++, inputs.data(), targets.data());
+  const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
+  times.parts = parts.report(again, seconds, times.workers);
+  times.parts_milliseconds = 1e3 * seconds / static_cast<double>(again);
   return times;
 }
 

@@ -84,7 +84,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
 
 Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelState& state)
     : workers(workers_of(config), config.gemm, kernels(), scratch_floats(config, plan),
-              worker_cpus(config)),
+              worker_cpus(config), config.time_products),
       tree(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
                                         with_workers(config.tree, workers))) {
   train = std::make_shared<TrainStage>(plan, state, kernels(), workers, *tree);

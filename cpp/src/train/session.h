@@ -29,8 +29,9 @@ struct SessionConfig {
   double clip = 1.0;
   GemmBackend gemm = GemmBackend::kNative;
   Precision precision = Precision::kFp32;
-  TreeOptions tree;     ///< prepare_worker is set by the session
-  Allowance allowance;  ///< the cores that workers may be bound to; empty: they are not
+  TreeOptions tree;            ///< prepare_worker is set by the session
+  Allowance allowance;         ///< the cores that workers may be bound to; empty: they are not
+  bool time_products = false;  ///< for take_product_ns()
 
   /// Finds out in the first steps how many of the workers make them fastest, and lets the others
   /// sleep; without it all of them compute, as many as there are CPUs.
@@ -90,6 +91,13 @@ class Session {
   /// The gradient of the last step, before clipping: the layout's flat range.
   /// REQUIRES: a step since construction or resize.
   const float* gradient() const noexcept { return crew_->train->gradient(); }
+
+  /// For benchmarks: what the tiles of a step are for, and the time inside products since the last
+  /// call. REQUIRES for the latter: time_products; called on the worker's thread.
+  const TrainStage& stage() const noexcept { return *crew_->train; }
+  std::uint64_t take_product_ns(int worker) const noexcept {
+    return crew_->workers.take_product_ns(worker);
+  }
 
   /// Owners of the memory behind state() and gradient(), for views that may outlive the session.
   std::shared_ptr<ModelState> shared_state() const noexcept { return state_; }

@@ -7,6 +7,7 @@
 #include "cpu/allowance.h"
 #include "data/sequence_length.h"
 #include "train/crew_size.h"
+#include "train/predict_step.h"
 
 namespace cllm {
 namespace {
@@ -27,14 +28,24 @@ SessionConfig session_of(const TrainConfig& c) {
   return s;
 }
 
-}  // namespace
-
-StepPlan plan_step(const TrainConfig& config) {
+SessionConfig checked_session(const TrainConfig& config) {
   TrainConfig checked = config;  // what a plan does not need may be missing
   if (checked.data.empty()) checked.data = "data";
   if (checked.out.empty()) checked.out = "run";
   check(checked);
-  const SessionConfig session = session_of(checked);
+  return session_of(checked);
+}
+
+}  // namespace
+
+StepForecast predict_step(const TrainConfig& config, const Machine& machine,
+                          const std::string& where) {
+  const SessionConfig session = checked_session(config);
+  return predict_step(session, rates_for(machine, session.active_workers()), where);
+}
+
+StepPlan plan_step(const TrainConfig& config) {
+  const SessionConfig session = checked_session(config);
   const BatchPlan batch =
       plan_session_batch(session.model, session.batch, session.sequence, session.positions);
   const MemoryPlan memory = plan_memory(session);

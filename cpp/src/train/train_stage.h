@@ -1,17 +1,11 @@
-// One optimizer update as a stage: positions, merges, norm partials, AdamW.
-//
-// Jobs, in this order: positions 0..K-1 (opened by the root, in order, as buffers allow), merges of
-// the plan's tree (opened by the ends of their inputs), norms and updates, one each for every
-// level-1 subtree: block i belongs to subtree i mod their number. The root opens the updates when
-// every norm is in; in between it decides on the learning rate, clipping and skipping.
+// One optimizer update as a stage: the schedule's jobs with their buffers and their arithmetic.
 #pragma once
 
 #include "optim/adamw.h"
-#include "reduce/buffer_pool.h"
 #include "reduce/reduce.h"
 #include "spheres/tree.h"
 #include "train/model_state.h"
-#include "train/shard_jobs.h"
+#include "train/train_schedule.h"
 #include "train/worker_pool.h"
 
 namespace cllm {
@@ -35,7 +29,7 @@ struct StepOutcome {
   bool skipped;          ///< loss or norm was not finite: nothing was updated
 };
 
-class TrainStage final : public TileRunner, public Conductor {
+class TrainStage final : public TileRunner, public TrainSchedule {
  public:
   /// `pool_workers`: how many workers may be active, for the number of buffers.
   TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
@@ -46,12 +40,16 @@ class TrainStage final : public TileRunner, public Conductor {
 
   Stage& stage() noexcept { return *stage_; }
   void run_tile(int worker, const TileClaim& claim) override;
-  void begin(Stage& stage) override;
   void meanwhile() override;
-  bool on_done(Stage& stage, int job) override;
 
   /// The gradient of the last step. REQUIRES: a step has been run.
   const float* gradient() const noexcept;
+
+  /// The operation of a tile of a position. REQUIRES: kind(claim.job) is kPosition.
+  Op op(const TileClaim& claim) const noexcept {
+    const ShardJobs::Place& place = jobs_.place(claim.job, claim.phase);
+    return place.program->phases()[place.phase].op;
+  }
 
   /// Bytes of gradient buffers and workspaces for this many active workers.
   static std::size_t bytes_for(const BatchPlan& plan, const ModelConfig& config,
@@ -59,19 +57,10 @@ class TrainStage final : public TileRunner, public Conductor {
                                Precision precision = Precision::kFp32);
 
  private:
-  static int workspaces_for(const BatchPlan& plan, int active_workers);
-  std::vector<JobPlan> plan_jobs() const;
-
   void run_shard_tile(int worker, const TileClaim& claim);
   void run_merge_tile(int merge, std::int32_t tile);
+  void decide() override;
 
-  void open_positions(Stage& stage);
-  void decide();
-
-  int positions() const noexcept { return static_cast<int>(plan_.positions.size()); }
-  int merges() const noexcept { return static_cast<int>(plan_.merges.size()); }
-  int first_norm() const noexcept { return positions() + merges(); }
-  int first_update() const noexcept { return first_norm() + owners_; }
   float* buffer_of(int node) const noexcept;
 
   const BatchPlan plan_;
@@ -79,13 +68,9 @@ class TrainStage final : public TileRunner, public Conductor {
   const KernelTable& kernels_;
   const WorkerPool& workers_;
   const ShardJobs jobs_;
-  const int owners_;     // subtrees that own blocks
-  const bool recycles_;  // fewer buffers than positions: merges tell which are free again
-  const std::vector<int> holders_;  // node of the merge tree -> position of its buffer
   std::vector<AlignedBuffer<float>> gradients_;
   std::vector<Workspace> workspaces_;
   // Written by the root before it opens the job that reads them.
-  std::vector<int> gradient_of_, workspace_of_;  // by position
   StepInput input_{};
   AdamWArgs adamw_{};
   StepOutcome outcome_{};
@@ -93,10 +78,6 @@ class TrainStage final : public TileRunner, public Conductor {
   // Written by tiles, each its own element; read by the root when every norm is in.
   std::vector<double> shard_loss_;    // [S]
   std::vector<double> norm_partial_;  // [blocks]
-  // The root's own.
-  BufferPool free_gradients_, free_workspaces_;
-  int next_position_ = 0;
-  int norms_done_ = 0, jobs_done_ = 0;
   std::unique_ptr<Stage> stage_;
 };
 

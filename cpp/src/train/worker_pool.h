@@ -7,6 +7,7 @@
 
 #include "base/aligned_buffer.h"
 #include "cpu/affinity.h"
+#include "gemm/timed.h"
 #include "model/shard_program.h"
 
 namespace cllm {
@@ -14,13 +15,15 @@ namespace cllm {
 /// Thread safety: prepare(w) on the thread of worker w; context(w) on that thread afterwards.
 class WorkerPool {
  public:
-  /// `cpus`: where each of the first workers is bound to; may be shorter.
+  /// `cpus`: where each of the first workers is bound to; may be shorter. `time_products`: for
+  /// take_product_ns().
   WorkerPool(int workers, GemmBackend backend, const KernelTable& kernels,
-             std::size_t scratch_floats, std::vector<int> cpus = {})
+             std::size_t scratch_floats, std::vector<int> cpus = {}, bool time_products = false)
       : backend_(backend),
         kernels_(&kernels),
         scratch_floats_(scratch_floats),
         cpus_(std::move(cpus)),
+        time_products_(time_products),
         slots_(static_cast<std::size_t>(workers)) {}
 
   void prepare(int worker) {
@@ -28,6 +31,11 @@ class WorkerPool {
     if (index < cpus_.size()) allow_cpus({cpus_[index]});
     Slot& slot = slots_[index];
     slot.gemm = make_gemm(backend_, *kernels_);
+    if (time_products_) {
+      auto timed = std::make_unique<TimedGemm>(std::move(slot.gemm));
+      slot.timed = timed.get();
+      slot.gemm = std::move(timed);
+    }
     slot.scratch = AlignedBuffer<float>(scratch_floats_);
     slot.context = {kernels_, slot.gemm.get(), slot.scratch.data()};
   }
@@ -39,9 +47,15 @@ class WorkerPool {
     return slots_[static_cast<std::size_t>(worker)].context;
   }
 
+  /// Nanoseconds inside products since the last call. REQUIRES: time_products; on its thread.
+  std::uint64_t take_product_ns(int worker) const noexcept {
+    return slots_[static_cast<std::size_t>(worker)].timed->take_ns();
+  }
+
  private:
   struct alignas(128) Slot {
     std::unique_ptr<Gemm> gemm;
+    TimedGemm* timed = nullptr;  // the same, when products are timed
     AlignedBuffer<float> scratch;
     WorkerContext context{};
   };
@@ -50,6 +64,7 @@ class WorkerPool {
   const KernelTable* kernels_;
   std::size_t scratch_floats_;
   const std::vector<int> cpus_;
+  const bool time_products_;
   std::vector<Slot> slots_;
 };
 

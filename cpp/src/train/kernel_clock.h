@@ -1,0 +1,29 @@
+// How long a call of a kernel takes on a machine that was measured.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cllm/machine.h"
+
+namespace cllm {
+
+/// The times of kernels at any sizes, between those that were measured. Between two sizes the time
+/// of a unit of work changes by a constant power; beyond the ends it stays what it is there.
+class KernelClock {
+ public:
+  /// Throws InputError, naming `where`, unless every kernel was measured on a whole grid.
+  KernelClock(const MachineRates& rates, const std::string& where);
+
+  double nanoseconds(const std::string& kernel, const std::vector<std::int64_t>& sizes) const;
+
+ private:
+  struct Grid {
+    std::vector<std::vector<double>> axes;  // logarithms of the sizes
+    std::vector<double> values;             // of the time of a unit of work, last axis fastest
+  };
+  std::map<std::string, Grid> grids_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,82 @@
+// Which jobs a step consists of, and which of them the root opens when: a step without its numbers.
+//
+// Jobs, in this order: positions 0..K-1 (opened by the root, in order, as buffers allow), merges of
+// the plan's tree (opened by the ends of their inputs), norms and updates, one each for every
+// level-1 subtree: block i belongs to subtree i mod their number. The root opens the updates when
+// every norm is in; in between it decides on the learning rate, clipping and skipping.
+#pragma once
+
+#include "model/layout.h"
+#include "reduce/buffer_pool.h"
+#include "spheres/stage.h"
+#include "train/shard_jobs.h"
+
+namespace cllm {
+
+/// Thread safety: the root's, except that workers read who has which buffer.
+class TrainSchedule : public Conductor {
+ public:
+  /// `subtrees` of the root, of which at most `active_workers` workers are active.
+  TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
+                int active_workers);
+
+  enum class Kind : std::uint8_t { kPosition, kMerge, kNorm, kUpdate };
+  Kind kind(int job) const noexcept {
+    if (job < positions()) return Kind::kPosition;
+    if (job < first_norm()) return Kind::kMerge;
+    return job < first_update() ? Kind::kNorm : Kind::kUpdate;
+  }
+  std::vector<JobPlan> jobs(const ShardJobs& shards) const;
+  /// The block of a tile of a norm or of an update.
+  std::size_t block(int job, std::int32_t tile) const noexcept {
+    const int owner = job - (job < first_update() ? first_norm() : first_update());
+    return static_cast<std::size_t>(owner + tile * owners_);
+  }
+
+  /// How many gradients a merge adds.
+  int sources(int job) const noexcept {
+    return plan_.merges[static_cast<std::size_t>(job - positions())].count;
+  }
+
+  int positions() const noexcept { return static_cast<int>(plan_.positions.size()); }
+  int merges() const noexcept { return static_cast<int>(plan_.merges.size()); }
+  int first_norm() const noexcept { return positions() + merges(); }
+  int first_update() const noexcept { return first_norm() + owners_; }
+
+  /// How many buffers of each kind there are, and which one a node of the merge tree has (the
+  /// positions, then the merges) or a position. REQUIRES: it was opened.
+  int gradient_buffers() const noexcept { return gradient_buffers_; }
+  int workspaces() const noexcept { return workspaces_; }
+  int gradient_of(int node) const noexcept {
+    return gradient_of_[static_cast<std::size_t>(holders_[static_cast<std::size_t>(node)])];
+  }
+  int workspace_of(int position) const noexcept {
+    return workspace_of_[static_cast<std::size_t>(position)];
+  }
+
+  void begin(Stage& stage) override;
+  bool on_done(Stage& stage, int job) override;
+
+  /// For `active_workers`, before there is a schedule.
+  static int gradient_buffers_for(const BatchPlan& plan, int active_workers);
+  static int workspaces_for(const BatchPlan& plan, int active_workers);
+
+ private:
+  /// Every norm is in; the updates open next.
+  virtual void decide() {}
+  void open_positions(Stage& stage);
+
+  const BatchPlan plan_;
+  const std::int32_t blocks_;
+  const int owners_;  // subtrees that own blocks
+  const int gradient_buffers_, workspaces_;
+  const bool recycles_;  // fewer buffers than positions: merges tell which are free again
+  const std::vector<int> holders_;  // node of the merge tree -> position of its buffer
+  // Written by the root before it opens the job that reads them.
+  std::vector<int> gradient_of_, workspace_of_;  // by position
+  BufferPool free_gradients_, free_workspaces_;
+  int next_position_ = 0;
+  int norms_done_ = 0, jobs_done_ = 0;
+};
+
+}  // namespace cllm
