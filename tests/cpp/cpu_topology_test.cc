@@ -49,7 +49,7 @@ TEST(Topology, OfTheRecordedMachines) {
     EXPECT_EQ(count_cores(found), expected[m].cores) << machine.name;
     EXPECT_EQ(count_distinct(found, &LogicalCpu::core), expected[m].cores) << machine.name;
     EXPECT_EQ(count_distinct(found, &LogicalCpu::cache), expected[m].caches) << machine.name;
-    EXPECT_EQ(count_distinct(found, &LogicalCpu::node), expected[m].nodes) << machine.name;
+    EXPECT_EQ(count_nodes(found), expected[m].nodes) << machine.name;
     EXPECT_EQ(count_distinct(found, &LogicalCpu::package), expected[m].packages) << machine.name;
     EXPECT_EQ(count_distinct(found, &LogicalCpu::speed), expected[m].speeds) << machine.name;
   }

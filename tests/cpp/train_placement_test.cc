@@ -1,6 +1,8 @@
 // Workers sit where the placement says, on memory of their own, and no bit depends on it.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 
@@ -72,6 +74,37 @@ TEST(TrainPlacement, BindsEachWorkerToItsCpu) {
     EXPECT_TRUE(cpus.empty() || cpus == ours.ids());
   }
   EXPECT_EQ(free.digest, bound.digest);
+}
+
+/// Pages of the buffer that have memory.
+std::size_t resident_pages(const AlignedBuffer<float>& buffer) {
+  constexpr std::size_t kPage = 4096;
+  std::vector<unsigned char> pages((buffer.bytes() + kPage - 1) / kPage);
+  EXPECT_EQ(mincore(const_cast<float*>(buffer.data()), buffer.bytes(), pages.data()), 0);
+  return static_cast<std::size_t>(
+      std::count_if(pages.begin(), pages.end(), [](unsigned char p) { return (p & 1) != 0; }));
+}
+
+// With several memory nodes the workers write to every page before the root does.
+TEST(TrainPlacement, OwnersTouchTheStateFirst) {
+  const Watchdog watchdog("first touch", std::chrono::seconds(60));
+  TrainingCase c = training_cases()[0];
+  c.width = 200;  // several blocks
+  for (const int nodes : {1, 2}) {
+    SessionConfig config = session_config(c, 14);
+    std::atomic<int> tiles{0};
+    config.tree.before_tile = [&](int, const TileClaim&) { ++tiles; };
+    for (int cpu = 0; cpu < 4; ++cpu) config.allowance.cpus.push_back({cpu, cpu, 0, 0, 0, 0, 0});
+    config.allowance.cpus.back().node = nodes - 1;
+    Session session(config);
+    const ModelState& state = session.state();
+    EXPECT_EQ(tiles, nodes == 1 ? 0 : static_cast<int>(state.layout.blocks().size()));
+    for (const auto* range : {&state.parameters, &state.first_moment, &state.second_moment}) {
+      const std::size_t all = (range->bytes() + 4095) / 4096;
+      EXPECT_EQ(resident_pages(*range), nodes == 1 ? 0 : all);
+      for (const float x : range->span()) ASSERT_EQ(x, 0.0f);
+    }
+  }
 }
 
 TEST(TrainPlacement, LeavesTheCallingThreadAlone) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "cpu/cpu_list.h"
@@ -185,6 +186,12 @@ Topology restrict_topology(const Topology& topology, const std::vector<int>& cpu
   }
   number_threads(part);
   return part;
+}
+
+int count_nodes(const Topology& topology) {
+  std::set<int> nodes;
+  for (const LogicalCpu& cpu : topology) nodes.insert(cpu.node);
+  return static_cast<int>(nodes.size());
 }
 
 int count_cores(const Topology& topology) {

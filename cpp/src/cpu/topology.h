@@ -31,4 +31,7 @@ Topology restrict_topology(const Topology& topology, const std::vector<int>& cpu
 
 int count_cores(const Topology& topology);
 
+/// How many memory nodes have any of the CPUs.
+int count_nodes(const Topology& topology);
+
 }  // namespace cllm

@@ -95,7 +95,11 @@ Session::Session(const SessionConfig& config)
       plan_(plan_for(config)),
       state_(std::make_shared<ModelState>(config.model, true, config.precision)),
       crew_(std::make_unique<Crew>(config_, plan_, *state_)),
-      tuner_(workers_to_tune(config)) {}
+      tuner_(workers_to_tune(config)) {
+  if (count_nodes(config.allowance.cpus) < 2) return;  // memory is equally near to all
+  crew_->touch = std::make_unique<TouchStage>(*state_, *crew_->tree);
+  crew_->touch->run(*crew_->tree);
+}
 
 void Session::resize(std::int64_t threads) {
   SessionConfig config = config_;

@@ -12,6 +12,7 @@
 #include "spheres/tree.h"
 #include "train/evaluate_stage.h"
 #include "train/model_state.h"
+#include "train/touch_stage.h"
 #include "train/train_stage.h"
 #include "train/worker_pool.h"
 #include "train/worker_tuner.h"
@@ -110,6 +111,7 @@ class Session {
 
     WorkerPool workers;
     // The stages outlive the tree: its threads may look at them until they are joined.
+    std::unique_ptr<TouchStage> touch;
     std::shared_ptr<TrainStage> train;
     std::unique_ptr<EvaluateStage> evaluate;
     std::unique_ptr<SphereTree> tree;
