@@ -247,7 +247,7 @@ void Trainer::Impl::evaluate_and_tell(TrainObserver& observer) {
 
 void Trainer::Impl::tell_choice(TrainObserver& observer) {
   const WorkerTuner& tuner = session.tuner();
-  if (!session.config().tune_workers || !tuner.settled() || tuner.workers() == chosen_) return;
+  if (!tuner.settled() || tuner.trials().empty() || tuner.workers() == chosen_) return;
   chosen_ = tuner.workers();
   observer.on_note(describe_choice(session));
   window->restart();  // the counts are of those that go on
