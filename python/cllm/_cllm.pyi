@@ -75,6 +75,7 @@ class TrainConfig:
         positions: int | Literal["auto"] = ...,
         routing: str = ...,
         gemm: str = ...,
+        precision: str = ...,
         eval_every: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,
@@ -208,6 +209,10 @@ class TrainConfig:
     @gemm.setter
     def gemm(self, arg1: str) -> None: ...
     @property
+    def precision(self) -> str: ...
+    @precision.setter
+    def precision(self, arg1: str) -> None: ...
+    @property
     def eval_every(self) -> int | Literal["auto"]: ...
     @eval_every.setter
     def eval_every(self, arg1: int | Literal["auto"]) -> None: ...
@@ -274,6 +279,7 @@ class TrainConfig:
         positions: int | Literal["auto"] = ...,
         routing: str = ...,
         gemm: str = ...,
+        precision: str = ...,
         eval_every: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,

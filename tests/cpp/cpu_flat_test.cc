@@ -122,7 +122,7 @@ double worst_error(Kernel kernel, Reference reference, float low, float high, bo
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double want = reference(static_cast<double>(x[i]));
     const double error = std::fabs(y[i] - want) / (relative ? want : 1.0);
-    if (!(error <= worst)) worst = error;
+    if (!(error <= worst) && !std::isnan(worst)) worst = error;
   }
   return worst;
 }

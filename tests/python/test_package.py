@@ -278,22 +278,26 @@ def test_a_stopped_run_goes_on_and_a_resumed_one_too(settings):
 
 
 def test_precision_is_part_of_a_run(settings):
+    fp32 = cllm.Trainer(cllm.TrainConfig(**settings))
+    fp32.run()
     hashes = {}
     for workers in (1, 3):
         config = cllm.TrainConfig(**settings).replace(
             out=settings["out"] / f"bf16-{workers}", precision="bf16", workers=workers)
         trainer = cllm.Trainer(config)
-        assert trainer.run(on_step=lambda r, t=trainer: t.request_stop() if r.step == 4 else None)
+
+        def stop(report, trainer=trainer):
+            if report.step == 4:
+                trainer.request_stop()
+
+        assert trainer.run(on_step=stop) is cllm.RunOutcome.STOPPED
         resumed = cllm.Trainer(cllm.TrainConfig(resume=config.out, workers=4 - workers))
         assert resumed.steps_done == 4
         resumed.run()
         hashes[workers] = resumed.weights_hash()
-    assert hashes[1] == hashes[3]
-    fp32 = cllm.Trainer(cllm.TrainConfig(**settings))
-    fp32.run()
-    assert fp32.weights_hash() != hashes[1]
+    assert hashes[1] == hashes[3] != fp32.weights_hash()
 
-    stored = config.out / "config.toml"
+    stored = settings["out"] / "bf16-3" / "config.toml"
     stored.write_text(stored.read_text().replace('precision = "bf16"', 'precision = "fp32"'))
     with pytest.raises(cllm.InputError, match="precision is not that of the run"):
         cllm.Trainer(cllm.TrainConfig(resume=config.out))
