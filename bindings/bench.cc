@@ -74,14 +74,16 @@ void register_step_times(py::module_& m) {
   m.def(
       "measure_step",
       [](const ModelConfig& model, std::int64_t batch, std::int64_t seq, std::int64_t workers,
-         std::int64_t positions, const std::string& gemm, double seconds, std::int64_t steps) {
-        const StepBench bench{model, batch, seq, workers, positions, gemm, seconds, steps};
+         std::int64_t positions, const std::string& precision, const std::string& gemm,
+         double seconds, std::int64_t steps) {
+        const StepBench bench{model,     batch, seq,     workers, positions,
+                              precision, gemm,  seconds, steps};
         const py::gil_scoped_release released;
         return measure_step(bench);
       },
       py::arg("model"), py::kw_only(), py::arg("batch"), py::arg("seq") = 0, py::arg("workers") = 0,
-      py::arg("positions") = 0, py::arg("gemm") = "auto", py::arg("seconds") = 3.0,
-      py::arg("steps") = 0,
+      py::arg("positions") = 0, py::arg("precision") = "fp32", py::arg("gemm") = "auto",
+      py::arg("seconds") = 3.0, py::arg("steps") = 0,
       "Trains a model of this shape on random tokens and times its steps. `seq` of 0 is the "
       "model's, "
       "`workers` of 0 the cores of this process; `steps` of 0 takes `seconds`.");

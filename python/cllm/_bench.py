@@ -49,13 +49,15 @@ CASES = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How long each process measures: `steps`, or `seconds` when that is 0."""
+    """How each process measures: `steps`, or for `seconds` when that is 0; of which precision."""
 
     seconds: float
     steps: int = 0
+    precision: str = "fp32"
 
     def words(self) -> list[str]:
-        return ["--seconds", str(self.seconds), "--steps", str(self.steps)]
+        return ["--seconds", str(self.seconds), "--steps", str(self.steps),
+                "--precision", self.precision]
 
 
 def _program(module: str, words: list[str], preload: Path | None = None) -> Result:
@@ -79,11 +81,11 @@ def ours(case: Case, workers: int, effort: Effort, gemm: str = "auto") -> Result
                                            *effort.words(), "--gemm", gemm])
 
 
-def torch_step(case: Case, workers: int, effort: Effort, *, compiled: bool, precision: str = "fp32",
+def torch_step(case: Case, workers: int, effort: Effort, *, compiled: bool,
                preload: Path | None = None) -> Result:
     mode = ["--compiled"] if compiled else []
     return _program("cllm._torch_step", [*case.words(), "--workers", str(workers), *effort.words(),
-                                         "--precision", precision, *mode], preload)
+                                         *mode], preload)
 
 
 def require_torch() -> None:

@@ -128,9 +128,9 @@ def versus_torch(cases: dict[str, Case], workers: int, effort: Effort, rounds: i
                 console.print(_comparison(name, compared))
                 version = next(iter(compared.torch.values()))[0]["version"]
                 console.print(
-                    f"PyTorch {version}, {workers} threads, fp32, fused AdamW, clip 1, "
-                    "scaled_dot_product_attention, no dropout; rounds alternate in processes of "
-                    "their own; forced: MKL's AVX-512 path, preloaded\n", style="dim")
+                    f"PyTorch {version}, {workers} threads, {effort.precision}, fused AdamW, "
+                    "clip 1, scaled_dot_product_attention, no dropout; rounds alternate in "
+                    "processes of their own; forced: MKL's AVX-512 path, preloaded\n", style="dim")
     return results
 
 

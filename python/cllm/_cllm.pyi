@@ -654,6 +654,7 @@ def measure_step(
     seq: int = 0,
     workers: int = 0,
     positions: int = 0,
+    precision: str = "fp32",
     gemm: str = "auto",
     seconds: float = 3.0,
     steps: int = 0,

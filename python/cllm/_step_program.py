@@ -12,6 +12,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     for name in ("layers", "heads", "dim", "vocab", "batch", "seq", "workers"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=5.0, help="of timed steps")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--steps", type=int, default=0, help="that many timed steps instead")
     return parser
 
@@ -34,6 +35,7 @@ def main() -> None:
     model = cllm.ModelConfig(layers=shape.layers, heads=shape.heads, dim=shape.dim, seq=shape.seq,
                              vocab=shape.vocab)
     times = cllm.measure_step(model, batch=shape.batch, workers=shape.workers, gemm=shape.gemm,
+                              precision=shape.precision,
                               seconds=shape.seconds, steps=shape.steps)
     names = ("workers", "parameters", "steps", "milliseconds", "least", "most",
              "tokens_per_second", "gflops", "peak_gflops", "mfu", "messages", "parts",

@@ -79,7 +79,6 @@ def time_steps(shape: argparse.Namespace) -> list[float]:
 
 def main() -> None:
     parser = arguments(__doc__ or "")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--compiled", action="store_true")
     shape = parser.parse_args()
     torch.set_num_threads(shape.workers)

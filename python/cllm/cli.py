@@ -166,7 +166,7 @@ def _tokenizer(folder: str) -> Any:
 
 
 SHAPE = ["layers", "heads", "dim", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
-         "threads", "symmetry", "positions"]
+         "threads", "symmetry", "positions", "precision"]
 
 
 def _mib(size: int) -> str:
@@ -293,6 +293,8 @@ def bench(
         help="Computing threads; without it, all cores.")] = None,
     seconds: Annotated[float, typer.Option(help="Of timed steps, of each case.")] = 5.0,
     steps: Annotated[int, typer.Option(help="That many timed steps instead.")] = 0,
+    precision: Annotated[str, typer.Option(
+        help="Of the operands of products: fp32, or bf16 (autocast in PyTorch).")] = "fp32",
     gemm: Annotated[str, typer.Option(help="Backend of products: auto, native, onednn.")] = "auto",
     machine_only: Annotated[bool, typer.Option(
         "--machine-only", help="Measures the machine alone, for `cllm plan`.")] = False,
@@ -311,6 +313,8 @@ def bench(
     for option, value, least in (("--workers", workers, 1), ("--seconds", seconds, 0),
                                  ("--steps", steps, 0), ("--rounds", rounds, 1)):
         _at_least(option, value, least)
+    if precision not in ("fp32", "bf16"):
+        raise cllm.InputError(f'--precision: got "{precision}", expected fp32 or bf16')
     if vs not in (None, "torch"):
         raise cllm.InputError(f'--vs: nothing to compare with: got "{vs}", expected torch')
     console = None if as_json else Console(soft_wrap=True, highlight=False)
@@ -318,7 +322,7 @@ def bench(
     if machine_only:
         return _bench_command.machine_only(count, gemm, out, console)
     shapes = _bench_command.chosen(cases or [], model, batch, seq)
-    effort = Effort(seconds, steps)
+    effort = Effort(seconds, steps, precision)
     if vs:
         results = _bench_command.versus_torch(shapes, count, effort, rounds, force_mkl, eager_only,
                                               gemm, console)

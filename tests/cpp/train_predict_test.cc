@@ -16,7 +16,9 @@ namespace {
 /// Every kernel takes `ns` for a unit of its work, at every size of its grid.
 MachineRates even_rates(double ns, std::int64_t workers = 1) {
   MachineRates rates{workers, 1, 1, 1, {}};
-  for (const KernelGrid& grid : kernel_grids()) {
+  std::vector<KernelGrid> grids = kernel_grids();
+  for (const KernelGrid& grid : kernel_grids(Precision::kBf16)) grids.push_back(grid);
+  for (const KernelGrid& grid : grids) {
     std::vector<std::vector<std::int64_t>> all = {{}};
     for (const auto& axis : grid.axes) {
       std::vector<std::vector<std::int64_t>> longer;
@@ -99,8 +101,12 @@ TEST(PredictStep, HoldsEveryProductOfTheStep) {
     const double parameters =
         static_cast<double>(m.vocabulary * m.width + m.layers * 12 * m.width * m.width);
     const double products = 3 * parameters * static_cast<double>(c.batch * c.sequence);
-    const StepForecast f = predict_step(c, even_rates(0.5), "");
-    EXPECT_NEAR(f.product_ms, 1e-6 * 0.5 * products, 1e-9 * products) << m.width;
+    for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+      SessionConfig config = c;
+      config.precision = precision;
+      const StepForecast f = predict_step(config, even_rates(0.5), "");
+      EXPECT_NEAR(f.product_ms, 1e-6 * 0.5 * products, 1e-9 * products) << m.width;
+    }
   }
 }
 

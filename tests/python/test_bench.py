@@ -133,6 +133,7 @@ def test_bad_input_is_one_line(tmp_path, model_folder):
         (["A", "--rounds", "0"], ["--rounds", "at least 1"]),
         (["A", "--vs", "jax"], ["--vs", '"jax"']),
         (["A", "--gemm", "blas"], ["blas", "native"]),
+        (["A", "--precision", "fp8"], ["--precision", '"fp8"', "bf16"]),
         (["--machine-only", "--gemm", "blas"], ["blas", "native"]),
     ]:
         code, out, err = run(*words, folder=tmp_path)

@@ -11,13 +11,14 @@ namespace cllm {
 
 struct StepBench {
   ModelConfig model;
-  std::int64_t batch = 1;      ///< sequences in the step batch
-  std::int64_t sequence = 0;   ///< tokens in one of them; 0: the model's positions
-  std::int64_t workers = 0;    ///< 0: the cores that this process may use
-  std::int64_t positions = 0;  ///< K; 0: by the rule of the batch plan
-  std::string gemm = "auto";   ///< auto | native | onednn
-  double seconds = 3;          ///< timed steps take about so long, three steps at least
-  std::int64_t steps = 0;      ///< that many timed steps instead
+  std::int64_t batch = 1;          ///< sequences in the step batch
+  std::int64_t sequence = 0;       ///< tokens in one of them; 0: the model's positions
+  std::int64_t workers = 0;        ///< 0: the cores that this process may use
+  std::int64_t positions = 0;      ///< K; 0: by the rule of the batch plan
+  std::string precision = "fp32";  ///< fp32 | bf16
+  std::string gemm = "auto";       ///< auto | native | onednn
+  double seconds = 3;              ///< timed steps take about so long, three steps at least
+  std::int64_t steps = 0;          ///< that many timed steps instead
 };
 
 /// Milliseconds of worker time that a step spends on one thing.

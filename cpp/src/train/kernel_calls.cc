@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <type_traits>
 
 namespace cllm {
 namespace {
 
 using Sizes = std::vector<std::int64_t>;
 
-constexpr std::int64_t kNear = 256, kMiddle = 8 << 10, kFar = 96 << 10;  // KiB: L2, L3, memory
+constexpr std::int64_t kNear = 384, kMiddle = 8 << 10, kFar = 96 << 10;  // KiB: L2, L3, memory
 constexpr std::int64_t kLongest = 1024, kWidest = 128;                   // of attention
-constexpr std::int64_t kMostColumns = 4096;
+constexpr std::int64_t kMostColumns = 4096, kMostTile = 16 * 768;
 
 double product_work(const Sizes& s) { return static_cast<double>(s[0] * s[1] * s[2]); }
 double attention_work(const Sizes& s) { return static_cast<double>(s[0] * s[0] * s[1]); }
@@ -27,53 +28,76 @@ const std::vector<Sizes> kLogits = {{64}, {64, 512}, {kNear, kMiddle, kFar}};
 const std::vector<Sizes> kAdd = {{32, 768}, {kNear, kMiddle, kFar}};
 const std::vector<Sizes> kFlat = {{16384}, {kNear, kMiddle, kFar}};
 
-/// Places in a range of floats, one after another and round again.
+/// Places in a range of elements, one after another and round again.
+template <class T>
 class Wanderer {
  public:
-  Wanderer(float* base, std::size_t range, std::size_t step)
+  Wanderer(T* base, std::size_t range, std::size_t step)
       : base_(base), places_(std::max<std::size_t>(1, range / padded(step))), step_(padded(step)) {}
-  float* next() noexcept {
-    float* const here = base_ + at_ * step_;
+  T* next() noexcept {
+    T* const here = base_ + at_ * step_;
     if (++at_ == places_) at_ = 0;
     return here;
   }
 
  private:
-  static std::size_t padded(std::size_t floats) { return (floats + 31) / 32 * 32; }
-  float* base_;
+  static std::size_t padded(std::size_t elements) { return (elements + 31) / 32 * 32; }
+  T* base_;
   std::size_t places_, step_, at_ = 0;
 };
+
+/// A float whose halves are the same Bf16, of about this value.
+float twice(float x) {
+  const std::uint32_t half = to_bf16(x).bits, bits = half << 16 | half;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
 
 std::size_t count(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 }  // namespace
 
-const std::vector<KernelGrid>& kernel_grids() {
-  static const std::vector<KernelGrid> grids = {{"gemm_nn", kProduct, product_work},
-                                                {"gemm_nt", kProduct, product_work},
-                                                {"gemm_tn", kProduct, product_work},
-                                                {"attention_forward", kAttention, attention_work},
-                                                {"attention_backward", kAttention, attention_work},
-                                                {"norm_forward", kRows, row_work},
-                                                {"norm_backward", kRows, row_work},
-                                                {"bias_add", kRows, row_work},
-                                                {"bias_residual", kRows, row_work},
-                                                {"bias_gelu", kRows, row_work},
-                                                {"gelu_backward", kRows, row_work},
-                                                {"column_sums", kRows, row_work},
-                                                {"softmax_stats", kLogits, row_work},
-                                                {"softmax_gradient", kLogits, row_work},
-                                                {"add", kAdd, flat_work},
-                                                {"sum_2", kFlat, flat_work},
-                                                {"sum_3", kFlat, flat_work},
-                                                {"sum_squares", kFlat, flat_work},
-                                                {"adamw", kFlat, flat_work}};
-  return grids;
+const std::vector<KernelGrid>& kernel_grids(Precision precision) {
+  static const std::vector<KernelGrid> floats = {{"gemm_nn", kProduct, product_work},
+                                                 {"gemm_nt", kProduct, product_work},
+                                                 {"gemm_tn", kProduct, product_work},
+                                                 {"attention_forward", kAttention, attention_work},
+                                                 {"attention_backward", kAttention, attention_work},
+                                                 {"norm_forward", kRows, row_work},
+                                                 {"norm_backward", kRows, row_work},
+                                                 {"bias_add", kRows, row_work},
+                                                 {"bias_gelu", kRows, row_work},
+                                                 {"gelu_backward", kRows, row_work},
+                                                 {"column_sums", kRows, row_work},
+                                                 {"softmax_gradient", kLogits, row_work},
+                                                 {"bias_residual", kRows, row_work},
+                                                 {"softmax_stats", kLogits, row_work},
+                                                 {"add", kAdd, flat_work},
+                                                 {"sum_2", kFlat, flat_work},
+                                                 {"sum_3", kFlat, flat_work},
+                                                 {"sum_squares", kFlat, flat_work},
+                                                 {"adamw", kFlat, flat_work}};
+  static const std::vector<KernelGrid> halves = {
+      {"bf16_gemm_nn", kProduct, product_work},
+      {"bf16_gemm_nt", kProduct, product_work},
+      {"bf16_gemm_tn", kProduct, product_work},
+      {"bf16_attention_forward", kAttention, attention_work},
+      {"bf16_attention_backward", kAttention, attention_work},
+      {"bf16_norm_forward", kRows, row_work},
+      {"bf16_norm_backward", kRows, row_work},
+      {"bf16_bias_add", kRows, row_work},
+      {"bf16_bias_gelu", kRows, row_work},
+      {"bf16_gelu_backward", kRows, row_work},
+      {"bf16_column_sums", kRows, row_work},
+      {"bf16_softmax_gradient", kLogits, row_work}};
+  return precision == Precision::kBf16 ? halves : floats;
 }
 
 const KernelGrid& kernel_grid(const std::string& name) {
-  for (const KernelGrid& grid : kernel_grids()) {
-    if (name == grid.name) return grid;
+  for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    for (const KernelGrid& grid : kernel_grids(precision)) {
+      if (name == grid.name) return grid;
+    }
   }
   throw std::invalid_argument("no kernel is called " + name);
 }
@@ -84,18 +108,20 @@ KernelCaller::KernelCaller(GemmBackend backend, const KernelTable& kernels, std:
       // At least the operands of the largest product and of the longest attention.
       floats_(count(std::max<std::int64_t>(most_kib, 40 << 10)) * 256),
       arena_(floats_),
-      small_(count(6 * kMostColumns)),
-      attention_(kernels.attention_scratch_floats(kLongest, kWidest)),
+      small_(count(6 * kMostColumns + kMostTile)),
+      attention_(std::max(kernels.attention_scratch_floats(kLongest, kWidest),
+                          kernels.bf16.attention_scratch_floats(kLongest, kWidest))),
       targets_(count(kMostColumns), 0) {
   for (float& x : small_.span()) x = 1.0f;
   fill(floats_);
 }
 
 // Kernels write over their operands; numbers that got too small to be normal would slow the next.
+// Both halves of each float are the same Bf16.
 void KernelCaller::fill(std::size_t floats) {
   constexpr std::size_t kPattern = 1 << 14;
   for (std::size_t i = 0; i < std::min(floats, kPattern); ++i) {
-    arena_[i] = static_cast<float>(i * 2654435761u % 1009) * 1e-3f - 0.5f;
+    arena_[i] = twice(static_cast<float>(i * 2654435761u % 1009) * 1e-3f - 0.5f);
   }
   for (std::size_t at = kPattern; at < floats; at += kPattern) {
     std::memcpy(arena_.data() + at, arena_.data(), std::min(kPattern, floats - at) * sizeof(float));
@@ -106,43 +132,49 @@ std::function<void()> KernelCaller::call(const KernelGrid& grid, const Sizes& si
   fill(grid.work == row_work || grid.work == flat_work
            ? std::min(floats_, count(sizes.back()) * 256)
            : floats_);
-  const std::string name = grid.name;
-  if (name == "gemm_nn") return product(GemmForm::kNN, sizes);
-  if (name == "gemm_nt") return product(GemmForm::kNT, sizes);
-  if (name == "gemm_tn") return product(GemmForm::kTN, sizes);
-  if (grid.work == attention_work) return attention(name == "attention_backward", sizes);
-  return grid.work == flat_work ? flat(name, sizes) : rows(name, sizes);
+  std::string name = grid.name;
+  if (name.rfind("bf16_", 0) != 0) return call_of<float>(grid, name, sizes);
+  return call_of<Bf16>(grid, name.substr(5), sizes);
+}
+
+template <class T>
+std::function<void()> KernelCaller::call_of(const KernelGrid& grid, const std::string& name,
+                                            const Sizes& sizes) {
+  if (name == "gemm_nn") return product<T, float>(GemmForm::kNN, sizes);
+  if (name == "gemm_nt") return product<T, float>(GemmForm::kNT, sizes);
+  if (name == "gemm_tn") return product<T, T>(GemmForm::kTN, sizes);
+  if (grid.work == attention_work) return attention<T>(name == "attention_backward", sizes);
+  return grid.work == flat_work ? flat(name, sizes) : rows<T>(name, sizes);
 }
 
 std::function<void()> KernelCaller::copy(std::size_t bytes) {
-  const std::size_t step = bytes / sizeof(float);
-  Wanderer from(arena_.data(), floats_ / 2, step),
-      to(arena_.data() + floats_ / 2, floats_ / 2, step);
+  const std::size_t step = bytes / sizeof(float), half = floats_ / 2;
+  Wanderer<float> from(arena_.data(), half, step), to(arena_.data() + half, half, step);
   return [=]() mutable { std::memcpy(to.next(), from.next(), bytes); };
 }
 
 // The tile keeps its rows of A for a row of tiles; B and C are new every time, as in a step.
+template <class A, class B>
 std::function<void()> KernelCaller::product(GemmForm form, const Sizes& sizes) {
   const std::int64_t m = sizes[0], n = sizes[1], k = sizes[2];
-  const std::size_t range = std::min(floats_, count(sizes[3]) * 256);
-  const std::size_t b = count(n * k), c = count(m * n);
-  // Rows of a matrix lie further apart than a tile is wide.
-  GemmArgs args{form,
-                m,
-                n,
-                k,
-                arena_.data(),
-                form == GemmForm::kTN ? m : k,
-                nullptr,
-                form == GemmForm::kNT ? k : n,
-                nullptr,
-                n,
-                form == GemmForm::kTN};
+  const std::size_t b = count(n * k), c = count(m * n);  // elements of B and C, in proportion
   const std::size_t keep = count(m * k);
-  Wanderer from(arena_.data() + keep, std::max(range, b + c) * b / (b + c), b);
-  const std::size_t rest = keep + std::max(range, b + c) * b / (b + c) + 64;
-  if (rest + c > floats_) throw std::invalid_argument("a product's operands do not fit");
-  Wanderer to(arena_.data() + rest, std::min(floats_ - rest, range), c);
+  if (keep + b + 2 * c > floats_) throw std::invalid_argument("a product's operands do not fit");
+  const std::size_t range = std::max(std::min(floats_ - keep - c, count(sizes[3]) * 256), b + c);
+  const std::size_t for_b = range * b / (b + c) / 32 * 32;  // keeps C aligned
+  Wanderer<B> from(reinterpret_cast<B*>(arena_.data() + keep), for_b * sizeof(float) / sizeof(B),
+                   b);
+  Wanderer<float> to(arena_.data() + keep + for_b, range - for_b, c);
+  GemmArgsOf<A, B> args{};
+  args.form = form;
+  args.m = m;
+  args.n = n;
+  args.k = k;
+  args.a = reinterpret_cast<const A*>(arena_.data());
+  args.lda = form == GemmForm::kTN ? m : k;
+  args.ldb = form == GemmForm::kNT ? k : n;
+  args.ldc = n;
+  args.accumulate = form == GemmForm::kTN;
   return [=, gemm = gemm_.get()]() mutable {
     args.b = from.next();
     args.c = to.next();
@@ -150,32 +182,33 @@ std::function<void()> KernelCaller::product(GemmForm form, const Sizes& sizes) {
   };
 }
 
-// A head inside rows of twelve heads: q, k and v side by side, as in a step.
+// A head inside rows of four heads: q, k and v side by side, as in a step.
+template <class T>
 std::function<void()> KernelCaller::attention(bool backward, const Sizes& sizes) {
-  const std::int64_t T = sizes[0], D = sizes[1], heads = 4;
-  AttentionArgs<float> args{};
-  args.length = T;
+  const std::int64_t L = sizes[0], D = sizes[1], heads = 4;
+  AttentionArgs<T> args{};
+  args.length = L;
   args.head_width = D;
   args.ld_qkv = args.ld_dqkv = 3 * heads * D;
   args.ld_out = heads * D;
-  args.row_end = T;
+  args.row_end = L;
   args.scratch = attention_.data();
-  const std::size_t whole = count(T * heads * D);
-  float* const qkv = arena_.data();
-  float* const out = qkv + 3 * whole;
-  float* const dout = out + whole;
-  float* const dqkv = dout + whole;
-  float* const lse = dqkv + 3 * whole;
-  if (8 * whole + count(heads * T) > floats_) {
+  const std::size_t whole = count(L * heads * D);
+  T* const qkv = reinterpret_cast<T*>(arena_.data());
+  T* const out = qkv + 3 * whole;
+  T* const dout = out + whole;
+  T* const dqkv = dout + whole;
+  float* const lse = arena_.data() + 8 * whole;
+  if (8 * whole + count(heads * L) > floats_) {
     throw std::invalid_argument("attention's operands do not fit");
   }
-  return [=, &k = k_, head = std::int64_t{0}]() mutable {
+  return [=, &k = activation_kernels<T>(k_), head = std::int64_t{0}]() mutable {
     const std::int64_t at = head * D;
     args.q = qkv + at;
     args.k = args.q + heads * D;
     args.v = args.k + heads * D;
     args.out = out + at;
-    args.lse = lse + head * T;
+    args.lse = lse + head * L;
     head = (head + 1) % heads;
     if (!backward) return k.attention_forward(args);
     args.dout = dout + at;
@@ -186,68 +219,79 @@ std::function<void()> KernelCaller::attention(bool backward, const Sizes& sizes)
   };
 }
 
+// What comes out of a product and is stored as Bf16 lies in scratch, the rest wanders.
+template <class T>
 std::function<void()> KernelCaller::rows(const std::string& name, const Sizes& sizes) {
+  constexpr bool kFloat = std::is_same_v<T, float>;
   const std::int64_t R = sizes[0], N = sizes[1];
-  const std::size_t streams =
-      name == "norm_backward"                                                    ? 5
-      : name == "gelu_backward"                                                  ? 3
-      : name == "norm_forward" || name == "bias_residual" || name == "bias_gelu" ? 2
-                                                                                 : 1;
+  const bool many = name == "norm_backward", some = name == "gelu_backward" || name == "bias_gelu";
+  const std::size_t streams = many ? 6 : some ? 3 : 2;
   const std::size_t each = std::min(floats_, count(sizes[2]) * 256) / streams;
-  std::vector<Wanderer> at;
-  for (std::size_t s = 0; s < streams; ++s)
-    at.emplace_back(arena_.data() + s * each, each, count(R * N));
+  std::vector<Wanderer<float>> at;
+  std::vector<Wanderer<T>> to;
+  for (std::size_t s = 0; s < streams; ++s) {
+    float* const base = arena_.data() + s * each;
+    at.emplace_back(base, each, count(R * N));
+    to.emplace_back(reinterpret_cast<T*>(base), each, count(R * N));
+  }
   float* const gamma = small_.data();
   float* const beta = gamma + kMostColumns;
   float* const sums = beta + kMostColumns;
   float* const more = sums + kMostColumns;
   float* const mean = more + kMostColumns;
   float* const rstd = mean + kMostColumns;
+  float* const tile = rstd + kMostColumns;  // kMostTile floats
   const std::int32_t* const targets = targets_.data();
-  const KernelTable& k = k_;
+  const KernelTable& kf = k_;
+  const ActivationKernels<T>& k = activation_kernels<T>(k_);
   if (name == "norm_forward") {
     return [=, &k]() mutable {
-      k.layernorm_forward(R, N, at[0].next(), gamma, beta, at[1].next(), mean, rstd);
+      k.layernorm_forward(R, N, at[0].next(), gamma, beta, to[1].next(), mean, rstd);
     };
   }
   if (name == "norm_backward") {
     return [=, &k]() mutable {
+      T* const copy = kFloat ? nullptr : to[5].next();
       k.layernorm_backward(R, N, at[0].next(), at[1].next(), gamma, beta, mean, rstd, at[2].next(),
-                           at[3].next(), nullptr, at[4].next(), sums, more);
+                           at[3].next(), copy, to[4].next(), sums, more);
     };
   }
-  if (name == "bias_add")
+  if (name == "bias_add") {
     return [=, &k]() mutable {
-      float* const x = at[0].next();
-      k.bias_add(R, N, gamma, x, N, x, N);
+      T* const out = to[0].next();
+      k.bias_add(R, N, gamma, kFloat ? reinterpret_cast<float*>(out) : tile, N, out, N);
     };
+  }
   if (name == "bias_residual") {
-    return [=, &k]() mutable { k.bias_residual(R, N, beta, at[0].next(), N, at[1].next(), N); };
+    return [=, &kf]() mutable { kf.bias_residual(R, N, beta, at[0].next(), N, at[1].next(), N); };
   }
   if (name == "bias_gelu") {
     return [=, &k]() mutable {
-      float* const h = at[0].next();
-      k.bias_gelu(R, N, beta, h, N, h, N, at[1].next(), N);
+      T* const h = to[0].next();
+      k.bias_gelu(R, N, beta, kFloat ? reinterpret_cast<float*>(h) : tile, N, h, N, to[1].next(),
+                  N);
     };
   }
   if (name == "gelu_backward") {
     // It multiplies in place: by about 1 where h is 3.
-    std::fill(arena_.data(), arena_.data() + each, 3.0f);
+    std::fill(arena_.data(), arena_.data() + each, twice(3.0f));
     return [=, &k]() mutable {
-      float* const d = at[1].next();
-      k.gelu_backward(R, N, at[0].next(), N, d, N, d, N, at[2].next(), N);
+      T* const d = to[1].next();
+      k.gelu_backward(R, N, to[0].next(), N, kFloat ? reinterpret_cast<float*>(d) : tile, N, d, N,
+                      to[2].next(), N);
     };
   }
   if (name == "column_sums") {
-    return [=, &k]() mutable { k.column_sums(R, N, at[0].next(), N, sums, false); };
+    return [=, &k]() mutable { k.column_sums(R, N, to[0].next(), N, sums, false); };
   }
   if (name == "softmax_stats") {
-    return [=, &k]() mutable { k.softmax_stats(R, N, at[0].next(), N, mean, rstd); };
+    return [=, &kf]() mutable { kf.softmax_stats(R, N, at[0].next(), N, mean, rstd); };
   }
   if (name == "softmax_gradient") {
     return [=, &k]() mutable {
       float* const x = at[0].next();
-      k.softmax_gradient(R, N, x, N, gamma, targets, 0, 1e-3f, x, N);
+      constexpr auto kStep = static_cast<std::int64_t>(sizeof(float) / sizeof(T));
+      k.softmax_gradient(R, N, x, N, gamma, targets, 0, 1e-3f, reinterpret_cast<T*>(x), kStep * N);
     };
   }
   throw std::invalid_argument("no pass over rows is called " + name);
@@ -260,7 +304,7 @@ std::function<void()> KernelCaller::flat(const std::string& name, const Sizes& s
                               : name == "adamw"     ? 4
                                                     : 3;
   const std::size_t each = std::min(floats_, count(sizes[1]) * 256) / streams;
-  std::vector<Wanderer> at;
+  std::vector<Wanderer<float>> at;
   for (std::size_t s = 0; s < streams; ++s) at.emplace_back(arena_.data() + s * each, each, n);
   const KernelTable& k = k_;
   if (name == "add") {

@@ -8,6 +8,7 @@
 
 #include "base/aligned_buffer.h"
 #include "gemm/gemm.h"
+#include "model/precision.h"
 
 namespace cllm {
 
@@ -23,7 +24,8 @@ struct KernelGrid {
 
 /// Every kernel of a step. Sizes: products m, n, k, KiB; attention T, D; passes over rows and over
 /// logits: rows, columns, KiB; flat ranges: elements, KiB.
-const std::vector<KernelGrid>& kernel_grids();
+/// Those of bf16 come in addition to those of floats.
+const std::vector<KernelGrid>& kernel_grids(Precision precision = Precision::kFp32);
 /// The one of that name. REQUIRES: there is one.
 const KernelGrid& kernel_grid(const std::string& name);
 
@@ -41,8 +43,14 @@ class KernelCaller {
 
  private:
   void fill(std::size_t floats);
+  template <class T>
+  std::function<void()> call_of(const KernelGrid& grid, const std::string& name,
+                                const std::vector<std::int64_t>& sizes);
+  template <class A, class B>
   std::function<void()> product(GemmForm form, const std::vector<std::int64_t>& sizes);
+  template <class T>
   std::function<void()> attention(bool backward, const std::vector<std::int64_t>& sizes);
+  template <class T>
   std::function<void()> rows(const std::string& name, const std::vector<std::int64_t>& sizes);
   std::function<void()> flat(const std::string& name, const std::vector<std::int64_t>& sizes);
 

@@ -9,32 +9,38 @@
 
 namespace cllm {
 
-KernelClock::KernelClock(const MachineRates& rates, const std::string& where) {
-  for (const KernelGrid& kernel : kernel_grids()) {
-    const std::size_t dimensions = kernel.axes.size();
-    std::vector<std::set<std::int64_t>> sizes(dimensions);
-    std::map<std::vector<std::int64_t>, double> times;
-    for (const KernelTime& t : rates.times) {
-      if (t.kernel != kernel.name || t.sizes.size() != dimensions) continue;
-      if (*std::min_element(t.sizes.begin(), t.sizes.end()) < 1) continue;
-      for (std::size_t a = 0; a < dimensions; ++a) sizes[a].insert(t.sizes[a]);
-      times[t.sizes] = t.nanoseconds / kernel.work(t.sizes);
-    }
-    std::size_t points = 1;
-    Grid& grid = grids_[kernel.name];
-    for (const auto& axis : sizes) {
-      points *= axis.size();
-      grid.axes.emplace_back();
-      for (std::int64_t s : axis) grid.axes.back().push_back(std::log(static_cast<double>(s)));
-    }
-    if (times.empty() || times.size() != points) {
-      throw InputError({"the measurement lacks times of a kernel",
-                        std::to_string(times.size()) + " of " + kernel.name,
-                        "every combination of its sizes", where,
-                        "measure again with this version: cllm bench --machine-only"});
-    }
-    for (const auto& time : times) grid.values.push_back(std::log(time.second));  // sorted by sizes
+KernelClock::KernelClock(const MachineRates& rates, const std::string& where, Precision precision) {
+  for (const KernelGrid& kernel : kernel_grids()) add(rates, kernel.name, where);
+  if (precision == Precision::kFp32) return;
+  for (const KernelGrid& kernel : kernel_grids(precision)) add(rates, kernel.name, where);
+}
+
+void KernelClock::add(const MachineRates& rates, const std::string& name,
+                      const std::string& where) {
+  const KernelGrid& kernel = kernel_grid(name);
+  const std::size_t dimensions = kernel.axes.size();
+  std::vector<std::set<std::int64_t>> sizes(dimensions);
+  std::map<std::vector<std::int64_t>, double> times;
+  for (const KernelTime& t : rates.times) {
+    if (t.kernel != name || t.sizes.size() != dimensions) continue;
+    if (*std::min_element(t.sizes.begin(), t.sizes.end()) < 1) continue;
+    for (std::size_t a = 0; a < dimensions; ++a) sizes[a].insert(t.sizes[a]);
+    times[t.sizes] = t.nanoseconds / kernel.work(t.sizes);
   }
+  std::size_t points = 1;
+  Grid& grid = grids_[name];
+  for (const auto& axis : sizes) {
+    points *= axis.size();
+    grid.axes.emplace_back();
+    for (std::int64_t s : axis) grid.axes.back().push_back(std::log(static_cast<double>(s)));
+  }
+  if (times.empty() || times.size() != points) {
+    throw InputError({"the measurement lacks times of a kernel",
+                      std::to_string(times.size()) + " of " + name,
+                      "every combination of its sizes", where,
+                      "measure again with this version: cllm bench --machine-only"});
+  }
+  for (const auto& time : times) grid.values.push_back(std::log(time.second));  // sorted by sizes
 }
 
 double KernelClock::nanoseconds(const std::string& kernel,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cllm/machine.h"
+#include "model/precision.h"
 
 namespace cllm {
 
@@ -13,8 +14,10 @@ namespace cllm {
 /// of a unit of work changes by a constant power; beyond the ends it stays what it is there.
 class KernelClock {
  public:
-  /// Throws InputError, naming `where`, unless every kernel was measured on a whole grid.
-  KernelClock(const MachineRates& rates, const std::string& where);
+  /// Throws InputError, naming `where`, unless every kernel that the precision needs was measured
+  /// on a whole grid.
+  KernelClock(const MachineRates& rates, const std::string& where,
+              Precision precision = Precision::kFp32);
 
   double nanoseconds(const std::string& kernel, const std::vector<std::int64_t>& sizes) const;
 
@@ -23,6 +26,8 @@ class KernelClock {
     std::vector<std::vector<double>> axes;  // logarithms of the sizes
     std::vector<double> values;             // of the time of a unit of work, last axis fastest
   };
+  void add(const MachineRates& rates, const std::string& kernel, const std::string& where);
+
   std::map<std::string, Grid> grids_;
 };
 

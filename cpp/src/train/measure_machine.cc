@@ -92,9 +92,13 @@ Measured measure_worker(GemmBackend backend, Meeting& meeting) {
   for (int turn = 1; turn < 4; ++turn) least = std::min(least, timed(large));
   m.gemm_gflops = 2.0 * static_cast<double>(n * n * n) / least;
   m.copy_gbs = 2.0 * static_cast<double>(kCopyBytes) / timed(caller.copy(kCopyBytes));
-  for (const KernelGrid& grid : kernel_grids()) {
-    for (const auto& sizes : combinations(grid)) {
-      m.times.push_back({grid.name, sizes, timed(caller.call(grid, sizes))});
+  const bool bf16 = kernels().bf16_units && gemm_backend_takes_bf16(backend);
+  for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    if (precision == Precision::kBf16 && !bf16) continue;
+    for (const KernelGrid& grid : kernel_grids(precision)) {
+      for (const auto& sizes : combinations(grid)) {
+        m.times.push_back({grid.name, sizes, timed(caller.call(grid, sizes))});
+      }
     }
   }
   return m;

@@ -41,6 +41,10 @@ SessionConfig session_of(const StepBench& bench) {
                       "seq", ""});
   }
   s.positions = bench.positions;
+  s.precision = parse_precision(bench.precision);
+  if (bench.precision != precision_name(s.precision)) {
+    throw InputError({"no such precision", bench.precision, "fp32 or bf16", "precision", ""});
+  }
   s.gemm = bench.gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(bench.gemm);
   s.schedule.peak = 1e-4;
   TrainConfig crew;

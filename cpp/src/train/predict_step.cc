@@ -21,15 +21,20 @@ struct Costs {
   Costs(const SessionConfig& s, const BatchPlan& batch, const ParameterLayout& parameters,
         const MachineRates& rates, const TrainSchedule& plan, const ShardJobs& jobs,
         std::int64_t active, const std::string& where)
-      : clock(rates, where), schedule(plan), shards(jobs), layout(parameters) {
+      : clock(rates, where, s.precision),
+        precision(s.precision),
+        schedule(plan),
+        shards(jobs),
+        layout(parameters) {
     const auto kib = [active](double bytes) {
       return std::max<std::int64_t>(1, std::llround(bytes / 1024 / static_cast<double>(active)));
     };
     const ShardShape largest{batch.largest_shard(), batch.sequence};
     const auto open = std::min<std::int64_t>(schedule.positions(), active);
     const auto flat = 4 * static_cast<double>(layout.flat_size());
-    footprints.activations = kib(static_cast<double>(open) *
-                                 static_cast<double>(Workspace::bytes_for(s.model, largest, true)));
+    footprints.activations =
+        kib(static_cast<double>(open) *
+            static_cast<double>(Workspace::bytes_for(s.model, largest, true, s.precision)));
     footprints.gradients = kib(flat * schedule.gradient_buffers());
     footprints.optimizer = kib(4 * flat);
   }
@@ -41,7 +46,7 @@ struct Costs {
         const ShardJobs::Place& place = shards.place(claim.job, claim.phase);
         const ShardProgram& program = *place.program;
         return tile_time(clock, footprints, program.cuts(), program.phases()[place.phase],
-                         claim.tile);
+                         claim.tile, precision);
       }
       case TrainSchedule::Kind::kMerge: {
         const auto elements = layout.blocks()[static_cast<std::size_t>(claim.tile)].size;
@@ -60,6 +65,7 @@ struct Costs {
   }
 
   const KernelClock clock;
+  const Precision precision;
   const TrainSchedule& schedule;
   const ShardJobs& shards;
   const ParameterLayout& layout;

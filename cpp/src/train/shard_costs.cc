@@ -3,21 +3,24 @@
 namespace cllm {
 namespace {
 
-/// The calls of one tile, added up. It follows model/ops_*.cc; the names are theirs.
+/// The calls of one tile, added up. It follows model/ops_*.h; the names are theirs.
 struct TileCalls {
   const KernelClock& clock;
   const Footprints& f;
   const ShardCuts& p;
   const Phase& phase;
   const std::int64_t tile;
+  const bool bf16;
   TileTime time;
 
   std::int64_t C() const { return p.config.width; }
 
+  /// The kernel for what the precision stores.
+  std::string own(const char* kernel) const { return std::string(bf16 ? "bf16_" : "") + kernel; }
   void product(const char* form, std::int64_t m, std::int64_t n, std::int64_t k) {
-    time.product += clock.nanoseconds(form, {m, n, k, f.activations});
+    time.product += clock.nanoseconds(own(form), {m, n, k, f.activations});
   }
-  void rows(const char* kernel, std::int64_t m, std::int64_t n) {
+  void rows(const std::string& kernel, std::int64_t m, std::int64_t n) {
     time.pass += clock.nanoseconds(kernel, {m, n, f.activations});
   }
   void add(std::int64_t n, std::int64_t times) {
@@ -28,9 +31,9 @@ struct TileCalls {
     return {begin, std::min(p.shape.rows(), begin + p.pass_rows)};
   }
 
-  void norm(std::int64_t m) { rows("norm_forward", m, C()); }
+  void norm(std::int64_t m) { rows(own("norm_forward"), m, C()); }
   void norm_backward(std::int64_t m) {
-    rows("norm_backward", m, C());
+    rows(own("norm_backward"), m, C());
     rows("column_sums", m, C());
   }
 
@@ -61,12 +64,12 @@ struct TileCalls {
     const auto last = static_cast<double>(std::min(T, (g.block + 1) * p.query_rows));
     const double share = (last * last - first * first) / static_cast<double>(T * T);
     time.pass += static_cast<double>(items) * share *
-                 clock.nanoseconds("attention_forward", {T, p.config.head_width()});
+                 clock.nanoseconds(own("attention_forward"), {T, p.config.head_width()});
   }
   void attention_backward() {
     const std::int64_t T = p.shape.length, D = p.config.head_width();
-    time.pass += clock.nanoseconds("attention_backward", {T, D});
-    for (int part = 0; part < 3; ++part) rows("column_sums", T, D);
+    time.pass += clock.nanoseconds(own("attention_backward"), {T, D});
+    for (int part = 0; part < 3; ++part) rows(own("column_sums"), T, D);
   }
 
   void vectors(std::int64_t groups, std::int64_t columns, int times) {
@@ -105,14 +108,15 @@ void TileCalls::run() {
     case Op::kNormFinal:
       return norm(pass_range().size());
     case Op::kQkv:
-      return forward(p.qkv, C(), [&](std::int64_t m, std::int64_t n) { rows("bias_add", m, n); });
+      return forward(p.qkv, C(),
+                     [&](std::int64_t m, std::int64_t n) { rows(own("bias_add"), m, n); });
     case Op::kAttention:
       return attention();
     case Op::kProjection:
       return forward(p.projection, C(), residual);
     case Op::kHidden:
       return forward(p.hidden, C(),
-                     [&](std::int64_t m, std::int64_t n) { rows("bias_gelu", m, n); });
+                     [&](std::int64_t m, std::int64_t n) { rows(own("bias_gelu"), m, n); });
     case Op::kOutput:
       return forward(p.output, F, residual);
     case Op::kLogits:
@@ -122,7 +126,7 @@ void TileCalls::run() {
     case Op::kLogitGradient: {
       const std::int64_t begin = tile * p.loss_rows;
       const std::int64_t m = std::min(p.loss_rows, p.chunk_size(phase.chunk) - begin);
-      return rows("softmax_gradient", m, p.config.vocabulary);
+      return rows(own("softmax_gradient"), m, p.config.vocabulary);
     }
     case Op::kFeatureGradient: {
       const Grid grid = p.features(phase.chunk);
@@ -136,8 +140,8 @@ void TileCalls::run() {
       return norm_backward(pass_range().size());
     case Op::kOutputBackward:
       return backward(p.output_back, C(), [&](std::int64_t m, std::int64_t n) {
-        rows("gelu_backward", m, n);
-        rows("column_sums", m, n);
+        rows(own("gelu_backward"), m, n);
+        rows(own("column_sums"), m, n);
       });
     case Op::kHiddenBackward:
       return backward(p.hidden_back, F, norm_down);
@@ -173,8 +177,9 @@ void TileCalls::run() {
 }  // namespace
 
 TileTime tile_time(const KernelClock& clock, const Footprints& footprints, const ShardCuts& cuts,
-                   const Phase& phase, std::int32_t tile) {
-  TileCalls calls{clock, footprints, cuts, phase, phase.tile(tile), {}};
+                   const Phase& phase, std::int32_t tile, Precision precision) {
+  TileCalls calls{clock, footprints, cuts, phase, phase.tile(tile), precision == Precision::kBf16,
+                  {}};
   calls.run();
   return calls.time;
 }

@@ -23,6 +23,6 @@ struct TileTime {
 
 /// Nanoseconds of a tile of the phase, 0 <= tile < tiles.
 TileTime tile_time(const KernelClock& clock, const Footprints& footprints, const ShardCuts& cuts,
-                   const Phase& phase, std::int32_t tile);
+                   const Phase& phase, std::int32_t tile, Precision precision = Precision::kFp32);
 
 }  // namespace cllm

@@ -24,6 +24,7 @@ SessionConfig session_of(const TrainConfig& c) {
   s.batch = c.batch * c.grad_accum;
   s.sequence = s.model.positions;
   s.positions = c.positions;
+  s.precision = parse_precision(c.precision);
   set_crew(s, c, allowance());
   return s;
 }
