@@ -35,13 +35,16 @@ std::string describe_crew(const SessionConfig& session) {
   const TreePlan tree = plan_tree(session.threads, session.model.symmetry_order);
   const int cores = count_cores(a.cpus);
   std::ostringstream out;
-  out << counted(static_cast<std::int64_t>(tree.workers.size()), "worker") << " on "
-      << counted(cores, "core");
+  const auto workers = static_cast<std::int64_t>(tree.workers.size());
+  const int active = session.active_workers();
+  out << counted(workers, "worker");
+  if (active < workers) out << ", " << active << " at a time,";
+  out << " on " << counted(cores, "core");
   if (a.cpus.size() > static_cast<std::size_t>(cores)) {
     out << " (" << a.cpus.size() << " hyperthreads)";
   }
   if (std::isfinite(a.quota)) out << " with a quota of " << a.quota;
-  out << ", " << plan_placement(a, tree, session.active_workers()).text;
+  out << ", " << plan_placement(a, tree, active).text;
   return out.str();
 }
 
