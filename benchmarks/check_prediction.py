@@ -37,16 +37,19 @@ def predicted(case: Case, workers: int, machine: cllm.Machine) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2, help="of steps, each shape and round")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each shape is timed")
+    parser.add_argument("--seconds", type=float, default=1, help="of steps, each shape and round")
     parser.add_argument("--machine", type=Path, help="a measurement to use instead of a new one")
     options = parser.parse_args()
     cores = _bench_command.cores()
     shapes = [(case, min(workers, cores)) for case, workers in SHAPES]
     machine = (_machine.read(options.machine) if options.machine
                else _bench_command.measured_machine(max(w for _, w in shapes), "auto"))
-    rounds = [[_bench.ours(case, workers, Effort(options.seconds))["milliseconds"]
-               for case, workers in shapes] for _ in range(options.rounds)]
+    rounds = []
+    for turn in range(options.rounds):
+        print(f"round {turn + 1} of {options.rounds}", file=sys.stderr, flush=True)
+        rounds.append([_bench.ours(case, workers, Effort(options.seconds))["milliseconds"]
+                       for case, workers in shapes])
     table = Table("shape", "workers", "predicted", "measured", "off by", box=None)
     worst = 0.0
     for number, (case, workers) in enumerate(shapes):
