@@ -99,7 +99,8 @@ def need(module, reason):
 def environment(place):
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {"CLLM_STEPS": "20", **os.environ, "PATH": programs,
-            "CLLM_QUICKSTART": str(place / "quickstart")}
+            "CLLM_QUICKSTART": str(place / "quickstart"),
+            "XDG_CACHE_HOME": str(place / "cache")}
 
 
 def run_block(block, place):
