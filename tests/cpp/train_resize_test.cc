@@ -70,7 +70,7 @@ TEST_F(Resize, TuningKeepsEveryBitAndSettles) {
   start(tuned);
   EXPECT_EQ(tuned.tree().active_workers(), 8);
   int number = 0;
-  for (; !tuned.tuner().settled() && number < 100; ++number) {
+  for (; !tuned.tuner().settled() && number < 300; ++number) {
     step(steady, number);
     step(tuned, number);
   }

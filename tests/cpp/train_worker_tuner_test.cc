@@ -62,7 +62,7 @@ TEST(WorkerTuner, KeepsAllWhereTheyPay) {
   for (int most : {2, 3, 4, 7, 16, 51, 64, 144}) {
     const Outcome shortly = settle(most, shared(0.01, 0), 0.01, 0, 1);
     EXPECT_EQ(shortly.workers, most);
-    EXPECT_LE(shortly.steps, 16);
+    EXPECT_LE(shortly.steps, 70);
     const Outcome at_length = settle(most, shared(2.0 * most, 0), 0.01, 0, 1);
     EXPECT_EQ(at_length.workers, most);
     EXPECT_LE(at_length.steps, 12) << "long steps are not to be wasted";
@@ -88,10 +88,23 @@ TEST(WorkerTuner, FindsTheBestBetween) {
         const Outcome found = settle(most, cost, 0.02, 5, seed);
         EXPECT_LE(cost(found.workers), 1.1 * fastest(most, cost))
             << found.workers << " of " << most << ", best " << best << ", seed " << seed;
-        EXPECT_LE(found.steps, 65);
+        EXPECT_LE(found.steps, 100);
       }
     }
   }
+}
+
+// The first steps with another number are a thousand times as long: threads move, and another
+// program has the core. That must not decide.
+TEST(WorkerTuner, ShortStepsAreJudgedByManyOfThem) {
+  WorkerTuner tuner(2);
+  int last = 2, since = 0;
+  while (!tuner.settled()) {
+    since = tuner.workers() == last ? since + 1 : 0;
+    last = tuner.workers();
+    tuner.took(since < 4 ? 9e-3 : last == 1 ? 14e-6 : 25e-6);
+  }
+  EXPECT_EQ(tuner.workers(), 1);
 }
 
 // Somebody else had a core while it looked for the first time.
@@ -108,17 +121,17 @@ TEST(WorkerTuner, LooksAgainEverMoreRarely) {
   run_to(50);
   EXPECT_TRUE(tuner.settled());
   EXPECT_EQ(tuner.workers(), 1);
-  run_to(250);
+  run_to(400);
   EXPECT_TRUE(tuner.settled());
   EXPECT_EQ(tuner.workers(), 2);
   run_to(100000);
-  EXPECT_LE(trial_steps, 40);
+  EXPECT_LE(trial_steps, 80);
 }
 
 // Every second step disturbed by others, whatever the count: it must still end.
 TEST(WorkerTuner, EndsInAnyNoise) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
-    EXPECT_LE(settle(144, shared(0.1, 1e-4), 0.4, 50, seed).steps, 120);
+    EXPECT_LE(settle(144, shared(0.1, 1e-4), 0.4, 50, seed).steps, 250);
   }
 }
 

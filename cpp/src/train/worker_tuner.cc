@@ -5,10 +5,14 @@
 namespace cllm {
 namespace {
 
-constexpr int kWarmingSteps = 2;   // first touch of memory, primitives
-constexpr std::size_t kSteps = 5;  // a median that two disturbed ones do not change
-constexpr std::size_t kLongSteps = 3;
-constexpr double kLong = 0.1;      // seconds: such a step is hardly disturbed
+constexpr int kWarmingSteps = 2;  // first touch of memory, primitives
+constexpr double kLong = 0.1;     // seconds: such a step is hardly disturbed
+constexpr double kShort = 1e-3;   // such a one is nothing beside one turn of another program
+
+/// Steps for a median, by how long they are.
+std::size_t steps_for(double seconds) { return seconds > kLong ? 3 : seconds > kShort ? 7 : 15; }
+constexpr std::size_t kMostSteps = 15;
+
 constexpr double kPlainly = 1.25;  // times as slow as the fastest
 constexpr double kNoise = 0.02;
 constexpr std::int64_t kRarely = 16;
@@ -17,7 +21,7 @@ constexpr std::size_t kMostTrials = 32;  // more than a million workers would ne
 }  // namespace
 
 WorkerTuner::WorkerTuner(int most) : most_(most), workers_(most), settled_(most <= 1) {
-  times_.reserve(kSteps);
+  times_.reserve(kMostSteps);
   trials_.reserve(kMostTrials);
   start(kWarmingSteps);
 }
@@ -48,10 +52,12 @@ void WorkerTuner::took(double seconds) {
 }
 
 bool WorkerTuner::enough() const {
-  const bool is_long = times_.front() > kLong;
-  if (times_.size() >= (is_long ? kLongSteps : kSteps)) return true;
-  const bool plain = best_.workers > 0 && times_.front() > kPlainly * fastest_;
-  return plain && (is_long || times_.size() >= 2);
+  const bool first = best_.workers == 0;
+  // How long a step is without what disturbs it, as far as known.
+  const double seconds = first ? times_.front() : std::min(times_.front(), fastest_);
+  if (times_.size() >= steps_for(seconds)) return true;
+  if (first || times_.front() <= kPlainly * fastest_) return false;
+  return seconds > kLong || (seconds > kShort && times_.size() >= 3);
 }
 
 void WorkerTuner::judge() {
@@ -71,6 +77,8 @@ void WorkerTuner::try_next() {
   const int next = halving && best_.workers > 1 ? best_.workers / 2 : between();
   settled_ = next == 0;
   workers_ = settled_ ? best_.workers : next;
+  // The threads are woken or moved first; a long step does not notice.
+  warming_ = trials_.back().seconds > kLong ? 0 : 1;
   next_start_ = kRarely * steps_;
 }
 

@@ -8,10 +8,10 @@ namespace cllm {
 
 /// Tries all workers first, then half, a quarter, ... as long as that is no slower, then counts
 /// between the best one and its neighbours, to a quarter of it. A count is judged by the median of
-/// a few steps, by fewer where it is plainly slower or steps are long. Of counts within the noise
-/// of each other the smaller one wins: somebody else may use the cores. All of this is done again
-/// ever more rarely, each time after sixteen times as many steps: what disturbed the first choice
-/// may be gone.
+/// a few steps: of more where steps are so short that anything disturbs them, of fewer where they
+/// are long or plainly slower. Of counts within the noise of each other the smaller one wins:
+/// somebody else may use the cores. All of this is done again ever more rarely, each time after
+/// sixteen times as many steps: what disturbed the first choice may be gone.
 ///
 /// Pure: the choice follows from the times alone. It may differ from run to run; what is trained
 /// does not.
