@@ -1,10 +1,13 @@
 // The mailbox beside std::mutex with a condition variable and moodycamel's blocking queue: CPU time
 // of a message and how long after its push a sleeping reader has it.
 //
-// Producers push 20 000 messages a second together and sleep in between, so the reader parks nearly
-// every time, as spheres do. Of a message: push_ns is the median time of a push with its wake,
-// read_ns the reader's CPU time, cpu_ns their sum, p50 and p99 the time from push to reader. Every
-// figure is the least of the repetitions: a busy machine adds.
+// Each round runs the three one after another, in turns, so that whatever else the machine does
+// falls on all; a figure is the median over the rounds, of a round's own p50 or p99 or of its mean
+// CPU time a message (the reader's and that of the pushes with their wakes, by the threads'
+// clocks). Producers sleep between messages: together, so that they push at the same time as the
+// children of a sphere do at the end of a phase, or each for itself, so that the reader parks
+// nearly every time. Where a wake needs another core that rests, most of the time is the system's
+// and the same for all.
 #include <benchmark/benchmark.h>
 #include <sys/prctl.h>
 
@@ -16,11 +19,12 @@
 #endif
 
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <deque>
-#include <limits>
 #include <mutex>
+#include <numeric>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -36,7 +40,7 @@ struct Note {
   std::uint64_t words[2];
 };
 
-constexpr int kMessages = 3000;  // of a repetition
+constexpr int kMessages = 1200;  // of a round
 constexpr std::int64_t kBetweenNs = 50'000;
 constexpr std::size_t kCapacity = 8192;  // a producer never waits: push is what is measured
 
@@ -98,77 +102,119 @@ class MoodycamelBox {
 
 using Times = std::vector<std::uint64_t>;
 
-double percentile(Times& times, std::size_t percent) {
-  std::sort(times.begin(), times.end());
-  return static_cast<double>(times[times.size() * percent / 100]);
+enum Pattern : std::int64_t { kTogether, kApart };
+
+/// Sleeps before message i of a producer.
+void sleep_before(int i, int producers, Pattern pattern, std::uint64_t start) {
+  const std::int64_t between = kBetweenNs * producers;
+  timespec time = {0, between};
+  if (pattern == kApart) {
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
+    return;
+  }
+  const auto when = static_cast<std::int64_t>(start) + (i + 1) * between;
+  time = {when / 1'000'000'000, when % 1'000'000'000};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nullptr);
 }
 
-/// Returns how long each push took.
+/// The CPU time of all pushes.
 template <class Box>
-Times produce(Box& box, int producers) {
+std::uint64_t produce(Box& box, int producers, Pattern pattern) {
   const int each = kMessages / producers;
-  std::vector<Times> pushes(static_cast<std::size_t>(producers));
+  std::vector<std::uint64_t> cpu(static_cast<std::size_t>(producers));
   std::vector<std::thread> threads;
-  for (Times& mine : pushes) {
-    mine.reserve(static_cast<std::size_t>(each));
-    threads.emplace_back([&box, &mine, producers, each] {
+  const std::uint64_t start = now_ns() + 1'000'000;  // all threads are there by then
+  for (std::uint64_t& mine : cpu) {
+    threads.emplace_back([&box, &mine, producers, pattern, each, start] {
       prctl(PR_SET_TIMERSLACK, 1);
+      std::uint64_t sum = 0;
       for (int i = 0; i < each; ++i) {
-        std::this_thread::sleep_for(std::chrono::nanoseconds(kBetweenNs * producers));
-        const std::uint64_t start = now_ns();
-        box.push({start, {1, 2}});
-        mine.push_back(now_ns() - start);
+        sleep_before(i, producers, pattern, start);
+        const std::uint64_t before = thread_cpu_ns();
+        box.push({now_ns(), {1, 2}});
+        sum += thread_cpu_ns() - before;
       }
+      mine = sum;
     });
   }
   for (std::thread& t : threads) t.join();
-  Times all;
-  for (const Times& mine : pushes) all.insert(all.end(), mine.begin(), mine.end());
-  return all;
+  return std::accumulate(cpu.begin(), cpu.end(), std::uint64_t{0});
 }
+
+/// What one box did in one round, in nanoseconds.
+struct Round {
+  double cpu, p50, p99;
+};
 
 template <class Box>
-void exchange(benchmark::State& state) {
-  const int producers = static_cast<int>(state.range(0));
+Round exchange(int producers, Pattern pattern) {
   const int messages = kMessages / producers * producers;
-  double push = std::numeric_limits<double>::infinity(), read = push, p50 = push, p99 = push;
-  for ([[maybe_unused]] auto turn : state) {
-    Box box;
-    Times waited;
-    waited.reserve(static_cast<std::size_t>(messages));
-    double reader_cpu = 0;
-    std::thread reader([&] {
-      const std::uint64_t start = thread_cpu_ns();
-      for (int i = 0; i < messages; ++i) {
-        const std::uint64_t pushed = box.wait_pop().pushed_ns;
-        waited.push_back(now_ns() - pushed);
-      }
-      reader_cpu = static_cast<double>(thread_cpu_ns() - start);
-    });
-    Times pushes = produce(box, producers);
-    reader.join();
-    push = std::min(push, percentile(pushes, 50));
-    read = std::min(read, reader_cpu / messages);
-    p50 = std::min(p50, percentile(waited, 50));
-    p99 = std::min(p99, percentile(waited, 99));
-  }
-  state.counters["push_ns"] = push;
-  state.counters["read_ns"] = read;
-  state.counters["cpu_ns"] = push + read;
-  state.counters["p50_ns"] = p50;
-  state.counters["p99_ns"] = p99;
+  Box box;
+  Times waited;
+  waited.reserve(static_cast<std::size_t>(messages));
+  std::uint64_t reader_cpu = 0;
+  std::thread reader([&] {
+    const std::uint64_t before = thread_cpu_ns();
+    for (int i = 0; i < messages; ++i) {
+      const std::uint64_t pushed = box.wait_pop().pushed_ns;
+      waited.push_back(now_ns() - pushed);
+    }
+    reader_cpu = thread_cpu_ns() - before;
+  });
+  const std::uint64_t push_cpu = produce(box, producers, pattern);
+  reader.join();
+  std::sort(waited.begin(), waited.end());
+  const auto at = [&](std::size_t percent) {
+    return static_cast<double>(waited[waited.size() * percent / 100]);
+  };
+  return {static_cast<double>(push_cpu + reader_cpu) / messages, at(50), at(99)};
 }
 
-void arguments(benchmark::internal::Benchmark* bench) {
-  bench->ArgName("producers")->Arg(1)->Arg(4)->Arg(12)->Iterations(25)->UseRealTime();
-  bench->Unit(benchmark::kMillisecond);
+struct Contestant {
+  const char* name;
+  Round (*round)(int producers, Pattern pattern);
+  std::vector<Round> rounds;
+};
+
+double median(const std::vector<Round>& rounds, double Round::* figure) {
+  std::vector<double> all;
+  for (const Round& r : rounds) all.push_back(r.*figure);
+  const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
+  std::nth_element(all.begin(), middle, all.end());
+  return *middle;
 }
 
-BENCHMARK_TEMPLATE(exchange, Mailbox)->Apply(arguments);
-BENCHMARK_TEMPLATE(exchange, MutexBox)->Apply(arguments);
+void mailboxes(benchmark::State& state) {
+  const int producers = static_cast<int>(state.range(0));
+  const auto pattern = static_cast<Pattern>(state.range(1));
+  std::vector<Contestant> contestants = {{"ours", exchange<Mailbox>, {}},
+                                         {"condvar", exchange<MutexBox>, {}}};
 #if CLLM_MOODYCAMEL
-BENCHMARK_TEMPLATE(exchange, MoodycamelBox)->Apply(arguments);
+  contestants.push_back({"moodycamel", exchange<MoodycamelBox>, {}});
 #endif
+  for (const Contestant& c : contestants) c.round(producers, pattern);  // warm
+  std::size_t first = 0;
+  for ([[maybe_unused]] auto turn : state) {
+    for (std::size_t i = 0; i < contestants.size(); ++i) {
+      Contestant& c = contestants[(first + i) % contestants.size()];
+      c.rounds.push_back(c.round(producers, pattern));
+    }
+    ++first;
+  }
+  for (const Contestant& c : contestants) {
+    const std::string name = c.name;
+    state.counters[name + "_cpu_ns"] = median(c.rounds, &Round::cpu);
+    state.counters[name + "_p50_ns"] = median(c.rounds, &Round::p50);
+    state.counters[name + "_p99_ns"] = median(c.rounds, &Round::p99);
+  }
+}
+
+BENCHMARK(mailboxes)
+    ->ArgNames({"producers", "apart"})
+    ->ArgsProduct({{1, 4, 12}, {kTogether, kApart}})
+    ->Iterations(31)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace cllm

@@ -162,4 +162,11 @@ Stage::Outlook Stage::outlook() const noexcept {
   return Outlook::kRoot;
 }
 
+bool Stage::rests() const noexcept {
+  for (int job = 0; job < jobs(); ++job) {
+    if (!at(job).is_closed() && !at(job).finished()) return false;
+  }
+  return true;
+}
+
 }  // namespace cllm

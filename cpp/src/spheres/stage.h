@@ -76,6 +76,8 @@ class Stage {
     kRoot,     ///< only the root opens others
   };
   Outlook outlook() const noexcept;
+  /// No tile is being run and none can be: the workers have nothing to do without the root.
+  bool rests() const noexcept;
 
   /// Sleeping until a phase opens, the run has no tiles left, or it is abandoned: see EventCount.
   EventCount<>& event() noexcept { return event_; }

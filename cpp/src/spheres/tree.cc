@@ -248,15 +248,23 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
     root_prepared_ = true;
   }
   Mailbox& mailbox = *mailboxes_[0];
+  Message message;
+  bool complete = false;
+  const auto handle = [&] {
+    handle_hook(0);
+    if (error_.raised()) return;
+    complete = root_->handle(message, root_out_);
+    send(root_out_);
+  };
   root_->start(stage, conductor, active_workers(), root_out_);
   send(root_out_);
+  // Who said Idle after the last Done of the run before gets its Work now, not after `meanwhile`.
+  while (!complete && mailbox.try_pop(message)) handle();
   conductor.meanwhile();
 
   WorkerLogic worker(0, 0, 0);  // of the root itself, when it is alone
   worker.handle({MessageKind::kWork, 0, &stage, -1});
-  bool complete = false;
   while (!complete) {
-    Message message;
     if (also_works) {
       if (worker.next(false, root_out_) == WorkerLogic::Move::kRun) {
         compute(stage, 0, 0, worker.claim());
@@ -267,10 +275,8 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
     } else {
       message = mailbox.wait_pop(root_spin_ns());
     }
-    handle_hook(0);
+    handle();
     if (error_.raised()) return;
-    complete = root_->handle(message, root_out_);
-    send(root_out_);
   }
 }
 

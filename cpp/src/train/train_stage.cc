@@ -94,7 +94,10 @@ void TrainStage::run_merge_tile(int merge, std::int32_t tile) {
 // -- root ---------------------------------------------------------------------------------------
 
 void TrainStage::meanwhile() {
-  if (input_.meanwhile) input_.meanwhile();
+  outcome_.waited = false;
+  if (!input_.meanwhile) return;
+  input_.meanwhile();
+  outcome_.waited = stage_->rests();
 }
 
 void TrainStage::decide() {

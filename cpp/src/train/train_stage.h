@@ -27,6 +27,7 @@ struct StepOutcome {
   double loss;           ///< mean over the step batch
   double gradient_norm;  ///< before clipping
   bool skipped;          ///< loss or norm was not finite: nothing was updated
+  bool waited;           ///< `meanwhile` took so long that the workers had nothing left to do
 };
 
 class TrainStage final : public TileRunner, public TrainSchedule {

@@ -173,6 +173,7 @@ StepReport Trainer::Impl::run_step(const StepBatch& batch, std::function<void()>
   r.mfu = r.gflops / (peak_gflops_ * workers);
   r.workers = workers;
   r.skipped = out.skipped;
+  r.late = out.waited;
   return r;
 }
 
@@ -267,10 +268,12 @@ RunOutcome Trainer::Impl::run(TrainObserver& observer) {
   observer.on_start(describe(plan));
   for (const std::string& note : plan.notes) observer.on_note(note);
   const std::int64_t first = steps_done;
+  std::int64_t late = 0;
   window->restart();
   while (steps_done < c.steps && !stopping(observer)) {
     if (steps_done - first == kWarmingSteps) window->restart();
     const StepReport report = step();
+    late += report.late ? 1 : 0;
     metrics_->write(report);
     observer.on_step(report);
     tell_choice(observer);
@@ -280,6 +283,10 @@ RunOutcome Trainer::Impl::run(TrainObserver& observer) {
     if (due(c.spheres_every) && !last) write_counts();
   }
   write_counts();
+  if (late * 20 > steps_done - first) {
+    observer.on_note("the workers waited for data in " + std::to_string(late) + " of " +
+                     std::to_string(steps_done - first) + " steps");
+  }
   if (steps_done < c.steps) {
     save_checkpoint(observer);
     stop.store(false, std::memory_order_relaxed);  // the request is met
