@@ -256,10 +256,14 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
     complete = root_->handle(message, root_out_);
     send(root_out_);
   };
+  // Who said Idle after the last Done of the run before is sent Work at once, not after
+  // `meanwhile`.
+  while (mailbox.try_pop(message)) {
+    handle();
+    if (error_.raised()) return;
+  }
   root_->start(stage, conductor, active_workers(), root_out_);
   send(root_out_);
-  // Who said Idle after the last Done of the run before gets its Work now, not after `meanwhile`.
-  while (!complete && mailbox.try_pop(message)) handle();
   conductor.meanwhile();
 
   WorkerLogic worker(0, 0, 0);  // of the root itself, when it is alone
