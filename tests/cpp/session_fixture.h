@@ -40,6 +40,7 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   config.threads = threads;
   config.schedule = {ScheduleKind::kCosine, 3e-3, 3e-4, 2, 30};
   config.precision = c.precision;
+  config.pack_always = true;  // small steps would not; the oracle never does
   config.tree.cores = 2;
   config.tree.activate_all = true;
   return config;

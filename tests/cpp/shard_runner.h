@@ -58,6 +58,7 @@ class ShardRunner {
     data.accumulate = accumulate;
     data.loss_scale = static_cast<float>(scale);
     data.loss = &loss;
+    data.packed = packed;
     const WorkerContext worker{&kernels_, gemm_.get(), scratch_.data()};
     for (const auto& [phase, tile] : order_of(program, order)) {
       program.run(phase, tile, data, worker);
@@ -67,6 +68,7 @@ class ShardRunner {
 
   AlignedBuffer<float> gradient;  // the layout's flat range
   Workspace workspace;
+  const PackedWeights* packed = nullptr;
 
  private:
   using Tile = std::pair<std::size_t, std::int32_t>;  // phase, tile

@@ -136,8 +136,8 @@ TEST(PredictStep, CountsMessagesAsTheStepSendsThem) {
 
 TEST(MeasureStep, PartsAddUpToTheWorkersTime) {
   StepBench bench;
-  bench.model = config_of(1, 128, 300, 4, 64).model;
-  bench.batch = 4;
+  bench.model = config_of(1, 128, 300, 8, 64).model;
+  bench.batch = 8;  // enough rows for packing to be one of them
   bench.workers = 1;
   bench.steps = 2;
   const StepTimes times = measure_step(bench);

@@ -24,7 +24,7 @@ struct StepPlan {
   // Bytes.
   std::size_t parameter_memory = 0;
   std::size_t moment_memory = 0;
-  std::size_t activation_memory = 0;  ///< with the gradients
+  std::size_t activation_memory = 0;  ///< with the gradients and packed weights
   std::size_t worker_memory = 0;
 
   std::size_t memory() const noexcept {

@@ -17,6 +17,9 @@ class Gemm {
   virtual void run(const GemmArgs& args) = 0;
   virtual void run(const Bf16GemmArgs& args) = 0;
   virtual void run(const Bf16WeightGemmArgs& args) = 0;
+  /// By a B that KernelTable's pack_weight made. REQUIRES: a native one.
+  virtual void run(const PackedGemmArgs<float>& args) = 0;
+  virtual void run(const PackedGemmArgs<Bf16>& args) = 0;
 };
 
 enum class GemmBackend { kNative, kOneDnn };

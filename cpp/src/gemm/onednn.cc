@@ -178,6 +178,8 @@ class OneDnnGemm final : public Gemm {
 
   void run(const GemmArgs& args) override { multiply(args); }
   void run(const Bf16GemmArgs& args) override { multiply(args); }
+  void run(const PackedGemmArgs<float>&) override { refuse_packed(); }
+  void run(const PackedGemmArgs<Bf16>&) override { refuse_packed(); }
   void run(const Bf16WeightGemmArgs& g) override {
     const std::int64_t rows = g.form == GemmForm::kNT ? g.n : g.k;
     const auto columns = static_cast<std::size_t>(g.form == GemmForm::kNT ? g.k : g.n);
@@ -193,6 +195,11 @@ class OneDnnGemm final : public Gemm {
 
  private:
   static constexpr std::size_t kMostProducts = 1024;
+
+  [[noreturn]] static void refuse_packed() {
+    throw Error(ErrorParts{"oneDNN cannot read weights packed for native products", "", "",
+                           "gemm onednn", ""});
+  }
 
   template <class T>
   void multiply(const GemmArgsOf<T, T>& args) {

@@ -57,7 +57,12 @@ struct ShardOps {
 
   // Shorthand.
   /// By a weight, which is stored as floats.
-  void multiply_weight(const GemmArgsOf<T, float>& args) const { gemm.run(args); }
+  void multiply_weight(const GemmArgsOf<T, float>& args) const {
+    if (d.packed == nullptr) return gemm.run(args);
+    gemm.run(PackedGemmArgs<T>{args.m, args.n, args.k, args.a, args.lda,
+                               d.packed->panels<T>(args.form, args.b - d.parameters), args.c,
+                               args.ldc, args.accumulate});
+  }
   void multiply(const GemmArgsOf<T, T>& args) const { gemm.run(args); }
   const float* parameter(std::int64_t offset) const noexcept { return d.parameters + offset; }
   float* gradient(std::int64_t offset) const noexcept { return d.gradient + offset; }

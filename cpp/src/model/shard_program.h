@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gemm/gemm.h"
+#include "model/packed_weights.h"
 #include "model/phase_order.h"
 #include "model/shard_cuts.h"
 
@@ -26,6 +27,7 @@ struct ShardData {
   float loss_scale;             ///< 1 / tokens of the step batch: scales the gradient, not the loss
   double* loss;                 ///< receives the sum of the rows' losses, rows in order
   float* all_logits = nullptr;  ///< [R, V'] receives every row's logits (evaluation only)
+  const PackedWeights* packed = nullptr;  ///< of these parameters, in the workspace's precision
 };
 
 /// What a worker brings along; one per thread, passed by reference.

@@ -59,6 +59,11 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
     jobs[p].phases = jobs_.phases(static_cast<int>(p));
     jobs[p].reports = true;
   }
+  if (state_.packed) {  // the last job; the shards wait for it
+    JobPlan& packing = jobs.emplace_back();
+    packing.phases = {{state_.packed->forward_tiles(), {}}};
+    packing.reports = true;
+  }
   TileRunner& runner = *this;
   stage_ = std::make_unique<Stage>(std::move(jobs), tree.worker_subtrees(), runner);
 }
@@ -69,6 +74,10 @@ void ForwardStage::run(SphereTree& tree, const ForwardInput& input) {
 }
 
 void ForwardStage::run_tile(int worker, const TileClaim& claim) {
+  const WorkerContext& context = workers_.context(worker);
+  if (claim.job == shards()) {
+    return state_.packed->pack(claim.tile, state_.parameters.data(), *context.kernels);
+  }
   const ShardJobs::Place& place = jobs_.place(claim.job, claim.phase);
   const auto shard = static_cast<std::size_t>(place.shard);
   const std::int64_t first_row = plan_.shards[shard].first_sequence * plan_.sequence;
@@ -81,7 +90,8 @@ void ForwardStage::run_tile(int worker, const TileClaim& claim) {
   if (input_.logits != nullptr) {
     data.all_logits = input_.logits + first_row * state_.config.vocabulary;
   }
-  place.program->run(place.phase, claim.tile, data, workers_.context(worker));
+  data.packed = state_.packed.get();
+  place.program->run(place.phase, claim.tile, data, context);
 }
 
 void ForwardStage::meanwhile() {
@@ -90,22 +100,27 @@ void ForwardStage::meanwhile() {
 
 void ForwardStage::begin(Stage& stage) {
   next_shard_ = shards_done_ = 0;
-  open_shards(stage);
+  if (state_.packed) {
+    stage.arrive(shards());
+  } else {
+    open_shards(stage);
+  }
 }
 
 void ForwardStage::open_shards(Stage& stage) {
-  const int shards = static_cast<int>(plan_.shards.size());
-  while (next_shard_ < shards && !free_workspaces_.empty()) {
+  while (next_shard_ < shards() && !free_workspaces_.empty()) {
     workspace_of_[static_cast<std::size_t>(next_shard_)] = free_workspaces_.take();
     stage.arrive(next_shard_++);
   }
 }
 
 bool ForwardStage::on_done(Stage& stage, int job) {
-  free_workspaces_.give(workspace_of_[static_cast<std::size_t>(job)]);
-  ++shards_done_;
+  if (job < shards()) {
+    free_workspaces_.give(workspace_of_[static_cast<std::size_t>(job)]);
+    ++shards_done_;
+  }
   open_shards(stage);
-  return shards_done_ == static_cast<int>(plan_.shards.size());
+  return shards_done_ == shards();
 }
 
 }  // namespace cllm

@@ -47,6 +47,7 @@ class ForwardStage final : private TileRunner, private Conductor {
   void meanwhile() override;
   bool on_done(Stage& stage, int job) override;
   void open_shards(Stage& stage);
+  int shards() const noexcept { return static_cast<int>(plan_.shards.size()); }
 
   const BatchPlan plan_;  // one shard a position
   ModelState& state_;

@@ -1,8 +1,11 @@
 // The flat ranges that training changes: parameters and both moments of AdamW.
 #pragma once
 
+#include <memory>
+
 #include "base/aligned_buffer.h"
 #include "model/layout.h"
+#include "model/packed_weights.h"
 #include "model/precision.h"
 
 namespace cllm {
@@ -22,7 +25,8 @@ struct ModelState {
   const Precision precision;  ///< of the products of its passes
   const ParameterLayout layout;
   AlignedBuffer<float> parameters, first_moment, second_moment;  // [layout.flat_size()]
-  std::int64_t updates = 0;  ///< applied: t of AdamW's bias correction
+  std::int64_t updates = 0;               ///< applied: t of AdamW's bias correction
+  std::unique_ptr<PackedWeights> packed;  ///< each stage fills it first; null: tiles pack their own
 };
 
 }  // namespace cllm

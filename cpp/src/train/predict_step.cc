@@ -53,6 +53,8 @@ struct Costs {
         const char* const kernel = schedule.sources(claim.job) == 2 ? "sum_2" : "sum_3";
         return {0, clock.nanoseconds(kernel, {elements, footprints.gradients})};
       }
+      case TrainSchedule::Kind::kPacking:  // moves about as much as an addition of two
+        return {0, clock.nanoseconds("add", {PackedWeights::kTileNumbers, footprints.gradients})};
       case TrainSchedule::Kind::kNorm:
         return {0, clock.nanoseconds("sum_squares", {block(claim), footprints.gradients})};
       case TrainSchedule::Kind::kUpdate:
@@ -221,7 +223,11 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
       plan_session_batch(config.model, config.batch, config.sequence, config.positions);
   const TreePlan tree = plan_tree(config.threads, config.model.symmetry_order);
   const std::int64_t active = config.active_workers();
-  TrainSchedule schedule(batch, layout, tree.subtrees, static_cast<int>(active));
+  const std::int32_t packing =
+      packs_weights(config, layout)
+          ? PackedWeights::tiles_for(config.model, layout, config.precision)
+          : 0;
+  TrainSchedule schedule(batch, layout, tree.subtrees, static_cast<int>(active), packing);
   const ShardJobs shards(config.model, layout, batch, true);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);
   // A root that computes hears of a job at once; any other sleeps, at the far end of the tree.

@@ -38,6 +38,14 @@ std::vector<int> worker_cpus(const SessionConfig& config) {
   return plan_placement(config.allowance, plan, config.active_workers()).worker_cpus;
 }
 
+std::shared_ptr<ModelState> make_state(const SessionConfig& config) {
+  auto state = std::make_shared<ModelState>(config.model, true, config.precision);
+  if (packs_weights(config, state->layout)) {
+    state->packed = std::make_unique<PackedWeights>(config.model, state->layout, config.precision);
+  }
+  return state;
+}
+
 int workers_to_tune(const SessionConfig& config) {
   return config.tune_workers ? config.active_workers() : 1;
 }
@@ -67,6 +75,12 @@ BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::
   return plan_batch(shape);
 }
 
+bool packs_weights(const SessionConfig& config, const ParameterLayout& layout) {
+  return config.gemm == GemmBackend::kNative &&
+         (config.pack_always || PackedWeights::pays(config.model, layout, config.precision,
+                                                    config.batch * config.sequence));
+}
+
 MemoryPlan plan_memory(const SessionConfig& config) {
   const ParameterLayout layout(config.model);
   const BatchPlan plan = plan_for(config);
@@ -77,6 +91,10 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   memory.moments = 2 * flat;
   memory.activations_and_gradients =
       TrainStage::bytes_for(plan, config.model, layout, config.active_workers(), config.precision);
+  if (packs_weights(config, layout)) {
+    memory.activations_and_gradients +=
+        PackedWeights::bytes_for(config.model, layout, config.precision);
+  }
   memory.workers = static_cast<std::size_t>(workers) * sizeof(float) *
                    (scratch_floats(config, plan) + kernels().gemm_scratch_floats);
   return memory;
@@ -93,7 +111,7 @@ Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelSta
 Session::Session(const SessionConfig& config)
     : config_(config),
       plan_(plan_for(config)),
-      state_(std::make_shared<ModelState>(config.model, true, config.precision)),
+      state_(make_state(config)),
       crew_(std::make_unique<Crew>(config_, plan_, *state_)),
       tuner_(workers_to_tune(config)) {
   if (count_nodes(config.allowance.cpus) < 2) return;  // memory is equally near to all

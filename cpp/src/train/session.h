@@ -29,6 +29,7 @@ struct SessionConfig {
   Schedule schedule;
   double clip = 1.0;
   GemmBackend gemm = GemmBackend::kNative;
+  bool pack_always = false;  ///< test hook: pack weights for small steps too
   Precision precision = Precision::kFp32;
   TreeOptions tree;            ///< prepare_worker is set by the session
   Allowance allowance;         ///< the cores that workers may be bound to; empty: they are not
@@ -49,9 +50,14 @@ std::int64_t flops_per_token(const ModelConfig& model, std::int64_t sequence);
 BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::int64_t sequence,
                              std::int64_t positions);
 
+/// Whether a session's steps pack the weights first: with native products, where it pays.
+bool packs_weights(const SessionConfig& config, const ParameterLayout& layout);
+
 /// What a session takes of memory, by what it is for, in bytes.
 struct MemoryPlan {
-  std::size_t parameters, moments, activations_and_gradients, workers;
+  std::size_t parameters, moments;
+  std::size_t activations_and_gradients;  ///< with the packed weights
+  std::size_t workers;
   std::size_t total() const noexcept {
     return parameters + moments + activations_and_gradients + workers;
   }

@@ -19,9 +19,10 @@ void StepParts::start(const Session& session) {
 
 const char* StepParts::name(Part part) {
   constexpr std::array<const char*, kParts> kNames = {
-      "product qkv", "product projection", "product hidden", "product output",      "product head",
-      "product dX",  "product dW",         "attention",      "norm and activation", "embedding",
-      "loss",        "reduction",          "optimizer"};
+      "product qkv",         "product projection", "product hidden", "product output",
+      "product head",        "product dX",         "product dW",     "attention",
+      "norm and activation", "embedding",          "loss",           "packing",
+      "reduction",           "optimizer"};
   return kNames[part];
 }
 
@@ -85,6 +86,9 @@ void StepParts::add(int worker, const TileClaim& claim, std::uint64_t nanosecond
       ns[pass_part(op)] += nanoseconds - products;
       return;
     }
+    case TrainStage::Kind::kPacking:
+      ns[kPacking] += nanoseconds;
+      return;
     case TrainStage::Kind::kMerge:
     case TrainStage::Kind::kNorm:
       ns[kReduction] += nanoseconds;

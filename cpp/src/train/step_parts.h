@@ -37,6 +37,7 @@ class StepParts {
     kNormAndActivation,
     kEmbedding,
     kLoss,
+    kPacking,
     kReduction,
     kOptimizer,
     kParts,

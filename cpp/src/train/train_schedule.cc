@@ -16,9 +16,10 @@ int TrainSchedule::workspaces_for(const BatchPlan& plan, int active_workers) {
 }
 
 TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
-                             int active_workers)
+                             int active_workers, std::int32_t packing_tiles)
     : plan_(plan),
       blocks_(static_cast<std::int32_t>(layout.blocks().size())),
+      packing_tiles_(packing_tiles),
       owners_(std::min(subtrees, static_cast<int>(blocks_))),
       gradient_buffers_(gradient_buffers_for(plan, active_workers)),
       workspaces_(workspaces_for(plan, active_workers)),
@@ -58,6 +59,11 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
       job.subtree = s;
     }
   }
+  if (packing_tiles_ > 0) {
+    JobPlan& job = jobs.emplace_back();
+    job.phases = {{packing_tiles_, {}}};
+    job.reports = true;
+  }
   return jobs;
 }
 
@@ -69,7 +75,11 @@ void TrainSchedule::begin(Stage& stage) {
     }
   }
   next_position_ = norms_done_ = jobs_done_ = 0;
-  open_positions(stage);
+  if (packing_tiles_ > 0) {
+    stage.arrive(packing());
+  } else {
+    open_positions(stage);
+  }
 }
 
 void TrainSchedule::open_positions(Stage& stage) {
@@ -92,6 +102,8 @@ bool TrainSchedule::on_done(Stage& stage, int job) {
         free_gradients_.give(gradient_of_[static_cast<std::size_t>(position)]);
       }
     }
+    open_positions(stage);
+  } else if (job == packing()) {
     open_positions(stage);
   } else if (job < first_update()) {
     if (++norms_done_ == owners_) {

@@ -3,7 +3,8 @@
 // Jobs, in this order: positions 0..K-1 (opened by the root, in order, as buffers allow), merges of
 // the plan's tree (opened by the ends of their inputs), norms and updates, one each for every
 // level-1 subtree: block i belongs to subtree i mod their number. The root opens the updates when
-// every norm is in; in between it decides on the learning rate, clipping and skipping.
+// every norm is in; in between it decides on the learning rate, clipping and skipping. Where
+// weights are packed, that is the last job, and the positions open when it is done.
 #pragma once
 
 #include "model/layout.h"
@@ -17,13 +18,15 @@ namespace cllm {
 class TrainSchedule : public Conductor {
  public:
   /// `subtrees` of the root, of which at most `active_workers` workers are active.
+  /// `packing_tiles`: 0 when weights are not packed.
   TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
-                int active_workers);
+                int active_workers, std::int32_t packing_tiles = 0);
 
-  enum class Kind : std::uint8_t { kPosition, kMerge, kNorm, kUpdate };
+  enum class Kind : std::uint8_t { kPosition, kMerge, kNorm, kUpdate, kPacking };
   Kind kind(int job) const noexcept {
     if (job < positions()) return Kind::kPosition;
     if (job < first_norm()) return Kind::kMerge;
+    if (job == packing()) return Kind::kPacking;
     return job < first_update() ? Kind::kNorm : Kind::kUpdate;
   }
   std::vector<JobPlan> jobs(const ShardJobs& shards) const;
@@ -42,6 +45,7 @@ class TrainSchedule : public Conductor {
   int merges() const noexcept { return static_cast<int>(plan_.merges.size()); }
   int first_norm() const noexcept { return positions() + merges(); }
   int first_update() const noexcept { return first_norm() + owners_; }
+  int packing() const noexcept { return first_update() + owners_; }
 
   /// How many buffers of each kind there are, and which one a node of the merge tree has (the
   /// positions, then the merges) or a position. REQUIRES: it was opened.
@@ -68,6 +72,7 @@ class TrainSchedule : public Conductor {
 
   const BatchPlan plan_;
   const std::int32_t blocks_;
+  const std::int32_t packing_tiles_;
   const int owners_;  // subtrees that own blocks
   const int gradient_buffers_, workspaces_;
   const bool recycles_;  // fewer buffers than positions: merges tell which are free again

@@ -7,7 +7,8 @@ namespace cllm {
 
 TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
                        const WorkerPool& workers, SphereTree& tree)
-    : TrainSchedule(plan, state.layout, tree.plan().subtrees, tree.most_active_workers()),
+    : TrainSchedule(plan, state.layout, tree.plan().subtrees, tree.most_active_workers(),
+                    state.packed ? state.packed->tiles() : 0),
       plan_(plan),
       state_(state),
       kernels_(kernels),
@@ -54,6 +55,9 @@ void TrainStage::run_tile(int worker, const TileClaim& claim) {
   const Kind kind = this->kind(claim.job);
   if (kind == Kind::kPosition) return run_shard_tile(worker, claim);
   if (kind == Kind::kMerge) return run_merge_tile(claim.job - positions(), claim.tile);
+  if (kind == Kind::kPacking) {
+    return state_.packed->pack(claim.tile, state_.parameters.data(), kernels_);
+  }
   const std::size_t index = block(claim.job, claim.tile);
   const Block& block = state_.layout.blocks()[index];
   if (kind == Kind::kNorm) {
@@ -80,6 +84,7 @@ void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {
   data.accumulate = place.shard != plan_.positions[position].first_shard;
   data.loss_scale = static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
   data.loss = &shard_loss_[static_cast<std::size_t>(place.shard)];
+  data.packed = state_.packed.get();
   place.program->run(place.phase, claim.tile, data, workers_.context(worker));
 }
 

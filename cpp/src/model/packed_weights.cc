@@ -1,0 +1,117 @@
+#include "model/packed_weights.h"
+
+#include <algorithm>
+
+namespace cllm {
+namespace {
+
+constexpr std::size_t floats_for(std::int64_t numbers, Precision precision) {
+  return static_cast<std::size_t>(precision == Precision::kBf16 ? (numbers + 1) / 2 : numbers);
+}
+
+}  // namespace
+
+bool PackedWeights::pays(const ModelConfig& config, const ParameterLayout& layout,
+                         Precision precision, std::int64_t rows) {
+  constexpr std::int64_t kFewestRows = 512;
+  constexpr std::size_t kMostBytes = std::size_t{512} << 20;
+  return rows >= kFewestRows && bytes_for(config, layout, precision) <= kMostBytes;
+}
+
+template <class T>
+std::vector<PackedWeights::Matrix> PackedWeights::lay_out(const ModelConfig& config,
+                                                          const ParameterLayout& layout,
+                                                          std::int64_t* numbers) {
+  const std::int64_t C = config.width, F = config.hidden();
+  std::vector<Matrix> matrices;
+  for (std::int64_t l = 0; l < config.layers; ++l) {
+    const LayerOffsets& o = layout.layer(l);
+    matrices.push_back({o.qkv_weight, C, 3 * C, GemmForm::kNN});
+    matrices.push_back({o.proj_weight, C, C, GemmForm::kNN});
+    matrices.push_back({o.fc_weight, C, F, GemmForm::kNN});
+    matrices.push_back({o.out_weight, F, C, GemmForm::kNN});
+  }
+  matrices.push_back({layout.token_embedding(), config.vocabulary, C, GemmForm::kNT});
+  std::sort(matrices.begin(), matrices.end(),
+            [](const Matrix& a, const Matrix& b) { return a.offset < b.offset; });
+  *numbers = 0;
+  for (Matrix& m : matrices) {
+    m.plain = *numbers;
+    m.turned = m.plain + packed_size<T>(m.rows, m.columns);
+    *numbers = m.turned + packed_size<T>(m.columns, m.rows);
+  }
+  return matrices;
+}
+
+PackedWeights::PackedWeights(const ModelConfig& config, const ParameterLayout& layout,
+                             Precision precision)
+    : PackedWeights(precision) {
+  std::int64_t numbers = 0;
+  cut(config, layout, &numbers);
+  memory_ = AlignedBuffer<float>(floats_for(numbers, precision));
+}
+
+void PackedWeights::cut(const ModelConfig& config, const ParameterLayout& layout,
+                        std::int64_t* numbers) {
+  matrices_ = precision_ == Precision::kBf16 ? lay_out<Bf16>(config, layout, numbers)
+                                             : lay_out<float>(config, layout, numbers);
+  for (const bool forward : {true, false}) {
+    for (std::size_t i = 0; i < matrices_.size(); ++i) {
+      for (const GemmForm form : {GemmForm::kNN, GemmForm::kNT}) {
+        const Matrix& m = matrices_[i];
+        if ((form == m.forward) != forward) continue;
+        const std::int64_t panels = kTileNumbers / m.depth(form) / kPackedColumns;
+        const std::int64_t some = std::max<std::int64_t>(1, panels) * kPackedColumns;
+        for (std::int64_t j = 0; j < m.width(form); j += some) {
+          tiles_.push_back({i, form, {j, std::min(m.width(form), j + some)}});
+        }
+      }
+    }
+    if (forward) forward_tiles_ = tiles();
+  }
+}
+
+std::size_t PackedWeights::bytes_for(const ModelConfig& config, const ParameterLayout& layout,
+                                     Precision precision) {
+  std::int64_t numbers = 0;
+  PackedWeights(precision).cut(config, layout, &numbers);
+  return sizeof(float) * floats_for(numbers, precision);
+}
+
+std::int32_t PackedWeights::tiles_for(const ModelConfig& config, const ParameterLayout& layout,
+                                      Precision precision) {
+  std::int64_t numbers = 0;
+  PackedWeights counting(precision);
+  counting.cut(config, layout, &numbers);
+  return counting.tiles();
+}
+
+const PackedWeights::Matrix& PackedWeights::matrix_at(std::int64_t offset) const noexcept {
+  const auto after =
+      std::upper_bound(matrices_.begin(), matrices_.end(), offset,
+                       [](std::int64_t at, const Matrix& m) { return at < m.offset; });
+  return *(after - 1);
+}
+
+void PackedWeights::pack(std::int32_t tile, const float* parameters,
+                         const KernelTable& kernels) noexcept {
+  const Tile& t = tiles_[static_cast<std::size_t>(tile)];
+  if (precision_ == Precision::kBf16) {
+    pack_as<Bf16>(t, parameters, kernels);
+  } else {
+    pack_as<float>(t, parameters, kernels);
+  }
+}
+
+template <class T>
+void PackedWeights::pack_as(const Tile& tile, const float* parameters,
+                            const KernelTable& kernels) noexcept {
+  const Matrix& m = matrices_[tile.matrix];
+  const std::int64_t begin = tile.columns.begin;
+  const std::int64_t offset = m.offset + (tile.form == GemmForm::kNN ? begin : begin * m.columns);
+  product_kernels<T>(kernels).pack_weight(tile.form, m.depth(tile.form), tile.columns.size(),
+                                          parameters + offset, m.columns,
+                                          const_cast<T*>(panels<T>(tile.form, offset)));
+}
+
+}  // namespace cllm

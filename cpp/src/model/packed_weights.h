@@ -1,0 +1,93 @@
+// The weights in the order in which products read them, copied once a step by whoever is free: a
+// tile of a product that packs its own part of a weight does so again for every range of rows.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "cpu/kernel_table.h"
+#include "model/layout.h"
+#include "model/precision.h"
+#include "model/tiling.h"
+
+namespace cllm {
+
+/// Thread safety: all tiles may be packed at the same time; whoever reads waits for them.
+class PackedWeights {
+ public:
+  /// Whether packing pays for steps over so many rows; a rule of shapes, no bit depends on it. A
+  /// pass over all weights must be made up for by tiles that would pack them again (at 256 rows of
+  /// GPT-2 it is not: 5 % slower), and the copies must be worth their memory.
+  static bool pays(const ModelConfig& config, const ParameterLayout& layout, Precision precision,
+                   std::int64_t rows);
+
+  /// How many tiles() there would be.
+  static std::int32_t tiles_for(const ModelConfig& config, const ParameterLayout& layout,
+                                Precision precision);
+  /// Numbers in most tiles.
+  static constexpr std::int64_t kTileNumbers = 65536;  // about 20 us of copying, in whole panels
+
+  PackedWeights(const ModelConfig& config, const ParameterLayout& layout, Precision precision);
+
+  /// Tiles of a round: of a training step all, of a forward pass the first forward_tiles().
+  std::int32_t tiles() const noexcept { return static_cast<std::int32_t>(tiles_.size()); }
+  std::int32_t forward_tiles() const noexcept { return forward_tiles_; }
+  void pack(std::int32_t tile, const float* parameters, const KernelTable& kernels) noexcept;
+
+  /// Where column 0 of a product's B is when B begins at element `offset` of the flat range, which
+  /// is the first row and some column (NN) or the first of some row (NT) of a weight.
+  /// REQUIRES: T is what the precision multiplies, the column a multiple of kPackedColumns.
+  template <class T>
+  const T* panels(GemmForm form, std::int64_t offset) const noexcept {
+    const Matrix& m = matrix_at(offset);
+    const bool plain = form == GemmForm::kNN;
+    const std::int64_t column = plain ? offset - m.offset : (offset - m.offset) / m.columns;
+    const T* const all = reinterpret_cast<const T*>(memory_.data());
+    return all + (plain ? m.plain : m.turned) + packed_column<T>(m.depth(form), column);
+  }
+
+  std::size_t bytes() const noexcept { return memory_.bytes(); }
+  /// The same number without making one.
+  static std::size_t bytes_for(const ModelConfig& config, const ParameterLayout& layout,
+                               Precision precision);
+
+ private:
+  /// A weight [rows, columns]. Both it and its transpose are the B of some product.
+  struct Matrix {
+    std::int64_t offset;  ///< in the flat range
+    std::int64_t rows, columns;
+    GemmForm forward;                    ///< how a forward pass meets it
+    std::int64_t plain = 0, turned = 0;  ///< numbers before the packed matrix and its transpose
+    std::int64_t depth(GemmForm form) const noexcept {
+      return form == GemmForm::kNN ? rows : columns;
+    }
+    std::int64_t width(GemmForm form) const noexcept {
+      return form == GemmForm::kNN ? columns : rows;
+    }
+  };
+  struct Tile {
+    std::size_t matrix;
+    GemmForm form;
+    Range columns;  ///< of the packed operand
+  };
+
+  /// The weights, in the order of their offsets, and how many numbers they are when packed.
+  template <class T>
+  static std::vector<Matrix> lay_out(const ModelConfig& config, const ParameterLayout& layout,
+                                     std::int64_t* numbers);
+  template <class T>
+  void pack_as(const Tile& tile, const float* parameters, const KernelTable& kernels) noexcept;
+  void cut(const ModelConfig& config, const ParameterLayout& layout, std::int64_t* numbers);
+  const Matrix& matrix_at(std::int64_t offset) const noexcept;
+
+  explicit PackedWeights(Precision precision) : precision_(precision) {}
+
+  const Precision precision_;
+  std::vector<Matrix> matrices_;
+  std::vector<Tile> tiles_;
+  std::int32_t forward_tiles_ = 0;
+  AlignedBuffer<float> memory_;
+};
+
+}  // namespace cllm

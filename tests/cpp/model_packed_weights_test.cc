@@ -1,0 +1,110 @@
+// Packed weights: a pass that reads them gives the bits of one whose tiles pack their own, in every
+// instruction set and both precisions; what a forward pass reads is in its own part of the tiles.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "cpu/features.h"
+#include "shard_runner.h"
+
+namespace cllm {
+namespace {
+
+struct Shape {
+  std::int64_t width, heads, vocabulary;
+};
+// Odd widths leave pairs of bf16 without a second, and panels with few columns.
+constexpr Shape kShapes[] = {{33, 3, 11}, {64, 2, 65}, {136, 2, 131}};
+
+ModelConfig model_of(const Shape& shape) {
+  ModelConfig config;
+  config.layers = 2;
+  config.heads = shape.heads;
+  config.width = shape.width;
+  config.positions = 9;
+  config.vocabulary = shape.vocabulary;
+  return config;
+}
+
+class PackedWeightsTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    table_ = find_kernels(GetParam());
+    if (table_ == nullptr) GTEST_SKIP() << GetParam() << " cannot run here";
+  }
+
+  template <class Check>
+  void for_all(Check check) {
+    for (const Shape& shape : kShapes) {
+      for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+        SCOPED_TRACE("width " + std::to_string(shape.width) + " " + precision_name(precision));
+        const ModelConfig config = model_of(shape);
+        const ParameterLayout layout(config);
+        check(config, layout, lively_parameters(layout), precision);
+      }
+    }
+  }
+
+  const KernelTable* table_ = nullptr;
+};
+
+TEST_P(PackedWeightsTest, AStepGivesTheSameBits) {
+  for_all([&](const ModelConfig& config, const ParameterLayout& layout,
+              const std::vector<float>& parameters, Precision precision) {
+    const TokenBatch batch = random_batch(3, 9, config.vocabulary);
+    ShardRunner own(config, layout, 3, 9, *table_, true, precision);
+    ShardRunner packed(config, layout, 3, 9, *table_, true, precision);
+    PackedWeights weights(config, layout, precision);
+    for (std::int32_t tile = weights.tiles(); tile-- > 0;) {
+      weights.pack(tile, parameters.data(), *table_);
+    }
+    packed.packed = &weights;
+    const double loss = own.run(parameters.data(), batch, false, 0.25);
+    EXPECT_EQ(packed.run(parameters.data(), batch, false, 0.25), loss);
+    EXPECT_EQ(std::memcmp(packed.gradient.data(), own.gradient.data(), own.gradient.bytes()), 0);
+  });
+}
+
+TEST_P(PackedWeightsTest, AForwardPassReadsItsOwnTilesOnly) {
+  for_all([&](const ModelConfig& config, const ParameterLayout& layout,
+              const std::vector<float>& parameters, Precision precision) {
+    const TokenBatch batch = random_batch(3, 9, config.vocabulary);
+    ShardRunner own(config, layout, 3, 9, *table_, false, precision);
+    ShardRunner packed(config, layout, 3, 9, *table_, false, precision);
+    PackedWeights weights(config, layout, precision);
+    ASSERT_LT(weights.forward_tiles(), weights.tiles());
+    for (std::int32_t tile = 0; tile < weights.forward_tiles(); ++tile) {
+      weights.pack(tile, parameters.data(), *table_);
+    }
+    packed.packed = &weights;
+    EXPECT_EQ(packed.run(parameters.data(), batch, false, 1.0),
+              own.run(parameters.data(), batch, false, 1.0));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Isa, PackedWeightsTest,
+                         ::testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
+                         [](const auto& suite) { return std::string(suite.param); });
+
+TEST(PackedWeights, TheMemoryPlanKnowsTheirSize) {
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    const ModelConfig config = model_of(kShapes[0]);
+    const ParameterLayout layout(config);
+    EXPECT_EQ(PackedWeights(config, layout, precision).bytes(),
+              PackedWeights::bytes_for(config, layout, precision));
+  }
+}
+
+TEST(PackedWeights, FewRowsAndHugeModelsDoNotPay) {
+  ModelConfig config = model_of(kShapes[1]);
+  const ParameterLayout small(config);
+  EXPECT_TRUE(PackedWeights::pays(config, small, Precision::kFp32, 4096));
+  EXPECT_FALSE(PackedWeights::pays(config, small, Precision::kFp32, 256));
+  config.vocabulary = 4 << 20;
+  EXPECT_FALSE(PackedWeights::pays(config, ParameterLayout(config), Precision::kFp32, 4096));
+}
+
+}  // namespace
+}  // namespace cllm
