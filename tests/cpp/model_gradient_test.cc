@@ -205,20 +205,43 @@ TEST_P(ModelGradient, OfBf16IsNearThatOfTheLoss) {
   const Wanted wanted(c);
   for (const KernelTable* table : runnable_kernels()) {
     SCOPED_TRACE(table->name);
-    ShardRunner runner(wanted.config, wanted.layout, c.shards.front(), c.length, *table, true,
-                       Precision::kBf16);
+    ShardRunner runner(wanted.config, wanted.layout, c.shards.front(), c.length, *table,
+                       Pass::kTraining, Precision::kBf16);
     const double loss = run_shards(c, wanted, runner, TileOrder::kForward);
     EXPECT_NEAR(loss, wanted.reference.loss(), 1e-2 * wanted.reference.loss());
     expect_gradient(runner, wanted, 2e-2);
 
-    ShardRunner again(wanted.config, wanted.layout, c.shards.front(), c.length, *table, true,
-                      Precision::kBf16);
+    ShardRunner again(wanted.config, wanted.layout, c.shards.front(), c.length, *table,
+                      Pass::kTraining, Precision::kBf16);
     EXPECT_EQ(run_shards(c, wanted, again, TileOrder::kShuffled), loss);
     for (const TensorEntry& t : wanted.layout.tensors()) {
       EXPECT_EQ(std::memcmp(again.gradient.data() + t.offset, runner.gradient.data() + t.offset,
                             static_cast<std::size_t>(t.size) * sizeof(float)),
                 0)
           << t.name;
+    }
+  }
+}
+
+TEST_P(ModelGradient, IsTheSameWhenActivationsAreMadeAgain) {
+  const GradientCase& c = GetParam();
+  const Wanted wanted(c);
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    ShardRunner kept(wanted.config, wanted.layout, c.shards.front(), c.length, kernels(),
+                     Pass::kTraining, precision);
+    ShardRunner again(wanted.config, wanted.layout, c.shards.front(), c.length, kernels(),
+                      Pass::kRecomputing, precision);
+    EXPECT_LE(again.workspace.bytes(), kept.workspace.bytes());
+    const double loss = run_shards(c, wanted, kept, TileOrder::kForward);
+    for (const TileOrder order :
+         {TileOrder::kForward, TileOrder::kReversed, TileOrder::kShuffled}) {
+      EXPECT_EQ(run_shards(c, wanted, again, order), loss);
+      for (const TensorEntry& t : wanted.layout.tensors()) {
+        EXPECT_EQ(std::memcmp(again.gradient.data() + t.offset, kept.gradient.data() + t.offset,
+                              static_cast<std::size_t>(t.size) * sizeof(float)),
+                  0)
+            << t.name;
+      }
     }
   }
 }
@@ -234,7 +257,7 @@ TEST_P(ModelGradient, LogitsAndLossOfInferenceAgree) {
   for (const KernelTable* table : runnable_kernels()) {
     SCOPED_TRACE(table->name);
     ShardRunner runner(wanted.config, wanted.layout, wanted.batch.sequences, c.length, *table,
-                       false);
+                       Pass::kForward);
     const double loss = runner.run(wanted.parameters.data(), wanted.batch, false, 1.0);
     const auto rows = static_cast<double>(wanted.batch.rows());
     EXPECT_NEAR(loss / rows, wanted.reference.loss(), wanted.tolerance() * wanted.reference.loss());

@@ -129,7 +129,7 @@ TEST(EvaluationLoss, LeavesOutRowsWithoutATarget) {
   const std::vector<float> parameters = lively_parameters(layout);
   const TokenBatch batch = random_batch(3, 10, 700);
   for (const KernelTable* table : runnable_kernels()) {
-    ShardRunner runner(config, layout, 3, 10, *table, false);
+    ShardRunner runner(config, layout, 3, 10, *table, Pass::kForward);
     const double all = runner.run(parameters.data(), batch, false, 1.0);
     TokenBatch some = batch, others = batch;
     for (std::size_t r = 0; r < batch.targets.size(); ++r) {
@@ -152,7 +152,7 @@ TEST(EvaluationLoss, IsThatOfTraining) {
     const TokenBatch batch = random_batch(3, 16, vocabulary);
     for (const KernelTable* table : runnable_kernels()) {
       ShardRunner training(config, layout, 3, 16, *table),
-          evaluation(config, layout, 3, 16, *table, false);
+          evaluation(config, layout, 3, 16, *table, Pass::kForward);
       EXPECT_EQ(training.run(parameters.data(), batch, false, 1.0),
                 evaluation.run(parameters.data(), batch, false, 1.0))
           << table->name << ", vocabulary " << vocabulary;
@@ -199,7 +199,8 @@ TEST(Shard, SequencesDoNotMeet) {
   TokenBatch other = batch;
   for (std::size_t r = 0; r < 20; ++r) other.inputs[r] = (other.inputs[r] + 1) % 50;
   for (const KernelTable* table : runnable_kernels()) {
-    ShardRunner a(config, layout, 4, 20, *table, false), b(config, layout, 4, 20, *table, false);
+    ShardRunner a(config, layout, 4, 20, *table, Pass::kForward),
+        b(config, layout, 4, 20, *table, Pass::kForward);
     a.run(parameters.data(), batch, false, 1.0);
     b.run(parameters.data(), other, false, 1.0);
     const std::size_t sequence = 20 * 50;

@@ -28,17 +28,17 @@ class ShardRunner {
   /// `most_sequences` of `length`: the largest shard that will be run. `layout` outlives the
   /// runner.
   ShardRunner(const ModelConfig& config, const ParameterLayout& layout, std::int64_t most_sequences,
-              std::int64_t length, const KernelTable& kernels, bool training = true,
+              std::int64_t length, const KernelTable& kernels, Pass pass = Pass::kTraining,
               Precision precision = Precision::kFp32)
       : gradient(static_cast<std::size_t>(layout.flat_size())),
-        workspace(config, {most_sequences, length}, training, precision),
+        workspace(config, {most_sequences, length}, pass, precision),
         config_(config),
         layout_(layout),
         kernels_(kernels),
         gemm_(make_gemm(GemmBackend::kNative, kernels)),
         scratch_(ShardProgram::worker_scratch_floats(config, {most_sequences, length}, kernels,
                                                      precision)),
-        training_(training) {
+        pass_(pass) {
     fill_nan(gradient.data(), gradient.size());
     fill_nan(workspace.layers.front().x, workspace.bytes() / sizeof(float));
     fill_nan(scratch_.data(), scratch_.size());
@@ -47,7 +47,7 @@ class ShardRunner {
   /// The sum of the rows' losses; the gradient is that of the sum times `scale`.
   double run(const float* parameters, const TokenBatch& batch, bool accumulate, double scale,
              TileOrder order = TileOrder::kForward) {
-    const ShardProgram program(config_, layout_, {batch.sequences, batch.length}, training_);
+    const ShardProgram program(config_, layout_, {batch.sequences, batch.length}, pass_);
     double loss = std::numeric_limits<double>::quiet_NaN();
     ShardData data;
     data.parameters = parameters;
@@ -120,7 +120,7 @@ class ShardRunner {
   const KernelTable& kernels_;
   const std::unique_ptr<Gemm> gemm_;
   AlignedBuffer<float> scratch_;
-  const bool training_;
+  const Pass pass_;
 };
 
 /// Parameters of a trained model's size: attention is neither flat nor a single peak, norms and

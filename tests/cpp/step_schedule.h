@@ -25,7 +25,7 @@ class StepSchedule {
   StepSchedule(const ScheduleCase& c, std::int64_t workers)
       : plan_(plan_of(c)),
         state_(model_of(c)),
-        jobs_(state_.config, state_.layout, plan_, true),
+        jobs_(state_.config, state_.layout, plan_, Pass::kTraining),
         worker_count_(static_cast<int>(workers)),
         pool_(worker_count_, GemmBackend::kNative, kernels(), 16) {
     TreeOptions options;

@@ -59,13 +59,13 @@ TEST(Options, NamesAreUniqueAndComplete) {
     EXPECT_EQ(find_option(option.name), &option);
   }
   for (const char* name :
-       {"data",          "val",      "out",         "vocab",      "layers",     "heads",
-        "dim",           "seq",      "no-bias",     "batch",      "grad-accum", "steps",
-        "epochs",        "lr",       "min-lr",      "warmup",     "schedule",   "weight-decay",
-        "beta1",         "beta2",    "epsilon",     "clip",       "seed",       "workers",
-        "threads",       "symmetry", "positions",   "routing",    "gemm",       "precision",
-        "init",          "resume",   "eval-every",  "save-every", "keep",       "log-every",
-        "spheres-every", "quiet",    "activate-all"}) {
+       {"data",          "val",      "out",          "vocab",      "layers",     "heads",
+        "dim",           "seq",      "no-bias",      "batch",      "grad-accum", "steps",
+        "epochs",        "lr",       "min-lr",       "warmup",     "schedule",   "weight-decay",
+        "beta1",         "beta2",    "epsilon",      "clip",       "seed",       "workers",
+        "threads",       "symmetry", "positions",    "routing",    "gemm",       "precision",
+        "init",          "resume",   "eval-every",   "save-every", "keep",       "log-every",
+        "spheres-every", "quiet",    "activate-all", "recompute"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A synonym that is another option's name would suggest the wrong one.

@@ -47,6 +47,7 @@ struct TrainConfig {
   std::string routing = "symmetry";  ///< symmetry | round_robin
   std::string gemm = "auto";         ///< auto | native | onednn
   std::string precision = "fp32";    ///< fp32 | bf16: of the operands of products
+  bool recompute = false;            ///< activations are made again on the way back, not kept
   bool activate_all = false;         ///< test hook: every worker is active whatever the cores
 
   // Output. Intervals count steps; 0 means never.

@@ -45,12 +45,12 @@ enum class Buffer : std::int32_t {
 
 class PhaseList {
  public:
-  PhaseList(const ShardCuts& cuts, bool training) : p_(cuts), training_(training) {}
+  PhaseList(const ShardCuts& cuts, Pass pass) : p_(cuts), pass_(pass) {}
 
   std::vector<Phase> list() {
     forward();
     head();
-    if (training_) backward();
+    if (trains(pass_)) backward();
     return std::move(phases_);
   }
 
@@ -59,9 +59,8 @@ class PhaseList {
 
   // -- what a phase reads and writes
   Access access(Buffer buffer, std::int64_t layer, Range rows, bool writes) const {
-    // Without a backward pass all layers use the same memory.
-    const bool by_layer = buffer <= Buffer::kHidden;
-    const std::int64_t at = by_layer && !training_ ? 0 : layer;
+    const bool kept = buffer == Buffer::kX ? trains(pass_) : !shares_layers(pass_);
+    const std::int64_t at = buffer <= Buffer::kHidden && !kept ? 0 : layer;
     const std::int64_t number = static_cast<std::int64_t>(buffer) * (p_.config.layers + 2) + at;
     return {static_cast<std::int32_t>(number), rows, writes};
   }
@@ -157,20 +156,7 @@ class PhaseList {
          [&](Range rows) { return joined({writes(Buffer::kX, 0, rows)}, norm1(0, rows)); });
     for (std::int64_t l = 0; l < layers; ++l) {
       if (l > 0 && !p_.whole_rows) pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
-      product(Op::kQkv, l, p_.qkv, [&](Range rows) {
-        return Accesses{reads(Buffer::kNormed1, rows), writes(Buffer::kQkv, l, rows)};
-      });
-      attention(l);
-      product(Op::kProjection, l, p_.projection, [&](Range rows) {
-        return fused({reads(Buffer::kAttended, l, rows), reads(Buffer::kX, l, rows),
-                      writes(Buffer::kMiddle, l, rows)},
-                     norm2(l, rows));
-      });
-      if (!p_.whole_rows) pass(Op::kNorm2, l, [&](Range rows) { return norm2(l, rows); });
-      product(Op::kHidden, l, p_.hidden, [&](Range rows) {
-        return Accesses{reads(Buffer::kNormed2, rows), writes(Buffer::kHidden, l, rows),
-                        writes(Buffer::kGelu, rows)};
-      });
+      inside(l);
       product(Op::kOutput, l, p_.output, [&](Range rows) {
         return fused({reads(Buffer::kGelu, rows), reads(Buffer::kMiddle, l, rows),
                       writes(Buffer::kX, l + 1, rows)},
@@ -180,6 +166,24 @@ class PhaseList {
     if (!p_.whole_rows) {
       pass(Op::kNormFinal, layers - 1, [&](Range rows) { return norm_final(rows); });
     }
+  }
+
+  /// From a layer's first norm to its GELU: what is made again when it was not kept.
+  void inside(std::int64_t l) {
+    product(Op::kQkv, l, p_.qkv, [&](Range rows) {
+      return Accesses{reads(Buffer::kNormed1, rows), writes(Buffer::kQkv, l, rows)};
+    });
+    attention(l);
+    product(Op::kProjection, l, p_.projection, [&](Range rows) {
+      return fused({reads(Buffer::kAttended, l, rows), reads(Buffer::kX, l, rows),
+                    writes(Buffer::kMiddle, l, rows)},
+                   norm2(l, rows));
+    });
+    if (!p_.whole_rows) pass(Op::kNorm2, l, [&](Range rows) { return norm2(l, rows); });
+    product(Op::kHidden, l, p_.hidden, [&](Range rows) {
+      return Accesses{reads(Buffer::kNormed2, rows), writes(Buffer::kHidden, l, rows),
+                      writes(Buffer::kGelu, rows)};
+    });
   }
 
   /// Queries see the keys before them: a block of queries need not wait for the rows after it.
@@ -214,7 +218,7 @@ class PhaseList {
                             writes(Buffer::kLogits, rows)};
           },
           c);
-      if (!training_) {
+      if (!trains(pass_)) {
         phases_.push_back({Op::kLoss,
                            0,
                            c,
@@ -261,6 +265,12 @@ class PhaseList {
            [&](Range rows) { return norm_final_backward(rows); });
     }
     for (std::int64_t l = layers - 1; l >= 0; --l) {
+      const bool again = pass_ == Pass::kRecomputing && l + 1 < layers;
+      if (again) {
+        input_gradients(l + 1);  // before what it reads is made anew
+        pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
+        inside(l);
+      }
       product(Op::kOutputBackward, l, p_.output_back, [&](Range rows) {
         return Accesses{reads(Buffer::kDx, above(l), rows), reads(Buffer::kHidden, l, rows),
                         writes(Buffer::kDhidden, rows), writes(Buffer::kGelu, rows),
@@ -268,7 +278,7 @@ class PhaseList {
       });
       if (l + 1 == layers) {
         final_vectors(l);
-      } else {
+      } else if (!again) {
         input_gradients(l + 1);
       }
       product(Op::kHiddenBackward, l, p_.hidden_back, [&](Range rows) {
@@ -340,14 +350,14 @@ class PhaseList {
   }
 
   const ShardCuts& p_;
-  const bool training_;
+  const Pass pass_;
   std::vector<Phase> phases_;
 };
 
 }  // namespace
 
-std::vector<Phase> list_phases(const ShardCuts& cuts, bool training) {
-  return PhaseList(cuts, training).list();
+std::vector<Phase> list_phases(const ShardCuts& cuts, Pass pass) {
+  return PhaseList(cuts, pass).list();
 }
 
 }  // namespace cllm

@@ -11,6 +11,7 @@
 
 #include "gemm/gemm.h"
 #include "model/packed_weights.h"
+#include "model/pass.h"
 #include "model/phase_order.h"
 #include "model/shard_cuts.h"
 
@@ -90,7 +91,7 @@ struct Phase {
 class ShardProgram {
  public:
   ShardProgram(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape,
-               bool training);
+               Pass pass);
 
   const ShardCuts& cuts() const noexcept { return cuts_; }
   const std::vector<Phase>& phases() const noexcept { return phases_; }

@@ -26,12 +26,12 @@ class Cutter {
 };
 
 template <class T>
-void cut_forward(Cutter& cut, const ModelConfig& config, std::int64_t R, bool training,
+void cut_forward(Cutter& cut, const ModelConfig& config, std::int64_t R, Pass pass,
                  Operands<T>& o) {
   const std::int64_t C = config.width;
   o.layers.clear();
   for (std::int64_t l = 0; l < config.layers; ++l) {
-    if (l > 0 && !training) {  // inference keeps nothing: every layer uses the same memory
+    if (l > 0 && shares_layers(pass)) {
       o.layers.push_back(o.layers.front());
       continue;
     }
@@ -64,28 +64,29 @@ void cut_backward(Cutter& cut, const ModelConfig& config, std::int64_t R, const 
 
 }  // namespace
 
-Workspace::Workspace(const ModelConfig& config, const ShardShape& largest, bool training,
+Workspace::Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
                      Precision precision)
     : precision_(precision) {
-  memory_ = AlignedBuffer<float>(lay_out(nullptr, config, largest, training));
-  lay_out(memory_.data(), config, largest, training);
+  memory_ = AlignedBuffer<float>(lay_out(nullptr, config, largest, pass));
+  lay_out(memory_.data(), config, largest, pass);
 }
 
-std::size_t Workspace::bytes_for(const ModelConfig& config, const ShardShape& largest,
-                                 bool training, Precision precision) {
+std::size_t Workspace::bytes_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
+                                 Precision precision) {
   Workspace counting(precision);
-  return sizeof(float) * counting.lay_out(nullptr, config, largest, training);
+  return sizeof(float) * counting.lay_out(nullptr, config, largest, pass);
 }
 
 std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const ShardShape& largest,
-                               bool training) {
+                               Pass pass) {
   Cutter cut(base);
   const bool bf16 = precision_ == Precision::kBf16;
   const std::int64_t R = largest.rows(), C = config.width, V = config.vocabulary;
   layers.clear();
   for (std::int64_t l = 0; l < config.layers; ++l) {
-    if (l > 0 && !training) {
+    if (l > 0 && shares_layers(pass)) {
       layers.push_back(layers.front());
+      if (trains(pass)) layers.back().x = cut.take(R * C);
       continue;
     }
     LayerActivations a;
@@ -99,18 +100,17 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
     layers.push_back(a);
   }
   x_final = cut.take(R * C);
-  if (!training) x_final = layers.front().x;
+  if (!trains(pass)) x_final = layers.front().x;
   mean_final = cut.take(R);
   rstd_final = cut.take(R);
-  bf16 ? cut_forward(cut, config, R, training, halves_)
-       : cut_forward(cut, config, R, training, floats_);
+  bf16 ? cut_forward(cut, config, R, pass, halves_) : cut_forward(cut, config, R, pass, floats_);
   const std::int64_t chunk = most_logit_rows(R, V);
   logits = cut.take(chunk * V);
   const std::int64_t blocks = ceil_div(V, kLeastVocabularyBlock);
   block_max = cut.take(blocks * chunk);
   block_sum = cut.take(blocks * chunk);
   row_loss = cut.take(R);
-  if (!training) return cut.used();
+  if (!trains(pass)) return cut.used();
 
   dx[0] = cut.take(R * C);
   dx[1] = cut.take(R * C);

@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/bf16.h"
 #include "cllm/model_config.h"
+#include "model/pass.h"
 #include "model/precision.h"
 
 namespace cllm {
@@ -64,8 +65,8 @@ struct PartialSums {
 /// Thread safety: which tile writes what is fixed by the program; the buffers know nothing of it.
 class Workspace {
  public:
-  /// Room for shards of at most `largest` sequences. `training` adds what backward needs.
-  Workspace(const ModelConfig& config, const ShardShape& largest, bool training,
+  /// Room for shards of at most `largest` sequences.
+  Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
             Precision precision = Precision::kFp32);
 
   std::vector<LayerActivations> layers;
@@ -91,12 +92,11 @@ class Workspace {
 
   std::size_t bytes() const noexcept { return memory_.bytes(); }
   /// The same number without making one.
-  static std::size_t bytes_for(const ModelConfig& config, const ShardShape& largest, bool training,
+  static std::size_t bytes_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
                                Precision precision = Precision::kFp32);
 
  private:
-  std::size_t lay_out(float* base, const ModelConfig& config, const ShardShape& largest,
-                      bool training);
+  std::size_t lay_out(float* base, const ModelConfig& config, const ShardShape& largest, Pass pass);
   explicit Workspace(Precision precision) : precision_(precision) {}
 
   Precision precision_;

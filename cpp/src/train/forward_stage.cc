@@ -37,7 +37,7 @@ std::size_t ForwardStage::bytes_for(const ModelConfig& config, std::int64_t sequ
                                     std::int64_t length, int active_workers) {
   const BatchPlan shards = plan(sequences, length);
   return static_cast<std::size_t>(workspaces_for(shards, active_workers)) *
-         Workspace::bytes_for(config, {shards.largest_shard(), length}, false);
+         Workspace::bytes_for(config, {shards.largest_shard(), length}, Pass::kForward);
 }
 
 ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
@@ -45,14 +45,14 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
     : plan_(plan(sequences, length)),
       state_(state),
       workers_(workers),
-      jobs_(state.config, state.layout, plan_, false),
+      jobs_(state.config, state.layout, plan_, Pass::kForward),
       no_targets_(static_cast<std::size_t>(plan_.largest_shard() * length), -1),
       shard_loss_(plan_.shards.size(), 0.0),
       workspace_of_(plan_.shards.size(), -1),
       free_workspaces_(workspaces_for(plan_, tree.most_active_workers())) {
   for (int i = 0; i < workspaces_for(plan_, tree.most_active_workers()); ++i) {
-    workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length}, false,
-                             state.precision);
+    workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length},
+                             Pass::kForward, state.precision);
   }
   std::vector<JobPlan> jobs(plan_.positions.size());
   for (std::size_t p = 0; p < jobs.size(); ++p) {

@@ -165,6 +165,11 @@ std::vector<Option> make_table() {
   t.add("precision", kText, &C::precision,
         "of the operands of products: fp32, or bf16, faster where the CPU multiplies it",
         row().choices({"fp32", "bf16"}).also({"dtype", "amp"}));
+  t.add(
+      "recompute", kFlag, &C::recompute,
+      "make activations again on the way back instead of keeping them: less memory, more time, the "
+      "same result",
+      row().on_resume().also({"checkpointing", "gradient-checkpointing"}));
 
   t.group("Output");
   t.add("eval-every", kInteger, &C::eval_every,

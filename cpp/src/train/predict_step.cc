@@ -34,7 +34,7 @@ struct Costs {
     const auto flat = 4 * static_cast<double>(layout.flat_size());
     footprints.activations =
         kib(static_cast<double>(open) *
-            static_cast<double>(Workspace::bytes_for(s.model, largest, true, s.precision)));
+            static_cast<double>(Workspace::bytes_for(s.model, largest, s.pass, s.precision)));
     footprints.gradients = kib(flat * schedule.gradient_buffers());
     footprints.optimizer = kib(4 * flat);
   }
@@ -228,7 +228,7 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
           ? PackedWeights::tiles_for(config.model, layout, config.precision)
           : 0;
   TrainSchedule schedule(batch, layout, tree.subtrees, static_cast<int>(active), packing);
-  const ShardJobs shards(config.model, layout, batch, true);
+  const ShardJobs shards(config.model, layout, batch, config.pass);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);
   // A root that computes hears of a job at once; any other sleeps, at the far end of the tree.
   const bool alone = tree.spheres.size() == 1;

@@ -131,6 +131,7 @@ void plan_session(RunPlan& plan) {
   s.gemm = c.gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(c.gemm);
   c.gemm = gemm_backend_name(s.gemm);
   s.precision = parse_precision(c.precision);
+  s.pass = c.recompute ? Pass::kRecomputing : Pass::kTraining;
   if (s.precision == Precision::kBf16 && !kernels().bf16_units) {
     plan.notes.push_back(std::string("the ") + kernels().name +
                          " kernels have no units for bf16 and convert every operand: --precision "

@@ -89,8 +89,8 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   MemoryPlan memory;
   memory.parameters = flat;
   memory.moments = 2 * flat;
-  memory.activations_and_gradients =
-      TrainStage::bytes_for(plan, config.model, layout, config.active_workers(), config.precision);
+  memory.activations_and_gradients = TrainStage::bytes_for(
+      plan, config.model, layout, config.active_workers(), config.precision, config.pass);
   if (packs_weights(config, layout)) {
     memory.activations_and_gradients +=
         PackedWeights::bytes_for(config.model, layout, config.precision);
@@ -105,7 +105,7 @@ Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelSta
               worker_cpus(config), config.time_products),
       tree(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
                                         with_workers(config.tree, workers))) {
-  train = std::make_shared<TrainStage>(plan, state, kernels(), workers, *tree);
+  train = std::make_shared<TrainStage>(plan, state, kernels(), workers, *tree, config.pass);
 }
 
 Session::Session(const SessionConfig& config)

@@ -31,6 +31,7 @@ struct SessionConfig {
   GemmBackend gemm = GemmBackend::kNative;
   bool pack_always = false;  ///< test hook: pack weights for small steps too
   Precision precision = Precision::kFp32;
+  Pass pass = Pass::kTraining;
   TreeOptions tree;            ///< prepare_worker is set by the session
   Allowance allowance;         ///< the cores that workers may be bound to; empty: they are not
   bool time_products = false;  ///< for take_product_ns()

@@ -6,21 +6,21 @@
 namespace cllm {
 
 TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
-                       const WorkerPool& workers, SphereTree& tree)
+                       const WorkerPool& workers, SphereTree& tree, Pass pass)
     : TrainSchedule(plan, state.layout, tree.plan().subtrees, tree.most_active_workers(),
                     state.packed ? state.packed->tiles() : 0),
       plan_(plan),
       state_(state),
       kernels_(kernels),
       workers_(workers),
-      jobs_(state.config, state.layout, plan, true),
+      jobs_(state.config, state.layout, plan, pass),
       shard_loss_(plan.shards.size(), 0.0),
       norm_partial_(state.layout.blocks().size(), 0.0) {
   const ShardShape largest{plan.largest_shard(), plan.sequence};
   const auto flat = static_cast<std::size_t>(state.layout.flat_size());
   for (int b = 0; b < gradient_buffers(); ++b) gradients_.emplace_back(flat);
   for (int b = 0; b < workspaces(); ++b) {
-    workspaces_.emplace_back(state.config, largest, true, state.precision);
+    workspaces_.emplace_back(state.config, largest, pass, state.precision);
   }
   TileRunner& runner = *this;
   stage_ = std::make_unique<Stage>(jobs(jobs_), tree.worker_subtrees(), runner);
@@ -28,12 +28,12 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
 
 std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& config,
                                   const ParameterLayout& layout, int active_workers,
-                                  Precision precision) {
+                                  Precision precision, Pass pass) {
   const auto gradients = static_cast<std::size_t>(gradient_buffers_for(plan, active_workers)) *
                          static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
   const ShardShape largest{plan.largest_shard(), plan.sequence};
   return gradients + static_cast<std::size_t>(workspaces_for(plan, active_workers)) *
-                         Workspace::bytes_for(config, largest, true, precision);
+                         Workspace::bytes_for(config, largest, pass, precision);
 }
 
 StepOutcome TrainStage::run(SphereTree& tree, const StepInput& input) {

@@ -32,9 +32,9 @@ struct StepOutcome {
 
 class TrainStage final : public TileRunner, public TrainSchedule {
  public:
-  /// `pool_workers`: how many workers may be active, for the number of buffers.
+  /// REQUIRES: trains(pass).
   TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
-             const WorkerPool& workers, SphereTree& tree);
+             const WorkerPool& workers, SphereTree& tree, Pass pass = Pass::kTraining);
 
   /// Runs one update. REQUIRES: one call at a time.
   StepOutcome run(SphereTree& tree, const StepInput& input);
@@ -55,7 +55,7 @@ class TrainStage final : public TileRunner, public TrainSchedule {
   /// Bytes of gradient buffers and workspaces for this many active workers.
   static std::size_t bytes_for(const BatchPlan& plan, const ModelConfig& config,
                                const ParameterLayout& layout, int active_workers,
-                               Precision precision = Precision::kFp32);
+                               Precision precision = Precision::kFp32, Pass pass = Pass::kTraining);
 
  private:
   void run_shard_tile(int worker, const TileClaim& claim);
