@@ -76,6 +76,7 @@ class TrainConfig:
         routing: str = ...,
         gemm: str = ...,
         precision: str = ...,
+        recompute: bool = ...,
         eval_every: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,
@@ -213,6 +214,10 @@ class TrainConfig:
     @precision.setter
     def precision(self, arg1: str) -> None: ...
     @property
+    def recompute(self) -> bool: ...
+    @recompute.setter
+    def recompute(self, arg1: bool) -> None: ...
+    @property
     def eval_every(self) -> int | Literal["auto"]: ...
     @eval_every.setter
     def eval_every(self, arg1: int | Literal["auto"]) -> None: ...
@@ -280,6 +285,7 @@ class TrainConfig:
         routing: str = ...,
         gemm: str = ...,
         precision: str = ...,
+        recompute: bool = ...,
         eval_every: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,
