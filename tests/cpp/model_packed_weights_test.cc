@@ -54,8 +54,8 @@ TEST_P(PackedWeightsTest, AStepGivesTheSameBits) {
   for_all([&](const ModelConfig& config, const ParameterLayout& layout,
               const std::vector<float>& parameters, Precision precision) {
     const TokenBatch batch = random_batch(3, 9, config.vocabulary);
-    ShardRunner own(config, layout, 3, 9, *table_, true, precision);
-    ShardRunner packed(config, layout, 3, 9, *table_, true, precision);
+    ShardRunner own(config, layout, 3, 9, *table_, Pass::kTraining, precision);
+    ShardRunner packed(config, layout, 3, 9, *table_, Pass::kTraining, precision);
     PackedWeights weights(config, layout, precision);
     for (std::int32_t tile = weights.tiles(); tile-- > 0;) {
       weights.pack(tile, parameters.data(), *table_);
@@ -71,8 +71,8 @@ TEST_P(PackedWeightsTest, AForwardPassReadsItsOwnTilesOnly) {
   for_all([&](const ModelConfig& config, const ParameterLayout& layout,
               const std::vector<float>& parameters, Precision precision) {
     const TokenBatch batch = random_batch(3, 9, config.vocabulary);
-    ShardRunner own(config, layout, 3, 9, *table_, false, precision);
-    ShardRunner packed(config, layout, 3, 9, *table_, false, precision);
+    ShardRunner own(config, layout, 3, 9, *table_, Pass::kForward, precision);
+    ShardRunner packed(config, layout, 3, 9, *table_, Pass::kForward, precision);
     PackedWeights weights(config, layout, precision);
     ASSERT_LT(weights.forward_tiles(), weights.tiles());
     for (std::int32_t tile = 0; tile < weights.forward_tiles(); ++tile) {
