@@ -38,7 +38,8 @@ class Oracle {
         parameters_(static_cast<std::size_t>(layout_.flat_size())),
         first_moment_(parameters_.size()),
         second_moment_(parameters_.size()),
-        workspace_(config.model, {plan.largest_shard(), plan.sequence}, Pass::kTraining, config.precision),
+        workspace_(config.model, {plan.largest_shard(), plan.sequence}, Pass::kTraining,
+                   config.precision),
         gemm_(make_gemm(config.gemm, kernels())),
         scratch_(ShardProgram::worker_scratch_floats(
             config.model, {plan.largest_shard(), plan.sequence}, kernels(), config.precision)) {
@@ -72,7 +73,8 @@ class Oracle {
     Floats gradient(parameters_.size());
     for (int s = 0; s < position.shards; ++s) {
       const ShardPlan& shard = plan_.shards[static_cast<std::size_t>(position.first_shard + s)];
-      const ShardProgram program(config_.model, layout_, {shard.sequences, plan_.sequence}, Pass::kTraining);
+      const ShardProgram program(config_.model, layout_, {shard.sequences, plan_.sequence},
+                                 Pass::kTraining);
       double shard_loss = 0;
       const std::int64_t row = shard.first_sequence * plan_.sequence;
       const auto scale =
