@@ -107,7 +107,8 @@ void register_plans(py::module_& m) {
                     "On the cores that this process may use.")
       .def_readonly("parameter_memory", &StepPlan::parameter_memory)
       .def_readonly("moment_memory", &StepPlan::moment_memory)
-      .def_readonly("activation_memory", &StepPlan::activation_memory, "With the gradients and packed weights.")
+      .def_readonly("activation_memory", &StepPlan::activation_memory,
+                    "With the gradients and packed weights.")
       .def_readonly("worker_memory", &StepPlan::worker_memory)
       .def_property_readonly("memory", &StepPlan::memory, "All of it.")
       .def("__repr__", [](const StepPlan& p) {

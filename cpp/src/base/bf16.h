@@ -10,6 +10,12 @@ struct Bf16 {
   std::uint16_t bits;  ///< sign, eight bits of exponent, seven of mantissa
 };
 
+/// How many numbers of a type fit in the place of a float.
+template <class T>
+constexpr std::int64_t kPerFloat = 1;
+template <>
+constexpr std::int64_t kPerFloat<Bf16> = 2;
+
 /// To nearest, ties to even. A NaN stays a (quiet) NaN; a float below the normal range becomes a
 /// zero of its sign, which is what the units that multiply bf16 take it for. The kernels have
 /// vectors of the same, with the same bits.

@@ -19,8 +19,9 @@ int domain_of(const LogicalCpu& cpu, int level) {
       return cpu.node;
     case kPackage:
       return cpu.package;
+    default:
+      return 0;  // one machine
   }
-  return 0;
 }
 
 /// Workers with one parent, and where those of them are that have a place.

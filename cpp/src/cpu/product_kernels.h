@@ -54,7 +54,7 @@ constexpr std::int64_t kPackedColumns = 64;
 /// a multiple of kPackedColumns.
 template <class T>
 constexpr std::int64_t packed_column(std::int64_t k, std::int64_t column) {
-  constexpr std::int64_t kDepth = static_cast<std::int64_t>(sizeof(float) / sizeof(T));
+  constexpr std::int64_t kDepth = kPerFloat<T>;
   return column * ((k + kDepth - 1) / kDepth * kDepth);
 }
 

@@ -95,7 +95,7 @@ struct ShardOps {
   }
 
   static constexpr bool kFloat = std::is_same_v<T, float>;
-  static constexpr auto kLogitStep = static_cast<std::int64_t>(sizeof(float) / sizeof(T));
+  static constexpr std::int64_t kLogitStep = kPerFloat<T>;
 
   const ShardCuts& p;
   const ShardData& d;

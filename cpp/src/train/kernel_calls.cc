@@ -20,13 +20,13 @@ double row_work(const Sizes& s) { return static_cast<double>(s[0] * s[1]); }
 double flat_work(const Sizes& s) { return static_cast<double>(s[0]); }
 
 // Products and attention of a few ms at most. Beyond the ends of an axis the rate stays what it is.
-const std::vector<Sizes> kProduct = {
-    {16, 128, 512}, {32, 128}, {64, 256, 1024}, {kMiddle / 4, kFar}};
-const std::vector<Sizes> kAttention = {{16, 64, 256, kLongest}, {16, 32, 64, kWidest}};
-const std::vector<Sizes> kRows = {{16}, {64, 768}, {kNear, kMiddle, kFar}};
-const std::vector<Sizes> kLogits = {{64}, {64, 512}, {kNear, kMiddle, kFar}};
-const std::vector<Sizes> kAdd = {{32, 768}, {kNear, kMiddle, kFar}};
-const std::vector<Sizes> kFlat = {{16384}, {kNear, kMiddle, kFar}};
+using Axes = std::vector<Sizes>;
+Axes product_axes() { return {{16, 128, 512}, {32, 128}, {64, 256, 1024}, {kMiddle / 4, kFar}}; }
+Axes attention_axes() { return {{16, 64, 256, kLongest}, {16, 32, 64, kWidest}}; }
+Axes row_axes() { return {{16}, {64, 768}, {kNear, kMiddle, kFar}}; }
+Axes logit_axes() { return {{64}, {64, 512}, {kNear, kMiddle, kFar}}; }
+Axes add_axes() { return {{32, 768}, {kNear, kMiddle, kFar}}; }
+Axes flat_axes() { return {{16384}, {kNear, kMiddle, kFar}}; }
 
 /// Places in a range of elements, one after another and round again.
 template <class T>
@@ -58,38 +58,39 @@ std::size_t count(std::int64_t n) { return static_cast<std::size_t>(n); }
 }  // namespace
 
 const std::vector<KernelGrid>& kernel_grids(Precision precision) {
-  static const std::vector<KernelGrid> floats = {{"gemm_nn", kProduct, product_work},
-                                                 {"gemm_nt", kProduct, product_work},
-                                                 {"gemm_tn", kProduct, product_work},
-                                                 {"attention_forward", kAttention, attention_work},
-                                                 {"attention_backward", kAttention, attention_work},
-                                                 {"norm_forward", kRows, row_work},
-                                                 {"norm_backward", kRows, row_work},
-                                                 {"bias_add", kRows, row_work},
-                                                 {"bias_gelu", kRows, row_work},
-                                                 {"gelu_backward", kRows, row_work},
-                                                 {"column_sums", kRows, row_work},
-                                                 {"softmax_gradient", kLogits, row_work},
-                                                 {"bias_residual", kRows, row_work},
-                                                 {"softmax_stats", kLogits, row_work},
-                                                 {"add", kAdd, flat_work},
-                                                 {"sum_2", kFlat, flat_work},
-                                                 {"sum_3", kFlat, flat_work},
-                                                 {"sum_squares", kFlat, flat_work},
-                                                 {"adamw", kFlat, flat_work}};
+  static const std::vector<KernelGrid> floats = {
+      {"gemm_nn", product_axes(), product_work},
+      {"gemm_nt", product_axes(), product_work},
+      {"gemm_tn", product_axes(), product_work},
+      {"attention_forward", attention_axes(), attention_work},
+      {"attention_backward", attention_axes(), attention_work},
+      {"norm_forward", row_axes(), row_work},
+      {"norm_backward", row_axes(), row_work},
+      {"bias_add", row_axes(), row_work},
+      {"bias_gelu", row_axes(), row_work},
+      {"gelu_backward", row_axes(), row_work},
+      {"column_sums", row_axes(), row_work},
+      {"softmax_gradient", logit_axes(), row_work},
+      {"bias_residual", row_axes(), row_work},
+      {"softmax_stats", logit_axes(), row_work},
+      {"add", add_axes(), flat_work},
+      {"sum_2", flat_axes(), flat_work},
+      {"sum_3", flat_axes(), flat_work},
+      {"sum_squares", flat_axes(), flat_work},
+      {"adamw", flat_axes(), flat_work}};
   static const std::vector<KernelGrid> halves = {
-      {"bf16_gemm_nn", kProduct, product_work},
-      {"bf16_gemm_nt", kProduct, product_work},
-      {"bf16_gemm_tn", kProduct, product_work},
-      {"bf16_attention_forward", kAttention, attention_work},
-      {"bf16_attention_backward", kAttention, attention_work},
-      {"bf16_norm_forward", kRows, row_work},
-      {"bf16_norm_backward", kRows, row_work},
-      {"bf16_bias_add", kRows, row_work},
-      {"bf16_bias_gelu", kRows, row_work},
-      {"bf16_gelu_backward", kRows, row_work},
-      {"bf16_column_sums", kRows, row_work},
-      {"bf16_softmax_gradient", kLogits, row_work}};
+      {"bf16_gemm_nn", product_axes(), product_work},
+      {"bf16_gemm_nt", product_axes(), product_work},
+      {"bf16_gemm_tn", product_axes(), product_work},
+      {"bf16_attention_forward", attention_axes(), attention_work},
+      {"bf16_attention_backward", attention_axes(), attention_work},
+      {"bf16_norm_forward", row_axes(), row_work},
+      {"bf16_norm_backward", row_axes(), row_work},
+      {"bf16_bias_add", row_axes(), row_work},
+      {"bf16_bias_gelu", row_axes(), row_work},
+      {"bf16_gelu_backward", row_axes(), row_work},
+      {"bf16_column_sums", row_axes(), row_work},
+      {"bf16_softmax_gradient", logit_axes(), row_work}};
   return precision == Precision::kBf16 ? halves : floats;
 }
 
@@ -290,8 +291,8 @@ std::function<void()> KernelCaller::rows(const std::string& name, const Sizes& s
   if (name == "softmax_gradient") {
     return [=, &k]() mutable {
       float* const x = at[0].next();
-      constexpr auto kStep = static_cast<std::int64_t>(sizeof(float) / sizeof(T));
-      k.softmax_gradient(R, N, x, N, gamma, targets, 0, 1e-3f, reinterpret_cast<T*>(x), kStep * N);
+      k.softmax_gradient(R, N, x, N, gamma, targets, 0, 1e-3f, reinterpret_cast<T*>(x),
+                         kPerFloat<T> * N);
     };
   }
   throw std::invalid_argument("no pass over rows is called " + name);

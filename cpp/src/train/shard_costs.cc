@@ -13,7 +13,7 @@ struct TileCalls {
   const bool bf16;
   TileTime time;
 
-  std::int64_t C() const { return p.config.width; }
+  std::int64_t width() const { return p.config.width; }
 
   /// The kernel for what the precision stores.
   std::string own(const char* kernel) const { return std::string(bf16 ? "bf16_" : "") + kernel; }
@@ -31,10 +31,10 @@ struct TileCalls {
     return {begin, std::min(p.shape.rows(), begin + p.pass_rows)};
   }
 
-  void norm(std::int64_t m) { rows(own("norm_forward"), m, C()); }
+  void norm(std::int64_t m) { rows(own("norm_forward"), m, width()); }
   void norm_backward(std::int64_t m) {
-    rows(own("norm_backward"), m, C());
-    rows("column_sums", m, C());
+    rows(own("norm_backward"), m, width());
+    rows("column_sums", m, width());
   }
 
   /// A tile of rows times a weight, with what follows on its rows.
@@ -78,7 +78,7 @@ struct TileCalls {
 
   void head() {
     const Grid grid = p.logits(phase.chunk);
-    forward_nt(grid, C());
+    forward_nt(grid, width());
     rows("softmax_stats", grid.row_range(tile).size(), grid.column_range(tile).size());
   }
   void forward_nt(const Grid& grid, std::int64_t k) {
@@ -89,7 +89,7 @@ struct TileCalls {
 };
 
 void TileCalls::run() {
-  const std::int64_t F = 4 * C(), R = p.shape.rows(), passes = p.pass_tiles();
+  const std::int64_t F = 4 * width(), R = p.shape.rows(), passes = p.pass_tiles();
   const bool fused = p.whole_rows;
   const auto nothing = [](std::int64_t, std::int64_t) {};
   const auto residual = [&](std::int64_t m, std::int64_t n) {
@@ -101,21 +101,21 @@ void TileCalls::run() {
   };
   switch (phase.op) {
     case Op::kEmbed:
-      add(C() * pass_range().size(), 1);
+      add(width() * pass_range().size(), 1);
       return norm(pass_range().size());
     case Op::kNorm1:
     case Op::kNorm2:
     case Op::kNormFinal:
       return norm(pass_range().size());
     case Op::kQkv:
-      return forward(p.qkv, C(),
+      return forward(p.qkv, width(),
                      [&](std::int64_t m, std::int64_t n) { rows(own("bias_add"), m, n); });
     case Op::kAttention:
       return attention();
     case Op::kProjection:
-      return forward(p.projection, C(), residual);
+      return forward(p.projection, width(), residual);
     case Op::kHidden:
-      return forward(p.hidden, C(),
+      return forward(p.hidden, width(),
                      [&](std::int64_t m, std::int64_t n) { rows(own("bias_gelu"), m, n); });
     case Op::kOutput:
       return forward(p.output, F, residual);
@@ -139,20 +139,20 @@ void TileCalls::run() {
     case Op::kNorm1Backward:
       return norm_backward(pass_range().size());
     case Op::kOutputBackward:
-      return backward(p.output_back, C(), [&](std::int64_t m, std::int64_t n) {
+      return backward(p.output_back, width(), [&](std::int64_t m, std::int64_t n) {
         rows(own("gelu_backward"), m, n);
         rows(own("column_sums"), m, n);
       });
     case Op::kHiddenBackward:
       return backward(p.hidden_back, F, norm_down);
     case Op::kProjectionBackward:
-      return backward(p.projection_back, C(), nothing);
+      return backward(p.projection_back, width(), nothing);
     case Op::kAttentionBackward:
       return attention_backward();
     case Op::kQkvBackward:
-      return backward(p.qkv_back, 3 * C(), norm_down);
+      return backward(p.qkv_back, 3 * width(), norm_down);
     case Op::kEmbedBackward:
-      return add(std::min(p.embed_columns, C()) * R, 2);
+      return add(std::min(p.embed_columns, width()) * R, 2);
     case Op::kTokenWeight:
       return weight(p.token_weight, p.chunk_size(phase.chunk));
     case Op::kOutputWeight:
@@ -166,11 +166,11 @@ void TileCalls::run() {
     case Op::kHiddenVectors:
       return vectors(p.output_back.row_tiles(), F, 1);
     case Op::kQkvVectors:
-      return vectors(p.shape.sequences, 3 * C(), 1);
+      return vectors(p.shape.sequences, 3 * width(), 1);
     case Op::kFinalVectors:
     case Op::kMiddleVectors:
     case Op::kInputVectors:
-      return vectors(passes, C(), 3);
+      return vectors(passes, width(), 3);
   }
 }
 

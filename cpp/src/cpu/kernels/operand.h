@@ -11,7 +11,7 @@ namespace {
 /// A cell is what lies in one lane and meets its like in one step over k: a float, or a pair of
 /// Bf16. Packed operands are counted in cells.
 template <class T>
-constexpr std::int64_t kPerCell = static_cast<std::int64_t>(sizeof(float) / sizeof(T));
+constexpr std::int64_t kPerCell = kPerFloat<T>;
 
 /// Cells that hold n numbers.
 template <class T>
