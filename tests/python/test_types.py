@@ -18,6 +18,7 @@ cllm\._cllm\.[A-Z]\w+
 cllm\._cllm\.(EvaluationReport|GroupReport|KernelTime|Machine\w*|Model|Option|Sphere\w+)\.__init__
 cllm\._cllm\.(StepForecast|StepPlan|StepReport|StepTimes|TreePlan)\.__init__
 cllm\._cllm\.RunOutcome\.__pybind11_native_enum__
+cllm\._torch_step
 """
 
 
