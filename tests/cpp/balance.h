@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "simulated_step.h"
 #include "sleeping_step.h"
 #include "watchdog.h"
 
@@ -27,7 +26,7 @@ inline std::vector<BalanceCase> balance_cases(std::int64_t layers) {
   return {{"TwelveEqual", {layers, 6, 384, 256, 65, 24, 12}, 0.90},
           {"TwelveUnequal", {layers, 6, 384, 256, 65, 29, 12}, 0.90},
           {"ThreeEqual", {layers, 6, 384, 256, 65, 12, 3}, 0.90},
-          {"ThreeUnequal", {layers, 6, 384, 256, 65, 13, 3}, 0.80},
+          {"ThreeUnequal", {layers, 6, 384, 256, 65, 13, 3}, 0.78},
           {"One", {layers, 6, 384, 256, 65, 4, 1}, 0.82}};
 }
 

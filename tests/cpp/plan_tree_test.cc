@@ -98,11 +98,13 @@ TEST(TreePlan, FewestSpheresForAWorkerCount) {
 
 TEST(TreePlan, WorkersAreListedSiblingBySibling) {
   const TreePlan plan = plan_tree(64);
-  for (std::size_t i = 1; i < plan.workers.size(); ++i) {
-    const auto& a = plan.spheres[static_cast<std::size_t>(plan.workers[i - 1])];
-    const auto& b = plan.spheres[static_cast<std::size_t>(plan.workers[i])];
-    EXPECT_LE(a.subtree, b.subtree);
+  ASSERT_EQ(plan.worker_subtrees.size(), plan.workers.size());
+  for (std::size_t i = 0; i < plan.workers.size(); ++i) {
+    const auto& sphere = plan.spheres[static_cast<std::size_t>(plan.workers[i])];
+    EXPECT_EQ(plan.worker_subtrees[i], sphere.subtree);
   }
+  EXPECT_TRUE(std::is_sorted(plan.worker_subtrees.begin(), plan.worker_subtrees.end()));
+  EXPECT_EQ(plan_tree(1).worker_subtrees, std::vector<int>{0});
 }
 
 TEST(TreePlan, RefusesWhatCannotBe) {

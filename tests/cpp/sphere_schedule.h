@@ -15,15 +15,13 @@ class SphereSchedule {
  public:
   SphereSchedule(const TreePlan& plan, TaggedStep::Shape shape, int runs, Bug bug)
       : plan_(plan), bug_(bug), runs_(runs), spheres_(plan.spheres.size()) {
-    std::vector<int> subtrees;
     for (std::size_t w = 0; w < plan.workers.size(); ++w) {
       const SpherePlan& s = plan.spheres[static_cast<std::size_t>(plan.workers[w])];
       const int number = sphere(s.id).number = static_cast<int>(w);
       sphere(s.id).worker = std::make_unique<WorkerLogic>(s.id, s.parent, number);
-      subtrees.push_back(s.subtree);
     }
     shape.owners = plan.subtrees;
-    step_ = std::make_unique<TaggedStep>(shape, subtrees, bug);
+    step_ = std::make_unique<TaggedStep>(shape, plan.worker_subtrees, bug);
     for (const SpherePlan& s : plan.spheres) {
       if (s.role != SphereRole::kControl) continue;
       sphere(s.id).control =

@@ -43,7 +43,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
       }
       reports_ += plans[j].reports ? 1 : 0;
     }
-    stage_ = std::make_unique<Stage>(std::move(plans), tree.worker_subtrees(), *this);
+    stage_ = std::make_unique<Stage>(std::move(plans), tree.plan().worker_subtrees, *this);
   }
 
   /// One run, and what can be checked after it.

@@ -33,7 +33,8 @@ struct TreePlan {
   int symmetry_order = 12;
   std::vector<SpherePlan> spheres;
   std::vector<int> workers;  ///< ids of the workers from left to right: siblings are neighbours
-  int subtrees = 1;          ///< children of the root; 1 for a tree of one
+  std::vector<int> worker_subtrees;  ///< the child of the root above each of them, from 0
+  int subtrees = 1;                  ///< children of the root; 1 for a tree of one
 };
 
 /// Plans a tree of `threads` spheres in which no sphere has more than `symmetry_order` children.

@@ -94,7 +94,10 @@ TreePlan plan_tree(std::int64_t threads, int symmetry_order) {
   while (!stack.empty()) {
     const SpherePlan& s = spheres[static_cast<std::size_t>(stack.back())];
     stack.pop_back();
-    if (s.children == 0) plan.workers.push_back(s.id);
+    if (s.children == 0) {
+      plan.workers.push_back(s.id);
+      plan.worker_subtrees.push_back(std::max(0, s.subtree));
+    }
     for (int c = s.children - 1; c >= 0; --c) stack.push_back(s.first_child + c);
   }
   return plan;

@@ -39,9 +39,6 @@ SphereTree::SphereTree(const TreePlan& plan, TreeOptions options)
       first_worker_[static_cast<std::size_t>(s)] = w;
     }
   }
-  for (const int id : plan_.workers) {
-    worker_subtrees_.push_back(std::max(0, plan_.spheres[static_cast<std::size_t>(id)].subtree));
-  }
   for (const SpherePlan& s : plan_.spheres) {
     mailboxes_.push_back(
         std::make_unique<Mailbox>(mailbox_capacity(s), counters_[static_cast<std::size_t>(s.id)]));

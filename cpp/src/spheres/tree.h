@@ -67,8 +67,6 @@ class SphereTree {
   bool is_active(int sphere) const noexcept {
     return first_worker_[static_cast<std::size_t>(sphere)] < active_workers();
   }
-  /// The level-1 subtree of each worker.
-  const std::vector<int>& worker_subtrees() const noexcept { return worker_subtrees_; }
 
   const SphereCounters& counters(int sphere) const noexcept {
     return counters_[static_cast<std::size_t>(sphere)];
@@ -96,8 +94,7 @@ class SphereTree {
 
   const TreePlan plan_;
   const TreeOptions options_;
-  std::vector<int> first_worker_;     // by sphere: the first one at or below it
-  std::vector<int> worker_subtrees_;  // by worker
+  std::vector<int> first_worker_;  // by sphere: the first one at or below it
   int most_active_ = 0;
   // Written by the root between runs. Who takes part learns it from the Work that is sent; who
   // reads it here only decides how long to look before sleeping.

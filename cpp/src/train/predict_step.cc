@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <queue>
-#include <utility>
 
 #include "model/workspace.h"
+#include "train/schedule_play.h"
 #include "train/shard_costs.h"
-#include "train/train_schedule.h"
 
 namespace cllm {
 namespace {
@@ -74,109 +72,6 @@ struct Costs {
   Footprints footprints{};
 };
 
-/// Runs nothing: tiles are claimed and reported, and the clock is moved on by their times.
-class Play final : private TileRunner {
- public:
-  Play(TrainSchedule& schedule, const TreePlan& tree, std::int64_t active, const Costs& costs,
-       double root_ns)
-      : schedule_(schedule),
-        costs_(costs),
-        root_ns_(root_ns),
-        stage_(schedule.jobs(costs.shards), subtrees(tree), *this),
-        workers_(static_cast<std::size_t>(active)) {
-    for (std::size_t w = 0; w < workers_.size(); ++w) {
-      const auto id = static_cast<std::size_t>(tree.workers[w]);
-      workers_[w].hops = std::max(1, tree.spheres[id].level);
-    }
-  }
-
-  /// Nanoseconds from the root's start to its last decision.
-  double run(double start_ns) {
-    stage_.reset(static_cast<int>(workers_.size()));
-    schedule_.begin(stage_);
-    for (std::size_t w = 0; w < workers_.size(); ++w) workers_[w].idle_since = start_ns;
-    now_ = start_ns;
-    offer();
-    while (!events_.empty()) {
-      const Event event = events_.top();
-      events_.pop();
-      now_ = event.at;
-      if (event.worker < 0) {
-        if (schedule_.on_done(stage_, event.job)) return now_;
-      } else {
-        Worker& w = workers_[static_cast<std::size_t>(event.worker)];
-        if (stage_.finish(w.claim)) {
-          events_.push({now_ + root_ns_, -1, w.claim.job});
-          done_ += w.hops;
-        }
-        w.idle_since = now_;
-        take(event.worker);
-      }
-      offer();
-    }
-    return now_;
-  }
-
-  /// Done goes up the tree hop by hop, a message each.
-  std::int64_t done_messages() const noexcept { return done_; }
-  std::int64_t tiles() const noexcept { return tiles_; }
-  double product_ns() const noexcept { return product_; }
-  double pass_ns() const noexcept { return pass_; }
-
- private:
-  struct Worker {
-    TileClaim claim;
-    double idle_since = 0;
-    int hops = 1;  // to the root
-    bool busy = false;
-  };
-  struct Event {
-    double at;
-    int worker;  // whose tile ends; -1: the root hears that `job` is done
-    int job;
-    bool operator<(const Event& other) const noexcept {  // the earliest is on top
-      return at != other.at ? at > other.at : worker > other.worker;
-    }
-  };
-  void run_tile(int, const TileClaim&) override {}
-  static std::vector<int> subtrees(const TreePlan& tree) {
-    std::vector<int> of;
-    for (int id : tree.workers) {
-      of.push_back(std::max(0, tree.spheres[static_cast<std::size_t>(id)].subtree));
-    }
-    return of;
-  }
-
-  /// Whoever has nothing looks again.
-  void offer() {
-    for (std::size_t w = 0; w < workers_.size(); ++w) {
-      if (!workers_[w].busy) take(static_cast<int>(w));
-    }
-  }
-  void take(int worker) {
-    Worker& w = workers_[static_cast<std::size_t>(worker)];
-    const TileClaim claim = stage_.claim(worker, w.claim.job);
-    w.busy = static_cast<bool>(claim);
-    if (!claim) return;
-    w.claim = claim;
-    const TileTime time = costs_.of(claim);
-    ++tiles_;
-    product_ += time.product;
-    pass_ += time.pass;
-    const double woken = now_ - w.idle_since > kSpinNs ? root_ns_ : 0;
-    events_.push({now_ + woken + kClaimNs + time.sum(), worker, claim.job});
-  }
-
-  TrainSchedule& schedule_;
-  const Costs& costs_;
-  const double root_ns_;
-  Stage stage_;
-  std::vector<Worker> workers_;
-  std::priority_queue<Event> events_;
-  double now_ = 0, product_ = 0, pass_ = 0;
-  std::int64_t done_ = 0, tiles_ = 0;
-};
-
 /// Spheres with an active worker at or below them, the root left out: each hears Work and says
 /// Idle.
 std::int64_t active_spheres(const TreePlan& tree, std::int64_t active) {
@@ -234,17 +129,21 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
   const bool alone = tree.spheres.size() == 1;
   const int levels = tree.spheres.back().level;
   const double root_ns = alone ? 0 : 1e3 * rates.wake_us * levels;
-  Play play(schedule, tree, active, costs, root_ns);
-  const double total = play.run(root_ns);
   StepForecast forecast;
+  const auto tile_ns = [&](const TileClaim& claim) {
+    const TileTime time = costs.of(claim);
+    forecast.product_ms += 1e-6 * time.product;
+    forecast.pass_ms += 1e-6 * time.pass;
+    return time.sum();
+  };
+  const PlayedStep step =
+      play_schedule(schedule, shards, tree, active, {tile_ns, kClaimNs, root_ns, kSpinNs});
   forecast.workers = active;
-  forecast.milliseconds = 1e-6 * total;
-  forecast.product_ms = 1e-6 * play.product_ns();
-  forecast.pass_ms = 1e-6 * play.pass_ns();
+  forecast.milliseconds = 1e-6 * (root_ns + step.time);  // Work goes down first
   forecast.waiting_ms =
       forecast.milliseconds * static_cast<double>(active) - forecast.product_ms - forecast.pass_ms;
-  forecast.messages = play.done_messages() + 2 * active_spheres(tree, active);
-  forecast.tiles = play.tiles();
+  forecast.messages = step.done_messages + 2 * active_spheres(tree, active);
+  forecast.tiles = step.tiles;
   return forecast;
 }
 

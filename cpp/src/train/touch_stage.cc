@@ -16,7 +16,7 @@ TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
     job.subtree = s;
   }
   TileRunner& runner = *this;
-  stage_ = std::make_unique<Stage>(std::move(jobs), tree.worker_subtrees(), runner);
+  stage_ = std::make_unique<Stage>(std::move(jobs), tree.plan().worker_subtrees, runner);
 }
 
 void TouchStage::run_tile(int, const TileClaim& claim) {

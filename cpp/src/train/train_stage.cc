@@ -23,7 +23,7 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
     workspaces_.emplace_back(state.config, largest, pass, state.precision);
   }
   TileRunner& runner = *this;
-  stage_ = std::make_unique<Stage>(jobs(jobs_), tree.worker_subtrees(), runner);
+  stage_ = std::make_unique<Stage>(jobs(jobs_), tree.plan().worker_subtrees, runner);
 }
 
 std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& config,

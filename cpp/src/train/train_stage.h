@@ -30,7 +30,7 @@ struct StepOutcome {
   bool waited;           ///< `meanwhile` took so long that the workers had nothing left to do
 };
 
-class TrainStage final : public TileRunner, public TrainSchedule {
+class TrainStage final : private TileRunner, public TrainSchedule {
  public:
   /// REQUIRES: trains(pass).
   TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
@@ -38,10 +38,6 @@ class TrainStage final : public TileRunner, public TrainSchedule {
 
   /// Runs one update. REQUIRES: one call at a time.
   StepOutcome run(SphereTree& tree, const StepInput& input);
-
-  Stage& stage() noexcept { return *stage_; }
-  void run_tile(int worker, const TileClaim& claim) override;
-  void meanwhile() override;
 
   /// The gradient of the last step. REQUIRES: a step has been run.
   const float* gradient() const noexcept;
@@ -58,6 +54,8 @@ class TrainStage final : public TileRunner, public TrainSchedule {
                                Precision precision = Precision::kFp32, Pass pass = Pass::kTraining);
 
  private:
+  void run_tile(int worker, const TileClaim& claim) override;
+  void meanwhile() override;
   void run_shard_tile(int worker, const TileClaim& claim);
   void run_merge_tile(int merge, std::int32_t tile);
   void decide() override;
