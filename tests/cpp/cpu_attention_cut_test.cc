@@ -5,6 +5,7 @@
 #include <string>
 
 #include "attention_head.h"
+#include "isa_test.h"
 
 namespace cllm {
 namespace {
@@ -101,15 +102,7 @@ void expect_no_future(const KernelTable& table) {
   }
 }
 
-class AttentionCut : public testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    table_ = find_kernels(GetParam());
-    if (table_ == nullptr) GTEST_SKIP() << GetParam() << " does not run here";
-    ASSERT_STREQ(table_->name, GetParam());
-  }
-  const KernelTable* table_ = nullptr;
-};
+class AttentionCut : public IsaTest {};
 
 TEST_P(AttentionCut, RowsDoNotDependOnTheCut) {
   expect_rows_alone<float>(*table_);
@@ -126,9 +119,7 @@ TEST_P(AttentionCut, TheFutureHasNoWeight) {
   expect_no_future<Bf16>(*table_);
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, AttentionCut,
-                         testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
-                         [](const auto& isa) { return std::string(isa.param); });
+CLLM_IN_EVERY_ISA(AttentionCut);
 
 }  // namespace
 }  // namespace cllm

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "attention_head.h"
+#include "isa_test.h"
 
 namespace cllm {
 namespace {
@@ -41,15 +42,7 @@ void expect_answer(const Head<float>& head, const AttentionAnswer& answer,
   EXPECT_EQ(head.spilled(), 0u);
 }
 
-class Attention : public testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    table_ = find_kernels(GetParam());
-    if (table_ == nullptr) GTEST_SKIP() << GetParam() << " does not run here";
-    ASSERT_STREQ(table_->name, GetParam());
-  }
-  const KernelTable* table_ = nullptr;
-};
+class Attention : public IsaTest {};
 
 TEST_P(Attention, IsWhatDoublePrecisionSays) {
   for (const std::size_t length : {1, 2, 7, 48, 63, 64, 65, 100, 130, 256}) {
@@ -159,8 +152,7 @@ TEST_P(Attention, OfOneTokenIsItsValue) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, Attention, testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
-                         [](const auto& isa) { return std::string(isa.param); });
+CLLM_IN_EVERY_ISA(Attention);
 
 }  // namespace
 }  // namespace cllm

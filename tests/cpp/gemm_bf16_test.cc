@@ -1,48 +1,21 @@
 // Native products of bf16: right for every shape and instruction set, odd k included, and the same
 // bits however they are cut, wherever the operands lie and whichever thread computes.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <memory>
-#include <string>
-#include <thread>
-#include <utility>
-#include <vector>
-
-#include "gemm_case.h"
+#include "gemm_promises.h"
 
 namespace cllm {
 namespace {
 
 using testing::GemmCaseOf;
-using testing::Matrix;
+using testing::kGemmForms;
 using testing::same_bits;
 
 using Bf16Case = GemmCaseOf<Bf16>;
 using WeightCase = GemmCaseOf<Bf16, float>;
 
-constexpr GemmForm kForms[] = {GemmForm::kNN, GemmForm::kNT, GemmForm::kTN};
-
-class Bf16Gemm : public ::testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    table_ = find_kernels(GetParam());
-    if (table_ == nullptr) GTEST_SKIP() << GetParam() << " cannot run here";
-    gemm_ = make_gemm(GemmBackend::kNative, *table_);
-  }
-  template <class Case>
-  void expect_right(Case test) {
-    const Matrix before = test.c;
-    gemm_->run(test.args());
-    test.expect_right(before);
-  }
-
-  const KernelTable* table_ = nullptr;
-  std::unique_ptr<Gemm> gemm_;
-};
+class Bf16Gemm : public testing::NativeProducts {};
 
 TEST_P(Bf16Gemm, IsRightForSmallAndOddShapes) {
-  for (const GemmForm form : kForms) {
+  for (const GemmForm form : kGemmForms) {
     for (const std::int64_t m : {1, 2, 5, 6, 7, 13, 101}) {
       for (const std::int64_t n : {1, 7, 8, 15, 16, 17, 33, 65, 101}) {
         for (const std::int64_t k : {1, 2, 13, 16, 17, 33, 66}) {
@@ -56,7 +29,7 @@ TEST_P(Bf16Gemm, IsRightForSmallAndOddShapes) {
 }
 
 TEST_P(Bf16Gemm, IsRightAcrossItsBlocks) {
-  for (const GemmForm form : kForms) {
+  for (const GemmForm form : kGemmForms) {
     for (const bool accumulate : {false, true}) {
       expect_right(Bf16Case(form, 130, 70, 1100, accumulate, 3, 5));
       expect_right(Bf16Case(form, 130, 70, 1101, accumulate, 0, 0));
@@ -78,7 +51,7 @@ TEST_P(Bf16Gemm, SumsThatAFloatHoldsAreExact) {
 }
 
 TEST_P(Bf16Gemm, AWeightIsRoundedAsAnActivationIs) {
-  for (const GemmForm form : kForms) {
+  for (const GemmForm form : kGemmForms) {
     WeightCase weight(form, 50, 90, 701, true);
     Bf16Case rounded(form, 50, 90, 701, true);
     for (std::size_t i = 0; i < weight.b.floats.size(); ++i) {
@@ -90,60 +63,15 @@ TEST_P(Bf16Gemm, AWeightIsRoundedAsAnActivationIs) {
   }
 }
 
-TEST_P(Bf16Gemm, BitsDoNotDependOnTheCut) {
-  for (const GemmForm form : kForms) {
-    for (const bool accumulate : {false, true}) {
-      Bf16Case whole(form, 107, 203, 1101, accumulate);
-      gemm_->run(whole.args());
-      for (const auto& [height, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{
-               {1, 203}, {107, 1}, {4, 64}, {13, 17}, {64, 48}, {106, 100}, {97, 203}}) {
-        Bf16Case cut(form, 107, 203, 1101, accumulate);
-        for (std::int64_t j = 0; j < 203; j += width) {
-          for (std::int64_t i = 0; i < 107; i += height) {
-            gemm_->run(cut.args(i, j, std::min(height, 107 - i), std::min(width, 203 - j)));
-          }
-        }
-        EXPECT_TRUE(same_bits(whole.c, cut.c))
-            << whole.name() << " by " << height << " x " << width;
-      }
-    }
-  }
-}
+TEST_P(Bf16Gemm, BitsDoNotDependOnTheCut) { expect_same_bits_for_every_cut<Bf16Case>(1101); }
 
 TEST_P(Bf16Gemm, BitsDoNotDependOnWhereTheOperandsLie) {
-  for (const GemmForm form : kForms) {
-    Bf16Case plain(form, 50, 90, 701, true);
-    gemm_->run(plain.args());
-    for (const std::int64_t gap : {1, 6, 1024 - 90}) {
-      for (const std::int64_t before : {0, 1, 7, 15}) {
-        Bf16Case moved(form, 50, 90, 701, true, gap, before);
-        gemm_->run(moved.args());
-        EXPECT_TRUE(same_bits(plain.c, moved.c)) << moved.name() << " from " << before;
-      }
-    }
-  }
+  expect_same_bits_wherever_operands_lie<Bf16Case>(701);
 }
 
-TEST_P(Bf16Gemm, ThreadsGiveTheSameBits) {
-  constexpr int kThreads = 4;
-  for (const GemmForm form : kForms) {
-    Bf16Case alone(form, 96, 130, 521, false);
-    gemm_->run(alone.args());
-    Bf16Case shared(form, 96, 130, 521, false);
-    std::vector<std::thread> threads;
-    for (int t = 0; t < kThreads; ++t) {
-      threads.emplace_back([&, t] {
-        const std::unique_ptr<Gemm> own = make_gemm(GemmBackend::kNative, *table_);
-        own->run(shared.args(t * 24, 0, 24, 130));
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-    EXPECT_TRUE(same_bits(alone.c, shared.c)) << alone.name();
-  }
-}
+TEST_P(Bf16Gemm, ThreadsGiveTheSameBits) { expect_same_bits_from_threads<Bf16Case>(521); }
 
-INSTANTIATE_TEST_SUITE_P(Isa, Bf16Gemm, ::testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
-                         [](const auto& suite) { return std::string(suite.param); });
+CLLM_IN_EVERY_ISA(Bf16Gemm);
 
 }  // namespace
 }  // namespace cllm

@@ -14,6 +14,8 @@
 
 namespace cllm::testing {
 
+constexpr GemmForm kGemmForms[] = {GemmForm::kNN, GemmForm::kNT, GemmForm::kTN};
+
 /// A float as an operand, rounded when that is Bf16, and an operand as a number.
 template <class T>
 T operand(float x);

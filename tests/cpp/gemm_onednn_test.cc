@@ -20,10 +20,9 @@ namespace {
 using ::testing::ExitedWithCode;
 using testing::GemmCase;
 using testing::GemmCaseOf;
+using testing::kGemmForms;
 using testing::Matrix;
 using testing::same_bits;
-
-constexpr GemmForm kForms[] = {GemmForm::kNN, GemmForm::kNT, GemmForm::kTN};
 
 #ifdef __SANITIZE_THREAD__
 constexpr bool kThreadSanitizer = true;  // oneDNN's OpenMP runtime is not built for it
@@ -53,7 +52,7 @@ class OneDnnProcess : public ::testing::Test {
 
 TEST_F(OneDnnGemm, IsRight) {
   const std::unique_ptr<Gemm> gemm = make_gemm(GemmBackend::kOneDnn, kernels());
-  for (const GemmForm form : kForms) {
+  for (const GemmForm form : kGemmForms) {
     for (const bool accumulate : {false, true}) {
       for (const auto& [m, n, k] : std::vector<std::array<std::int64_t, 3>>{{1, 1, 1},
                                                                             {1, 17, 5},
@@ -76,7 +75,7 @@ TEST_F(OneDnnGemm, IsRight) {
 TEST_F(OneDnnGemm, IsRightForBf16) {
   if (!gemm_backend_takes_bf16(GemmBackend::kOneDnn)) GTEST_SKIP() << describe();
   const std::unique_ptr<Gemm> gemm = make_gemm(GemmBackend::kOneDnn, kernels());
-  for (const GemmForm form : kForms) {
+  for (const GemmForm form : kGemmForms) {
     for (const bool accumulate : {false, true}) {
       for (const auto& [m, n, k] : std::vector<std::array<std::int64_t, 3>>{
                {1, 1, 1}, {1, 17, 5}, {7, 1, 33}, {60, 101, 65}, {64, 64, 700}}) {
@@ -94,7 +93,7 @@ TEST_F(OneDnnGemm, IsRightForBf16) {
 
 TEST_F(OneDnnGemm, TheSameCallGivesTheSameBitsOnEveryThreadAndAddress) {
   constexpr std::size_t kThreads = 3;
-  for (const GemmForm form : kForms) {
+  for (const GemmForm form : kGemmForms) {
     GemmCase first(form, 64, 96, 800, true, 8, 0);
     make_gemm(GemmBackend::kOneDnn, kernels())->run(first.args());
     std::vector<GemmCase> others;

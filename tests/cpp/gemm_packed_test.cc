@@ -1,15 +1,8 @@
 // Products with a packed B: the bits of the unpacked product for every instruction set and shape,
 // however the weight was packed and the product is cut; nothing beyond the operands is touched.
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <limits>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
-#include "gemm_case.h"
+#include "gemm_promises.h"
 
 namespace cllm {
 namespace {
@@ -23,14 +16,8 @@ using testing::same_bits;
 
 constexpr GemmForm kForms[] = {GemmForm::kNN, GemmForm::kNT};
 
-class PackedGemm : public ::testing::TestWithParam<const char*> {
+class PackedGemm : public testing::NativeProducts {
  protected:
-  void SetUp() override {
-    table_ = find_kernels(GetParam());
-    if (table_ == nullptr) GTEST_SKIP() << GetParam() << " cannot run here";
-    gemm_ = make_gemm(GemmBackend::kNative, *table_);
-  }
-
   /// The test's B, packed by parts of `width` columns, the last part first.
   template <class T>
   std::vector<T> pack(const GemmCaseOf<T, float>& test, std::int64_t width) const {
@@ -53,14 +40,11 @@ class PackedGemm : public ::testing::TestWithParam<const char*> {
   void multiply(GemmCaseOf<T, float>* test, const std::vector<T>& packed, std::int64_t height,
                 std::int64_t width) const {
     const auto all = test->args();
-    for (std::int64_t j = 0; j < test->n; j += width) {
-      for (std::int64_t i = 0; i < test->m; i += height) {
-        product_kernels<T>(*table_).gemm_packed(
-            {std::min(height, test->m - i), std::min(width, test->n - j), test->k,
-             all.a + i * all.lda, all.lda, packed.data() + packed_column<T>(test->k, j),
-             all.c + i * all.ldc + j, all.ldc, test->accumulate});
-      }
-    }
+    testing::for_all_parts(test->m, test->n, height, width, [&](auto i, auto j, auto m, auto n) {
+      product_kernels<T>(*table_).gemm_packed({m, n, test->k, all.a + i * all.lda, all.lda,
+                                               packed.data() + packed_column<T>(test->k, j),
+                                               all.c + i * all.ldc + j, all.ldc, test->accumulate});
+    });
   }
 
   template <class T>
@@ -89,9 +73,6 @@ class PackedGemm : public ::testing::TestWithParam<const char*> {
       EXPECT_TRUE(same_bits(whole.c, cut.c)) << test.name() << " by " << height << " x " << width;
     }
   }
-
-  const KernelTable* table_ = nullptr;
-  std::unique_ptr<Gemm> gemm_;
 };
 
 TEST_P(PackedGemm, GivesTheBitsOfTheUnpackedProduct) {
@@ -127,9 +108,7 @@ TEST_P(PackedGemm, BitsDoNotDependOnHowItWasPackedOrCut) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, PackedGemm,
-                         ::testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
-                         [](const auto& suite) { return std::string(suite.param); });
+CLLM_IN_EVERY_ISA(PackedGemm);
 
 }  // namespace
 }  // namespace cllm

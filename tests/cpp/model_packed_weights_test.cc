@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "cpu/features.h"
+#include "isa_test.h"
 #include "shard_runner.h"
 
 namespace cllm {
@@ -28,13 +28,8 @@ ModelConfig model_of(const Shape& shape) {
   return config;
 }
 
-class PackedWeightsTest : public ::testing::TestWithParam<const char*> {
+class PackedWeightsTest : public IsaTest {
  protected:
-  void SetUp() override {
-    table_ = find_kernels(GetParam());
-    if (table_ == nullptr) GTEST_SKIP() << GetParam() << " cannot run here";
-  }
-
   template <class Check>
   void for_all(Check check) {
     for (const Shape& shape : kShapes) {
@@ -46,8 +41,6 @@ class PackedWeightsTest : public ::testing::TestWithParam<const char*> {
       }
     }
   }
-
-  const KernelTable* table_ = nullptr;
 };
 
 TEST_P(PackedWeightsTest, AStepGivesTheSameBits) {
@@ -84,9 +77,7 @@ TEST_P(PackedWeightsTest, AForwardPassReadsItsOwnTilesOnly) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, PackedWeightsTest,
-                         ::testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
-                         [](const auto& suite) { return std::string(suite.param); });
+CLLM_IN_EVERY_ISA(PackedWeightsTest);
 
 TEST(PackedWeights, TheMemoryPlanKnowsTheirSize) {
   for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
