@@ -15,7 +15,8 @@ namespace {
 
 class EmptyStep final : public TileRunner, public Conductor {
  public:
-  explicit EmptyStep(const SphereTree& tree) : stage_({one_job()}, tree.worker_subtrees(), *this) {}
+  explicit EmptyStep(const SphereTree& tree)
+      : stage_({one_job()}, tree.plan().worker_subtrees, *this) {}
   void run(SphereTree& tree) { tree.run(stage_, *this); }
 
  private:

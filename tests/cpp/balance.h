@@ -26,8 +26,8 @@ inline std::vector<BalanceCase> balance_cases(std::int64_t layers) {
   return {{"TwelveEqual", {layers, 6, 384, 256, 65, 24, 12}, 0.90},
           {"TwelveUnequal", {layers, 6, 384, 256, 65, 29, 12}, 0.90},
           {"ThreeEqual", {layers, 6, 384, 256, 65, 12, 3}, 0.90},
-          {"ThreeUnequal", {layers, 6, 384, 256, 65, 13, 3}, 0.78},
-          {"One", {layers, 6, 384, 256, 65, 4, 1}, 0.82}};
+          {"ThreeUnequal", {layers, 6, 384, 256, 65, 13, 3}, 0.90},
+          {"One", {layers, 6, 384, 256, 65, 4, 1}, 0.90}};
 }
 
 inline std::vector<int> balance_workers() {

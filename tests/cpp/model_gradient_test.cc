@@ -279,7 +279,7 @@ TEST(ModelGradientItself, CasesHaveSeveralTilesOfEveryKind) {
   for (const GradientCase& c : gradient_cases()) {
     const ModelConfig config = model_of(c);
     const ParameterLayout layout(config);
-    const ShardCuts cuts(config, layout, {c.shards.front(), c.length});
+    const ShardCuts cuts(config, layout, {c.shards.front(), c.length}, WeightLayout::kPlain);
     const auto see = [&](const char* what, std::int64_t n) {
       most[what] = std::max(most[what], n);
     };
@@ -318,8 +318,10 @@ TEST(ChunkedHead, GradientsAddOverChunksAndShards) {
   const GradientCase c = {"Chunks", 1, 1, 4, 43, 262200, 43, {3, 2}, true, 0};
   const Wanted wanted(c);
   ShardRunner runner(wanted.config, wanted.layout, 3, c.length, kernels());
-  ASSERT_EQ(ShardCuts(wanted.config, wanted.layout, {3, c.length}).chunks(), 2);
-  ASSERT_EQ(ShardCuts(wanted.config, wanted.layout, {2, c.length}).chunks(), 1);
+  ASSERT_EQ(ShardCuts(wanted.config, wanted.layout, {3, c.length}, WeightLayout::kPlain).chunks(),
+            2);
+  ASSERT_EQ(ShardCuts(wanted.config, wanted.layout, {2, c.length}, WeightLayout::kPlain).chunks(),
+            1);
   const double loss = run_shards(c, wanted, runner, TileOrder::kShuffled);
   EXPECT_NEAR(loss, wanted.reference.loss(), wanted.tolerance() * wanted.reference.loss());
   expect_gradient(runner, wanted, wanted.tolerance());

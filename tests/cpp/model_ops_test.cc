@@ -28,7 +28,7 @@ class SingleOp {
  public:
   SingleOp(const ModelConfig& config, const ParameterLayout& layout, ShardRunner& runner,
            const std::vector<float>& parameters, const TokenBatch& batch)
-      : cuts_(config, layout, {batch.sequences, batch.length}) {
+      : cuts_(config, layout, {batch.sequences, batch.length}, WeightLayout::kPlain) {
     data_.parameters = parameters.data();
     data_.gradient = runner.gradient.data();
     data_.workspace = &runner.workspace;

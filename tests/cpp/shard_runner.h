@@ -47,7 +47,8 @@ class ShardRunner {
   /// The sum of the rows' losses; the gradient is that of the sum times `scale`.
   double run(const float* parameters, const TokenBatch& batch, bool accumulate, double scale,
              TileOrder order = TileOrder::kForward) {
-    const ShardProgram program(config_, layout_, {batch.sequences, batch.length}, pass_);
+    const ShardProgram program(config_, layout_, {batch.sequences, batch.length}, pass_,
+                               packed ? WeightLayout::kPacked : WeightLayout::kPlain);
     double loss = std::numeric_limits<double>::quiet_NaN();
     ShardData data;
     data.parameters = parameters;

@@ -35,6 +35,7 @@ class Oracle {
         plan_(plan),
         order_(std::move(order)),
         layout_(config.model),
+        weights_(packs_weights(config, layout_) ? WeightLayout::kPacked : WeightLayout::kPlain),
         parameters_(static_cast<std::size_t>(layout_.flat_size())),
         first_moment_(parameters_.size()),
         second_moment_(parameters_.size()),
@@ -74,7 +75,7 @@ class Oracle {
     for (int s = 0; s < position.shards; ++s) {
       const ShardPlan& shard = plan_.shards[static_cast<std::size_t>(position.first_shard + s)];
       const ShardProgram program(config_.model, layout_, {shard.sequences, plan_.sequence},
-                                 Pass::kTraining);
+                                 Pass::kTraining, weights_);
       double shard_loss = 0;
       const std::int64_t row = shard.first_sequence * plan_.sequence;
       const auto scale =
@@ -149,6 +150,7 @@ class Oracle {
   const BatchPlan plan_;
   const std::vector<std::size_t> order_;
   const ParameterLayout layout_;
+  const WeightLayout weights_;
   Floats parameters_, first_moment_, second_moment_;
   Workspace workspace_;
   const std::unique_ptr<Gemm> gemm_;

@@ -1,4 +1,5 @@
-// What a shard goes through, and what its forward pass leaves for the way back.
+// What a shard goes through, what its forward pass leaves for the way back, and how its products
+// find their weights.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +17,8 @@ constexpr bool trains(Pass pass) noexcept { return pass != Pass::kForward; }
 
 /// Whether layers share the memory of what they would keep beside the residual stream.
 constexpr bool shares_layers(Pass pass) noexcept { return pass != Pass::kTraining; }
+
+/// Shards are cut lower where a tile need not pack its part of a weight.
+enum class WeightLayout : std::uint8_t { kPlain, kPacked };
 
 }  // namespace cllm

@@ -8,17 +8,17 @@ constexpr std::int64_t kEmbedColumns = 32;  // two cache lines: tiles never writ
 }  // namespace
 
 ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
-                     const ShardShape& shard)
-    : config(model), layout(&tensors), shape(shard) {
+                     const ShardShape& shard, WeightLayout how)
+    : config(model), layout(&tensors), shape(shard), weights(how) {
   const std::int64_t R = shape.rows(), C = config.width, F = config.hidden();
-  qkv = product_grid(R, 3 * C);
-  projection = product_grid(R, C);
-  hidden = product_grid(R, F);
-  output = product_grid(R, C);
-  output_back = product_grid(R, F);
-  hidden_back = product_grid(R, C);
-  projection_back = product_grid(R, C);
-  qkv_back = product_grid(R, C);
+  qkv = product(R, 3 * C);
+  projection = product(R, C);
+  hidden = product(R, F);
+  output = product(R, C);
+  output_back = product(R, F);
+  hidden_back = product(R, C);
+  projection_back = product(R, C);
+  qkv_back = product(R, C);
   qkv_weight = weight_gradient_grid(C, 3 * C);
   projection_weight = weight_gradient_grid(C, C);
   hidden_weight = weight_gradient_grid(C, F);

@@ -16,11 +16,13 @@ struct AttentionGroup {
 };
 
 struct ShardCuts {
-  ShardCuts(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape);
+  ShardCuts(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape,
+            WeightLayout weights);
 
   ModelConfig config;
   const ParameterLayout* layout;
   ShardShape shape;
+  WeightLayout weights;
   Grid qkv, projection, hidden, output;                              // rows x outputs, forward
   Grid output_back, hidden_back, projection_back, qkv_back;          // rows x inputs, backward
   Grid qkv_weight, projection_weight, hidden_weight, output_weight;  // inputs x outputs
@@ -73,7 +75,12 @@ struct ShardCuts {
   }
   /// The gradient of the features comes in the same tiles as every other product of width C.
   bool features_fused() const noexcept { return whole_rows && chunks() == 1; }
-  Grid features(std::int64_t chunk) const { return product_grid(chunk_size(chunk), config.width); }
+  Grid features(std::int64_t chunk) const { return product(chunk_size(chunk), config.width); }
+
+ private:
+  Grid product(std::int64_t rows, std::int64_t columns) const {
+    return product_grid(rows, columns, config.width, weights);
+  }
 };
 
 }  // namespace cllm

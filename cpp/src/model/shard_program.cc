@@ -6,8 +6,8 @@
 namespace cllm {
 
 ShardProgram::ShardProgram(const ModelConfig& config, const ParameterLayout& layout,
-                           const ShardShape& shape, Pass pass)
-    : cuts_(config, layout, shape), phases_(list_phases(cuts_, pass)) {}
+                           const ShardShape& shape, Pass pass, WeightLayout weights)
+    : cuts_(config, layout, shape, weights), phases_(list_phases(cuts_, pass)) {}
 
 void ShardProgram::run(std::size_t phase, std::int32_t tile, const ShardData& data,
                        const WorkerContext& worker) const {

@@ -91,7 +91,7 @@ struct Phase {
 class ShardProgram {
  public:
   ShardProgram(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape,
-               Pass pass);
+               Pass pass, WeightLayout weights);
 
   const ShardCuts& cuts() const noexcept { return cuts_; }
   const std::vector<Phase>& phases() const noexcept { return phases_; }

@@ -12,9 +12,14 @@ constexpr std::int64_t kMostProductRows = 512, kProductColumns = 128;
 
 }  // namespace
 
-Grid product_grid(std::int64_t rows, std::int64_t columns) {
-  constexpr std::int64_t kFewestRows = 128;
+Grid product_grid(std::int64_t rows, std::int64_t columns, std::int64_t width,
+                  WeightLayout weights) {
+  constexpr std::int64_t kFewestRows = 128, kPackedRows = 64;
   Grid grid{rows, columns, std::min(rows, kMostProductRows), std::min(columns, kProductColumns)};
+  if (weights == WeightLayout::kPacked) {
+    grid.tile_rows = std::min(rows, width <= kProductColumns ? kFewestRows : kPackedRows);
+    return grid;
+  }
   while (grid.tiles() < kGoodTiles && grid.tile_rows >= 2 * kFewestRows) {
     grid.tile_rows = round_up(ceil_div(grid.tile_rows, 2), 16);
   }

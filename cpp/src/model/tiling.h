@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "model/pass.h"
+
 namespace cllm {
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
@@ -37,9 +39,12 @@ struct Grid {
   }
 };
 
-/// Rows of a shard times a weight, or times its transpose. A product packs its part of the weight
-/// once per tile, so tall tiles are cheaper; at least 16 tiles keep a team busy to the end.
-Grid product_grid(std::int64_t rows, std::int64_t columns);
+/// Rows of a shard times a weight, or times its transpose, in a model of some width. A tile that
+/// packs its own part of the weight is cheaper when it is tall; at least 16 of those keep a team
+/// busy to the end. Where weights are packed already, tiles are low, so that one position feeds as
+/// many workers as possible: 128 rows in models so narrow that a tile holds whole rows, else 64.
+Grid product_grid(std::int64_t rows, std::int64_t columns, std::int64_t width,
+                  WeightLayout weights);
 
 /// The most elements of a tile of product_grid for shards of at most `rows`.
 std::int64_t most_product_tile(std::int64_t rows);

@@ -6,6 +6,7 @@
 #include "base/aligned_buffer.h"
 #include "model/layout.h"
 #include "model/packed_weights.h"
+#include "model/pass.h"
 #include "model/precision.h"
 
 namespace cllm {
@@ -20,6 +21,10 @@ struct ModelState {
         parameters(static_cast<std::size_t>(layout.flat_size())),
         first_moment(trains ? parameters.size() : 0),
         second_moment(trains ? parameters.size() : 0) {}
+
+  WeightLayout weights() const noexcept {
+    return packed ? WeightLayout::kPacked : WeightLayout::kPlain;
+  }
 
   const ModelConfig config;
   const Precision precision;  ///< of the products of its passes

@@ -123,7 +123,8 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
           ? PackedWeights::tiles_for(config.model, layout, config.precision)
           : 0;
   TrainSchedule schedule(batch, layout, tree.subtrees, static_cast<int>(active), packing);
-  const ShardJobs shards(config.model, layout, batch, config.pass);
+  const ShardJobs shards(config.model, layout, batch, config.pass,
+                         packing > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);
   // A root that computes hears of a job at once; any other sleeps, at the far end of the tree.
   const bool alone = tree.spheres.size() == 1;

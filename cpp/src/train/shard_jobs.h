@@ -14,7 +14,7 @@ namespace cllm {
 class ShardJobs {
  public:
   ShardJobs(const ModelConfig& config, const ParameterLayout& layout, const BatchPlan& plan,
-            Pass pass);
+            Pass pass, WeightLayout weights);
 
   /// The phases of a position, all its shards in order, on one workspace and one gradient.
   std::vector<PhasePlan> phases(int position) const;
@@ -31,7 +31,7 @@ class ShardJobs {
 
  private:
   const ShardProgram* program_for(const ModelConfig& config, const ParameterLayout& layout,
-                                  const ShardShape& shape, Pass pass);
+                                  const ShardShape& shape, Pass pass, WeightLayout weights);
 
   std::vector<std::unique_ptr<ShardProgram>> programs_;  // one for each size of shard
   std::vector<std::vector<Place>> places_;               // [position][phase]

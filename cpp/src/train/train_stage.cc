@@ -13,7 +13,7 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
       state_(state),
       kernels_(kernels),
       workers_(workers),
-      jobs_(state.config, state.layout, plan, pass),
+      jobs_(state.config, state.layout, plan, pass, state.weights()),
       shard_loss_(plan.shards.size(), 0.0),
       norm_partial_(state.layout.blocks().size(), 0.0) {
   const ShardShape largest{plan.largest_shard(), plan.sequence};
