@@ -35,6 +35,11 @@ struct TreePlan {
   std::vector<int> workers;  ///< ids of the workers from left to right: siblings are neighbours
   std::vector<int> worker_subtrees;  ///< the child of the root above each of them, from 0
   int subtrees = 1;                  ///< children of the root; 1 for a tree of one
+
+  /// How many children of the root the first `count` workers descend from.
+  int subtrees_above(std::int64_t count) const {
+    return worker_subtrees.at(static_cast<std::size_t>(count - 1)) + 1;
+  }
 };
 
 /// Plans a tree of `threads` spheres in which no sphere has more than `symmetry_order` children.

@@ -22,12 +22,14 @@ void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance
   session.tree.cpus = allowance.ids();
   session.tree.activate_all = config.activate_all;
   session.threads = config.threads;
-  session.tune_workers = config.threads == 0 && config.workers == "auto" && !config.activate_all;
+  const bool choose = config.threads == 0 && config.workers == "auto";
   if (config.threads == 0) {
-    const std::int64_t workers =
-        config.workers == "auto" ? allowance.physical_workers() : std::stoll(config.workers);
+    const std::int64_t workers = choose ? allowance.physical_workers() : std::stoll(config.workers);
     session.threads = threads_for_workers(workers, order);
   }
+  // Where not all of them can compute at a time, nobody asked for a certain number to do so.
+  const bool too_many = count_workers(session.threads, order) > allowance.most_workers();
+  session.tune_workers = !config.activate_all && (choose || too_many);
 }
 
 std::string describe_crew(const SessionConfig& session) {

@@ -9,7 +9,7 @@
 namespace cllm {
 
 /// Sets threads, tree and allowance of a session. `auto` makes a worker for each physical core;
-/// how many of them compute is then found out.
+/// how many of them compute is then found out, as it is where there are fewer cores than workers.
 /// REQUIRES: the configuration is checked.
 void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance& allowance);
 

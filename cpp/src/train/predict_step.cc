@@ -122,7 +122,8 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
       packs_weights(config, layout)
           ? PackedWeights::tiles_for(config.model, layout, config.precision)
           : 0;
-  TrainSchedule schedule(batch, layout, tree.subtrees, static_cast<int>(active), packing);
+  TrainSchedule schedule(batch, layout, tree.subtrees_above(active), static_cast<int>(active),
+                         packing);
   const ShardJobs shards(config.model, layout, batch, config.pass,
                          packing > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);

@@ -6,7 +6,8 @@ namespace cllm {
 
 TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
     : state_(state),
-      owners_(std::min(tree.plan().subtrees, static_cast<int>(state.layout.blocks().size()))) {
+      owners_(std::min(tree.plan().subtrees_above(tree.most_active_workers()),
+                       static_cast<int>(state.layout.blocks().size()))) {
   const auto blocks = static_cast<std::int32_t>(state.layout.blocks().size());
   std::vector<JobPlan> jobs(static_cast<std::size_t>(owners_));
   for (int s = 0; s < owners_; ++s) {

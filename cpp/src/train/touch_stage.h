@@ -25,7 +25,8 @@ class TouchStage final : private TileRunner, private Conductor {
   bool on_done(Stage& stage, int job) override;
 
   ModelState& state_;
-  const int owners_;  // level-1 subtrees: block i belongs to subtree i mod their number
+  const int
+      owners_;  // level-1 subtrees of active workers: block i belongs to subtree i mod their number
   int jobs_done_ = 0;
   std::unique_ptr<Stage> stage_;
 };

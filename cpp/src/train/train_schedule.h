@@ -2,7 +2,7 @@
 //
 // Jobs, in this order: positions 0..K-1 (opened by the root, in order, as buffers allow), merges of
 // the plan's tree (opened by the ends of their inputs), norms and updates, one each for every
-// level-1 subtree: block i belongs to subtree i mod their number. The root opens the updates when
+// level-1 subtree that has active workers: block i belongs to subtree i mod their number. The root opens the updates when
 // every norm is in; in between it decides on the learning rate, clipping and skipping. Where
 // weights are packed, that is the last job, and the positions open when it is done.
 #pragma once
@@ -17,7 +17,7 @@ namespace cllm {
 /// Thread safety: the root's, except that workers read who has which buffer.
 class TrainSchedule : public Conductor {
  public:
-  /// `subtrees` of the root, of which at most `active_workers` workers are active.
+  /// At most `active_workers` workers are active, in the first `subtrees` of the root.
   /// `packing_tiles`: 0 when weights are not packed.
   TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
                 int active_workers, std::int32_t packing_tiles = 0);

@@ -7,8 +7,8 @@ namespace cllm {
 
 TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
                        const WorkerPool& workers, SphereTree& tree, Pass pass)
-    : TrainSchedule(plan, state.layout, tree.plan().subtrees, tree.most_active_workers(),
-                    state.packed ? state.packed->tiles() : 0),
+    : TrainSchedule(plan, state.layout, tree.plan().subtrees_above(tree.most_active_workers()),
+                    tree.most_active_workers(), state.packed ? state.packed->tiles() : 0),
       plan_(plan),
       state_(state),
       kernels_(kernels),
