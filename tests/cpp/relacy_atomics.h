@@ -5,8 +5,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdio>
-#include <ostream>
 #include <relacy/relacy.hpp>
 
 #undef memory_order_relaxed
@@ -127,39 +125,5 @@ struct RelacyAtomics {
   }
   static void wake_high(const Atomic<std::uint64_t>& word, int count) { word.wake(count); }
 };
-
-/// How a model is searched, and what came of it.
-struct Search {
-  rl::scheduler_type_e scheduler = rl::sched_random;
-  std::uint64_t executions = 0;  ///< at most; the searches with an end stop there
-  unsigned switches = 0;         ///< for sched_bound: preemptions of an execution
-  bool bug = false;              ///< one is expected: its execution is not run again for a history
-};
-
-struct Finding {
-  rl::test_result_e result;
-  std::uint64_t executions;
-};
-
-/// For the record, and for who chooses the number of executions.
-inline void tell(const char* what, const Finding& finding) {
-  std::printf("%s: %s, %llu executions\n", what, rl::test_result_str(finding.result),
-              static_cast<unsigned long long>(finding.executions));
-}
-
-template <class Model>
-Finding check(const Search& search) {
-  std::ostream nowhere(nullptr);
-  rl::test_params params;
-  params.iteration_count = search.executions;
-  params.output_stream = &nowhere;
-  params.progress_stream = &nowhere;
-  params.search_type = search.scheduler;
-  params.context_bound = search.switches;
-  params.collect_history = search.bug;
-  params.execution_depth_limit = 5000;
-  rl::simulate<Model>(params);
-  return {params.test_result, params.stop_iteration};
-}
 
 }  // namespace cllm

@@ -1,9 +1,7 @@
 // The words of a job under the model checker: the same source as the threads run.
-#include <gtest/gtest.h>
-
 #include <memory>
 
-#include "relacy_atomics.h"
+#include "relacy_search.h"
 #include "spheres/job.h"
 #include "sync/event_count.h"
 #include "sync/parker.h"
@@ -130,32 +128,24 @@ struct JobModel : rl::test_suite<JobModel<Atomics, Event>, 3> {
 template <Weaken kWeaken, template <class> class Event = EventCount, bool kEarlyWakes = true>
 using Jobs = JobModel<RelacyAtomics<kWeaken, kEarlyWakes>, Event>;
 
+constexpr Search kRandom{rl::sched_random, 20000};
+
 TEST(JobModel, RandomWithAStraggler) {
-  const Finding finding = check<Jobs<Weaken::kNothing>>({rl::sched_random, 20000});
-  tell("2 workers, 4 phases, 2 runs, random", finding);
-  EXPECT_EQ(finding.result, rl::test_result_success);
-  EXPECT_EQ(finding.executions, 20000u);
+  expect_right<Jobs<Weaken::kNothing>>("2 workers, 4 phases, 2 runs, random", kRandom);
 }
 
 TEST(JobModel, RandomWithoutEarlyWakes) {
-  const Finding finding =
-      check<Jobs<Weaken::kNothing, EventCount, false>>({rl::sched_random, 20000});
-  tell("2 workers, 4 phases, 2 runs, random, no early wakes", finding);
-  EXPECT_EQ(finding.result, rl::test_result_success);
-  EXPECT_EQ(finding.executions, 20000u);
+  expect_right<Jobs<Weaken::kNothing, EventCount, false>>(
+      "2 workers, 4 phases, 2 runs, random, no early wakes", kRandom);
 }
 
 TEST(JobModel, FindsAMissingOrderOfThePhase) {
-  const Finding finding = check<Jobs<Weaken::kFetchSub>>({rl::sched_random, 100000, 0, true});
-  tell("missing order of the phase", finding);
-  EXPECT_EQ(finding.result, rl::test_result_data_race);
+  expect_found<Jobs<Weaken::kFetchSub>>("missing order of the phase", rl::test_result_data_race);
 }
 
 TEST(JobModel, FindsAnAnnouncementAfterTheLastLook) {
-  const Finding finding =
-      check<Jobs<Weaken::kNothing, LateEventCount, false>>({rl::sched_random, 100000, 0, true});
-  tell("announced after the last look", finding);
-  EXPECT_EQ(finding.result, rl::test_result_deadlock);
+  expect_found<Jobs<Weaken::kNothing, LateEventCount, false>>("announced after the last look",
+                                                              rl::test_result_deadlock);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "relacy_atomics.h"
+#include "relacy_search.h"
 #include "sync/mpsc_queue.h"
 #include "sync/parker.h"
 

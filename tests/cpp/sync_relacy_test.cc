@@ -1,43 +1,26 @@
 // Queue and parker under the model checker: the same source as the threads run.
-#include <gtest/gtest.h>
-
 #include "sync_mailbox_model.h"
 
 namespace cllm {
 namespace {
 
-constexpr std::uint64_t kAll = std::uint64_t{1} << 40;  // of a search that has an end
-
 constexpr auto kNoBug = Weaken::kNothing;
-
-template <class Model>
-void expect_right(const char* what, const Search& search, std::uint64_t at_least) {
-  const Finding finding = check<Model>(search);
-  tell(what, finding);
-  EXPECT_EQ(finding.result, rl::test_result_success);
-  EXPECT_GE(finding.executions, at_least);
-}
-
-template <class Model>
-void expect_found(const char* what, rl::test_result_e as) {
-  const Finding finding = check<Model>({rl::sched_random, 100000, 0, true});
-  tell(what, finding);
-  EXPECT_EQ(finding.result, as);
-}
+constexpr Search kRandom{rl::sched_random, 100000};
+constexpr Search kThreeSwitches{rl::sched_bound, Search().executions, 3};
 
 TEST(MailboxModel, RandomTwoProducers) {
-  expect_right<Mailboxes<2, 3>>("2 producers x 3, random", {rl::sched_random, 100000}, 100000);
+  expect_right<Mailboxes<2, 3>>("2 producers x 3, random", kRandom);
 }
 
 TEST(MailboxModel, RandomThreeProducers) {
-  expect_right<Mailboxes<3, 3>>("3 producers x 3, random", {rl::sched_random, 100000}, 100000);
+  expect_right<Mailboxes<3, 3>>("3 producers x 3, random", kRandom);
 }
 
 TEST(MailboxModel, ThreeSwitches) {
   expect_right<Mailboxes<2, 1, kNoBug, Parker, false>>("2 producers x 1, 3 switches",
-                                                       {rl::sched_bound, kAll, 3}, 1000);
+                                                       kThreeSwitches);
   expect_right<Mailboxes<1, 2, kNoBug, Parker, false>>("1 producer x 2, 3 switches",
-                                                       {rl::sched_bound, kAll, 3}, 1000);
+                                                       kThreeSwitches);
 }
 
 // What the checker is worth: each of these bugs was planted, and each has to be found.
