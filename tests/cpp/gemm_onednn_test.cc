@@ -2,10 +2,12 @@
 // the process that loads the library.
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
@@ -156,6 +158,51 @@ TEST_F(OneDnnProcess, TheInstructionSetIsLimitedToo) {
     return 0;
   };
   EXPECT_EXIT(std::exit(print()), ExitedWithCode(0), "<onednn (3\\.[0-9.]+ avx2>|not available)");
+  if (!gemm_backend_available(GemmBackend::kOneDnn)) GTEST_SKIP() << describe();
+}
+
+// The library tells which of its implementations multiplied: brg:avx512_core or gemm:jit here.
+TEST_F(OneDnnProcess, ProductsUseTheLimitedInstructionSet) {
+  const auto check = [](const char* isa, bool avx512) {
+    setenv("CLLM_ISA", isa, 1);
+    setenv("ONEDNN_VERBOSE", "1", 1);
+    if (!gemm_backend_available(GemmBackend::kOneDnn)) return 0;
+    FILE* const said = std::tmpfile();
+    if (said == nullptr || dup2(fileno(said), STDOUT_FILENO) < 0) return 1;
+    GemmCase product(GemmForm::kNN, 64, 64, 64, false);
+    make_gemm(GemmBackend::kOneDnn, kernels())->run(product.args());
+    std::fflush(stdout);
+    std::rewind(said);
+    char line[1024];
+    while (std::fgets(line, sizeof line, said) != nullptr) {
+      if (std::strstr(line, ",exec,cpu,matmul,") == nullptr) continue;
+      return (std::strstr(line, "avx512") != nullptr) == avx512 ? 0 : 2;
+    }
+    return 3;
+  };
+  if (find_kernels("avx2") != nullptr) {
+    EXPECT_EXIT(std::exit(check("avx2", false)), ExitedWithCode(0), "");
+  }
+  if (find_kernels("avx512") != nullptr) {
+    EXPECT_EXIT(std::exit(check("avx512", true)), ExitedWithCode(0), "");
+  }
+  if (!gemm_backend_available(GemmBackend::kOneDnn)) GTEST_SKIP() << describe();
+}
+
+TEST_F(OneDnnProcess, Bf16BelowAvx512IsAnInputErrorWithAHint) {
+  const auto choose = [] {
+    setenv("CLLM_ISA", "scalar", 1);
+    if (gemm_backend_available(GemmBackend::kOneDnn)) choose_gemm_backend("onednn", false);
+    try {
+      choose_gemm_backend("onednn", true);
+    } catch (const InputError& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      return 0;
+    }
+    return 1;
+  };
+  EXPECT_EXIT(std::exit(choose()), ExitedWithCode(0),
+              "got onednn 3.* sse41.*--gemm native|not available");
   if (!gemm_backend_available(GemmBackend::kOneDnn)) GTEST_SKIP() << describe();
 }
 

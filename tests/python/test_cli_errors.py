@@ -397,6 +397,27 @@ def test_bf16_without_units_for_it_says_so_once(tmp_path):
     assert "native scalar, bf16" in process.stderr
 
 
+def test_bf16_that_onednn_cannot_multiply_here_is_refused(tmp_path):
+    (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)
+    before = listing(tmp_path)
+
+    def attempt(*words):
+        process = subprocess.run([PROGRAM, "--data", "text.txt", "--out", "run", "--steps", "2",
+                                  "--gemm", "onednn", *words], cwd=tmp_path, text=True,
+                                 timeout=SECONDS, capture_output=True,
+                                 env={**os.environ, "CLLM_ISA": "scalar"})
+        return process.returncode, process.stderr
+
+    code, err = attempt("--precision", "bf16")
+    assert code == BAD_INPUT and len(err.splitlines()) == 1
+    assert listing(tmp_path) == before
+    if "not available" in err:
+        pytest.skip(err)
+    for part in ("gemm onednn", "AVX-512", "got onednn 3.", "--gemm native"):
+        assert part in err
+    assert attempt("--quiet")[0] == DONE, "fp32 it can"
+
+
 @pytest.mark.parametrize("option, value", [("--lr", "0.5"), ("--batch", "7"), ("--seed", "8"),
                                            ("--dim", "64"), ("--data", "other.txt"),
                                            ("--routing", "round_robin"), ("--precision", "bf16"),

@@ -1,6 +1,7 @@
 #include "gemm/gemm.h"
 
 #include "cllm/error.h"
+#include "cpu/features.h"
 #include "gemm/native.h"
 #include "gemm/onednn.h"
 
@@ -35,6 +36,18 @@ GemmBackend default_gemm_backend() { return GemmBackend::kNative; }
 std::string describe_gemm_backend(GemmBackend backend, const KernelTable& kernels) {
   if (backend == GemmBackend::kNative) return std::string("native ") + kernels.name;
   return describe_onednn();
+}
+
+GemmBackend choose_gemm_backend(const std::string& name, bool bf16) {
+  const GemmBackend backend = name == "auto" ? default_gemm_backend() : parse_gemm_backend(name);
+  make_gemm(backend, kernels());  // throws, saying why
+  if (bf16 && !gemm_backend_takes_bf16(backend)) {
+    throw InputError(ErrorParts{"products of bf16 need AVX-512",
+                                describe_gemm_backend(backend, kernels()), "native, or fp32",
+                                std::string("gemm ") + gemm_backend_name(backend),
+                                "--gemm native multiplies bf16 with every instruction set"});
+  }
+  return backend;
 }
 
 std::unique_ptr<Gemm> make_gemm(GemmBackend backend, const KernelTable& kernels) {

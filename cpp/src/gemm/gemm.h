@@ -28,6 +28,10 @@ enum class GemmBackend { kNative, kOneDnn };
 GemmBackend parse_gemm_backend(const std::string& name);
 const char* gemm_backend_name(GemmBackend backend);
 
+/// What an option names, or for `auto` the default. Throws InputError for a name that does not
+/// exist and a backend that is not available here, or not for bf16 although products are `bf16`.
+GemmBackend choose_gemm_backend(const std::string& name, bool bf16);
+
 /// Whether the backend can be made here: oneDNN needs its library and may be left out of a build.
 bool gemm_backend_available(GemmBackend backend);
 

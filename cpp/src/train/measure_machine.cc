@@ -173,8 +173,7 @@ Machine measure_machine(const std::vector<std::int64_t>& workers, const std::str
                       counts.empty() ? "none" : std::to_string(counts.front()), "at least 1",
                       "workers", ""});
   }
-  const GemmBackend backend = gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(gemm);
-  make_gemm(backend, kernels());  // throws, saying why, before any thread exists
+  const GemmBackend backend = choose_gemm_backend(gemm, false);
   const double needed = static_cast<double>(counts.back() * kMostKib) * 1024;
   if (needed > 0.8 * memory_limit_bytes()) {
     throw InputError({"measuring does not fit in memory",

@@ -45,7 +45,7 @@ SessionConfig session_of(const StepBench& bench) {
   if (bench.precision != precision_name(s.precision)) {
     throw InputError({"no such precision", bench.precision, "fp32 or bf16", "precision", ""});
   }
-  s.gemm = bench.gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(bench.gemm);
+  s.gemm = choose_gemm_backend(bench.gemm, s.precision == Precision::kBf16);
   s.schedule.peak = 1e-4;
   TrainConfig crew;
   if (bench.workers > 0) crew.workers = std::to_string(bench.workers);

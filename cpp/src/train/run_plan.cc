@@ -128,16 +128,15 @@ void plan_session(RunPlan& plan) {
   s.schedule = {parse_schedule(c.schedule), c.learning_rate, c.min_learning_rate, c.warmup,
                 c.steps};
   s.clip = c.clip;
-  s.gemm = c.gemm == "auto" ? default_gemm_backend() : parse_gemm_backend(c.gemm);
-  c.gemm = gemm_backend_name(s.gemm);
   s.precision = parse_precision(c.precision);
+  s.gemm = choose_gemm_backend(c.gemm, s.precision == Precision::kBf16);
+  c.gemm = gemm_backend_name(s.gemm);
   s.pass = c.recompute ? Pass::kRecomputing : Pass::kTraining;
   if (s.precision == Precision::kBf16 && !kernels().bf16_units) {
     plan.notes.push_back(std::string("the ") + kernels().name +
                          " kernels have no units for bf16 and convert every operand: --precision "
                          "fp32 is faster here");
   }
-  if (!gemm_backend_available(s.gemm)) make_gemm(s.gemm, kernels());  // throws, saying why
   set_crew(s, c, allowance());
   const std::string idle = idle_cores_note(s);
   if (!idle.empty()) plan.notes.push_back(idle);
