@@ -11,14 +11,11 @@
 #include "base/files.h"
 #include "base/mapped_file.h"
 #include "cllm/error.h"
+#include "has.h"
 #include "temporary_folder.h"
 
 namespace cllm {
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// Makes writes beyond `bytes` of a file fail with EFBIG, as a full disk fails with ENOSPC.
 class FileSizeLimit {

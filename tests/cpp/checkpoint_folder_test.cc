@@ -17,16 +17,13 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/partial_folder.h"
 #include "cllm/error.h"
+#include "has.h"
 #include "temporary_folder.h"
 
 namespace cllm {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 int partial_folders(const std::string& parent) {
   int count = 0;

@@ -13,6 +13,7 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
+#include "has.h"
 #include "temporary_folder.h"
 
 namespace cllm {
@@ -21,18 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// Sizes that leave padding between tensors.
 ModelConfig small_model() {
-  ModelConfig config;
-  config.layers = 2;
-  config.heads = 3;
-  config.width = 15;
-  config.positions = 7;
-  config.vocabulary = 261;
+  ModelConfig config{2, 3, 15, 7, 261};
   config.symmetry_order = 5;
   return config;
 }

@@ -11,6 +11,7 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
+#include "has.h"
 #include "temporary_folder.h"
 
 namespace cllm {
@@ -18,10 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// No two fields alike, and numbers that a double would round.
 TrainerState some_state() {

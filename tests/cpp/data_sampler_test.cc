@@ -11,16 +11,13 @@
 #include "data/evaluation_windows.h"
 #include "data/sampler.h"
 #include "data/sequence_length.h"
+#include "has.h"
 #include "temporary_folder.h"
 
 namespace cllm {
 namespace {
 
 using Tokens = std::vector<std::int32_t>;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// Token i is i, so that a token tells where it came from.
 class CountingSource {

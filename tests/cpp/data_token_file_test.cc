@@ -12,14 +12,11 @@
 #include "cllm/error.h"
 #include "data/token_file.h"
 #include "data/token_source.h"
+#include "has.h"
 #include "temporary_folder.h"
 
 namespace cllm {
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::vector<std::int32_t> some_tokens(std::size_t count, std::int32_t vocabulary) {
   std::vector<std::int32_t> tokens(count);

@@ -9,16 +9,13 @@
 
 #include "cllm/error.h"
 #include "data/token_source.h"
+#include "has.h"
 #include "temporary_folder.h"
 
 namespace cllm {
 namespace {
 
 using Tokens = std::vector<std::int32_t>;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 Tokens all_of(const TokenSource& source) {
   Tokens tokens(static_cast<std::size_t>(source.size()));

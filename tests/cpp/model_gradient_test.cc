@@ -36,14 +36,7 @@ std::vector<GradientCase> gradient_cases() {
 }
 
 ModelConfig model_of(const GradientCase& c) {
-  ModelConfig config;
-  config.layers = c.layers;
-  config.heads = c.heads;
-  config.width = c.width;
-  config.positions = c.positions;
-  config.vocabulary = c.vocabulary;
-  config.bias = c.bias;
-  return config;
+  return {c.layers, c.heads, c.width, c.positions, c.vocabulary, c.bias};
 }
 
 /// `count` sequences of a batch from `first` on.

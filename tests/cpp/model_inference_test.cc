@@ -116,13 +116,7 @@ class Reference {
 
 ModelConfig config_of(std::int64_t layers, std::int64_t heads, std::int64_t width,
                       std::int64_t positions, std::int64_t vocabulary) {
-  ModelConfig config;
-  config.layers = layers;
-  config.heads = heads;
-  config.width = width;
-  config.positions = positions;
-  config.vocabulary = vocabulary;
-  return config;
+  return {layers, heads, width, positions, vocabulary};
 }
 
 /// Weights large enough that attention is sharp and every part of the model moves the logits.

@@ -14,13 +14,7 @@ namespace cllm {
 namespace {
 
 ModelConfig small_model(std::int64_t width, std::int64_t positions, std::int64_t vocabulary) {
-  ModelConfig config;
-  config.layers = 1;
-  config.heads = 1;
-  config.width = width;
-  config.positions = positions;
-  config.vocabulary = vocabulary;
-  return config;
+  return {1, 1, width, positions, vocabulary};
 }
 
 /// Runs all tiles of one operation on a runner's memory.

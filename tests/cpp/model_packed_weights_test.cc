@@ -19,13 +19,7 @@ struct Shape {
 constexpr Shape kShapes[] = {{33, 3, 11}, {64, 2, 65}, {136, 2, 131}};
 
 ModelConfig model_of(const Shape& shape) {
-  ModelConfig config;
-  config.layers = 2;
-  config.heads = shape.heads;
-  config.width = shape.width;
-  config.positions = 9;
-  config.vocabulary = shape.vocabulary;
-  return config;
+  return {2, shape.heads, shape.width, 9, shape.vocabulary};
 }
 
 class PackedWeightsTest : public IsaTest {

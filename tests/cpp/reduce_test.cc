@@ -17,15 +17,7 @@ namespace cllm {
 namespace {
 
 /// Tensors of awkward sizes, two blocks of an embedding, padding in between.
-ParameterLayout awkward_layout() {
-  ModelConfig config;
-  config.layers = 1;
-  config.heads = 1;
-  config.width = 37;
-  config.positions = 3;
-  config.vocabulary = 1801;
-  return ParameterLayout(config);
-}
+ParameterLayout awkward_layout() { return ParameterLayout({1, 1, 37, 3, 1801}); }
 
 /// Distinct by (position, element) and exact in sums of 24: a lost, doubled or displaced term
 /// shows.

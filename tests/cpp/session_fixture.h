@@ -29,11 +29,7 @@ inline std::vector<TrainingCase> training_cases() {
 
 inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads) {
   SessionConfig config;
-  config.model.layers = c.layers;
-  config.model.heads = c.heads;
-  config.model.width = c.width;
-  config.model.positions = c.sequence;
-  config.model.vocabulary = c.vocabulary;
+  config.model = {c.layers, c.heads, c.width, c.sequence, c.vocabulary};
   config.batch = c.batch;
   config.sequence = c.sequence;
   config.positions = c.positions;

@@ -92,13 +92,7 @@ class StepSchedule {
 
  private:
   static ModelConfig model_of(const ScheduleCase& c) {
-    ModelConfig model;
-    model.layers = c.layers;
-    model.heads = c.heads;
-    model.width = c.width;
-    model.positions = c.sequence;
-    model.vocabulary = c.vocabulary;
-    return model;
+    return {c.layers, c.heads, c.width, c.sequence, c.vocabulary};
   }
   static BatchPlan plan_of(const ScheduleCase& c) {
     BatchShape shape;

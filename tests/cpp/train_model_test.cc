@@ -20,14 +20,6 @@ namespace fs = std::filesystem;
 
 class ModelFolder : public testing::Test {
  protected:
-  ModelFolder() {
-    config_.layers = 1;
-    config_.heads = 2;
-    config_.width = 16;
-    config_.positions = 24;
-    config_.vocabulary = 270;  // rounded up: 257 to 269 stand for nothing
-  }
-
   /// `favourite`'s embedding, which is its output weight too, is a multiple of the final bias.
   void write(const std::string& folder, int favourite, double strength, bool byte_tokens = true) {
     const ParameterLayout layout(config_);
@@ -56,7 +48,7 @@ class ModelFolder : public testing::Test {
   }
 
   TemporaryFolder root_;
-  ModelConfig config_;
+  ModelConfig config_{1, 2, 16, 24, 270};  // rounded up: 257 to 269 stand for nothing
   SamplingOptions greedy_{0, 0, 1, 1};
 };
 
@@ -123,11 +115,6 @@ TEST_F(ModelFolder, RefusesClearly) {
 class ModelArrays : public testing::Test {
  protected:
   ModelArrays() {
-    config_.layers = 2;
-    config_.heads = 3;
-    config_.width = 36;
-    config_.positions = 20;
-    config_.vocabulary = 77;
     for (std::int64_t i = 0; i < kSequences * kLength; ++i) {
       inputs_.push_back(token(i));
       targets_.push_back(token(i + 9999));
@@ -169,7 +156,7 @@ class ModelArrays : public testing::Test {
 
   // More than one round of forward passes: a shard holds 1024 / 17 sequences.
   static constexpr std::int64_t kLength = 17, kSequences = 48 * (1024 / kLength) + 5;
-  ModelConfig config_;
+  ModelConfig config_{2, 3, 36, 20, 77};
   std::vector<std::int32_t> inputs_, targets_;
 };
 

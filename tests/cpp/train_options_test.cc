@@ -8,6 +8,7 @@
 
 #include "cllm/error.h"
 #include "cllm/options.h"
+#include "has.h"
 
 namespace cllm {
 namespace {
@@ -24,10 +25,6 @@ std::string error_of(const std::function<void()>& run) {
 std::string set_error(const std::string& name, const std::string& value) {
   TrainConfig config;
   return error_of([&] { set_option(config, name, value); });
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 /// Another valid value than the default.
