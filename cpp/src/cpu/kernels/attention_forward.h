@@ -13,7 +13,7 @@ namespace {
 template <class T>
 std::int64_t attention_forward_floats(std::int64_t length, std::int64_t head_width) {
   const std::int64_t rows = block_count(length) * kBlock;
-  return rows * (cells<T>(head_width) + padded_width(head_width) / kPerCell<T> + kBlock) +
+  return rows * (cells<T>(head_width) + kBlock) + rows / kPerCell<T> * padded_width(head_width) +
          kBlock * (padded_width(head_width) + 2 * kLanes + 2) +
          kBlock * (padded_width(cells<T>(head_width)) + cells<T>(kBlock)) + 16;
 }
