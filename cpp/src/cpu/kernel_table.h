@@ -28,16 +28,8 @@ struct AdamWArgs {
   float gradient_scale;  ///< clipping: multiplies the gradient first
 };
 
-/// The bases hold the kernels over activations that are floats.
-struct KernelTable : ActivationKernels<float>, ProductKernels<float> {
-  ActivationKernels<Bf16> bf16;
-  ProductKernels<Bf16> bf16_products;
-  std::size_t gemm_scratch_floats;  ///< of gemm and gemm_weight, for both types
-
-  const char* name;   ///< "scalar", "avx2", "avx512", "avx512bf16"
-  int vector_floats;  ///< floats in one vector register: 1, 8, 16
-  bool bf16_units;    ///< products of bf16 by instructions for them, else by conversion to float
-
+/// Passes over floats, whatever the activations are.
+struct FloatKernels {
   // -- rows -----------------------------------------------------------------------------------
   /// x[R, N] = (x + bias[N]) + residual[R, N]
   void (*bias_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
@@ -66,6 +58,18 @@ struct KernelTable : ActivationKernels<float>, ProductKernels<float> {
   // -- for tests ------------------------------------------------------------------------------
   void (*exp)(std::size_t n, const float* x, float* out);   ///< own polynomial, error stated there
   void (*tanh)(std::size_t n, const float* x, float* out);  ///< likewise
+};
+
+/// The bases hold the kernels over activations that are floats. kernel_cases.h says of each how it
+/// is called.
+struct KernelTable : ActivationKernels<float>, ProductKernels<float>, FloatKernels {
+  ActivationKernels<Bf16> bf16;
+  ProductKernels<Bf16> bf16_products;
+  std::size_t gemm_scratch_floats;  ///< of gemm and gemm_weight, for both types
+
+  const char* name;   ///< "scalar", "avx2", "avx512", "avx512bf16"
+  int vector_floats;  ///< floats in one vector register: 1, 8, 16
+  bool bf16_units;    ///< products of bf16 by instructions for them, else by conversion to float
 };
 
 template <class T>

@@ -25,25 +25,14 @@ constexpr ActivationKernels<T> kActivations{
 template <class T>
 constexpr ProductKernels<T> kProducts{gemm<T, T>, gemm<T, float>, pack_weight<T>, gemm_packed<T>};
 
+constexpr FloatKernels kFloats{
+    bias_residual, softmax_stats, add_ranges,  ordered_sum, sum_squares,
+    adamw,         round_range,   widen_range, exp_range,   tanh_range,
+};
+
 constexpr KernelTable kTable{
-    kActivations<float>,
-    kProducts<float>,
-    kActivations<Bf16>,
-    kProducts<Bf16>,
-    kGemmScratchFloats,
-    kIsaName,
-    kLanes,
-    kBf16Units,
-    bias_residual,
-    softmax_stats,
-    add_ranges,
-    ordered_sum,
-    sum_squares,
-    adamw,
-    round_range,
-    widen_range,
-    exp_range,
-    tanh_range,
+    kActivations<float>, kProducts<float>, kFloats, kActivations<Bf16>, kProducts<Bf16>,
+    kGemmScratchFloats,  kIsaName,         kLanes,  kBf16Units,
 };
 
 }  // namespace

@@ -1,0 +1,378 @@
+#include "cpu/kernel_cases.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <stdexcept>
+#include <type_traits>
+#include <vector>
+
+namespace cllm {
+namespace {
+
+using Table = const KernelTable&;
+using Sizes = const KernelSizes&;
+using Pointers = OperandPointers;
+using Elements = std::int64_t (*)(Table, Sizes);
+
+// -- operands ---------------------------------------------------------------------------------
+
+std::int64_t matrix(Table, Sizes s) { return s.rows * s.columns; }
+std::int64_t row(Table, Sizes s) { return s.columns; }
+std::int64_t column(Table, Sizes s) { return s.rows; }
+std::int64_t one(Table, Sizes) { return 1; }
+std::int64_t left(Table, Sizes s) { return s.rows * s.depth; }
+std::int64_t right(Table, Sizes s) { return s.depth * s.columns; }
+
+template <class T>
+constexpr bool kHalves = std::is_same_v<T, Bf16>;
+
+constexpr KernelOperand of(OperandUse use, bool bf16, Elements elements,
+                           OperandValues values = OperandValues::kAny) {
+  return {use, bf16, false, values, elements};
+}
+template <class T = float>
+constexpr KernelOperand read(Elements elements, OperandValues values = OperandValues::kAny) {
+  return of(OperandUse::kRead, kHalves<T>, elements, values);
+}
+template <class T = float>
+constexpr KernelOperand written(Elements elements) {
+  return of(OperandUse::kWrite, kHalves<T>, elements);
+}
+constexpr KernelOperand updated(Elements elements, OperandValues values = OperandValues::kAny) {
+  return of(OperandUse::kUpdate, false, elements, values);
+}
+constexpr KernelOperand kNoOperand{};
+
+using Call = void (*)(Table, Sizes, Pointers);
+using Operations = double (*)(Sizes);
+struct Variants {
+  const char* names[KernelCase::kMostVariants];
+};
+
+template <class T, std::size_t N>
+constexpr KernelCase work(KernelShape shape, const char* name, const KernelOperand (&operands)[N],
+                          Operations operations, Call call, Variants variants = {}) {
+  KernelCase it{name, kHalves<T>, shape, {}, {}, operations, call};
+  for (std::size_t i = 0; i < N; ++i) it.operand[i] = operands[i];
+  for (int i = 0; i < KernelCase::kMostVariants; ++i) it.variants[i] = variants.names[i];
+  return it;
+}
+template <class T = float, std::size_t N>
+constexpr KernelCase row_pass(const char* name, const KernelOperand (&operands)[N], Call call,
+                              Variants variants = {}) {
+  return work<T>(KernelShape::kRows, name, operands, nullptr, call, variants);
+}
+template <std::size_t N>
+constexpr KernelCase flat_pass(const char* name, const KernelOperand (&operands)[N], Call call,
+                               Variants variants = {}) {
+  return work<float>(KernelShape::kFlat, name, operands, nullptr, call, variants);
+}
+
+// A step calls the kernels that follow a product on the product: in place where they store floats.
+// Where they store Bf16, the product is an operand of its own, the last.
+template <class T>
+constexpr KernelOperand made(Elements elements) {
+  return kHalves<T> ? written<T>(elements) : updated(elements);
+}
+template <class T>
+constexpr KernelOperand product(Elements elements) {
+  return kHalves<T> ? KernelOperand{OperandUse::kRead, false, true, OperandValues::kAny, elements}
+                    : kNoOperand;
+}
+template <class T>
+const float* made_from(Pointers p, int made, int product) {
+  return p.of<const float>(kHalves<T> ? product : made);
+}
+
+// -- attention --------------------------------------------------------------------------------
+
+constexpr std::int64_t kLongest = 256;
+
+std::int64_t three(Table, Sizes s) { return 3 * s.rows * s.columns; }
+
+template <class T>
+std::int64_t attention_scratch(Table t, Sizes s) {
+  return static_cast<std::int64_t>(
+      activation_kernels<T>(t).attention_scratch_floats(std::min(s.rows, kLongest), s.columns));
+}
+
+/// So many for each column and each pair of a row and one that it attends to.
+template <int kEach>
+double attention_operations(Sizes s) {
+  double pairs = 0;
+  for (std::int64_t begin = 0; begin < s.rows; begin += kLongest) {
+    const auto length = static_cast<double>(std::min(kLongest, s.rows - begin));
+    pairs += length * (length + 1) / 2;
+  }
+  return kEach * pairs * static_cast<double>(s.columns);
+}
+
+/// Calls `kernel` for every sequence; q, k and v lie side by side, and so do their gradients.
+template <class T>
+void attend(Sizes s, Pointers p, bool backward, void (*kernel)(const AttentionArgs<T>&)) {
+  const std::int64_t D = s.columns;
+  for (std::int64_t begin = 0; begin < s.rows; begin += kLongest) {
+    AttentionArgs<T> args{};
+    args.length = args.row_end = std::min(kLongest, s.rows - begin);
+    args.head_width = D;
+    args.q = p.of<const T>(0) + begin * 3 * D;
+    args.k = args.q + D;
+    args.v = args.k + D;
+    args.ld_qkv = args.ld_dqkv = 3 * D;
+    args.out = p.of<T>(1) + begin * D;
+    args.ld_out = D;
+    args.lse = p.of<float>(2) + begin;
+    args.scratch = p.of<float>(3);
+    if (backward) {
+      args.dout = p.of<const T>(4) + begin * D;
+      args.dq = p.of<T>(5) + begin * 3 * D;
+      args.dk = args.dq + D;
+      args.dv = args.dk + D;
+    }
+    kernel(args);
+  }
+}
+
+// -- the kernels ------------------------------------------------------------------------------
+
+template <class T>
+constexpr KernelCase kActivationCases[] = {
+    work<T>(KernelShape::kAttention, "attention_forward",
+            {read<T>(three), written<T>(matrix), written(column),
+             of(OperandUse::kScratch, false, attention_scratch<T>)},
+            attention_operations<4>,
+            [](Table t, Sizes s, Pointers p) {
+              attend<T>(s, p, false, activation_kernels<T>(t).attention_forward);
+            }),
+    work<T>(
+        KernelShape::kAttention, "attention_backward",
+        {read<T>(three), read<T>(matrix), read(column, OperandValues::kLarge),
+         of(OperandUse::kScratch, false, attention_scratch<T>), read<T>(matrix), written<T>(three)},
+        attention_operations<10>,
+        [](Table t, Sizes s, Pointers p) {
+          attend<T>(s, p, true, activation_kernels<T>(t).attention_backward);
+        }),
+    row_pass<T>(
+        "layernorm_forward",
+        {read(matrix), read(row), read(row), written<T>(matrix), written(column), written(column)},
+        [](Table t, Sizes s, Pointers p) {
+          activation_kernels<T>(t).layernorm_forward(s.rows, s.columns, p.of<const float>(0),
+                                                     p.of<const float>(1), p.of<const float>(2),
+                                                     p.of<T>(3), p.of<float>(4), p.of<float>(5));
+        }),
+    // With a residual, and the copy of dx where it is of another type.
+    row_pass<T>("layernorm_backward",
+                {read(matrix), read(matrix), read(row), read(row), read(column), read(column),
+                 read(matrix), written(matrix), written<T>(matrix), written(row), written(row),
+                 kHalves<T> ? written<T>(matrix) : kNoOperand},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).layernorm_backward(
+                      s.rows, s.columns, p.of<const float>(0), p.of<const float>(1),
+                      p.of<const float>(2), p.of<const float>(3), p.of<const float>(4),
+                      p.of<const float>(5), p.of<const float>(6), p.of<float>(7),
+                      kHalves<T> ? p.of<T>(11) : nullptr, p.of<T>(8), p.of<float>(9),
+                      p.of<float>(10));
+                }),
+    row_pass<T>("bias_add", {read(row), made<T>(matrix), product<T>(matrix)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).bias_add(s.rows, s.columns, p.of<const float>(0),
+                                                    made_from<T>(p, 1, 2), s.columns, p.of<T>(1),
+                                                    s.columns);
+                }),
+    row_pass<T>("bias_gelu", {read(row), made<T>(matrix), written<T>(matrix), product<T>(matrix)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).bias_gelu(s.rows, s.columns, p.of<const float>(0),
+                                                     made_from<T>(p, 1, 3), s.columns, p.of<T>(1),
+                                                     s.columns, p.of<T>(2), s.columns);
+                }),
+    row_pass<T>("gelu_backward",
+                {read<T>(matrix, OperandValues::kLarge), made<T>(matrix), written<T>(matrix),
+                 product<T>(matrix)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).gelu_backward(
+                      s.rows, s.columns, p.of<const T>(0), s.columns, made_from<T>(p, 1, 3),
+                      s.columns, p.of<T>(1), s.columns, p.of<T>(2), s.columns);
+                }),
+    row_pass<T>("column_sums", {read<T>(matrix), written(row)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).column_sums(s.rows, s.columns, p.of<const T>(0),
+                                                       s.columns, p.of<float>(1), false);
+                }),
+    row_pass<T>("softmax_gradient",
+                {made<T>(matrix), read(column, OperandValues::kLarge),
+                 read(column, OperandValues::kTargets), product<T>(matrix)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).softmax_gradient(
+                      s.rows, s.columns, made_from<T>(p, 0, 3), s.columns, p.of<const float>(1),
+                      p.of<const std::int32_t>(2), 0, 0.25f, p.of<T>(0), s.columns);
+                }),
+};
+
+constexpr GemmForm kForms[] = {GemmForm::kNN, GemmForm::kNT, GemmForm::kTN};
+
+double product_operations(Sizes s) {
+  return 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns) *
+         static_cast<double>(s.depth);
+}
+
+template <class A, class B>
+GemmArgsOf<A, B> product_of(Sizes s, Pointers p) {
+  const GemmForm form = kForms[s.variant];
+  return {form,
+          s.rows,
+          s.columns,
+          s.depth,
+          p.of<const A>(0),
+          form == GemmForm::kTN ? s.rows : s.depth,
+          p.of<const B>(1),
+          form == GemmForm::kNT ? s.depth : s.columns,
+          p.of<float>(2),
+          s.columns,
+          false};
+}
+
+std::int64_t gemm_scratch(Table t, Sizes) {
+  return static_cast<std::int64_t>(t.gemm_scratch_floats);
+}
+
+template <class T>
+constexpr KernelCase kProductCases[] = {
+    work<T>(KernelShape::kProduct, "gemm",
+            {read<T>(left), read<T>(right), written(matrix),
+             of(OperandUse::kScratch, false, gemm_scratch)},
+            product_operations,
+            [](Table t, Sizes s, Pointers p) {
+              product_kernels<T>(t).gemm(product_of<T, T>(s, p), p.of<float>(3));
+            },
+            {{"nn", "nt", "tn"}}),
+    work<T>(KernelShape::kProduct, "gemm_weight",
+            {read<T>(left), read(right), written(matrix),
+             of(OperandUse::kScratch, false, gemm_scratch)},
+            product_operations,
+            [](Table t, Sizes s, Pointers p) {
+              product_kernels<T>(t).gemm_weight(product_of<T, float>(s, p), p.of<float>(3));
+            },
+            {{"nn", "nt"}}),
+    row_pass<T>("pack_weight", {read(matrix), written<T>([](Table, Sizes s) {
+                                  return packed_size<T>(s.rows, s.columns);
+                                })},
+                [](Table t, Sizes s, Pointers p) {
+                  product_kernels<T>(t).pack_weight(
+                      kForms[s.variant], s.rows, s.columns, p.of<const float>(0),
+                      s.variant == 0 ? s.columns : s.rows, p.of<T>(1));
+                },
+                {{"nn", "nt"}}),
+    work<T>(
+        KernelShape::kProduct, "gemm_packed",
+        {read<T>(left), read<T>([](Table, Sizes s) { return packed_size<T>(s.depth, s.columns); }),
+         written(matrix)},
+        product_operations,
+        [](Table t, Sizes s, Pointers p) {
+          product_kernels<T>(t).gemm_packed({s.rows, s.columns, s.depth, p.of<const T>(0), s.depth,
+                                             p.of<const T>(1), p.of<float>(2), s.columns, false});
+        }),
+};
+
+std::size_t size(Sizes s) { return static_cast<std::size_t>(s.rows * s.columns); }
+
+/// A row of another place for each r, as the embeddings of tokens are: an odd stride.
+std::int64_t elsewhere(std::int64_t r, std::int64_t rows) { return r * 2654435761 % rows; }
+
+constexpr KernelCase kFloatCases[] = {
+    row_pass("bias_residual", {read(row), read(matrix), updated(matrix)},
+             [](Table t, Sizes s, Pointers p) {
+               t.bias_residual(s.rows, s.columns, p.of<const float>(0), p.of<const float>(1),
+                               s.columns, p.of<float>(2), s.columns);
+             }),
+    row_pass("softmax_stats", {read(matrix), written(column), written(column)},
+             [](Table t, Sizes s, Pointers p) {
+               t.softmax_stats(s.rows, s.columns, p.of<const float>(0), s.columns, p.of<float>(1),
+                               p.of<float>(2));
+             }),
+    // Alone, and as embeddings do: rows from elsewhere plus rows, and rows added to some elsewhere.
+    row_pass("add", {read(matrix), read(matrix), written(matrix)},
+             [](Table t, Sizes s, Pointers p) {
+               const float *a = p.of<const float>(0), *b = p.of<const float>(1);
+               float* const out = p.of<float>(2);
+               if (s.variant == 0) return t.add(size(s), a, b, out);
+               for (std::int64_t r = 0; r < s.rows; ++r) {
+                 const std::int64_t at = r * s.columns, far = elsewhere(r, s.rows) * s.columns;
+                 if (s.variant == 1)
+                   t.add(static_cast<std::size_t>(s.columns), a + far, b + at, out + at);
+                 if (s.variant == 2)
+                   t.add(static_cast<std::size_t>(s.columns), out + far, b + at, out + far);
+               }
+             },
+             {{"range", "gather", "scatter"}}),
+    flat_pass("ordered_sum", {updated(matrix), read([](Table, Sizes s) {
+                                return (s.variant + 1) * s.rows * s.columns;
+                              })},
+              [](Table t, Sizes s, Pointers p) {
+                const float* const more = p.of<const float>(1);
+                const float* const sources[] = {p.of<const float>(0), more, more + size(s)};
+                t.ordered_sum(size(s), 2 + s.variant, sources, p.of<float>(0));
+              },
+              {{"2", "3"}}),
+    flat_pass("sum_squares", {read(matrix), written(one)},
+              [](Table t, Sizes s, Pointers p) {
+                *p.of<float>(1) = static_cast<float>(t.sum_squares(size(s), p.of<const float>(0)));
+              }),
+    flat_pass(
+        "adamw",
+        {read(matrix), updated(matrix), updated(matrix), updated(matrix, OperandValues::kLarge)},
+        [](Table t, Sizes s, Pointers p) {
+          const AdamWArgs args{1e-6f, 0.9f, 0.99f, 1e-8f, 0.1f, 1.0f, 1.0f, 1.0f};
+          t.adamw(size(s), args, p.of<const float>(0), p.of<float>(1), p.of<float>(2),
+                  p.of<float>(3));
+        }),
+    flat_pass("round_bf16", {read(matrix), written<Bf16>(matrix)},
+              [](Table t, Sizes s, Pointers p) {
+                t.round_bf16(size(s), p.of<const float>(0), p.of<Bf16>(1));
+              }),
+    flat_pass("widen_bf16", {read<Bf16>(matrix), written(matrix)},
+              [](Table t, Sizes s, Pointers p) {
+                t.widen_bf16(size(s), p.of<const Bf16>(0), p.of<float>(1));
+              }),
+    flat_pass(
+        "exp", {read(matrix), written(matrix)},
+        [](Table t, Sizes s, Pointers p) { t.exp(size(s), p.of<const float>(0), p.of<float>(1)); }),
+    flat_pass("tanh", {read(matrix), written(matrix)},
+              [](Table t, Sizes s, Pointers p) {
+                t.tanh(size(s), p.of<const float>(0), p.of<float>(1));
+              }),
+};
+
+// As many cases as functions; the one that says how much scratch attention needs is no kernel.
+template <class Table>
+constexpr std::size_t kFunctions = sizeof(Table) / sizeof(void (*)());
+static_assert(std::size(kActivationCases<float>) + 1 == kFunctions<ActivationKernels<float>>);
+static_assert(std::size(kProductCases<float>) == kFunctions<ProductKernels<float>>);
+static_assert(std::size(kFloatCases) == kFunctions<FloatKernels>);
+
+}  // namespace
+
+Span<const KernelCase> kernel_cases() {
+  static const std::vector<KernelCase> all = [] {
+    std::vector<KernelCase> cases;
+    const auto add = [&](const auto& some) {
+      cases.insert(cases.end(), std::begin(some), std::end(some));
+    };
+    add(kActivationCases<float>);
+    add(kProductCases<float>);
+    add(kFloatCases);
+    add(kActivationCases<Bf16>);
+    add(kProductCases<Bf16>);
+    return cases;
+  }();
+  return all;
+}
+
+const KernelCase& kernel_case(const std::string& kernel, bool bf16) {
+  for (const KernelCase& one : kernel_cases()) {
+    if (kernel == one.kernel && bf16 == one.bf16) return one;
+  }
+  throw std::invalid_argument("no kernel is called " + kernel);
+}
+
+}  // namespace cllm
