@@ -67,6 +67,28 @@ TEST(LayerNormForward, LargeMeanKeepsItsDigits) {
   }
 }
 
+TEST(LayerNormForward, ARowHasTheSameBitsAlone) {
+  for (const KernelTable* table : runnable_kernels()) {
+    for (std::int64_t n : {1, 15, 60, 129, 768}) {
+      SCOPED_TRACE(describe(*table, n, 0));
+      GuardedFloats x(kRows * n, 0), gamma(n, 0), beta(n, 0), out(kRows * n, 0), mean(kRows, 0),
+          rstd(kRows, 0), alone(kRows * n, 0), mean1(kRows, 0), rstd1(kRows, 0);
+      fill(x, 1, 2.0f, 0.5f);
+      fill(gamma, 2);
+      fill(beta, 3);
+      table->layernorm_forward(kRows, n, x.data(), gamma.data(), beta.data(), out.data(),
+                               mean.data(), rstd.data());
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        table->layernorm_forward(1, n, x.data() + r * n, gamma.data(), beta.data(),
+                                 alone.data() + r * n, mean1.data() + r, rstd1.data() + r);
+      }
+      EXPECT_EQ(alone.doubles(), out.doubles());
+      EXPECT_EQ(mean1.doubles(), mean.doubles());
+      EXPECT_EQ(rstd1.doubles(), rstd.doubles());
+    }
+  }
+}
+
 TEST(LayerNormForward, NanStaysInItsRow) {
   for (const KernelTable* table : runnable_kernels()) {
     GuardedFloats x(2 * 37, 0), gamma(37, 0, 1.0f), beta(37, 0), out(2 * 37, 0), mean(2, 0),

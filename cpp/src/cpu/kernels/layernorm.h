@@ -8,32 +8,84 @@ namespace {
 
 constexpr float kLayerNormEpsilon = 1e-5f;
 
+// Rows that go forward together: the sums of one fill the time that those of another take. On Zen 4
+// four are 10 to 15 % slower than two. Backward two are slower than one: more than L1 holds.
+constexpr int kRowsTogether = 2;
+
 /// (x - mean) * rstd: both directions must give the same bits, backward recomputes the output.
 inline V normalise(V x, V mean, V rstd) { return mul(sub(x, mean), rstd); }
 
+/// Sums over each of kRows rows: sums[r] of sum = more(sum, r, i, count), in the order of lane_sum.
+/// The chains of one row fill the time that another's take.
+template <int kRows, class More>
+inline void row_sums(std::int64_t n, float (&sums)[kRows], More more) {
+  V s[kRows][4];
+  for (auto& row : s) {
+    for (V& part : row) part = zero();
+  }
+  std::int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) s[r][k] = more(s[r][k], r, i + k * kLanes, kLanes);
+    }
+  }
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int r = 0; r < kRows; ++r) s[r][0] = more(s[r][0], r, i, kLanes);
+  }
+  for (int r = 0; r < kRows; ++r) {
+    if (i < n) s[r][0] = more(s[r][0], r, i, static_cast<int>(n - i));
+    sums[r] = reduce_add(add(add(s[r][0], s[r][1]), add(s[r][2], s[r][3])));
+  }
+}
+
+/// layernorm_forward of kRows rows.
+template <int kRows, class T>
+void normalise_rows(std::int64_t width, const float* x, const float* gamma, const float* beta,
+                    T* out, float* mean, float* rstd) {
+  const V size = set1(static_cast<float>(width));
+  float sums[kRows];
+  V average[kRows], scale[kRows];
+  row_sums<kRows>(width, sums, [&](V sum, int r, std::int64_t i, int count) {
+    return add(sum, load_some(x + r * width + i, count));
+  });
+  for (int r = 0; r < kRows; ++r) average[r] = div(set1(sums[r]), size);
+  row_sums<kRows>(width, sums, [&](V sum, int r, std::int64_t i, int count) {
+    __builtin_prefetch(x + (r + kRows) * width + i);  // of the rows that come next
+    const V all = sub(load_some(x + r * width + i, count), average[r]);
+    const V d = count == kLanes ? all : first_lanes(all, count, zero());
+    return fma(d, d, sum);
+  });
+  for (int r = 0; r < kRows; ++r) {
+    const V variance = div(set1(sums[r]), size);
+    scale[r] = div(set1(1.0f), sqrt_(add(variance, set1(kLayerNormEpsilon))));
+    store_partial(mean + r, average[r], 1);
+    store_partial(rstd + r, scale[r], 1);
+  }
+  for_vectors(width, [&](std::int64_t i, int count) {
+    const V g = load_some(gamma + i, count), b = load_some(beta + i, count);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const V n = normalise(load_some(x + r * width + i, count), average[r], scale[r]);
+      store_some(out + r * width + i, fma(n, g, b), count);
+    }
+  });
+}
+
 /// x, out: [rows, width]; gamma, beta: [width]; mean, rstd: [rows]. The variance is the mean of
-/// squared differences, a second pass over a row in L1: E[x^2] - mean^2 loses all digits when the
+/// squared differences, a second pass over rows in L1: E[x^2] - mean^2 loses all digits when the
 /// mean is large.
 template <class T>
 void layernorm_forward(std::int64_t rows, std::int64_t width, const float* x, const float* gamma,
                        const float* beta, T* out, float* mean, float* rstd) {
-  const V size = set1(static_cast<float>(width));
-  for (std::int64_t r = 0; r < rows; ++r, x += width, out += width) {
-    const V average = div(
-        set1(lane_sum(width, [&](std::int64_t i, int count) { return load_some(x + i, count); })),
-        size);
-    const float squares = lane_sum(width, [&](std::int64_t i, int count) {
-      const V d = first_lanes(sub(load_some(x + i, count), average), count, zero());
-      return mul(d, d);
-    });
-    const V variance = div(set1(squares), size);
-    const V scale = div(set1(1.0f), sqrt_(add(variance, set1(kLayerNormEpsilon))));
-    for_vectors(width, [&](std::int64_t i, int count) {
-      const V n = normalise(load_some(x + i, count), average, scale);
-      store_some(out + i, fma(n, load_some(gamma + i, count), load_some(beta + i, count)), count);
-    });
-    store_partial(mean + r, average, 1);
-    store_partial(rstd + r, scale, 1);
+  std::int64_t r = 0;
+  for (; r + kRowsTogether <= rows; r += kRowsTogether) {
+    normalise_rows<kRowsTogether>(width, x + r * width, gamma, beta, out + r * width, mean + r,
+                                  rstd + r);
+  }
+  for (; r < rows; ++r) {
+    normalise_rows<1>(width, x + r * width, gamma, beta, out + r * width, mean + r, rstd + r);
   }
 }
 
