@@ -9,11 +9,12 @@ namespace cllm {
 /// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a keyed
 /// bijection of 128 bits. Nothing has to be saved to resume, and no thread can disturb another.
 /// Word 0 of the key and of the counter is the least significant.
+template <int Rounds = 10>
 constexpr std::array<std::uint32_t, 4> philox4x32(std::uint64_t key,
                                                   std::array<std::uint32_t, 4> counter) noexcept {
   std::uint32_t k0 = static_cast<std::uint32_t>(key);
   std::uint32_t k1 = static_cast<std::uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < Rounds; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * counter[0];
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * counter[2];
     counter = {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/bf16.h"
+#include "cpu/dropout.h"
 
 namespace cllm {
 
@@ -20,8 +21,9 @@ struct AttentionArgs {
   std::int64_t ld_qkv;
   T* out;  ///< [T, D], rows ld_out apart: written by forward, read by backward
   std::int64_t ld_out;
-  float* lse;      ///< [T] log-sum-exp of the scaled scores: written by forward, read by backward
-  float* scratch;  ///< attention_scratch_floats(T, D) floats, private to the caller
+  float* lse;       ///< [T] log-sum-exp of the scaled scores: written by forward, read by backward
+  float* scratch;   ///< attention_scratch_floats(T, D) floats, private to the caller
+  Dropout dropout;  ///< of the weights [T, T], in both passes; threshold 0 costs nothing
   // Forward only: the query rows to do. REQUIRES: row_begin is a multiple of 64.
   std::int64_t row_begin, row_end;
   // Backward only.
@@ -69,6 +71,13 @@ struct ActivationKernels {
   /// out[N] = (accumulate ? out : 0) + sum over rows of x[R, N], rows in order.
   void (*column_sums)(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x,
                       float* out, bool accumulate);
+
+  /// out[R, N] = dropout(x[R, N]), whole rows from `first_row` on. Where sums[N] is given it
+  /// receives (accumulate ? sums : 0) + sum over rows of these, before they are rounded, rows in
+  /// order.
+  void (*dropout_rows)(std::int64_t rows, std::int64_t columns, const float* x,
+                       const Dropout& dropout, std::int64_t first_row, T* out, float* sums,
+                       bool accumulate);
 
   // -- loss -----------------------------------------------------------------------------------
   /// out[R, N] = (exp(logits - lse[R]) - [first_column + j == target[R]]) * scale. A row of out may

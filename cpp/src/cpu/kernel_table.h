@@ -35,6 +35,12 @@ struct FloatKernels {
   void (*bias_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
                         const float* residual, std::int64_t ld_residual, float* x,
                         std::int64_t ld_x);
+  /// x[R, N] = dropout(x + bias[N]) + residual[R, N]; x[0, 0] is the matrix' element (first_row,
+  /// first_column).
+  void (*bias_dropout_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
+                                const Dropout& dropout, std::int64_t first_row,
+                                std::int64_t first_column, const float* residual,
+                                std::int64_t ld_residual, float* x, std::int64_t ld_x);
 
   // -- loss -----------------------------------------------------------------------------------
   /// row_max[R] = max over N; row_sum[R] = sum over N of exp(logits - max).

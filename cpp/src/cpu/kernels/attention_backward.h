@@ -5,6 +5,7 @@
 
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention_block.h"
+#include "cpu/kernels/attention_dropout.h"
 
 namespace cllm {
 namespace {
@@ -35,11 +36,15 @@ void output_dots(std::int64_t rows, std::int64_t head_width, const T* out, const
 }
 
 /// P of a vector of scores, and dscores = P * (dweights - delta); both exactly zero for keys that
-/// the query may not see.
+/// the query may not see. What is left of P after dropout, and the gradient that comes back through
+/// it: delta, the sum of P * dweights, is that of out * dout with dropout too.
+template <class Kept>
 inline void gradient_of_scores(V factor, float lse, float delta, int seen, const float* score,
-                               const float* dweight, V& p, V& d) {
+                               const float* dweight, const Kept& kept, std::int64_t r,
+                               std::int64_t c, V& p, V& d) {
   p = vexp(fms(load(score), factor, set1(lse)));
-  d = mul(p, sub(load(dweight), set1(delta)));
+  d = mul(p, kept.minus(r, c, load(dweight), set1(delta)));
+  p = kept.lanes(r, c, p);
   if (seen < kLanes) {
     p = first_lanes(p, seen, zero());
     d = first_lanes(d, seen, zero());
@@ -55,22 +60,25 @@ struct BlockWeights {
 };
 
 /// Floats take the places of the scores and of the gradients of the weights.
+template <class Kept>
 inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
                            const float* lse, const float* delta, const float* scores,
-                           const float* dweights, const BlockWeights<float>& to) {
+                           const float* dweights, const Kept& kept, const BlockWeights<float>& to) {
   const V factor = set1(scale);
   visit_scores(queries, keys, diagonal, [&](std::int64_t r, std::int64_t c, int seen) {
     const std::int64_t at = r * kBlock + c;
     V p, d;
-    gradient_of_scores(factor, lse[r], delta[r], seen, scores + at, dweights + at, p, d);
+    gradient_of_scores(factor, lse[r], delta[r], seen, scores + at, dweights + at, kept, r, c, p,
+                       d);
     store(to.weights + at, p);
     store(to.dscores + at, d);
   });
 }
 
+template <class Kept>
 inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
                            const float* lse, const float* delta, const float* scores,
-                           const float* dweights, const BlockWeights<Bf16>& to) {
+                           const float* dweights, const Kept& kept, const BlockWeights<Bf16>& to) {
   const V factor = set1(scale);
   // A last key without a neighbour needs a zero beside it.
   visit_row_pairs(queries, (keys + 1) / 2 * 2, diagonal,
@@ -78,11 +86,12 @@ inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagona
                     const std::int64_t at = r * kBlock + c;
                     V p0, d0, p1 = zero(), d1 = zero();
                     gradient_of_scores(factor, lse[r], delta[r], seen, scores + at, dweights + at,
-                                       p0, d0);
+                                       kept, r, c, p0, d0);
                     store(to.dscores_rows + at, d0);
                     if (r + 1 < queries) {
                       gradient_of_scores(factor, lse[r + 1], delta[r + 1], next,
-                                         scores + at + kBlock, dweights + at + kBlock, p1, d1);
+                                         scores + at + kBlock, dweights + at + kBlock, kept, r + 1,
+                                         c, p1, d1);
                       store(to.dscores_rows + at + kBlock, d1);
                     }
                     const std::int64_t pair = r * kBlock + 2 * c;
@@ -94,8 +103,8 @@ inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagona
 /// Keys outside, queries inside: what is packed of k and v, and the sums for dk and dv, are one
 /// block's and stay in L1 and L2; q, dout and the sum for dq (3 T D floats) stream by. The other
 /// way round, five matrices of T D floats would.
-template <class T>
-void attention_backward(const AttentionArgs<T>& args) {
+template <class Kept, class T>
+void attention_backward_with(const AttentionArgs<T>& args) {
   constexpr bool kPairs = kPerCell<T> == 2;
   constexpr std::int64_t kStep = kPerCell<T>;
   const std::int64_t width = args.head_width;
@@ -115,6 +124,7 @@ void attention_backward(const AttentionArgs<T>& args) {
   float* const scores = parts.take<float>(kBlock * kBlock);
   float* const dweights = parts.take<float>(kBlock * kBlock);
   const T *q_keyed = q_rows, *dout_keyed = dout_rows;
+  Kept kept(args.dropout);
   BlockWeights<T> block;
   pack_rows(args.length, width, args.q, args.ld_qkv, q_rows);
   pack_rows(args.length, width, args.dout, args.ld_out, dout_rows);
@@ -146,8 +156,9 @@ void attention_backward(const AttentionArgs<T>& args) {
       const std::int64_t row = i * ld_rows * kStep, keyed = i * padded;
       score_tile(queries, keys, diagonal, width, q_rows + row, ld_rows, k_columns, scores);
       score_tile(queries, keys, diagonal, width, dout_rows + row, ld_rows, v_columns, dweights);
+      kept.draw(i, queries, j);
       block_gradient(queries, keys, diagonal, scale, args.lse + i, delta + i, scores, dweights,
-                     block);
+                     kept, block);
       mix_queries(queries, keys, diagonal, padded, block.weights, dout_keyed + keyed, dv,
                   !diagonal);
       mix_queries(queries, keys, diagonal, padded, block.dscores, q_keyed + keyed, dk, !diagonal);
@@ -155,9 +166,15 @@ void attention_backward(const AttentionArgs<T>& args) {
                j > 0);
     }
     unpack_rows(keys, width, dk, nullptr, scale, args.dk + j * args.ld_dqkv, args.ld_dqkv);
-    unpack_rows(keys, width, dv, nullptr, 1.0f, args.dv + j * args.ld_dqkv, args.ld_dqkv);
+    unpack_rows(keys, width, dv, nullptr, kept.scale(), args.dv + j * args.ld_dqkv, args.ld_dqkv);
   }
   unpack_rows(args.length, width, dq, nullptr, scale, args.dq, args.ld_dqkv);
+}
+
+template <class T>
+void attention_backward(const AttentionArgs<T>& args) {
+  if (args.dropout.threshold == 0) return attention_backward_with<AllKept>(args);
+  attention_backward_with<SomeKept>(args);
 }
 
 }  // namespace

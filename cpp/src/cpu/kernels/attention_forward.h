@@ -6,6 +6,7 @@
 
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention_block.h"
+#include "cpu/kernels/attention_dropout.h"
 
 namespace cllm {
 namespace {
@@ -33,16 +34,18 @@ inline void block_max(std::int64_t queries, std::int64_t keys, bool diagonal, bo
 
 /// weights[queries, 64] = exp(scale * scores - shift[row]), exactly zero for keys that a query may
 /// not see; row_sum[queries, kLanes] += the sum, lane by lane. Floats may take the place of scores.
-template <class T>
+/// Dropped weights are zero too, but count in the sum.
+template <class Kept, class T>
 void block_exp(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
-               const float* shift, const float* scores, T* weights, float* row_sum) {
+               const float* shift, const float* scores, const Kept& kept, T* weights,
+               float* row_sum) {
   const V factor = set1(scale);
   // A last key without a neighbour needs a zero beside it.
   visit_scores(queries, cells<T>(keys) * kPerCell<T>, diagonal,
                [&](std::int64_t r, std::int64_t c, int seen) {
                  V p = vexp(fms(load(scores + r * kBlock + c), factor, set1(shift[r])));
                  if (seen < kLanes) p = first_lanes(p, seen, zero());
-                 store(weights + r * kBlock + c, p);
+                 store(weights + r * kBlock + c, kept.lanes(r, c, p));
                  store(row_sum + r * kLanes, add(load(row_sum + r * kLanes), p));
                });
 }
@@ -50,8 +53,8 @@ void block_exp(std::int64_t queries, std::int64_t keys, bool diagonal, float sca
 /// Scores of a whole row of blocks are kept ([64, T], in L2 for the lengths that are common), so
 /// that the true maximum is known before the first exp; weights are divided by their sum only after
 /// they met v, in out.
-template <class T>
-void attention_forward(const AttentionArgs<T>& args) {
+template <class Kept, class T>
+void attention_forward_with(const AttentionArgs<T>& args) {
   constexpr bool kPairs = kPerCell<T> == 2;
   const std::int64_t width = args.head_width;
   const std::int64_t padded = padded_width(width);
@@ -67,6 +70,7 @@ void attention_forward(const AttentionArgs<T>& args) {
   float* const row_sum = parts.take<float>(kBlock * kLanes);
   float* const shift = parts.take<float>(kBlock);
   float* const inverse = parts.take<float>(kBlock);
+  Kept kept(args.dropout);
   // Floats are taken where they lie, and become weights where they were scores.
   [[maybe_unused]] T* query_rows = nullptr;
   [[maybe_unused]] T* weights = nullptr;
@@ -106,7 +110,8 @@ void attention_forward(const AttentionArgs<T>& args) {
       const bool diagonal = k == q;
       const std::int64_t keys = diagonal ? queries : kBlock;
       if constexpr (!kPairs) weights = scores + k * kBlock;
-      block_exp(queries, keys, diagonal, scale, shift, scores + k * kBlock, weights, row_sum);
+      kept.draw(q, queries, k);
+      block_exp(queries, keys, diagonal, scale, shift, scores + k * kBlock, kept, weights, row_sum);
       T* const packed = values + place * k * padded;
       if (diagonal || q == args.row_begin) {
         pack_keyed_rows(keys, width, args.v + k * args.ld_qkv, args.ld_qkv, packed);
@@ -116,10 +121,16 @@ void attention_forward(const AttentionArgs<T>& args) {
     for (std::int64_t r = 0; r < queries; ++r) {
       const float total = reduce_add(load(row_sum + r * kLanes));
       args.lse[q + r] = shift[r] + std::log(total);
-      inverse[r] = 1.0f / total;
+      inverse[r] = kept.scale() / total;
     }
     unpack_rows(queries, width, sum, inverse, 0.0f, args.out + q * args.ld_out, args.ld_out);
   }
+}
+
+template <class T>
+void attention_forward(const AttentionArgs<T>& args) {
+  if (args.dropout.threshold == 0) return attention_forward_with<AllKept>(args);
+  attention_forward_with<SomeKept>(args);
 }
 
 }  // namespace

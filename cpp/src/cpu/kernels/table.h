@@ -3,6 +3,7 @@
 
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention.h"
+#include "cpu/kernels/dropout.h"
 #include "cpu/kernels/flat.h"
 #include "cpu/kernels/gemm.h"
 #include "cpu/kernels/gemm_packed.h"
@@ -19,15 +20,15 @@ constexpr ActivationKernels<T> kActivations{
     attention_forward<T>, attention_backward<T>, attention_scratch_floats<T>,
     layernorm_forward<T>, layernorm_backward<T>, bias_add<T>,
     bias_gelu<T>,         gelu_backward<T>,      column_sums<T>,
-    softmax_gradient<T>,
+    dropout_rows<T>,      softmax_gradient<T>,
 };
 
 template <class T>
 constexpr ProductKernels<T> kProducts{gemm<T, T>, gemm<T, float>, pack_weight<T>, gemm_packed<T>};
 
 constexpr FloatKernels kFloats{
-    bias_residual, softmax_stats, add_ranges,  ordered_sum, sum_squares,
-    adamw,         round_range,   widen_range, exp_range,   tanh_range,
+    bias_residual, bias_dropout_residual, softmax_stats, add_ranges, ordered_sum, sum_squares,
+    adamw,         round_range,           widen_range,   exp_range,  tanh_range,
 };
 
 constexpr KernelTable kTable{

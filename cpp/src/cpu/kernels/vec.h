@@ -34,6 +34,16 @@
 //   dot(a, b, sum)               sum + a.first * b.first + a.second * b.second: kBf16Units say
 //                                how it is rounded; without them two fma, the first pair first
 //   as_floats(x) as_pairs(v)     the same bits, for moving lanes around
+// For random numbers there are lanes of 64 bits:
+//   Wide, kWideLanes
+//   wide(x)                      a number of 32 bits in every lane
+//   wide_index()                 0, 1, 2...
+//   wide_add(a, b) wide_xor(a, b, c)   a + b, a ^ b ^ c
+//   wide_mul(a, b)               product of the lower halves
+//   wide_upper(a)                a >> 32
+//   wide_at_least(a, b, t)       bit 4 i + j: of lane i, quarter j of (lower half of a, lower half
+//                                of b) is at least t, lowest first. REQUIRES: t < 65536
+//   keep_lanes(v, bits)          v, but 0 in lanes i whose bit i is 0
 #pragma once
 
 #if defined(CLLM_VEC_AVX512)

@@ -157,6 +157,31 @@ inline V dot(Pairs a, Pairs b, V sum) {
   return fma(_mm256_castsi256_ps(_mm256_and_si256(a.bits, upper)),
              _mm256_castsi256_ps(_mm256_and_si256(b.bits, upper)), sum);
 }
+inline V keep_lanes(V v, std::uint64_t bits) {
+  const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i all = _mm256_set1_epi32(static_cast<int>(bits & 0xFFu));
+  return _mm256_and_ps(v,
+                       _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, lane), lane)));
+}
+
+using Wide = __m256i;
+constexpr int kWideLanes = 4;
+
+inline Wide wide(std::uint32_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
+inline Wide wide_index() { return _mm256_setr_epi64x(0, 1, 2, 3); }
+inline Wide wide_add(Wide a, Wide b) { return _mm256_add_epi64(a, b); }
+inline Wide wide_mul(Wide a, Wide b) { return _mm256_mul_epu32(a, b); }
+inline Wide wide_upper(Wide a) { return _mm256_srli_epi64(a, 32); }
+inline Wide wide_xor(Wide a, Wide b, Wide c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
+inline std::uint32_t wide_at_least(Wide a, Wide b, std::uint32_t threshold) {
+  const __m256i words = _mm256_blend_epi32(a, _mm256_slli_epi64(b, 32), 0xAA);
+  const __m256i limit = _mm256_set1_epi16(static_cast<short>(threshold));
+  const __m256i kept = _mm256_cmpeq_epi16(_mm256_max_epu16(words, limit), words);
+  const __m128i bytes =
+      _mm_packs_epi16(_mm256_castsi256_si128(kept), _mm256_extracti128_si256(kept, 1));
+  return static_cast<std::uint32_t>(_mm_movemask_epi8(bytes));
+}
+
 inline V as_floats(Pairs x) { return _mm256_castsi256_ps(x.bits); }
 inline Pairs as_pairs(V v) { return {_mm256_castps_si256(v)}; }
 

@@ -155,6 +155,24 @@ inline V dot(Pairs a, Pairs b, V sum) {
              _mm512_castsi512_ps(_mm512_and_si512(b.bits, upper)), sum);
 #endif
 }
+inline V keep_lanes(V v, std::uint64_t bits) {
+  return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), v);
+}
+
+using Wide = __m512i;
+constexpr int kWideLanes = 8;
+
+inline Wide wide(std::uint32_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+inline Wide wide_index() { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
+inline Wide wide_add(Wide a, Wide b) { return _mm512_add_epi64(a, b); }
+inline Wide wide_mul(Wide a, Wide b) { return _mm512_maskz_mul_epu32(0xFF, a, b); }
+inline Wide wide_upper(Wide a) { return _mm512_maskz_srli_epi64(0xFF, a, 32); }
+inline Wide wide_xor(Wide a, Wide b, Wide c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
+inline std::uint32_t wide_at_least(Wide a, Wide b, std::uint32_t threshold) {
+  const __m512i words = _mm512_mask_shuffle_epi32(a, 0xAAAA, b, _MM_PERM_CCAA);
+  return _mm512_cmpge_epu16_mask(words, _mm512_set1_epi16(static_cast<short>(threshold)));
+}
+
 inline V as_floats(Pairs x) { return _mm512_castsi512_ps(x.bits); }
 inline Pairs as_pairs(V v) { return {_mm512_castps_si512(v)}; }
 

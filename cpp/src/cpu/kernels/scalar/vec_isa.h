@@ -118,6 +118,26 @@ inline V dot(Pairs a, Pairs b, V sum) {
   sum = fma(widen_half(a.bits & 0xFFFFu), widen_half(b.bits & 0xFFFFu), sum);
   return fma(widen_half(a.bits >> 16), widen_half(b.bits >> 16), sum);
 }
+inline V keep_lanes(V v, std::uint64_t bits) { return (bits & 1u) != 0 ? v : 0.0f; }
+
+using Wide = std::uint64_t;
+constexpr int kWideLanes = 1;
+
+inline Wide wide(std::uint32_t x) { return x; }
+inline Wide wide_index() { return 0; }
+inline Wide wide_add(Wide a, Wide b) { return a + b; }
+inline Wide wide_mul(Wide a, Wide b) { return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu); }
+inline Wide wide_upper(Wide a) { return a >> 32; }
+inline Wide wide_xor(Wide a, Wide b, Wide c) { return a ^ b ^ c; }
+inline std::uint32_t wide_at_least(Wide a, Wide b, std::uint32_t threshold) {
+  const Wide words = (a & 0xFFFFFFFFu) | b << 32;
+  std::uint32_t kept = 0;
+  for (int i = 0; i < 4; ++i) {
+    kept |= static_cast<std::uint32_t>((words >> (16 * i) & 0xFFFFu) >= threshold) << i;
+  }
+  return kept;
+}
+
 inline V as_floats(Pairs x) {
   V v;
   std::memcpy(&v, &x.bits, sizeof v);
