@@ -5,6 +5,18 @@
 
 namespace cllm {
 
+/// What part is dropped in training, each in [0, 1): never in evaluation or generation.
+struct DropoutRates {
+  double embedding = 0;  ///< embd_pdrop: the sum of token and position embedding
+  double attention = 0;  ///< attn_pdrop: the weights that softmax gives
+  double residual = 0;   ///< resid_pdrop: what attention and the hidden layer add
+  bool any() const noexcept { return embedding > 0 || attention > 0 || residual > 0; }
+};
+
+inline bool operator==(const DropoutRates& a, const DropoutRates& b) noexcept {
+  return a.embedding == b.embedding && a.attention == b.attention && a.residual == b.residual;
+}
+
 /// Letters in shapes: L layers, H heads, C width, T positions, V' vocabulary.
 struct ModelConfig {
   std::int64_t layers = 4;        ///< L, n_layer
@@ -14,6 +26,7 @@ struct ModelConfig {
   std::int64_t vocabulary = 257;  ///< V', vocab_size
   bool bias = true;               ///< false: biases stay zero and frozen (kept under "cllm")
   int symmetry_order = 12;        ///< V of the sphere structure (kept under "cllm")
+  DropoutRates dropout;
 
   std::int64_t head_width() const noexcept { return width / heads; }
   std::int64_t hidden() const noexcept { return 4 * width; }
@@ -22,7 +35,7 @@ struct ModelConfig {
 inline bool operator==(const ModelConfig& a, const ModelConfig& b) noexcept {
   return a.layers == b.layers && a.heads == b.heads && a.width == b.width &&
          a.positions == b.positions && a.vocabulary == b.vocabulary && a.bias == b.bias &&
-         a.symmetry_order == b.symmetry_order;
+         a.symmetry_order == b.symmetry_order && a.dropout == b.dropout;
 }
 
 /// Throws InputError naming the option (layers, heads, dim, seq, vocab) when a value cannot be.

@@ -36,7 +36,8 @@ struct TrainConfig {
   double beta1 = 0.9;
   double beta2 = 0.99;
   double epsilon = 1e-8;
-  double clip = 1.0;  ///< largest global gradient norm; 0 never clips
+  double dropout = 0;  ///< at the three places of GPT-2, in training only
+  double clip = 1.0;   ///< largest global gradient norm; 0 never clips
   std::int64_t seed = 1337;
 
   // Engine.

@@ -49,6 +49,15 @@ bool flag_of(const std::string& where, const Json& object, const char* key, bool
   return value.get<bool>();
 }
 
+double rate_of(const std::string& where, const Json& object, const char* key) {
+  const Json value = value_of(object, key);
+  if (value.is_null()) return 0.1;  // GPT-2's default
+  if (value.is_number() && value.get<double>() >= 0 && value.get<double>() <= 1) {
+    return value.get<double>();
+  }
+  refuse(where, key, value, "a number from 0 to 1");
+}
+
 void check_architecture(const std::string& where, const Json& json, const ModelConfig& config) {
   const Json activation = value_of(json, "activation_function");
   if (!activation.is_null() && activation != "gelu_new" && activation != "gelu_pytorch_tanh") {
@@ -80,9 +89,9 @@ std::string config_json(const ModelConfig& config, bool byte_tokens) {
       {"n_inner", nullptr},
       {"activation_function", "gelu_new"},
       {"layer_norm_epsilon", kEpsilon},
-      {"resid_pdrop", 0.0},
-      {"embd_pdrop", 0.0},
-      {"attn_pdrop", 0.0},
+      {"resid_pdrop", config.dropout.residual},
+      {"embd_pdrop", config.dropout.embedding},
+      {"attn_pdrop", config.dropout.attention},
       {"initializer_range", 0.02},
       {"scale_attn_weights", true},
       {"scale_attn_by_inverse_layer_idx", false},
@@ -129,6 +138,8 @@ ModelDescription parse_config_json(const std::string& text, const std::string& w
     refuse(where, "n_head", config.heads, "a divisor of n_embd = " + std::to_string(config.width));
   }
   check_architecture(where, json, config);
+  config.dropout = {rate_of(where, json, "embd_pdrop"), rate_of(where, json, "attn_pdrop"),
+                    rate_of(where, json, "resid_pdrop")};
   model.tied_head = flag_of(where, json, "tie_word_embeddings", true);
 
   const Json own = value_of(json, "cllm");

@@ -57,6 +57,9 @@ std::string trainer_state_json(const TrainerState& state) {
         {"vocabulary", model.vocabulary},
         {"bias", model.bias},
         {"symmetry_order", model.symmetry_order},
+        {"embd_pdrop", model.dropout.embedding},
+        {"attn_pdrop", model.dropout.attention},
+        {"resid_pdrop", model.dropout.residual},
         {"tokens", state.byte_tokens ? "bytes" : "ids"}}},
       {"data",
        {{"size", state.data.size},
@@ -92,6 +95,9 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     model.at("vocabulary").get_to(state.model.vocabulary);
     model.at("bias").get_to(state.model.bias);
     model.at("symmetry_order").get_to(state.model.symmetry_order);
+    // Versions without dropout did not write them.
+    state.model.dropout = {model.value("embd_pdrop", 0.0), model.value("attn_pdrop", 0.0),
+                           model.value("resid_pdrop", 0.0)};
     state.byte_tokens = model.at("tokens") == "bytes";
     const Json& data = json.at("data");
     data.at("size").get_to(state.data.size);

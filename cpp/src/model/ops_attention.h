@@ -20,6 +20,9 @@ AttentionArgs<T> ShardOps<T>::head_args(std::int64_t s, std::int64_t h) const {
   args.ld_out = C;
   args.lse = a.lse + (s * p.config.heads + h) * L;
   args.scratch = scratch;
+  if (drops(p.config.dropout.attention)) {
+    args.dropout = dropout(s, p.config.dropout.attention, DropoutSite::kAttention, l, h);
+  }
   return args;
 }
 

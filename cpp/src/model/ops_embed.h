@@ -1,4 +1,4 @@
-// Token and position embeddings: x[r] = wte[token] + wpe[r mod T], and their gradients.
+// Token and position embeddings: x[r] = dropout(wte[token] + wpe[r mod T]), and their gradients.
 #pragma once
 
 #include <cstring>
@@ -16,6 +16,7 @@ void ShardOps<T>::embed(std::int64_t tile) const {
     k.add(static_cast<std::size_t>(C), tokens + d.inputs[r] * C, positions + r % p.shape.length * C,
           a.x + r * C);
   }
+  drop_embedding(rows, a.x);
   norm1(tile, 0);
 }
 

@@ -22,8 +22,7 @@ void ShardOps<T>::projection(std::int64_t tile) const {
   const std::int64_t at = m.begin * C + n.begin;
   multiply_weight({GemmForm::kNN, m.size(), n.size(), C, own.attended + m.begin * C, C,
                    parameter(o.proj_weight) + n.begin, C, a.middle + at, C, false});
-  k.bias_residual(m.size(), n.size(), parameter(o.proj_bias) + n.begin, a.x + at, C, a.middle + at,
-                  C);
+  add_residual(m, n, o.proj_bias, a.x, DropoutSite::kMiddle, a.middle);
   if (p.whole_rows) norm2(tile);
 }
 
@@ -46,7 +45,7 @@ void ShardOps<T>::output(std::int64_t tile) const {
   float* x = last ? w.x_final : w.layers[static_cast<std::size_t>(l) + 1].x;
   multiply_weight({GemmForm::kNN, m.size(), n.size(), F, ops.gelu + m.begin * F, F,
                    parameter(o.out_weight) + n.begin, C, x + at, C, false});
-  k.bias_residual(m.size(), n.size(), parameter(o.out_bias) + n.begin, a.middle + at, C, x + at, C);
+  add_residual(m, n, o.out_bias, a.middle, DropoutSite::kOutput, x);
   if (p.whole_rows && last) norm_final(tile);
   if (p.whole_rows && !last) norm1(tile, l + 1);
 }

@@ -32,7 +32,7 @@ void ShardOps<T>::norm_final(std::int64_t tile) const {
 }
 
 // Each pass leaves three sums over its rows: of the norm's weight and bias, and of the gradient it
-// hands down, which is the gradient of the bias of the product below.
+// hands down to the product below.
 template <class T>
 void ShardOps<T>::norm_final_backward(std::int64_t tile) const {
   const Range rows = pass_range(tile);
@@ -43,7 +43,7 @@ void ShardOps<T>::norm_final_backward(std::int64_t tile) const {
                         w.mean_final + rows.begin, w.rstd_final + rows.begin, nullptr, dx,
                         copy_of(ops.dx[l % 2] + at), nullptr, w.norm_final.gamma + slot,
                         w.norm_final.beta + slot);
-  k.column_sums(rows.size(), C, dx, C, w.norm_final.below + slot, false);
+  hand_down(rows, dx_above(), DropoutSite::kOutput, l, ops.dx[l % 2], w.norm_final.below + slot);
 }
 
 template <class T>
@@ -55,7 +55,7 @@ void ShardOps<T>::norm2_backward(std::int64_t tile) const {
                         parameter(o.ln2_bias), a.mean2 + rows.begin, a.rstd2 + rows.begin,
                         dx_above() + at, dx, copy_of(ops.dmiddle + at), ops.normed2 + at,
                         w.norm2.gamma + slot, w.norm2.beta + slot);
-  k.column_sums(rows.size(), C, dx, C, w.norm2.below + slot, false);
+  hand_down(rows, w.dmiddle, DropoutSite::kMiddle, l, ops.dmiddle, w.norm2.below + slot);
 }
 
 template <class T>
@@ -67,7 +67,9 @@ void ShardOps<T>::norm1_backward(std::int64_t tile) const {
                         parameter(o.ln1_bias), a.mean1 + rows.begin, a.rstd1 + rows.begin,
                         w.dmiddle + at, dx, copy_of(ops.dx[(l + 1) % 2] + at), ops.normed1 + at,
                         w.norm1.gamma + slot, w.norm1.beta + slot);
-  k.column_sums(rows.size(), C, dx, C, w.norm1.below + slot, false);
+  if (l == 0) return drop_embedding(rows, dx_below());
+  hand_down(rows, dx_below(), DropoutSite::kOutput, l - 1, ops.dx[(l + 1) % 2],
+            w.norm1.below + slot);
 }
 
 // Adds the partial sums of row groups in group order: a few rows of C to 4C numbers.

@@ -1,6 +1,7 @@
 #include "model/shard_ops.h"
 
 #include "model/ops_attention.h"
+#include "model/ops_dropout.h"
 #include "model/ops_embed.h"
 #include "model/ops_head.h"
 #include "model/ops_linear.h"

@@ -41,6 +41,18 @@ struct ShardOps {
                      std::int64_t weight) const;
   void weight_gradient(std::int64_t tile, const Grid& grid, const T* x, const T* dout,
                        std::int64_t weight) const;
+  // ops_dropout.h
+  bool drops(double rate) const noexcept { return d.dropout != nullptr && rate > 0; }
+  Dropout dropout(std::int64_t s, double rate, DropoutSite site, std::int64_t layer,
+                  std::int64_t head) const;
+  template <class Body>
+  void by_sequence(const Range& rows, double rate, DropoutSite site, std::int64_t layer,
+                   Body body) const;
+  void add_residual(const Range& m, const Range& n, std::int64_t bias, const float* residual,
+                    DropoutSite site, float* x) const;
+  void hand_down(const Range& rows, const float* dx, DropoutSite site, std::int64_t layer,
+                 T* operand, float* sums) const;
+  void drop_embedding(const Range& rows, float* x) const;
   // ops_attention.h
   AttentionArgs<T> head_args(std::int64_t s, std::int64_t h) const;
   void attention(std::int64_t tile) const;
@@ -79,8 +91,11 @@ struct ShardOps {
 
   /// The same as operands.
   const T* dx_operand() const noexcept { return ops.dx[l % 2]; }
-  /// Where a pass writes what it also writes as floats: nowhere when that is the same memory.
-  static T* copy_of(T* operand) noexcept { return kFloat ? nullptr : operand; }
+  /// Where a norm's pass writes what it also writes as floats: nowhere when that is the same
+  /// memory, or when it is dropped first.
+  T* copy_of(T* operand) const noexcept {
+    return kFloat || drops(p.config.dropout.residual) ? nullptr : operand;
+  }
   /// The gradients of a chunk's logits, rows kLogitStep * V' apart.
   T* logit_gradients() const noexcept { return reinterpret_cast<T*>(w.logits); }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gemm/gemm.h"
+#include "model/dropout.h"
 #include "model/packed_weights.h"
 #include "model/pass.h"
 #include "model/phase_order.h"
@@ -29,6 +30,9 @@ struct ShardData {
   double* loss;                 ///< receives the sum of the rows' losses, rows in order
   float* all_logits = nullptr;  ///< [R, V'] receives every row's logits (evaluation only)
   const PackedWeights* packed = nullptr;  ///< of these parameters, in the workspace's precision
+  /// Training with dropout rates: what they are drawn from. Otherwise nothing is dropped.
+  const DropoutSource* dropout = nullptr;
+  std::int64_t first_sequence = 0;  ///< of the shard in the step batch
 };
 
 /// What a worker brings along; one per thread, passed by reference.

@@ -54,9 +54,10 @@ void cut_backward(Cutter& cut, const ModelConfig& config, std::int64_t R, const 
     o.dmiddle = w.dmiddle;
     o.dattended = w.dnorm;
   } else {
-    for (T** operand : {&o.dx[0], &o.dx[1], &o.dmiddle, &o.dattended}) {
-      *operand = cut.take<T>(R * C);
-    }
+    o.dattended = cut.take<T>(R * C);
+  }
+  if (!std::is_same_v<T, float> || config.dropout.residual > 0) {
+    for (T** operand : {&o.dx[0], &o.dx[1], &o.dmiddle}) *operand = cut.take<T>(R * C);
   }
   o.dhidden = cut.take<T>(R * config.hidden());
   o.dqkv = cut.take<T>(R * 3 * C);

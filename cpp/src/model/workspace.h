@@ -39,7 +39,7 @@ struct LayerOperands {
 };
 
 /// What products read, stored as T. Gradients that are also added up or normalised are there as
-/// floats as well: the same memory when T is float.
+/// floats as well: the same memory when T is float, unless dropout lies in between.
 template <class T>
 struct Operands {
   std::vector<LayerOperands<T>> layers;

@@ -57,6 +57,12 @@ std::int64_t checked_workers(std::int64_t workers) {
                     ""});
 }
 
+/// What is asked of a model here is asked of all of it; its rates are for the next training.
+ModelConfig without_dropout(ModelConfig config) {
+  config.dropout = {};
+  return config;
+}
+
 }  // namespace
 
 class Model::Impl {
@@ -64,7 +70,7 @@ class Model::Impl {
   Impl(const ModelDescription& what, std::string where, std::int64_t workers)
       : folder(std::move(where)),
         description(what),
-        state(std::make_shared<ModelState>(description.config, false)),
+        state(std::make_shared<ModelState>(without_dropout(description.config), false)),
         runner(*state, checked_workers(workers)) {}
 
   const std::string folder;

@@ -141,7 +141,13 @@ std::vector<Option> make_table() {
         row().above(0).at_most(1).also({"eps", "adam-eps"}));
   t.add("clip", kReal, &C::clip, "largest global gradient norm; 0: never clip",
         row().at_least(0).at_most(1e12).also({"grad-clip", "max-grad-norm"}));
-  t.add("seed", kInteger, &C::seed, "seed of the first weights and of the order of the data",
+  t.add("dropout", kReal, &C::dropout,
+        "part that is dropped in training of the embedding, of attention's weights and of what a "
+        "layer adds; a model given as init keeps none of its own",
+        row().at_least(0).below(1).also(
+            {"drop", "dropout-rate", "resid-pdrop", "attn-pdrop", "embd-pdrop"}));
+  t.add("seed", kInteger, &C::seed,
+        "seed of the first weights, of the order of the data and of dropout",
         row().at_least(0).at_most(9007199254740992.0).also({"random-seed"}));
 
   t.group("Engine");

@@ -73,12 +73,14 @@ void plan_model(RunPlan& plan) {
     model.vocabulary = vocabulary;
     model.bias = c.bias;
     model.symmetry_order = static_cast<int>(c.symmetry);
+    model.dropout = {c.dropout, c.dropout, c.dropout};
     check(model);
     return;
   }
   const ModelDescription start = read_model_config(c.init);
   model = start.config;
   model.symmetry_order = static_cast<int>(c.symmetry);
+  model.dropout = {c.dropout, c.dropout, c.dropout};
   if (vocabulary > model.vocabulary) {
     refuse("the data's vocabulary is larger than the model's", text(vocabulary),
            "at most " + text(model.vocabulary), "--init " + c.init);
@@ -128,6 +130,7 @@ void plan_session(RunPlan& plan) {
   s.schedule = {parse_schedule(c.schedule), c.learning_rate, c.min_learning_rate, c.warmup,
                 c.steps};
   s.clip = c.clip;
+  s.seed = static_cast<std::uint64_t>(c.seed);
   s.precision = parse_precision(c.precision);
   s.gemm = choose_gemm_backend(c.gemm, s.precision == Precision::kBf16);
   c.gemm = gemm_backend_name(s.gemm);

@@ -141,7 +141,8 @@ void Session::set_active(int workers) {
 }
 
 StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
-                          const std::int32_t* targets, std::function<void()> meanwhile) {
+                          const std::int32_t* targets, std::function<void()> meanwhile,
+                          const std::int64_t* sequences) {
   StepInput input;
   input.inputs = inputs;
   input.targets = targets;
@@ -149,6 +150,7 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
   input.clip = config_.clip;
   input.adamw = config_.adamw;
   input.meanwhile = std::move(meanwhile);
+  input.dropout = {config_.seed, step, sequences};
   const std::uint64_t start = now_ns();
   const StepOutcome outcome = crew_->train->run(*crew_->tree, input);
   if (config_.tune_workers) {

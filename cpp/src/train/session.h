@@ -31,6 +31,7 @@ struct SessionConfig {
   GemmBackend gemm = GemmBackend::kNative;
   bool pack_always = false;  ///< test hook: pack weights for small steps too
   Precision precision = Precision::kFp32;
+  std::uint64_t seed = 0;  ///< of dropout, where the model has rates
   Pass pass = Pass::kTraining;
   TreeOptions tree;            ///< prepare_worker is set by the session
   Allowance allowance;         ///< the cores that workers may be bound to; empty: they are not
@@ -70,10 +71,13 @@ class Session {
  public:
   explicit Session(const SessionConfig& config);
 
-  /// One update on inputs[B, T] and targets[B, T]; `step` (from 0) gives the learning rate.
-  /// `meanwhile` runs on the calling thread while the workers compute.
+  /// One update on inputs[B, T] and targets[B, T]; `step` (from 0) gives the learning rate and,
+  /// with `sequences`[B], the dropout: what a sequence drops goes with its number there, which is
+  /// its index when there is none. `meanwhile` runs on the calling thread while the workers
+  /// compute.
   StepOutcome step(std::int64_t step, const std::int32_t* inputs, const std::int32_t* targets,
-                   std::function<void()> meanwhile = nullptr);
+                   std::function<void()> meanwhile = nullptr,
+                   const std::int64_t* sequences = nullptr);
 
   /// The mean loss over the windows; NaN when `stop` said so. Makes its workspaces on first use.
   /// REQUIRES: the same windows in every call between two resizes.

@@ -34,7 +34,8 @@ struct TileCalls {
   void norm(std::int64_t m) { rows(own("norm_forward"), m, width()); }
   void norm_backward(std::int64_t m) {
     rows(own("norm_backward"), m, width());
-    rows("column_sums", m, width());
+    const bool first = phase.op == Op::kQkvBackward || phase.op == Op::kNorm1Backward;
+    if (!first || phase.layer > 0) rows("column_sums", m, width());  // no product below the first
   }
 
   /// A tile of rows times a weight, with what follows on its rows.

@@ -15,6 +15,7 @@ StepBatches::StepBatches(const BatchPlan& plan, Routing routing, std::int64_t sy
   for (StepBatch* batch : {&drawn_, &laid_out_[0], &laid_out_[1]}) {
     batch->inputs.resize(slots_.size() * length_);
     batch->targets.resize(slots_.size() * length_);
+    batch->sequences.resize(slots_.size());
     batch->groups.resize(totals_.size());
   }
 }
@@ -23,6 +24,7 @@ void StepBatches::lay_out(const std::int32_t* inputs, const std::int32_t* target
   router_.route(inputs, slots_, to.groups);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const std::size_t place = static_cast<std::size_t>(slots_[i]) * length_;
+    to.sequences[static_cast<std::size_t>(slots_[i])] = static_cast<std::int64_t>(i);
     std::copy_n(inputs + i * length_, length_, to.inputs.data() + place);
     std::copy_n(targets + i * length_, length_, to.targets.data() + place);
   }

@@ -14,6 +14,7 @@ namespace cllm {
 /// Inputs and targets of one step as the batch plan wants them.
 struct StepBatch {
   std::vector<std::int32_t> inputs, targets;  // [B, T]
+  std::vector<std::int64_t> sequences;        // [B] the number of each when it was drawn
   std::vector<GroupCount> groups;             // [V]
   std::int64_t step = -1;
 };

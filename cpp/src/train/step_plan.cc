@@ -21,6 +21,7 @@ SessionConfig session_of(const TrainConfig& c) {
   s.model.vocabulary = c.vocabulary > 0 ? c.vocabulary : kByteVocabulary;
   s.model.bias = c.bias;
   s.model.symmetry_order = static_cast<int>(c.symmetry);
+  s.model.dropout = {c.dropout, c.dropout, c.dropout};
   s.batch = c.batch * c.grad_accum;
   s.sequence = s.model.positions;
   s.positions = c.positions;

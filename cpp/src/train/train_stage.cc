@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace cllm {
 
@@ -15,7 +16,9 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
       workers_(workers),
       jobs_(state.config, state.layout, plan, pass, state.weights()),
       shard_loss_(plan.shards.size(), 0.0),
-      norm_partial_(state.layout.blocks().size(), 0.0) {
+      norm_partial_(state.layout.blocks().size(), 0.0),
+      in_order_(static_cast<std::size_t>(plan.batch)) {
+  std::iota(in_order_.begin(), in_order_.end(), 0);
   const ShardShape largest{plan.largest_shard(), plan.sequence};
   const auto flat = static_cast<std::size_t>(state.layout.flat_size());
   for (int b = 0; b < gradient_buffers(); ++b) gradients_.emplace_back(flat);
@@ -38,6 +41,7 @@ std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& conf
 
 StepOutcome TrainStage::run(SphereTree& tree, const StepInput& input) {
   input_ = input;
+  if (input_.dropout.sequences == nullptr) input_.dropout.sequences = in_order_.data();
   tree.run(*stage_, *this);
   return outcome_;
 }
@@ -85,6 +89,8 @@ void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {
   data.loss_scale = static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
   data.loss = &shard_loss_[static_cast<std::size_t>(place.shard)];
   data.packed = state_.packed.get();
+  if (state_.config.dropout.any()) data.dropout = &input_.dropout;
+  data.first_sequence = shard.first_sequence;
   place.program->run(place.phase, claim.tile, data, workers_.context(worker));
 }
 

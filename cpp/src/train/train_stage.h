@@ -18,7 +18,9 @@ struct StepInput {
   double clip;
   AdamWConfig adamw;
   std::function<void()> meanwhile;  ///< runs on the root while the workers compute
-  bool update = true;               ///< false: the gradient and its norm alone, nothing is changed
+  /// Where the model has dropout rates; its `sequences` may be null: those of the plan, in order.
+  DropoutSource dropout{};
+  bool update = true;  ///< false: the gradient and its norm alone, nothing is changed
   /// Test hook: runs in place of every tile, so that a schedule can be measured without arithmetic.
   std::function<void(int worker, const TileClaim&)> instead_of_tile;
 };
@@ -75,8 +77,9 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   StepOutcome outcome_{};
   bool updates_ = false;  // decided with the outcome
   // Written by tiles, each its own element; read by the root when every norm is in.
-  std::vector<double> shard_loss_;    // [S]
-  std::vector<double> norm_partial_;  // [blocks]
+  std::vector<double> shard_loss_;      // [S]
+  std::vector<double> norm_partial_;    // [blocks]
+  std::vector<std::int64_t> in_order_;  // [B] 0, 1, 2...; never written
   std::unique_ptr<Stage> stage_;
 };
 

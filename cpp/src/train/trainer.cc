@@ -98,6 +98,11 @@ void Trainer::Impl::resume() {
     throw InputError({"the precision is not that of the run", now.precision, saved.precision,
                       "--resume " + plan.config.resume, "restore its config.toml"});
   }
+  if (!(saved.model.dropout == now.model.dropout)) {
+    throw InputError({"the dropout is not that of the run", std::to_string(plan.config.dropout),
+                      std::to_string(saved.model.dropout.residual),
+                      "--resume " + plan.config.resume, "restore its config.toml"});
+  }
   const auto note_change = [&](const char* what, const std::string& before,
                                const std::string& after) {
     if (before == after) return;
@@ -154,8 +159,8 @@ StepReport Trainer::Impl::run_step(const StepBatch& batch, std::function<void()>
   has_gradient = false;
   const int workers = session.tree().active_workers();
   const std::uint64_t start = now_ns();
-  const StepOutcome out =
-      session.step(steps_done, batch.inputs.data(), batch.targets.data(), std::move(meanwhile));
+  const StepOutcome out = session.step(steps_done, batch.inputs.data(), batch.targets.data(),
+                                       std::move(meanwhile), batch.sequences.data());
   has_gradient = true;
   const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
   const auto tokens = static_cast<double>(step_tokens(plan.config));

@@ -1,0 +1,45 @@
+// Where GPT-2 drops, and the random numbers of each place: a function of seed, step, sequence,
+// layer, row and column.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/rng.h"
+#include "cpu/dropout.h"
+
+namespace cllm {
+
+/// The sum of both embeddings; the weights of a head; what attention and the hidden layer add to
+/// the residual stream. The values are part of what a seed means: never renumber.
+enum class DropoutSite : std::uint32_t { kEmbedding, kAttention, kMiddle, kOutput };
+
+/// What dropout of a step is drawn from.
+struct DropoutSource {
+  std::uint64_t seed;
+  std::int64_t step;
+  const std::int64_t* sequences;  ///< [B] each sequence's index in the step batch as it was drawn
+};
+
+/// A rate in steps of 1 / 65536, as a kernel takes it.
+inline std::uint32_t dropout_threshold(double rate) noexcept {
+  return static_cast<std::uint32_t>(std::min(65535L, std::lround(rate * 65536)));
+}
+
+/// Of one matrix of sequence `index` of the step batch. Scaled by the rate that is drawn, so that
+/// the mean stays.
+inline Dropout dropout_of(const DropoutSource& source, std::int64_t index, double rate,
+                          DropoutSite site, std::int64_t layer, std::int64_t head = 0) noexcept {
+  const RandomBlock block = random_block(source.seed, RandomStream::kDropout,
+                                         static_cast<std::uint32_t>(source.sequences[index]),
+                                         static_cast<std::uint64_t>(source.step));
+  Dropout dropout;
+  dropout.key = random_bits64(block, 0);
+  dropout.place = static_cast<std::uint32_t>(4 * layer) + static_cast<std::uint32_t>(site);
+  dropout.head = static_cast<std::uint32_t>(head);
+  dropout.threshold = dropout_threshold(rate);
+  dropout.scale = static_cast<float>(65536.0 / (65536.0 - dropout.threshold));
+  return dropout;
+}
+
+}  // namespace cllm

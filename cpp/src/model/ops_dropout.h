@@ -1,0 +1,75 @@
+// Dropout (Srivastava et al. 2014) at the places of GPT-2, by rows of whole sequences; that of
+// attention's weights is in its kernels.
+#pragma once
+
+#include "model/shard_ops.h"
+
+namespace cllm {
+
+/// The dropout of sequence `s` of the shard.
+template <class T>
+Dropout ShardOps<T>::dropout(std::int64_t s, double rate, DropoutSite site, std::int64_t layer,
+                             std::int64_t head) const {
+  return dropout_of(*d.dropout, d.first_sequence + s, rate, site, layer, head);
+}
+
+/// body(rows, first, dropout) for the rows of each sequence in turn; `first` is the first one's
+/// place in its sequence.
+template <class T>
+template <class Body>
+void ShardOps<T>::by_sequence(const Range& rows, double rate, DropoutSite site, std::int64_t layer,
+                              Body body) const {
+  const std::int64_t L = p.shape.length;
+  for (std::int64_t r = rows.begin; r < rows.end;) {
+    const std::int64_t s = r / L, end = std::min(rows.end, (s + 1) * L);
+    body(Range{r, end}, r - s * L, dropout(s, rate, site, layer, 0));
+    r = end;
+  }
+}
+
+/// x[m, n] = dropout(x + bias) + residual on one tile of [R, C].
+template <class T>
+void ShardOps<T>::add_residual(const Range& m, const Range& n, std::int64_t bias,
+                               const float* residual, DropoutSite site, float* x) const {
+  const float* const b = parameter(bias) + n.begin;
+  if (!drops(p.config.dropout.residual)) {
+    const std::int64_t at = m.begin * C + n.begin;
+    return k.bias_residual(m.size(), n.size(), b, residual + at, C, x + at, C);
+  }
+  by_sequence(m, p.config.dropout.residual, site, l,
+              [&](const Range& rows, std::int64_t first, const Dropout& dropout) {
+                const std::int64_t at = rows.begin * C + n.begin;
+                k.bias_dropout_residual(rows.size(), n.size(), b, dropout, first, n.begin,
+                                        residual + at, C, x + at, C);
+              });
+}
+
+/// The gradient of the residual stream as that of the product which was added to it in `layer`:
+/// the operand of the products on the way back, where that is not dx itself, and the sum over the
+/// rows, which is the gradient of the product's bias.
+template <class T>
+void ShardOps<T>::hand_down(const Range& rows, const float* dx, DropoutSite site,
+                            std::int64_t layer, T* operand, float* sums) const {
+  if (!drops(p.config.dropout.residual)) {
+    return k.column_sums(rows.size(), C, dx + rows.begin * C, C, sums, false);
+  }
+  by_sequence(rows, p.config.dropout.residual, site, layer,
+              [&](const Range& some, std::int64_t first, const Dropout& dropout) {
+                const std::int64_t at = some.begin * C;
+                ka.dropout_rows(some.size(), C, dx + at, dropout, first, operand + at, sums,
+                                some.begin > rows.begin);
+              });
+}
+
+/// In place: what enters the first layer, or its gradient.
+template <class T>
+void ShardOps<T>::drop_embedding(const Range& rows, float* x) const {
+  if (!drops(p.config.dropout.embedding)) return;
+  by_sequence(rows, p.config.dropout.embedding, DropoutSite::kEmbedding, 0,
+              [&](const Range& some, std::int64_t first, const Dropout& dropout) {
+                float* const at = x + some.begin * C;
+                k.dropout_rows(some.size(), C, at, dropout, first, at, nullptr, false);
+              });
+}
+
+}  // namespace cllm
