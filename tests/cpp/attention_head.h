@@ -65,6 +65,7 @@ class Head {
         q_{0, 3 * width_ + 7},
         k_{width_ + 2, q_.ld},
         v_{2 * width_ + 3, q_.ld},
+        dropout_(problem.dropout),
         dout_{0, width_ + 5},
         out_{kEdge, dout_.ld},
         dq_{kEdge, 3 * width_ + 11},
@@ -102,6 +103,7 @@ class Head {
     args.ld_out = static_cast<std::int64_t>(out_.ld);
     args.lse = &lse_values_[kEdge];
     args.scratch = &scratch_[shift];
+    args.dropout = dropout_;
     args.row_begin = 0;
     args.row_end = length;
     args.dout = &dout_values_[dout_.offset];
@@ -170,7 +172,9 @@ class Head {
   }
 
   std::size_t length_, width_;
-  Slice q_, k_, v_, dout_, out_, dq_, dk_, dv_;
+  Slice q_, k_, v_;
+  Dropout dropout_;
+  Slice dout_, out_, dq_, dk_, dv_;
   std::vector<T> qkv_values_, dout_values_, out_values_, dqkv_values_;
   Floats lse_values_, scratch_;
   std::size_t scratch_end_ = 0;

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "cpu/dropout.h"
+
 namespace cllm {
 
 using Doubles = std::vector<double>;
@@ -16,6 +18,12 @@ using Doubles = std::vector<double>;
 struct AttentionProblem {
   std::size_t length, width;
   Doubles q, k, v, dout;
+  Doubles factors = {};  ///< [T, T] what dropout multiplies the weights by; empty: 1
+  Dropout dropout = {};  ///< the same as a kernel takes it
+
+  double factor(std::size_t i, std::size_t j) const {
+    return factors.empty() ? 1.0 : factors[i * length + j];
+  }
 };
 
 /// What comes out, and beside each value the sum of the absolute values of its terms.
@@ -49,7 +57,10 @@ inline void reference_forward(const AttentionProblem& problem, Doubles& out, Dou
     for (std::size_t j = 0; j <= i; ++j) {
       p[j] /= sum;
       if (weights != nullptr) (*weights)[i * length + j] = p[j];
-      for (std::size_t d = 0; d < width; ++d) out[i * width + d] += p[j] * problem.v[j * width + d];
+      const double weight = p[j] * problem.factor(i, j);
+      for (std::size_t d = 0; d < width; ++d) {
+        out[i * width + d] += weight * problem.v[j * width + d];
+      }
     }
   }
 }
@@ -85,11 +96,12 @@ inline AttentionAnswer reference_attention(const AttentionProblem& problem) {
     for (std::size_t j = 0; j <= i; ++j) {
       const double* const k = &problem.k[j * width];
       const double* const v = &problem.v[j * width];
-      const double weight = p[i * length + j];
+      const double factor = problem.factor(i, j), weight = p[i * length + j];
+      const double kept = weight * factor;
       double dp = 0.0, dp_size = 0.0, score_size = 0.0;
       for (std::size_t d = 0; d < width; ++d) {
-        dp += dout[d] * v[d];
-        dp_size += std::fabs(dout[d] * v[d]);
+        dp += factor * dout[d] * v[d];
+        dp_size += factor * std::fabs(dout[d] * v[d]);
         score_size += std::fabs(q[d] * k[d]) * scale;
       }
       largest_score = std::max(largest_score, score_size);
@@ -98,11 +110,11 @@ inline AttentionAnswer reference_attention(const AttentionProblem& problem) {
       for (std::size_t d = 0; d < width; ++d) {
         answer.dq[i * width + d] += ds * k[d];
         answer.dk[j * width + d] += ds * q[d];
-        answer.dv[j * width + d] += weight * dout[d];
-        answer.out_size[i * width + d] += weight * std::fabs(v[d]);
+        answer.dv[j * width + d] += kept * dout[d];
+        answer.out_size[i * width + d] += kept * std::fabs(v[d]);
         answer.dq_size[i * width + d] += ds_size * std::fabs(k[d]);
         answer.dk_size[j * width + d] += ds_size * std::fabs(q[d]);
-        answer.dv_size[j * width + d] += weight * std::fabs(dout[d]);
+        answer.dv_size[j * width + d] += kept * std::fabs(dout[d]);
       }
     }
     largest_lse = std::max(largest_lse, std::fabs(answer.lse[i]));

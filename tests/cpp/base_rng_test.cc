@@ -22,6 +22,17 @@ TEST(Philox, KnownAnswers) {
             (RandomBlock{0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u}));
 }
 
+TEST(Philox, KnownAnswersOfSevenRounds) {
+  // The same file, lines "philox4x32 7".
+  EXPECT_EQ(philox4x32<7>(0, {0, 0, 0, 0}),
+            (RandomBlock{0x5f6fb709u, 0x0d893f64u, 0x4f121f81u, 0x4f730a48u}));
+  EXPECT_EQ(philox4x32<7>(~std::uint64_t{0}, {~0u, ~0u, ~0u, ~0u}),
+            (RandomBlock{0x5207ddc2u, 0x45165e59u, 0x4d8ee751u, 0x8c52f662u}));
+  EXPECT_EQ(
+      philox4x32<7>(0x299f31d0a4093822u, {0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}),
+      (RandomBlock{0x4dfccabau, 0x190a87f0u, 0xc47362bau, 0xb6b5242au}));
+}
+
 TEST(Philox, EveryArgumentOfABlockMatters) {
   const std::uint64_t high = std::uint64_t{1} << 32;
   const std::set<RandomBlock> blocks = {random_block(1, RandomStream::kSampler, 2, 3),
