@@ -20,6 +20,7 @@ struct GradientCase {
   std::vector<std::int64_t> shards;  ///< sequences of each; the first is the largest
   bool bias;
   std::int64_t samples;  ///< random differences in a vector, or all; 0: only the largest anywhere
+  DropoutRates dropout = {};
 };
 
 std::vector<GradientCase> gradient_cases() {
@@ -32,11 +33,17 @@ std::vector<GradientCase> gradient_cases() {
           {"QueryBlocks", 1, 1, 8, 600, 31, 520, {1}, true, 12},
           {"RowPasses", 2, 2, 20, 52, 31, 52, {16}, true, 0},
           {"WideRows", 1, 3, 132, 20, 31, 20, {2}, true, 0},
-          {"VocabularyBlocks", 1, 2, 16, 8, 1100, 8, {2}, true, 64}};
+          {"VocabularyBlocks", 1, 2, 16, 8, 1100, 8, {2}, true, 64},
+          {"Dropout", 2, 2, 12, 70, 47, 67, {3, 2}, true, 48, {0.1, 0.3, 0.2}},
+          {"DropoutWideRows", 2, 3, 132, 20, 31, 20, {2}, true, 0, {0.1, 0.1, 0.1}},
+          {"DropoutOfEmbedding", 2, 2, 12, 11, 47, 11, {3, 2}, true, 12, {0.25, 0, 0}},
+          {"DropoutOfAttention", 1, 2, 12, 11, 47, 11, {2}, true, 12, {0, 0.5, 0}}};
 }
 
 ModelConfig model_of(const GradientCase& c) {
-  return {c.layers, c.heads, c.width, c.positions, c.vocabulary, c.bias};
+  ModelConfig config{c.layers, c.heads, c.width, c.positions, c.vocabulary, c.bias};
+  config.dropout = c.dropout;
+  return config;
 }
 
 /// `count` sequences of a batch from `first` on.
@@ -55,9 +62,17 @@ struct Wanted {
         layout(config),
         parameters(lively_parameters(layout)),
         batch(random_batch(sequences(c), c.length, c.vocabulary)),
-        reference(config, layout, parameters.data(), batch),
+        sequences_drawn(drawn(batch.sequences)),
+        source{11, 5, sequences_drawn.data()},
+        reference(config, layout, parameters.data(), batch, &source),
         gradient(reference.gradient()) {}
 
+  /// As routing may have laid them out.
+  static std::vector<std::int64_t> drawn(std::int64_t sequences) {
+    std::vector<std::int64_t> all;
+    for (std::int64_t s = sequences; s > 0; --s) all.push_back(s % sequences);
+    return all;
+  }
   static std::int64_t sequences(const GradientCase& c) {
     std::int64_t n = 0;
     for (const std::int64_t s : c.shards) n += s;
@@ -84,6 +99,8 @@ struct Wanted {
   const ParameterLayout layout;
   const std::vector<float> parameters;
   const TokenBatch batch;
+  const std::vector<std::int64_t> sequences_drawn;
+  const DropoutSource source;
   ModelReferenceBackward reference;
   const Doubles gradient;
 };
@@ -94,7 +111,9 @@ double run_shards(const GradientCase& c, const Wanted& wanted, ShardRunner& runn
   const double scale = 1 / static_cast<double>(wanted.batch.rows());
   double loss = 0;
   std::int64_t first = 0;
+  if (c.dropout.any()) runner.dropout = &wanted.source;
   for (const std::int64_t sequences : c.shards) {
+    runner.first_sequence = first;
     loss += runner.run(wanted.parameters.data(), part(wanted.batch, first, sequences), first > 0,
                        scale, order);
     first += sequences;
@@ -242,7 +261,8 @@ TEST_P(ModelGradient, IsTheSameWhenActivationsAreMadeAgain) {
 /// The logits stand in the workspace when there is one chunk of them and no gradient in their
 /// place.
 TEST_P(ModelGradient, LogitsAndLossOfInferenceAgree) {
-  const GradientCase& c = GetParam();
+  GradientCase c = GetParam();
+  c.dropout = {};
   const Wanted wanted(c);
   const Doubles logits = wanted.reference.logits();
   double largest = 0;

@@ -17,6 +17,7 @@ class ModelReferenceBackward : public ModelReference {
     for (std::int64_t b = 2 * L - 1; b >= 0; --b) block_backward(b, dx, g);
     for (std::int64_t i = 0; i < R * C; ++i) {
       const std::int64_t r = i / C, c = i % C;
+      dx[index(i)] *= embedding_factor(i);
       g[index(layout_.token_embedding() + batch_.inputs[index(r)] * C + c)] += dx[index(i)];
       g[index(layout_.position_embedding() + r % T * C + c)] += dx[index(i)];
     }
@@ -80,7 +81,7 @@ class ModelReferenceBackward : public ModelReference {
     return dx;
   }
 
-  Doubles attend_backward(const Doubles& qkv, const Doubles& dout) const {
+  Doubles attend_backward(std::int64_t layer, const Doubles& qkv, const Doubles& dout) const {
     const std::int64_t D = C / H;
     const double scale = 1 / std::sqrt(static_cast<double>(D));
     Doubles dqkv(qkv.size());
@@ -92,10 +93,11 @@ class ModelReferenceBackward : public ModelReference {
         double mean = 0;
         for (std::size_t s = 0; s < weights.size(); ++s) {
           const std::int64_t at_v = column(r, s) + 2 * C + h * D;
+          const double kept = weight_factor(layer, r, s, h);
           double sum = 0;
           for (std::int64_t i = 0; i < D; ++i) {
-            sum += d[i] * qkv[index(at_v + i)];
-            dqkv[index(at_v + i)] += weights[s] * d[i];
+            sum += kept * d[i] * qkv[index(at_v + i)];
+            dqkv[index(at_v + i)] += kept * weights[s] * d[i];
           }
           dweights.push_back(sum);
           mean += weights[s] * sum;
@@ -121,20 +123,22 @@ class ModelReferenceBackward : public ModelReference {
   void block_backward(std::int64_t b, Doubles& dx, Doubles& g) const {
     const LayerOffsets& o = layout_.layer(b / 2);
     const Doubles& x = streams_[index(b)];
-    Doubles through;
+    Doubles through, dadded = dx;
+    drop(b, dadded);
     if (b % 2 == 0) {
       const Doubles normed = norm(x, o.ln1_weight, o.ln1_bias);
       const Doubles qkv = linear(normed, C, o.qkv_weight, 3 * C, o.qkv_bias);
-      const Doubles dmixed = linear_backward(attend(qkv), dx, C, o.proj_weight, C, o.proj_bias, g);
-      const Doubles dnormed = linear_backward(normed, attend_backward(qkv, dmixed), C, o.qkv_weight,
-                                              3 * C, o.qkv_bias, g);
+      const Doubles dmixed =
+          linear_backward(attend(b / 2, qkv), dadded, C, o.proj_weight, C, o.proj_bias, g);
+      const Doubles dnormed = linear_backward(normed, attend_backward(b / 2, qkv, dmixed), C,
+                                              o.qkv_weight, 3 * C, o.qkv_bias, g);
       through = norm_backward(x, dnormed, o.ln1_weight, o.ln1_bias, g);
     } else {
       const Doubles normed = norm(x, o.ln2_weight, o.ln2_bias);
       const Doubles hidden = linear(normed, C, o.fc_weight, 4 * C, o.fc_bias);
       Doubles gelu = hidden;
       for (double& h : gelu) h = reference_gelu(h);
-      Doubles dhidden = linear_backward(gelu, dx, 4 * C, o.out_weight, C, o.out_bias, g);
+      Doubles dhidden = linear_backward(gelu, dadded, 4 * C, o.out_weight, C, o.out_bias, g);
       for (std::size_t i = 0; i < hidden.size(); ++i) {
         const double h = hidden[i];
         const double t = std::tanh(kGeluSlope * (h + kGeluCubic * h * h * h));

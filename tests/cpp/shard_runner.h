@@ -60,6 +60,8 @@ class ShardRunner {
     data.loss_scale = static_cast<float>(scale);
     data.loss = &loss;
     data.packed = packed;
+    data.dropout = dropout;
+    data.first_sequence = first_sequence;
     const WorkerContext worker{&kernels_, gemm_.get(), scratch_.data()};
     for (const auto& [phase, tile] : order_of(program, order)) {
       program.run(phase, tile, data, worker);
@@ -70,6 +72,8 @@ class ShardRunner {
   AlignedBuffer<float> gradient;  // the layout's flat range
   Workspace workspace;
   const PackedWeights* packed = nullptr;
+  const DropoutSource* dropout = nullptr;
+  std::int64_t first_sequence = 0;  // of the batch that is run, in the step batch
 
  private:
   using Tile = std::pair<std::size_t, std::int32_t>;  // phase, tile
