@@ -26,6 +26,7 @@ using Json = nlohmann::ordered_json;
 ModelConfig small_model() {
   ModelConfig config{2, 3, 15, 7, 261};
   config.symmetry_order = 5;
+  config.dropout = {0.125, 0.25, 0.5};
   return config;
 }
 
@@ -191,6 +192,8 @@ TEST(ConfigJson, RefusesWhatCannotBeRun) {
       {"vocab_size", "256", "at least 257"},
       {"vocab_size", "99999999999", "\"vocab_size\""},
       {"tie_word_embeddings", "1", "true or false"},
+      {"attn_pdrop", "1.5", "\"attn_pdrop\": got 1.5, expected a number from 0 to 1"},
+      {"embd_pdrop", "true", "a number from 0 to 1"},
       {"cllm", "[]", "an object"},
       {"cllm", "{\"symmetry_order\": 1, \"tokens\": \"ids\"}", "\"symmetry_order\""},
       {"cllm", "{\"symmetry_order\": 12, \"tokens\": \"words\"}", "\"bytes\" or \"ids\""},
@@ -220,6 +223,7 @@ TEST(ConfigJson, ReadsPublishedGpt2) {
   EXPECT_EQ(gpt2.config.positions, 1024);
   EXPECT_EQ(gpt2.config.vocabulary, 50257);
   EXPECT_TRUE(gpt2.config.bias);
+  EXPECT_EQ(gpt2.config.dropout.embedding, 0.1);
   EXPECT_TRUE(gpt2.tied_head);
   EXPECT_FALSE(gpt2.byte_tokens);
 }

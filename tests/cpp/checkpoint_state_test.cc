@@ -34,6 +34,7 @@ TrainerState some_state() {
   state.model.positions = 5;
   state.model.vocabulary = 260;
   state.model.symmetry_order = 7;
+  state.model.dropout = {0.25, 0.1, 0.3};
   state.data = {9223372036854775809u, "first", "last"};
   state.isa = "avx2";
   state.gemm = "native avx2";

@@ -45,7 +45,9 @@ class ElasticRun {
       bool late = false;
       const StepBatch& batch = batches_.take(step, late);
       const auto ahead = [this, step] { batches_.prepare(step + 1); };
-      EXPECT_FALSE(session_.step(step, batch.inputs.data(), batch.targets.data(), ahead).skipped);
+      const StepOutcome out = session_.step(step, batch.inputs.data(), batch.targets.data(), ahead,
+                                            batch.sequences.data());
+      EXPECT_FALSE(out.skipped);
     }
     return digest(session_.state());
   }

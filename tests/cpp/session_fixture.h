@@ -15,21 +15,25 @@ struct TrainingCase {
   std::string name;
   std::int64_t layers, heads, width, sequence, vocabulary, batch, positions;
   Precision precision = Precision::kFp32;
+  double dropout = 0;
 };
 
 /// Remainders everywhere; one position; twelve; bf16, with pairs that have no second; rows wider
-/// than a tile and shards that accumulate.
+/// than a tile and shards that accumulate; dropout.
 inline std::vector<TrainingCase> training_cases() {
   return {{"Remainders", 2, 5, 60, 48, 101, 13, 3},
           {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
           {"TwelvePositions", 2, 2, 24, 16, 101, 25, 12},
           {"OddBf16", 2, 3, 33, 41, 101, 13, 3, Precision::kBf16},
-          {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2}};
+          {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2},
+          {"Dropout", 2, 3, 36, 70, 101, 31, 2, Precision::kFp32, 0.1}};
 }
 
 inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads) {
   SessionConfig config;
   config.model = {c.layers, c.heads, c.width, c.sequence, c.vocabulary};
+  config.model.dropout = {c.dropout, c.dropout, c.dropout};
+  config.seed = 9;
   config.batch = c.batch;
   config.sequence = c.sequence;
   config.positions = c.positions;

@@ -62,7 +62,7 @@ TEST(Options, NamesAreUniqueAndComplete) {
         "beta1",         "beta2",    "epsilon",      "clip",       "seed",       "workers",
         "threads",       "symmetry", "positions",    "routing",    "gemm",       "precision",
         "init",          "resume",   "eval-every",   "save-every", "keep",       "log-every",
-        "spheres-every", "quiet",    "activate-all", "recompute"}) {
+        "spheres-every", "quiet",    "activate-all", "recompute",  "dropout"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A synonym that is another option's name would suggest the wrong one.
@@ -144,6 +144,11 @@ TEST(Options, ReadsNumbersExactly) {
 }
 
 TEST(Options, RangesHaveTheEndsTheySay) {
+  EXPECT_EQ(set_error("dropout", "0"), "");
+  EXPECT_EQ(set_error("dropout", "0.999"), "");
+  for (const char* value : {"-0.1", "1", "nan", "inf", "ten"}) {
+    EXPECT_TRUE(has(set_error("dropout", value), "at least 0 and below 1")) << value;
+  }
   EXPECT_EQ(set_error("beta1", "0"), "");
   EXPECT_TRUE(has(set_error("beta1", "1"), "at least 0 and below 1"));
   EXPECT_EQ(set_error("beta1", "0.9999999999999999"), "");

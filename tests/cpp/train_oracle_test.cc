@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "cllm/error.h"
 #include "model/initialize.h"
@@ -56,7 +57,7 @@ class Oracle {
       double loss = 0;
       std::vector<Floats> gradients;
       for (const PositionPlan& position : plan_.positions) {
-        gradients.push_back(position_gradient(position, inputs, targets, loss));
+        gradients.push_back(position_gradient(step, position, inputs, targets, loss));
       }
       run.gradient = tree_sum(gradients);
       run.losses.push_back(loss / static_cast<double>(plan_.batch * plan_.sequence));
@@ -69,9 +70,13 @@ class Oracle {
 
  private:
   /// Shards of a position in order, into one buffer; their losses are added to `loss`.
-  Floats position_gradient(const PositionPlan& position, const std::vector<std::int32_t>& inputs,
+  Floats position_gradient(int step, const PositionPlan& position,
+                           const std::vector<std::int32_t>& inputs,
                            const std::vector<std::int32_t>& targets, double& loss) {
     Floats gradient(parameters_.size());
+    std::vector<std::int64_t> sequences(static_cast<std::size_t>(plan_.batch));
+    std::iota(sequences.begin(), sequences.end(), 0);
+    const DropoutSource dropout{config_.seed, step, sequences.data()};
     for (int s = 0; s < position.shards; ++s) {
       const ShardPlan& shard = plan_.shards[static_cast<std::size_t>(position.first_shard + s)];
       const ShardProgram program(config_.model, layout_, {shard.sequences, plan_.sequence},
@@ -80,9 +85,10 @@ class Oracle {
       const std::int64_t row = shard.first_sequence * plan_.sequence;
       const auto scale =
           static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
-      const ShardData data = {
-          parameters_.data(),   gradient.data(), &workspace_, inputs.data() + row,
-          targets.data() + row, s > 0,           scale,       &shard_loss};
+      ShardData data = {parameters_.data(),   gradient.data(), &workspace_, inputs.data() + row,
+                        targets.data() + row, s > 0,           scale,       &shard_loss};
+      if (config_.model.dropout.any()) data.dropout = &dropout;
+      data.first_sequence = shard.first_sequence;
       const WorkerContext worker{&kernels(), gemm_.get(), scratch_.data()};
       for (std::size_t phase = 0; phase < program.phases().size(); ++phase) {
         for (std::int32_t tile = 0; tile < program.phases()[phase].tiles; ++tile) {

@@ -49,6 +49,7 @@ TEST(StepBatches, LaysSequencesOutWherePositionsLookForThem) {
   EXPECT_EQ(batch.inputs, (std::vector<std::int32_t>{0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2}));
   EXPECT_EQ(batch.targets, (std::vector<std::int32_t>{404, 405, 410, 411, 402, 403, 406, 407, 400,
                                                       401, 408, 409}));
+  EXPECT_EQ(batch.sequences, (std::vector<std::int64_t>{2, 5, 1, 3, 0, 4})) << "as they were drawn";
   StepBatches in_turn = batches_of(source, Routing::kRoundRobin);
   EXPECT_EQ(in_turn.take(0, late).inputs,
             (std::vector<std::int32_t>{2, 2, 1, 1, 1, 1, 2, 2, 0, 0, 1, 1}));
