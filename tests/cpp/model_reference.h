@@ -6,21 +6,17 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 #include <vector>
 
-#include "dropout_reference.h"
-#include "model/dropout.h"
 #include "model/layout.h"
-#include "model_reference_math.h"
+#include "model_reference_dropout.h"
 
 namespace cllm {
 
 class ModelReference {
  public:
-  /// The parameters are copied out of the flat range of `layout`. With a source the config's
-  /// dropout rates count.
+  /// Parameters are copied out of a flat range; with a source the config's dropout rates count.
   ModelReference(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
                  TokenBatch batch, const DropoutSource* source = nullptr)
       : C(config.width),
@@ -32,8 +28,7 @@ class ModelReference {
         layout_(layout),
         batch_(std::move(batch)),
         parameters_(parameters, parameters + layout.flat_size()),
-        rates_(config.dropout),
-        source_(source) {
+        dropout_{config, source, T} {
     streams_.push_back(embed());
     for (std::int64_t b = 0; b < 2 * L; ++b) streams_.push_back(block(b, streams_.back()));
   }
@@ -76,35 +71,14 @@ class ModelReference {
   const double* at(std::int64_t offset) const { return parameters_.data() + offset; }
   double* at(std::int64_t offset) { return parameters_.data() + offset; }
 
-  /// What dropout multiplies an element by: of row r of the batch, in column c.
-  double factor(double rate, DropoutSite site, std::int64_t layer, std::int64_t r, std::int64_t c,
-                std::int64_t head = 0) const {
-    if (source_ == nullptr || rate == 0) return 1;
-    return reference_factor(dropout_of(*source_, r / T, rate, site, layer, head), r % T, c);
-  }
-  /// The same of what block b adds to the stream, on all of y[R, C].
-  void drop(std::int64_t b, Doubles& y) const {
-    const DropoutSite site = b % 2 == 0 ? DropoutSite::kMiddle : DropoutSite::kOutput;
-    for (std::int64_t i = 0; i < R * C; ++i) {
-      y[index(i)] *= factor(rates_.residual, site, b / 2, i / C, i % C);
-    }
-  }
-  double embedding_factor(std::int64_t i) const {
-    return factor(rates_.embedding, DropoutSite::kEmbedding, 0, i / C, i % C);
-  }
-  double weight_factor(std::int64_t layer, std::int64_t r, std::size_t s, std::int64_t head) const {
-    return factor(rates_.attention, DropoutSite::kAttention, layer, r, static_cast<std::int64_t>(s),
-                  head);
-  }
-
   Doubles embed() const {
     Doubles x(index(R * C));
     for (std::int64_t i = 0; i < R * C; ++i) {
       const std::int64_t r = i / C, c = i % C;
       x[index(i)] = at(layout_.token_embedding())[batch_.inputs[index(r)] * C + c] +
                     at(layout_.position_embedding())[r % T * C + c];
-      x[index(i)] *= embedding_factor(i);
     }
+    dropout_.drop_embedding(x);
     return x;
   }
 
@@ -162,7 +136,7 @@ class ModelReference {
       for (std::int64_t h = 0; h < H; ++h) {
         Doubles weights = attention_weights(qkv, r, h);
         for (std::size_t s = 0; s < weights.size(); ++s) {
-          weights[s] *= weight_factor(layer, r, s, h);
+          weights[s] *= dropout_.of_weight(layer, r, s, h);
           const double* v =
               qkv.data() + (r - r % T + static_cast<std::int64_t>(s)) * 3 * C + 2 * C + h * D;
           for (std::int64_t d = 0; d < D; ++d) out[index(r * C + h * D + d)] += weights[s] * v[d];
@@ -184,7 +158,7 @@ class ModelReference {
       for (double& h : hidden) h = reference_gelu(h);
       y = linear(hidden, 4 * C, o.out_weight, C, o.out_bias);
     }
-    drop(b, y);
+    dropout_.drop_added(b, y);
     for (std::size_t i = 0; i < y.size(); ++i) y[i] += x[i];
     return y;
   }
@@ -219,8 +193,7 @@ class ModelReference {
   const ParameterLayout& layout_;
   const TokenBatch batch_;
   Doubles parameters_;
-  const DropoutRates rates_;
-  const DropoutSource* const source_;
+  const ReferenceDropout dropout_;
   std::vector<Doubles> streams_;  // [2L + 1] of [R, C]: what enters each block, and the head
 };
 

@@ -15,9 +15,9 @@ class ModelReferenceBackward : public ModelReference {
     Doubles g(parameters_.size());
     Doubles dx = head_backward(g);
     for (std::int64_t b = 2 * L - 1; b >= 0; --b) block_backward(b, dx, g);
+    dropout_.drop_embedding(dx);
     for (std::int64_t i = 0; i < R * C; ++i) {
       const std::int64_t r = i / C, c = i % C;
-      dx[index(i)] *= embedding_factor(i);
       g[index(layout_.token_embedding() + batch_.inputs[index(r)] * C + c)] += dx[index(i)];
       g[index(layout_.position_embedding() + r % T * C + c)] += dx[index(i)];
     }
@@ -93,7 +93,7 @@ class ModelReferenceBackward : public ModelReference {
         double mean = 0;
         for (std::size_t s = 0; s < weights.size(); ++s) {
           const std::int64_t at_v = column(r, s) + 2 * C + h * D;
-          const double kept = weight_factor(layer, r, s, h);
+          const double kept = dropout_.of_weight(layer, r, s, h);
           double sum = 0;
           for (std::int64_t i = 0; i < D; ++i) {
             sum += kept * d[i] * qkv[index(at_v + i)];
@@ -124,7 +124,7 @@ class ModelReferenceBackward : public ModelReference {
     const LayerOffsets& o = layout_.layer(b / 2);
     const Doubles& x = streams_[index(b)];
     Doubles through, dadded = dx;
-    drop(b, dadded);
+    dropout_.drop_added(b, dadded);
     if (b % 2 == 0) {
       const Doubles normed = norm(x, o.ln1_weight, o.ln1_bias);
       const Doubles qkv = linear(normed, C, o.qkv_weight, 3 * C, o.qkv_bias);
