@@ -51,14 +51,17 @@ void register_tree_plan(py::module_& m) {
 void register_model_config(py::module_& m) {
   py::class_<ModelConfig>(m, "ModelConfig", "The shape of a GPT-2 model.")
       .def(py::init([](std::int64_t layers, std::int64_t heads, std::int64_t dim, std::int64_t seq,
-                       std::int64_t vocab, bool bias, int symmetry) {
-             ModelConfig c{layers, heads, dim, seq, vocab, bias, symmetry};
+                       std::int64_t vocab, bool bias, int symmetry, double embd_pdrop,
+                       double attn_pdrop, double resid_pdrop) {
+             ModelConfig c{layers, heads, dim,      seq,
+                           vocab,  bias,  symmetry, {embd_pdrop, attn_pdrop, resid_pdrop}};
              check(c);
              return c;
            }),
            py::kw_only(), py::arg("layers") = 4, py::arg("heads") = 4, py::arg("dim") = 128,
            py::arg("seq") = 64, py::arg("vocab") = 257, py::arg("bias") = true,
-           py::arg("symmetry") = 12)
+           py::arg("symmetry") = 12, py::arg("embd_pdrop") = 0.0, py::arg("attn_pdrop") = 0.0,
+           py::arg("resid_pdrop") = 0.0)
       .def_readonly("layers", &ModelConfig::layers, "L, n_layer.")
       .def_readonly("heads", &ModelConfig::heads, "H, n_head.")
       .def_readonly("dim", &ModelConfig::width, "C, n_embd.")
@@ -66,6 +69,15 @@ void register_model_config(py::module_& m) {
       .def_readonly("vocab", &ModelConfig::vocabulary, "V', vocab_size.")
       .def_readonly("bias", &ModelConfig::bias, "False: biases are zero and stay so.")
       .def_readonly("symmetry", &ModelConfig::symmetry_order, "V of the sphere structure.")
+      .def_property_readonly(
+          "embd_pdrop", [](const ModelConfig& c) { return c.dropout.embedding; },
+          "Part of the embedding that training drops.")
+      .def_property_readonly(
+          "attn_pdrop", [](const ModelConfig& c) { return c.dropout.attention; },
+          "Part of attention's weights.")
+      .def_property_readonly(
+          "resid_pdrop", [](const ModelConfig& c) { return c.dropout.residual; },
+          "Part of what attention and the hidden layer add.")
       .def(
           "__eq__",
           [](const ModelConfig& a, const py::object& other) -> py::object {
@@ -80,10 +92,16 @@ void register_model_config(py::module_& m) {
              const auto text = [](const char* key, std::int64_t value) {
                return key + std::to_string(value);
              };
+             const auto rate = [](const char* key, double value) {
+               return value > 0 ? key + py::cast<std::string>(py::repr(py::float_(value))) : "";
+             };
              return "ModelConfig(" + text("layers=", c.layers) + text(", heads=", c.heads) +
                     text(", dim=", c.width) + text(", seq=", c.positions) +
                     text(", vocab=", c.vocabulary) + (c.bias ? "" : ", bias=False") +
-                    (c.symmetry_order == 12 ? "" : text(", symmetry=", c.symmetry_order)) + ")";
+                    (c.symmetry_order == 12 ? "" : text(", symmetry=", c.symmetry_order)) +
+                    rate(", embd_pdrop=", c.dropout.embedding) +
+                    rate(", attn_pdrop=", c.dropout.attention) +
+                    rate(", resid_pdrop=", c.dropout.residual) + ")";
            })
       .attr("__hash__") = py::none();
 }

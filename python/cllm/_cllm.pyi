@@ -68,6 +68,7 @@ class TrainConfig:
         beta2: float = ...,
         epsilon: float = ...,
         clip: float = ...,
+        dropout: float = ...,
         seed: int = ...,
         workers: int | Literal["auto"] = ...,
         threads: int | Literal["auto"] = ...,
@@ -182,6 +183,10 @@ class TrainConfig:
     @clip.setter
     def clip(self, arg1: float) -> None: ...
     @property
+    def dropout(self) -> float: ...
+    @dropout.setter
+    def dropout(self, arg1: float) -> None: ...
+    @property
     def seed(self) -> int: ...
     @seed.setter
     def seed(self, arg1: int) -> None: ...
@@ -277,6 +282,7 @@ class TrainConfig:
         beta2: float = ...,
         epsilon: float = ...,
         clip: float = ...,
+        dropout: float = ...,
         seed: int = ...,
         workers: int | Literal["auto"] = ...,
         threads: int | Literal["auto"] = ...,
@@ -339,6 +345,9 @@ class ModelConfig:
         vocab: int = 257,
         bias: bool = True,
         symmetry: int = 12,
+        embd_pdrop: float = 0.0,
+        attn_pdrop: float = 0.0,
+        resid_pdrop: float = 0.0,
     ) -> None: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
     def __eq__(self, other: object) -> bool: ...
@@ -356,6 +365,12 @@ class ModelConfig:
     def bias(self) -> bool: ...
     @property
     def symmetry(self) -> int: ...
+    @property
+    def embd_pdrop(self) -> float: ...
+    @property
+    def attn_pdrop(self) -> float: ...
+    @property
+    def resid_pdrop(self) -> float: ...
 
 class StepPlan:
     @property

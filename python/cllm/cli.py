@@ -166,7 +166,7 @@ def _tokenizer(folder: str) -> Any:
 
 
 SHAPE = ["layers", "heads", "dim", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
-         "threads", "symmetry", "positions", "precision"]
+         "threads", "symmetry", "positions", "precision", "dropout"]
 
 
 def _mib(size: int) -> str:
@@ -193,7 +193,8 @@ def _forecast(config: cllm.TrainConfig, file: Path | None) -> str:
                                          forecast.waiting_ms)]
     return (f"time    {forecast.milliseconds:,.1f} ms a step of {forecast.workers} workers: "
             f"{share[0]:.0f} % in products, {share[1]:.0f} % in passes, {share[2]:.1f} % waiting; "
-            f"{forecast.tiles:,} tiles, {forecast.messages} messages")
+            f"{forecast.tiles:,} tiles, {forecast.messages} messages"
+            + ("; what dropout takes is not in it" if config.dropout > 0 else ""))
 
 
 @app.command()
@@ -245,7 +246,7 @@ def _counts(text: str) -> list[int]:
 @app.command()
 @_reported
 @_with_options(["layers", "heads", "dim", "seq", "batch", "grad-accum", "seed", "vocab",
-                "positions", "lr"])
+                "positions", "lr", "dropout"])
 def verify(
     given: list[tuple[str, str]],
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "1,2,13,64",

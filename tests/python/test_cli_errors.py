@@ -118,6 +118,9 @@ BAD = [
     ("nan_min_lr", {"--min-lr": "nan"}, ["--min-lr", '"nan"']),
     ("min_lr_above_lr", {"--min-lr": "0.5"}, ["--min-lr", "0.5", "0.001"]),
     ("negative_decay", {"--weight-decay": "-0.1"}, ["--weight-decay", '"-0.1"']),
+    ("negative_dropout", {"--dropout": "-0.1"}, ["--dropout", '"-0.1"', "at least 0"]),
+    ("dropout_of_all", {"--dropout": "1"}, ["--dropout", '"1"', "below 1"]),
+    ("nan_dropout", {"--dropout": "nan"}, ["--dropout", '"nan"', "number"]),
     ("beta_one", {"--beta2": "1"}, ["--beta2", '"1"', "below 1"]),
     ("zero_batch", {"--batch": "0"}, ["--batch", '"0"', "from 1"]),
     ("symmetry_one", {"--symmetry": "1"}, ["--symmetry", '"1"', "from 2"]),
@@ -278,7 +281,8 @@ def test_config_file_is_overridden_and_resolved_values_are_readable(tmp_path):
 # -- stop and resume ----------------------------------------------------------------------------
 
 SHAPE = ["--layers", "2", "--heads", "2", "--dim", "48", "--seq", "48", "--batch", "6",
-         "--steps", "120", "--eval-every", "25", "--save-every", "30", "--seed", "7"]
+         "--steps", "120", "--eval-every", "25", "--save-every", "30", "--seed", "7",
+         "--dropout", "0.1"]
 STEPS = list(range(1, 121))
 
 
@@ -421,6 +425,7 @@ def test_bf16_that_onednn_cannot_multiply_here_is_refused(tmp_path):
 @pytest.mark.parametrize("option, value", [("--lr", "0.5"), ("--batch", "7"), ("--seed", "8"),
                                            ("--dim", "64"), ("--data", "other.txt"),
                                            ("--routing", "round_robin"), ("--precision", "bf16"),
+                                           ("--dropout", "0.1"),
                                            ("--out", "elsewhere"), ("--config", "mine.toml")])
 def test_resumed_run_refuses_what_would_change_its_answer(tmp_path, option, value):
     (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)

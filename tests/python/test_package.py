@@ -1,6 +1,7 @@
 """The Python package: configuration, plans, training on one's own arrays, views, text."""
 
 import copy
+import json
 import os
 import pickle
 import signal
@@ -520,6 +521,23 @@ def model():
     return cllm.Model.create(config, seed=5, byte_tokens=True, workers=2)
 
 
+def test_dropout_rates_are_kept_and_change_no_answer(tmp_path, model):
+    rates = {"embd_pdrop": 0.125, "attn_pdrop": 0.25, "resid_pdrop": 0.5}
+    config = cllm.ModelConfig(layers=2, heads=3, dim=36, seq=20, vocab=300, **rates)
+    assert "attn_pdrop=0.25" in repr(config) and config != model.config
+    assert "pdrop" not in repr(model.config)
+    dropping = cllm.Model.create(config, seed=5, byte_tokens=True, workers=2)
+    dropping.save(tmp_path / "model")
+    written = json.loads((tmp_path / "model/config.json").read_text())
+    assert {key: written[key] for key in rates} == rates
+    again = cllm.Model.load(tmp_path / "model")
+    assert again.config == config
+    tokens = np.random.default_rng(4).integers(0, 300, (3, 13))
+    np.testing.assert_array_equal(again.logits(tokens), model.logits(tokens))
+    loss, _ = again.loss_and_gradients(tokens[:, :-1], tokens[:, 1:])
+    assert loss == model.loss_and_gradients(tokens[:, :-1], tokens[:, 1:])[0]
+
+
 def test_logits_agree_with_the_loss(model):
     tokens = np.random.default_rng(1).integers(0, 300, (4, 13))
     inputs, targets = tokens[:, :-1], tokens[:, 1:]
@@ -595,6 +613,7 @@ def test_model_refuses_with_the_engines_text(model, tmp_path):
         (lambda: cllm.Model.load(tmp_path), "no model here"),
         (lambda: cllm.Model.load(tmp_path, workers=0), "workers"),
         (lambda: cllm.ModelConfig(heads=5), "multiple of heads"),
+        (lambda: cllm.ModelConfig(attn_pdrop=1.0), "attn_pdrop: not a part"),
     ]:
         with pytest.raises(cllm.InputError, match=part):
             call()

@@ -37,7 +37,7 @@ struct StepPlan {
 StepPlan plan_step(const TrainConfig& config);
 
 /// What a step would cost on a machine: the step played through with the times of its kernels
-/// alone.
+/// alone, those of dropout left out.
 struct StepForecast {
   std::int64_t workers = 0;  ///< active ones
   double milliseconds = 0;   ///< of the step

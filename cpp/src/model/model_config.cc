@@ -12,6 +12,12 @@ void at_least_one(std::int64_t value, const char* option) {
   throw InputError({"too small", std::to_string(value), "1 or more", option, ""});
 }
 
+void check_rate(double value, const char* option) {
+  if (value >= 0 && value < 1) return;
+  throw InputError({"not a part that can be dropped", std::to_string(value),
+                    "at least 0 and below 1", option, ""});
+}
+
 }  // namespace
 
 void check(const ModelConfig& config) {
@@ -29,6 +35,9 @@ void check(const ModelConfig& config) {
     throw InputError({"the symmetry order is too small", std::to_string(config.symmetry_order),
                       "2 or more", "symmetry", ""});
   }
+  check_rate(config.dropout.embedding, "embd_pdrop");
+  check_rate(config.dropout.attention, "attn_pdrop");
+  check_rate(config.dropout.residual, "resid_pdrop");
 }
 
 }  // namespace cllm
