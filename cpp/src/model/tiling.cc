@@ -8,6 +8,13 @@ constexpr std::int64_t kGoodTiles = 16;
 
 std::int64_t round_up(std::int64_t n, std::int64_t step) { return ceil_div(n, step) * step; }
 
+/// As many tiles, but no small ones at the ends.
+Grid levelled(Grid grid) {
+  grid.tile_rows = round_up(ceil_div(grid.rows, grid.row_tiles()), 16);
+  grid.tile_columns = round_up(ceil_div(grid.columns, grid.column_tiles()), 64);
+  return grid;
+}
+
 constexpr std::int64_t kMostProductRows = 512, kProductColumns = 128;
 
 }  // namespace
@@ -36,7 +43,13 @@ Grid weight_gradient_grid(std::int64_t in, std::int64_t out) {
   while (grid.tiles() < kGoodTiles && grid.tile_rows >= 2 * kFewestRows) {
     grid.tile_rows = round_up(ceil_div(grid.tile_rows, 2), 16);
   }
-  return grid;
+  // A tile packs both operands, so wider ones are faster, and of tiles of one size the squarer.
+  constexpr std::int64_t kWideRows = 192, kManyTiles = 48;
+  for (const std::int64_t columns : {384, 256}) {
+    const Grid wide{in, out, std::min(in, kWideRows), std::min(out, columns)};
+    if (wide.tiles() >= std::min<std::int64_t>(kManyTiles, grid.tiles())) return levelled(wide);
+  }
+  return levelled(grid);
 }
 
 Grid logit_grid(std::int64_t rows, std::int64_t vocabulary) {
