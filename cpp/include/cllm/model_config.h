@@ -26,7 +26,7 @@ struct ModelConfig {
   std::int64_t vocabulary = 257;  ///< V', vocab_size
   bool bias = true;               ///< false: biases stay zero and frozen (kept under "cllm")
   int symmetry_order = 12;        ///< V of the sphere structure (kept under "cllm")
-  DropoutRates dropout;
+  DropoutRates dropout = {};
 
   std::int64_t head_width() const noexcept { return width / heads; }
   std::int64_t hidden() const noexcept { return 4 * width; }

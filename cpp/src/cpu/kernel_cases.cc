@@ -88,6 +88,7 @@ const float* made_from(Pointers p, int made, int product) {
 // -- attention --------------------------------------------------------------------------------
 
 constexpr std::int64_t kLongest = 256;
+constexpr Dropout kDropout{1, 2, 3, 6554, 65536.0f / (65536 - 6554)};  // a tenth
 
 std::int64_t three(Table, Sizes s) { return 3 * s.rows * s.columns; }
 
@@ -124,6 +125,7 @@ void attend(Sizes s, Pointers p, bool backward, void (*kernel)(const AttentionAr
     args.ld_out = D;
     args.lse = p.of<float>(2) + begin;
     args.scratch = p.of<float>(3);
+    if (s.variant == 1) args.dropout = kDropout;
     if (backward) {
       args.dout = p.of<const T>(4) + begin * D;
       args.dq = p.of<T>(5) + begin * 3 * D;
@@ -144,7 +146,8 @@ constexpr KernelCase kActivationCases[] = {
             attention_operations<4>,
             [](Table t, Sizes s, Pointers p) {
               attend<T>(s, p, false, activation_kernels<T>(t).attention_forward);
-            }),
+            },
+            {{"all", "dropout"}}),
     work<T>(
         KernelShape::kAttention, "attention_backward",
         {read<T>(three), read<T>(matrix), read(column, OperandValues::kLarge),
@@ -152,7 +155,8 @@ constexpr KernelCase kActivationCases[] = {
         attention_operations<10>,
         [](Table t, Sizes s, Pointers p) {
           attend<T>(s, p, true, activation_kernels<T>(t).attention_backward);
-        }),
+        },
+        {{"all", "dropout"}}),
     row_pass<T>(
         "layernorm_forward",
         {read(matrix), read(row), read(row), written<T>(matrix), written(column), written(column)},
@@ -198,6 +202,12 @@ constexpr KernelCase kActivationCases[] = {
                 [](Table t, Sizes s, Pointers p) {
                   activation_kernels<T>(t).column_sums(s.rows, s.columns, p.of<const T>(0),
                                                        s.columns, p.of<float>(1), false);
+                }),
+    row_pass<T>("dropout_rows", {read(matrix), written<T>(matrix), written(row)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).dropout_rows(s.rows, s.columns, p.of<const float>(0),
+                                                        kDropout, 0, p.of<T>(1), p.of<float>(2),
+                                                        false);
                 }),
     row_pass<T>("softmax_gradient",
                 {made<T>(matrix), read(column, OperandValues::kLarge),
@@ -284,6 +294,11 @@ constexpr KernelCase kFloatCases[] = {
              [](Table t, Sizes s, Pointers p) {
                t.bias_residual(s.rows, s.columns, p.of<const float>(0), p.of<const float>(1),
                                s.columns, p.of<float>(2), s.columns);
+             }),
+    row_pass("bias_dropout_residual", {read(row), read(matrix), updated(matrix)},
+             [](Table t, Sizes s, Pointers p) {
+               t.bias_dropout_residual(s.rows, s.columns, p.of<const float>(0), kDropout, 0, 0,
+                                       p.of<const float>(1), s.columns, p.of<float>(2), s.columns);
              }),
     row_pass("softmax_stats", {read(matrix), written(column), written(column)},
              [](Table t, Sizes s, Pointers p) {

@@ -2,9 +2,9 @@
 //
 // Jobs, in this order: positions 0..K-1 (opened by the root, in order, as buffers allow), merges of
 // the plan's tree (opened by the ends of their inputs), norms and updates, one each for every
-// level-1 subtree that has active workers: block i belongs to subtree i mod their number. The root opens the updates when
-// every norm is in; in between it decides on the learning rate, clipping and skipping. Where
-// weights are packed, that is the last job, and the positions open when it is done.
+// level-1 subtree that has active workers: block i belongs to subtree i mod their number. The root
+// opens the updates when every norm is in; in between it decides on the learning rate, clipping and
+// skipping. Where weights are packed, that is the last job, and the positions open when it is done.
 #pragma once
 
 #include "model/layout.h"
