@@ -49,7 +49,8 @@ Grid product_grid(std::int64_t rows, std::int64_t columns, std::int64_t width,
 /// The most elements of a tile of product_grid for shards of at most `rows`.
 std::int64_t most_product_tile(std::int64_t rows);
 
-/// The gradient of a weight [in, out], summed over the rows of a shard.
+/// The gradient of a weight [in, out], summed over the rows of a shard. Both operands are packed by
+/// the tile: large tiles where many remain, and none much smaller than the others.
 Grid weight_gradient_grid(std::int64_t in, std::int64_t out);
 
 /// Logits of a chunk of rows: rows x vocabulary. Wide tiles, since each leaves a maximum and a sum
