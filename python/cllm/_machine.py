@@ -16,6 +16,7 @@ _SHOWN = {
     "gemm_nn": ("product, forward", 2.0, _PRODUCT),
     "gemm_nt": ("product, gradient of inputs", 2.0, _PRODUCT),
     "gemm_tn": ("product, gradient of weights", 2.0, _PRODUCT),
+    "gemm_packed": ("product, packed weight", 2.0, _PRODUCT),
     "attention_forward": ("attention, forward", 2.0, _PRODUCT),
     "attention_backward": ("attention, backward", 5.0, _PRODUCT),
     "norm_forward": ("norm, forward", 8.0, _MEMORY),

@@ -16,7 +16,7 @@ namespace cllm {
 /// Thread safety: all tiles may be packed at the same time; whoever reads waits for them.
 class PackedWeights {
  public:
-  /// Whether packing pays for steps over so many rows; a rule of shapes, no bit depends on it. A
+  /// Whether packing pays for steps over so many rows: a rule of shapes, for tiles are cut by it. A
   /// pass over all weights must be made up for by tiles that would pack them again (at 256 rows of
   /// GPT-2 it is not: 5 % slower), and the copies must be worth their memory.
   static bool pays(const ModelConfig& config, const ParameterLayout& layout, Precision precision,

@@ -55,6 +55,28 @@ float twice(float x) {
 
 std::size_t count(std::int64_t n) { return static_cast<std::size_t>(n); }
 
+/// Where a product of `sizes` finds its B and leaves its C.
+template <class B>
+struct ProductPlaces {
+  Wanderer<B> from;
+  Wanderer<float> to;
+};
+
+// The tile keeps its rows of A, which begin the arena, for a row of tiles; B and C are new every
+// time, as in a step.
+template <class B>
+ProductPlaces<B> product_places(Span<float> arena, const Sizes& sizes, std::int64_t elements_of_b) {
+  const std::size_t keep = count(sizes[0] * sizes[2]);
+  const std::size_t b = count(elements_of_b), c = count(sizes[0] * sizes[1]);
+  if (keep + b + 2 * c > arena.size()) throw std::invalid_argument("a product does not fit");
+  const std::size_t most = arena.size() - keep - c;
+  const std::size_t range = std::max(std::min(most, count(sizes[3]) * 256), b + c);
+  const std::size_t for_b = range * b / (b + c) / 32 * 32;  // in proportion; keeps C aligned
+  float* const base = arena.data() + keep;
+  return {{reinterpret_cast<B*>(base), for_b * sizeof(float) / sizeof(B), b},
+          {base + for_b, range - for_b, c}};
+}
+
 }  // namespace
 
 const std::vector<KernelGrid>& kernel_grids(Precision precision) {
@@ -62,6 +84,7 @@ const std::vector<KernelGrid>& kernel_grids(Precision precision) {
       {"gemm_nn", product_axes(), product_work},
       {"gemm_nt", product_axes(), product_work},
       {"gemm_tn", product_axes(), product_work},
+      {"gemm_packed", product_axes(), product_work},
       {"attention_forward", attention_axes(), attention_work},
       {"attention_backward", attention_axes(), attention_work},
       {"norm_forward", row_axes(), row_work},
@@ -82,6 +105,7 @@ const std::vector<KernelGrid>& kernel_grids(Precision precision) {
       {"bf16_gemm_nn", product_axes(), product_work},
       {"bf16_gemm_nt", product_axes(), product_work},
       {"bf16_gemm_tn", product_axes(), product_work},
+      {"bf16_gemm_packed", product_axes(), product_work},
       {"bf16_attention_forward", attention_axes(), attention_work},
       {"bf16_attention_backward", attention_axes(), attention_work},
       {"bf16_norm_forward", row_axes(), row_work},
@@ -144,6 +168,7 @@ std::function<void()> KernelCaller::call_of(const KernelGrid& grid, const std::s
   if (name == "gemm_nn") return product<T, float>(GemmForm::kNN, sizes);
   if (name == "gemm_nt") return product<T, float>(GemmForm::kNT, sizes);
   if (name == "gemm_tn") return product<T, T>(GemmForm::kTN, sizes);
+  if (name == "gemm_packed") return packed_product<T>(sizes);
   if (grid.work == attention_work) return attention<T>(name == "attention_backward", sizes);
   return grid.work == flat_work ? flat(name, sizes) : rows<T>(name, sizes);
 }
@@ -154,18 +179,10 @@ std::function<void()> KernelCaller::copy(std::size_t bytes) {
   return [=]() mutable { std::memcpy(to.next(), from.next(), bytes); };
 }
 
-// The tile keeps its rows of A for a row of tiles; B and C are new every time, as in a step.
 template <class A, class B>
 std::function<void()> KernelCaller::product(GemmForm form, const Sizes& sizes) {
   const std::int64_t m = sizes[0], n = sizes[1], k = sizes[2];
-  const std::size_t b = count(n * k), c = count(m * n);  // elements of B and C, in proportion
-  const std::size_t keep = count(m * k);
-  if (keep + b + 2 * c > floats_) throw std::invalid_argument("a product's operands do not fit");
-  const std::size_t range = std::max(std::min(floats_ - keep - c, count(sizes[3]) * 256), b + c);
-  const std::size_t for_b = range * b / (b + c) / 32 * 32;  // keeps C aligned
-  Wanderer<B> from(reinterpret_cast<B*>(arena_.data() + keep), for_b * sizeof(float) / sizeof(B),
-                   b);
-  Wanderer<float> to(arena_.data() + keep + for_b, range - for_b, c);
+  ProductPlaces<B> at = product_places<B>(arena_.span(), sizes, n * k);
   GemmArgsOf<A, B> args{};
   args.form = form;
   args.m = m;
@@ -177,9 +194,22 @@ std::function<void()> KernelCaller::product(GemmForm form, const Sizes& sizes) {
   args.ldc = n;
   args.accumulate = form == GemmForm::kTN;
   return [=, gemm = gemm_.get()]() mutable {
-    args.b = from.next();
-    args.c = to.next();
+    args.b = at.from.next();
+    args.c = at.to.next();
     gemm->run(args);
+  };
+}
+
+template <class T>
+std::function<void()> KernelCaller::packed_product(const Sizes& sizes) {
+  const std::int64_t m = sizes[0], n = sizes[1], k = sizes[2];
+  ProductPlaces<T> at = product_places<T>(arena_.span(), sizes, packed_size<T>(k, n));
+  PackedGemmArgs<T> args{m,       n, k,    reinterpret_cast<const T*>(arena_.data()), k, nullptr,
+                         nullptr, n, false};
+  return [=, run = product_kernels<T>(k_).gemm_packed]() mutable {
+    args.panels = at.from.next();
+    args.c = at.to.next();
+    run(args);
   };
 }
 

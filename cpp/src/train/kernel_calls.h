@@ -49,6 +49,8 @@ class KernelCaller {
   template <class A, class B>
   std::function<void()> product(GemmForm form, const std::vector<std::int64_t>& sizes);
   template <class T>
+  std::function<void()> packed_product(const std::vector<std::int64_t>& sizes);
+  template <class T>
   std::function<void()> attention(bool backward, const std::vector<std::int64_t>& sizes);
   template <class T>
   std::function<void()> rows(const std::string& name, const std::vector<std::int64_t>& sizes);

@@ -20,6 +20,10 @@ struct TileCalls {
   void product(const char* form, std::int64_t m, std::int64_t n, std::int64_t k) {
     time.product += clock.nanoseconds(own(form), {m, n, k, f.activations});
   }
+  /// With a weight, which may be packed.
+  void weighted(const char* form, std::int64_t m, std::int64_t n, std::int64_t k) {
+    product(p.weights == WeightLayout::kPacked ? "gemm_packed" : form, m, n, k);
+  }
   void rows(const std::string& kernel, std::int64_t m, std::int64_t n) {
     time.pass += clock.nanoseconds(kernel, {m, n, f.activations});
   }
@@ -42,13 +46,13 @@ struct TileCalls {
   template <class After>
   void forward(const Grid& grid, std::int64_t k, After after) {
     const std::int64_t m = grid.row_range(tile).size(), n = grid.column_range(tile).size();
-    product("gemm_nn", m, n, k);
+    weighted("gemm_nn", m, n, k);
     after(m, n);
   }
   template <class After>
   void backward(const Grid& grid, std::int64_t k, After after) {
     const std::int64_t m = grid.row_range(tile).size(), n = grid.column_range(tile).size();
-    product("gemm_nt", m, n, k);
+    weighted("gemm_nt", m, n, k);
     after(m, n);
   }
   void weight(const Grid& grid, std::int64_t k) {
@@ -83,7 +87,7 @@ struct TileCalls {
     rows("softmax_stats", grid.row_range(tile).size(), grid.column_range(tile).size());
   }
   void forward_nt(const Grid& grid, std::int64_t k) {
-    product("gemm_nt", grid.row_range(tile).size(), grid.column_range(tile).size(), k);
+    weighted("gemm_nt", grid.row_range(tile).size(), grid.column_range(tile).size(), k);
   }
 
   void run();
