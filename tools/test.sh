@@ -107,7 +107,7 @@ portable_tests() {
 # time are named and left to --long.
 long_tests() {
   local names passed=0 failed=0 left_out=0 name
-  names=$(ctest --test-dir build/release -N -L long | sed -n 's/^ *Test *#[0-9]*: //p')
+  names=$(ctest --test-dir build/release -N -L long | sed -n '/(Disabled)$/d; s/^ *Test *#[0-9]*: //p')
   while IFS= read -r name; do
     [[ -n $name ]] || continue
     if [[ $tier == --all ]] && ((SECONDS > long_tests_until)); then

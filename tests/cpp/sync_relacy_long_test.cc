@@ -24,9 +24,13 @@ TEST(MailboxModel, EveryInterleavingOfTwoMessages) {
   expect_right<WokenOnly<1, 2>>("1 producer x 2, all", kEvery);
 }
 
-// All of them are too many.
 TEST(MailboxModel, EightSwitchesOfTwoProducers) {
   expect_right<WokenOnly<2, 1>>("2 producers x 1, 8 switches", kEightSwitches);
+}
+
+// By hand, with --gtest_also_run_disabled_tests: half an hour for 1 064 927 356 executions.
+TEST(MailboxModel, DISABLED_EveryInterleavingOfTwoProducers) {
+  expect_right<WokenOnly<2, 1>>("2 producers x 1, all", kEvery);
 }
 
 }  // namespace
