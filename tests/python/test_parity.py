@@ -138,17 +138,18 @@ def test_ten_steps_of_adamw(tmp_path, bias):
         own = '{"cllm": {"bias": false, "symmetry_order": 12, "tokens": "ids"},'
         (tmp_path / "start/config.json").write_text(text.replace("{", own, 1))
     write_tokens(tmp_path / "tokens.bin", shape.vocabulary, 2000)
-    rate, clip = 3e-3, 1.0
+    # AdamW takes a gradient that is rounding noise for a direction, unless epsilon is larger.
+    rate, clip, epsilon = 3e-3, 1.0, 1e-6
     trainer = cllm.Trainer(cllm.TrainConfig(
         data=tmp_path / "tokens.bin", vocab=shape.vocabulary, init=tmp_path / "start",
         out=tmp_path / "run", seq=shape.length, batch=shape.batch, steps=10, lr=rate, min_lr=rate,
-        schedule="constant", warmup=0, weight_decay=0.1, beta1=0.9, beta2=0.99, epsilon=1e-8,
+        schedule="constant", warmup=0, weight_decay=0.1, beta1=0.9, beta2=0.99, epsilon=epsilon,
         clip=clip, workers=2))
     trained = [p for p in theirs.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         [{"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.1},
          {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0}],
-        lr=rate, betas=(0.9, 0.99), eps=1e-8)
+        lr=rate, betas=(0.9, 0.99), eps=epsilon)
     clipped, first = 0, None
     for step in range(10):
         inputs, targets = tokens_of(shape, seed=step % 3)  # repeated, so that there is something
@@ -173,7 +174,7 @@ def test_ten_steps_of_adamw(tmp_path, bias):
             ours, parameter = np.delete(ours, keys), torch.cat(
                 [parameter[:shape.width], parameter[2 * shape.width:]])
         if parameter.any():
-            assert difference(ours, parameter) <= 1e-3, name
+            assert difference(ours, parameter) <= TOLERANCE, name
         else:
             assert not ours.any(), name
 
