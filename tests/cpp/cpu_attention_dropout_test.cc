@@ -3,8 +3,9 @@
 
 #include <string>
 
-#include "attention_head.h"
+#include "attention_checks.h"
 #include "dropout_reference.h"
+#include "isa_test.h"
 
 namespace cllm {
 namespace {
@@ -29,26 +30,7 @@ bool same_bits(const Floats& a, const Floats& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-class AttentionDropout : public testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    table_ = find_kernels(GetParam());
-    if (table_ == nullptr) GTEST_SKIP() << GetParam() << " does not run here";
-  }
-  const KernelTable* table_ = nullptr;
-};
-
-/// Where a row loses every weight there is nothing to compare but zeros.
-void expect_near(const char* what, const Floats& seen, const Doubles& wanted, const Doubles& size,
-                 const AttentionAnswer& answer, const AttentionProblem& problem) {
-  double worst = 0;
-  for (std::size_t x = 0; x < seen.size(); ++x) {
-    const double error = std::fabs(static_cast<double>(seen[x]) - wanted[x]);
-    const double share = error / attention_tolerance(answer, problem, size[x]);
-    if (!(share <= worst) && !std::isnan(worst)) worst = share;  // a NaN stays
-  }
-  EXPECT_LE(worst, 1.0) << what;
-}
+class AttentionDropout : public IsaTest {};
 
 TEST_P(AttentionDropout, IsWhatDoublePrecisionSays) {
   for (const double rate : {0.1, 0.6}) {
@@ -57,14 +39,9 @@ TEST_P(AttentionDropout, IsWhatDoublePrecisionSays) {
         SCOPED_TRACE("T " + std::to_string(length) + ", D " + std::to_string(width));
         AttentionProblem problem = make_problem<float>(length, width);
         drop(problem, rate);
-        const AttentionAnswer answer = reference_attention(problem);
         Head<float> head(problem);
         head.run(*table_);
-        expect_near("out", head.out(), answer.out, answer.out_size, answer, problem);
-        expect_near("dq", head.dq(), answer.dq, answer.dq_size, answer, problem);
-        expect_near("dk", head.dk(), answer.dk, answer.dk_size, answer, problem);
-        expect_near("dv", head.dv(), answer.dv, answer.dv_size, answer, problem);
-        EXPECT_EQ(head.spilled(), 0u);
+        expect_answer(head, reference_attention(problem), problem);
       }
     }
   }
@@ -79,19 +56,10 @@ TEST_P(AttentionDropout, OfBf16IsNear) {
       const AttentionAnswer answer = reference_attention(problem);
       Head<Bf16> head(problem);
       head.run(*table_);
-      const auto expect_close = [&](const char* what, const Floats& seen, const Doubles& wanted) {
-        double most = 0, worst = 0;
-        for (std::size_t x = 0; x < seen.size(); ++x) {
-          most = std::max(most, std::fabs(wanted[x]));
-          const double error = std::fabs(static_cast<double>(seen[x]) - wanted[x]);
-          if (!(error <= worst) && !std::isnan(worst)) worst = error;
-        }
-        EXPECT_LE(worst, 2e-2 * most) << what;
-      };
-      expect_close("out", head.out(), answer.out);
-      expect_close("dq", head.dq(), answer.dq);
-      expect_close("dk", head.dk(), answer.dk);
-      expect_close("dv", head.dv(), answer.dv);
+      expect_close("out", head.out(), answer.out, answer.out);
+      expect_close("dq", head.dq(), answer.dq, answer.dq);
+      expect_close("dk", head.dk(), answer.dk, answer.dk);
+      expect_close("dv", head.dv(), answer.dv, answer.dv);
       EXPECT_EQ(head.spilled(), 0u);
     }
   }
@@ -100,32 +68,7 @@ TEST_P(AttentionDropout, OfBf16IsNear) {
 TEST_P(AttentionDropout, GradientsAreFiniteDifferences) {
   AttentionProblem problem = make_problem<float>(70, 12);
   drop(problem, 0.3);
-  const AttentionAnswer answer = reference_attention(problem);
-  Head<float> head(problem);
-  head.run(*table_);
-  struct Side {
-    const char* name;
-    Doubles& input;
-    Floats gradient;
-    const Doubles& size;
-  };
-  const Side sides[] = {{"dq", problem.q, head.dq(), answer.dq_size},
-                        {"dk", problem.k, head.dk(), answer.dk_size},
-                        {"dv", problem.v, head.dv(), answer.dv_size}};
-  for (const Side& side : sides) {
-    for (std::size_t x = 0; x < 70 * 12; x += 23) {
-      constexpr double kStep = 1e-4;
-      const double value = side.input[x];
-      side.input[x] = value + kStep;
-      const double above = reference_loss(problem);
-      side.input[x] = value - kStep;
-      const double below = reference_loss(problem);
-      side.input[x] = value;
-      EXPECT_NEAR(static_cast<double>(side.gradient[x]), (above - below) / (2 * kStep),
-                  attention_tolerance(answer, problem, side.size[x]) + 1e-7)
-          << side.name << " element " << x;
-    }
-  }
+  expect_finite_differences(problem, *table_, 23);
 }
 
 TEST_P(AttentionDropout, RowsDoNotDependOnTheCut) {
@@ -163,9 +106,7 @@ TEST_P(AttentionDropout, OfNothingIsNoDropout) {
   EXPECT_FALSE(same_bits(other.out(), some.out())) << "another head drops others";
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, AttentionDropout,
-                         testing::Values("scalar", "avx2", "avx512", "avx512bf16"),
-                         [](const auto& isa) { return std::string(isa.param); });
+CLLM_IN_EVERY_ISA(AttentionDropout);
 
 }  // namespace
 }  // namespace cllm
