@@ -63,40 +63,54 @@ TEST(GeluKernels, ForwardAndBackwardMatchDouble) {
   for_all_cases([](const KernelTable& table, std::int64_t n, int p) {
     GuardedFloats bias(n, p);
     fill(bias, 1);
-    Matrix h(n, shifted(p, 1), 2, 6.0f), before(n, 0, 2, 6.0f), g(n, shifted(p, 2), 3),
-        d(n, shifted(p, 3), 4), upper(n, 0, 4), again(n, shifted(p, 4), 5);
-    table.bias_gelu(kRows, n, bias.data(), h.data.data(), h.ld, h.data.data(), h.ld, g.data.data(),
-                    g.ld);
-    table.gelu_backward(kRows, n, h.data.data(), h.ld, d.data.data(), d.ld, d.data.data(), d.ld,
-                        again.data.data(), again.ld);
+    Matrix x(n, shifted(p, 1), 2, 6.0f), g(n, shifted(p, 2), 3), slope(n, shifted(p, 3), 4),
+        alone(n, shifted(p, 4), 2, 6.0f);
+    table.bias_gelu(kRows, n, bias.data(), x.data.data(), x.ld, g.data.data(), g.ld,
+                    slope.data.data(), slope.ld);
+    table.bias_gelu(kRows, n, bias.data(), alone.data.data(), alone.ld, alone.data.data(), alone.ld,
+                    nullptr, 0);
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t i = 0; i < n; ++i) {
-        ASSERT_EQ(h.at(r, i), before.at(r, i) + bias[i]);
-        const double x = h.at(r, i);
-        ASSERT_NEAR(g.at(r, i), gelu(x), gelu_error(x)) << "at " << x;
-        ASSERT_EQ(again.at(r, i), g.at(r, i)) << "gelu again must be the same bits";
+        const double h = x.at(r, i) + bias[i];
+        ASSERT_NEAR(g.at(r, i), gelu(h), gelu_error(h)) << "at " << h;
+        ASSERT_EQ(alone.at(r, i), g.at(r, i)) << "the derivative must not change the value";
         const double step = 1e-5;
-        const double slope = (gelu(x + step) - gelu(x - step)) / (2 * step);
-        ASSERT_NEAR(d.at(r, i), upper.at(r, i) * slope,
-                    std::fabs(upper.at(r, i)) * (kEpsilon * 8 * (2 + x * x) + 1e-8))
-            << "at " << x;
+        const double wanted = (gelu(h + step) - gelu(h - step)) / (2 * step);
+        ASSERT_NEAR(slope.at(r, i), wanted, kEpsilon * 8 * (2 + h * h) + 1e-8) << "at " << h;
       }
     }
-    ASSERT_TRUE(h.intact() && g.intact() && d.intact() && again.intact());
+    ASSERT_TRUE(x.intact() && g.intact() && slope.intact() && alone.intact());
+  });
+}
+
+TEST(GeluKernels, BackwardMultipliesAndSumsRowsInOrder) {
+  for_all_cases([](const KernelTable& table, std::int64_t n, int p) {
+    Matrix slope(n, p, 1), d(n, shifted(p, 1), 2, 1000.0f), upper(n, 0, 2, 1000.0f);
+    GuardedFloats sums(n, shifted(p, 2), 9.0f);
+    table.gelu_backward(kRows, n, slope.data.data(), slope.ld, d.data.data(), d.ld, d.data.data(),
+                        d.ld, sums.data());
+    for (std::int64_t i = 0; i < n; ++i) {
+      float sum = 0.0f;
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        ASSERT_EQ(d.at(r, i), upper.at(r, i) * slope.at(r, i));
+        sum += d.at(r, i);
+      }
+      ASSERT_EQ(sums[i], sum) << i;
+    }
+    ASSERT_TRUE(slope.intact() && d.intact() && sums.intact());
   });
 }
 
 TEST(GeluKernels, FarEndsAndNan) {
   for (const KernelTable* table : runnable_kernels()) {
-    std::vector<float> h = {0.0f,   -0.0f,  12.0f,
-                            -12.0f, 1e4f,   -1e4f,
-                            1e15f,  -1e15f, std::numeric_limits<float>::quiet_NaN()};
-    const std::vector<float> x = h, bias(h.size(), 0.0f);
-    std::vector<float> g(h.size()), d(h.size(), 1.0f);
-    const auto n = static_cast<std::int64_t>(h.size());
-    table->bias_gelu(1, n, bias.data(), h.data(), n, h.data(), n, g.data(), n);
-    table->gelu_backward(1, n, h.data(), n, d.data(), n, d.data(), n, g.data(), n);
-    for (std::size_t i = 0; i + 1 < h.size(); ++i) {
+    const std::vector<float> x = {0.0f,   -0.0f,  12.0f,
+                                  -12.0f, 1e4f,   -1e4f,
+                                  1e15f,  -1e15f, std::numeric_limits<float>::quiet_NaN()};
+    const std::vector<float> bias(x.size(), 0.0f);
+    std::vector<float> g(x.size()), d(x.size());
+    const auto n = static_cast<std::int64_t>(x.size());
+    table->bias_gelu(1, n, bias.data(), x.data(), n, g.data(), n, d.data(), n);
+    for (std::size_t i = 0; i + 1 < x.size(); ++i) {
       const bool positive = x[i] > 0.0f;
       EXPECT_EQ(g[i], positive ? x[i] : 0.0f) << table->name << " at " << x[i];
       EXPECT_EQ(d[i], x[i] == 0.0f ? 0.5f : (positive ? 1.0f : 0.0f)) << table->name << x[i];

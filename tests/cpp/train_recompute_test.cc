@@ -41,8 +41,8 @@ TEST(Recompute, KeepsOneStreamALayer) {
   const std::size_t kept = plan_memory(config).activations_and_gradients;
   config.pass = Pass::kRecomputing;
   const std::size_t again = plan_memory(config).activations_and_gradients;
-  // 40 C bytes a row and layer are 4 C: 36 C of 1024 rows and 23 layers go.
-  EXPECT_GE(kept - again, std::size_t{36} * 256 * 1024 * 23);
+  // 56 C bytes a row and layer are 4 C: 52 C of 1024 rows and 23 layers go.
+  EXPECT_GE(kept - again, std::size_t{52} * 256 * 1024 * 23);
 }
 
 }  // namespace

@@ -61,13 +61,15 @@ struct ActivationKernels {
   /// out[R, N] = x[R, N] + bias[N]
   void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
                    std::int64_t ld_x, T* out, std::int64_t ld_out);
-  /// h[R, N] = x[R, N] + bias[N]; g[R, N] = gelu(h), the tanh form (Hendrycks and Gimpel 2016).
+  /// g[R, N] = gelu(x[R, N] + bias[N]), the tanh form (Hendrycks and Gimpel 2016); slope[R, N],
+  /// when given, receives its derivative there.
   void (*bias_gelu)(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
-                    std::int64_t ld_x, T* h, std::int64_t ld_h, T* g, std::int64_t ld_g);
-  /// dh[R, N] = dg[R, N] * gelu'(h); g[R, N] = gelu(h) again.
-  void (*gelu_backward)(std::int64_t rows, std::int64_t columns, const T* h, std::int64_t ld_h,
-                        const float* dg, std::int64_t ld_dg, T* dh, std::int64_t ld_dh, T* g,
-                        std::int64_t ld_g);
+                    std::int64_t ld_x, T* g, std::int64_t ld_g, T* slope, std::int64_t ld_slope);
+  /// dh[R, N] = dg[R, N] * slope[R, N]. sums[N] is overwritten with the sums over these rows,
+  /// before they are rounded, rows in order.
+  void (*gelu_backward)(std::int64_t rows, std::int64_t columns, const T* slope,
+                        std::int64_t ld_slope, const float* dg, std::int64_t ld_dg, T* dh,
+                        std::int64_t ld_dh, float* sums);
   /// out[N] = (accumulate ? out : 0) + sum over rows of x[R, N], rows in order.
   void (*column_sums)(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x,
                       float* out, bool accumulate);

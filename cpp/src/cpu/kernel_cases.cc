@@ -186,18 +186,20 @@ constexpr KernelCase kActivationCases[] = {
                 }),
     row_pass<T>("bias_gelu", {read(row), made<T>(matrix), written<T>(matrix), product<T>(matrix)},
                 [](Table t, Sizes s, Pointers p) {
+                  auto* const slope = s.variant == 0 ? p.of<T>(2) : nullptr;
                   activation_kernels<T>(t).bias_gelu(s.rows, s.columns, p.of<const float>(0),
                                                      made_from<T>(p, 1, 3), s.columns, p.of<T>(1),
-                                                     s.columns, p.of<T>(2), s.columns);
-                }),
-    row_pass<T>("gelu_backward",
-                {read<T>(matrix, OperandValues::kLarge), made<T>(matrix), written<T>(matrix),
-                 product<T>(matrix)},
-                [](Table t, Sizes s, Pointers p) {
-                  activation_kernels<T>(t).gelu_backward(
-                      s.rows, s.columns, p.of<const T>(0), s.columns, made_from<T>(p, 1, 3),
-                      s.columns, p.of<T>(1), s.columns, p.of<T>(2), s.columns);
-                }),
+                                                     s.columns, slope, s.columns);
+                },
+                {{"slope", "alone"}}),
+    row_pass<T>(
+        "gelu_backward",
+        {read<T>(matrix, OperandValues::kOnes), made<T>(matrix), written(row), product<T>(matrix)},
+        [](Table t, Sizes s, Pointers p) {
+          activation_kernels<T>(t).gelu_backward(s.rows, s.columns, p.of<const T>(0), s.columns,
+                                                 made_from<T>(p, 1, 3), s.columns, p.of<T>(1),
+                                                 s.columns, p.of<float>(2));
+        }),
     row_pass<T>("column_sums", {read<T>(matrix), written(row)},
                 [](Table t, Sizes s, Pointers p) {
                   activation_kernels<T>(t).column_sums(s.rows, s.columns, p.of<const T>(0),

@@ -25,7 +25,8 @@ enum class OperandUse { kRead, kWrite, kUpdate, kScratch };
 /// What an operand holds, so that a kernel may be called on it any number of times.
 enum class OperandValues {
   kAny,      ///< -1 to 1
-  kLarge,    ///< 4 to 6: positive; where GELU has a slope of 1
+  kLarge,    ///< 4 to 6: positive
+  kOnes,     ///< for what is multiplied in place
   kTargets,  ///< std::int32_t from 0 to columns - 1
 };
 

@@ -26,7 +26,6 @@ Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
   normed_ = AlignedBuffer<float>(floats(rows * C));
   qkv_ = AlignedBuffer<float>(floats(rows * 3 * C));
   attended_ = AlignedBuffer<float>(floats(rows * C));
-  hidden_ = AlignedBuffer<float>(floats(rows * config.hidden()));
   gelu_ = AlignedBuffer<float>(floats(rows * config.hidden()));
   scores_ = AlignedBuffer<float>(floats(T));
   weights_ = AlignedBuffer<float>(floats(T));
@@ -103,9 +102,8 @@ void Generator::forward(std::int64_t first, std::int64_t rows) {
     std::swap(x_, sum_);
     kernels_.layernorm_forward(rows, C, x_.data(), p + o.ln2_weight, p + o.ln2_bias, normed_.data(),
                                mean_.data(), rstd_.data());
-    multiply(normed_.data(), rows, C, p + o.fc_weight, F, hidden_.data());
-    kernels_.bias_gelu(rows, F, p + o.fc_bias, hidden_.data(), F, hidden_.data(), F, gelu_.data(),
-                       F);
+    multiply(normed_.data(), rows, C, p + o.fc_weight, F, gelu_.data());
+    kernels_.bias_gelu(rows, F, p + o.fc_bias, gelu_.data(), F, gelu_.data(), F, nullptr, 0);
     multiply(gelu_.data(), rows, F, p + o.out_weight, C, sum_.data());
     kernels_.bias_residual(rows, C, p + o.out_bias, x_.data(), C, sum_.data(), C);
     std::swap(x_, sum_);

@@ -56,18 +56,18 @@ class Generator {
   Gemm& gemm_;
   const KernelTable& kernels_;
 
-  std::vector<std::int32_t> window_;    // the tokens whose keys and values are cached
-  AlignedBuffer<float> keys_;           // [L, H, D, T]: one query times all keys runs along T
-  AlignedBuffer<float> values_;         // [L, H, T, D]
-  AlignedBuffer<float> x_, sum_;        // [chunk, C] residual stream and its successor
-  AlignedBuffer<float> normed_;         // [chunk, C]
-  AlignedBuffer<float> qkv_;            // [chunk, 3C]
-  AlignedBuffer<float> attended_;       // [chunk, C]
-  AlignedBuffer<float> hidden_, gelu_;  // [chunk, 4C]
-  AlignedBuffer<float> scores_;         // [T]
-  AlignedBuffer<float> weights_;        // [T] exp of the scores
-  AlignedBuffer<float> mean_, rstd_;    // [chunk]
-  AlignedBuffer<float> logits_;         // [V']
+  std::vector<std::int32_t> window_;  // the tokens whose keys and values are cached
+  AlignedBuffer<float> keys_;         // [L, H, D, T]: one query times all keys runs along T
+  AlignedBuffer<float> values_;       // [L, H, T, D]
+  AlignedBuffer<float> x_, sum_;      // [chunk, C] residual stream and its successor
+  AlignedBuffer<float> normed_;       // [chunk, C]
+  AlignedBuffer<float> qkv_;          // [chunk, 3C]
+  AlignedBuffer<float> attended_;     // [chunk, C]
+  AlignedBuffer<float> gelu_;         // [chunk, 4C]
+  AlignedBuffer<float> scores_;       // [T]
+  AlignedBuffer<float> weights_;      // [T] exp of the scores
+  AlignedBuffer<float> mean_, rstd_;  // [chunk]
+  AlignedBuffer<float> logits_;       // [V']
 };
 
 }  // namespace cllm

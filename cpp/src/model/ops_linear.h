@@ -30,11 +30,11 @@ template <class T>
 void ShardOps<T>::hidden(std::int64_t tile) const {
   const Range m = p.hidden.row_range(tile), n = p.hidden.column_range(tile);
   const std::int64_t F = 4 * C, at = m.begin * F + n.begin;
-  const ProductTile to = product_tile(own.hidden + at, F, n);
+  const ProductTile to = product_tile(own.gelu + at, F, n);
   multiply_weight({GemmForm::kNN, m.size(), n.size(), C, ops.normed2 + m.begin * C, C,
                    parameter(o.fc_weight) + n.begin, F, to.data, to.ld, false});
-  ka.bias_gelu(m.size(), n.size(), parameter(o.fc_bias) + n.begin, to.data, to.ld, own.hidden + at,
-               F, ops.gelu + at, F);
+  ka.bias_gelu(m.size(), n.size(), parameter(o.fc_bias) + n.begin, to.data, to.ld, own.gelu + at, F,
+               own.slope == nullptr ? nullptr : own.slope + at, F);
 }
 
 template <class T>
@@ -43,14 +43,14 @@ void ShardOps<T>::output(std::int64_t tile) const {
   const std::int64_t F = 4 * C, at = m.begin * C + n.begin;
   const bool last = l + 1 == p.config.layers;
   float* x = last ? w.x_final : w.layers[static_cast<std::size_t>(l) + 1].x;
-  multiply_weight({GemmForm::kNN, m.size(), n.size(), F, ops.gelu + m.begin * F, F,
+  multiply_weight({GemmForm::kNN, m.size(), n.size(), F, own.gelu + m.begin * F, F,
                    parameter(o.out_weight) + n.begin, C, x + at, C, false});
   add_residual(m, n, o.out_bias, a.middle, DropoutSite::kOutput, x);
   if (p.whole_rows && last) norm_final(tile);
   if (p.whole_rows && !last) norm1(tile, l + 1);
 }
 
-// d gelu[m, F] = dx[m, C] Wt, at once turned into d hidden; gelu is made again for its weight.
+// d gelu[m, F] = dx[m, C] Wt, at once turned into d hidden.
 template <class T>
 void ShardOps<T>::output_backward(std::int64_t tile) const {
   const Grid& grid = p.output_back;
@@ -59,10 +59,8 @@ void ShardOps<T>::output_backward(std::int64_t tile) const {
   const ProductTile to = product_tile(ops.dhidden + at, F, n);
   multiply_weight({GemmForm::kNT, m.size(), n.size(), C, dx_operand() + m.begin * C, C,
                    parameter(o.out_weight) + n.begin * C, C, to.data, to.ld, false});
-  ka.gelu_backward(m.size(), n.size(), own.hidden + at, F, to.data, to.ld, ops.dhidden + at, F,
-                   ops.gelu + at, F);
-  ka.column_sums(m.size(), n.size(), ops.dhidden + at, F,
-                 w.fc_bias + grid.row_tile(tile) * F + n.begin, false);
+  ka.gelu_backward(m.size(), n.size(), own.slope + at, F, to.data, to.ld, ops.dhidden + at, F,
+                   w.fc_bias + grid.row_tile(tile) * F + n.begin);
 }
 
 // The gradient of what the heads gave is an operand of attention's own products.

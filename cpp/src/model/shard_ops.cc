@@ -82,7 +82,7 @@ void ShardOps<T>::run(std::int64_t tile) const {
     case Op::kEmbedBackward:
       return embed_backward(tile);
     case Op::kOutputWeight:
-      return weight_gradient(tile, p.output_weight, ops.gelu, dx_operand(), o.out_weight);
+      return weight_gradient(tile, p.output_weight, own.gelu, dx_operand(), o.out_weight);
     case Op::kHiddenWeight:
       return weight_gradient(tile, p.hidden_weight, ops.normed2, ops.dhidden, o.fc_weight);
     case Op::kProjectionWeight:

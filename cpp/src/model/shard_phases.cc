@@ -12,7 +12,8 @@ enum class Buffer : std::int32_t {
   kAttended,
   kMiddle,
   kStats2,
-  kHidden,
+  kGelu,
+  kSlope,
   kOutputGradient,  // of the layer's weights and vectors, one for each operation that writes them
   kHiddenGradient,
   kProjectionGradient,
@@ -24,7 +25,6 @@ enum class Buffer : std::int32_t {
   kStatsFinal,
   kNormed1,
   kNormed2,
-  kGelu,
   kFeatures,
   kLogits,  // of a chunk, with the blocks' maxima and sums
   kRowLoss,
@@ -60,7 +60,7 @@ class PhaseList {
   // -- what a phase reads and writes
   Access access(Buffer buffer, std::int64_t layer, Range rows, bool writes) const {
     const bool kept = buffer == Buffer::kX ? trains(pass_) : !shares_layers(pass_);
-    const std::int64_t at = buffer <= Buffer::kHidden && !kept ? 0 : layer;
+    const std::int64_t at = buffer <= Buffer::kSlope && !kept ? 0 : layer;
     const std::int64_t number = static_cast<std::int64_t>(buffer) * (p_.config.layers + 2) + at;
     return {static_cast<std::int32_t>(number), rows, writes};
   }
@@ -158,7 +158,7 @@ class PhaseList {
       if (l > 0 && !p_.whole_rows) pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
       inside(l);
       product(Op::kOutput, l, p_.output, [&](Range rows) {
-        return fused({reads(Buffer::kGelu, rows), reads(Buffer::kMiddle, l, rows),
+        return fused({reads(Buffer::kGelu, l, rows), reads(Buffer::kMiddle, l, rows),
                       writes(Buffer::kX, l + 1, rows)},
                      l + 1 < layers ? norm1(l + 1, rows) : norm_final(rows));
       });
@@ -181,8 +181,8 @@ class PhaseList {
     });
     if (!p_.whole_rows) pass(Op::kNorm2, l, [&](Range rows) { return norm2(l, rows); });
     product(Op::kHidden, l, p_.hidden, [&](Range rows) {
-      return Accesses{reads(Buffer::kNormed2, rows), writes(Buffer::kHidden, l, rows),
-                      writes(Buffer::kGelu, rows)};
+      return Accesses{reads(Buffer::kNormed2, rows), writes(Buffer::kGelu, l, rows),
+                      writes(Buffer::kSlope, l, rows)};
     });
   }
 
@@ -272,9 +272,8 @@ class PhaseList {
         inside(l);
       }
       product(Op::kOutputBackward, l, p_.output_back, [&](Range rows) {
-        return Accesses{reads(Buffer::kDx, above(l), rows), reads(Buffer::kHidden, l, rows),
-                        writes(Buffer::kDhidden, rows), writes(Buffer::kGelu, rows),
-                        writes(Buffer::kHiddenSums, rows)};
+        return Accesses{reads(Buffer::kDx, above(l), rows), reads(Buffer::kSlope, l, rows),
+                        writes(Buffer::kDhidden, rows), writes(Buffer::kHiddenSums, rows)};
       });
       if (l + 1 == layers) {
         final_vectors(l);
@@ -286,7 +285,7 @@ class PhaseList {
                      norm2_backward(l, rows));
       });
       weight(Op::kOutputWeight, l, p_.output_weight, Buffer::kOutputGradient,
-             {reads(Buffer::kGelu, all()), reads(Buffer::kDx, above(l), all())});
+             {reads(Buffer::kGelu, l, all()), reads(Buffer::kDx, above(l), all())});
       vectors(Op::kHiddenVectors, l, Buffer::kHiddenSums, Buffer::kHiddenVectorGradient);
       if (!p_.whole_rows) {
         pass(Op::kNorm2Backward, l, [&](Range rows) { return norm2_backward(l, rows); });

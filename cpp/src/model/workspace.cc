@@ -35,12 +35,12 @@ void cut_forward(Cutter& cut, const ModelConfig& config, std::int64_t R, Pass pa
       o.layers.push_back(o.layers.front());
       continue;
     }
-    o.layers.push_back(
-        {cut.take<T>(R * 3 * C), cut.take<T>(R * C), cut.take<T>(R * config.hidden())});
+    o.layers.push_back({cut.take<T>(R * 3 * C), cut.take<T>(R * C),
+                        cut.take<T>(R * config.hidden()),
+                        trains(pass) ? cut.take<T>(R * config.hidden()) : nullptr});
   }
   o.normed1 = cut.take<T>(R * C);
   o.normed2 = cut.take<T>(R * C);
-  o.gelu = cut.take<T>(R * config.hidden());
   o.features = cut.take<T>(R * C);
 }
 

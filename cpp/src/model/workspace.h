@@ -19,8 +19,8 @@ struct ShardShape {
   std::int64_t rows() const noexcept { return sequences * length; }
 };
 
-/// What one layer keeps from forward for backward, with its operands: 40 C bytes a row and a
-/// little, 24 C with Bf16.
+/// What one layer keeps from forward for backward, with its operands: 56 C bytes a row and a
+/// little, 32 C with Bf16.
 struct LayerActivations {
   float* x;       // [R, C]   the residual stream entering the layer
   float* mean1;   // [R]
@@ -35,7 +35,8 @@ template <class T>
 struct LayerOperands {
   T* qkv;       // [R, 3C]
   T* attended;  // [R, C]   heads side by side, before the projection
-  T* hidden;    // [R, 4C]  before GELU
+  T* gelu;      // [R, 4C]
+  T* slope;     // [R, 4C]  GELU's derivative; null where there is no way back
 };
 
 /// What products read, stored as T. Gradients that are also added up or normalised are there as
@@ -45,7 +46,6 @@ struct Operands {
   std::vector<LayerOperands<T>> layers;
   T* normed1;   // [R, C] output of a layer's first norm (forward; again in backward)
   T* normed2;   // [R, C] of its second
-  T* gelu;      // [R, 4C]
   T* features;  // [R, C] output of the final norm
   // Backward.
   T* dx[2];      // [R, C]

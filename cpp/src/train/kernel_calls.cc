@@ -255,8 +255,7 @@ template <class T>
 std::function<void()> KernelCaller::rows(const std::string& name, const Sizes& sizes) {
   constexpr bool kFloat = std::is_same_v<T, float>;
   const std::int64_t R = sizes[0], N = sizes[1];
-  const bool many = name == "norm_backward", some = name == "gelu_backward" || name == "bias_gelu";
-  const std::size_t streams = many ? 6 : some ? 3 : 2;
+  const std::size_t streams = name == "norm_backward" ? 6 : 2;
   const std::size_t each = std::min(floats_, count(sizes[2]) * 256) / streams;
   std::vector<Wanderer<float>> at;
   std::vector<Wanderer<T>> to;
@@ -298,18 +297,18 @@ std::function<void()> KernelCaller::rows(const std::string& name, const Sizes& s
   }
   if (name == "bias_gelu") {
     return [=, &k]() mutable {
-      T* const h = to[0].next();
-      k.bias_gelu(R, N, beta, kFloat ? reinterpret_cast<float*>(h) : tile, N, h, N, to[1].next(),
+      T* const g = to[0].next();
+      k.bias_gelu(R, N, beta, kFloat ? reinterpret_cast<float*>(g) : tile, N, g, N, to[1].next(),
                   N);
     };
   }
   if (name == "gelu_backward") {
-    // It multiplies in place: by about 1 where h is 3.
-    std::fill(arena_.data(), arena_.data() + each, twice(3.0f));
+    // It multiplies in place: by 1, so that no number vanishes however often.
+    std::fill(arena_.data(), arena_.data() + each, twice(1.0f));
     return [=, &k]() mutable {
       T* const d = to[1].next();
       k.gelu_backward(R, N, to[0].next(), N, kFloat ? reinterpret_cast<float*>(d) : tile, N, d, N,
-                      to[2].next(), N);
+                      sums);
     };
   }
   if (name == "column_sums") {

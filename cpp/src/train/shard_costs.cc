@@ -144,10 +144,8 @@ void TileCalls::run() {
     case Op::kNorm1Backward:
       return norm_backward(pass_range().size());
     case Op::kOutputBackward:
-      return backward(p.output_back, width(), [&](std::int64_t m, std::int64_t n) {
-        rows(own("gelu_backward"), m, n);
-        rows(own("column_sums"), m, n);
-      });
+      return backward(p.output_back, width(),
+                      [&](std::int64_t m, std::int64_t n) { rows(own("gelu_backward"), m, n); });
     case Op::kHiddenBackward:
       return backward(p.hidden_back, F, norm_down);
     case Op::kProjectionBackward:

@@ -27,10 +27,6 @@ inline void store_some(T* p, V v, int count) {
   }
 }
 
-/// v as it will be when it is loaded again from where it is stored.
-inline V as_stored(const float*, V v) { return v; }
-inline V as_stored(const Bf16*, V v) { return round_bf16(v); }
-
 /// body(i, count) for the elements [i, i + count) of [0, n), in order.
 template <class Body>
 inline void for_vectors(std::int64_t n, Body body) {

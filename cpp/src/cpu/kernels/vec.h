@@ -24,7 +24,6 @@
 //   copy_sign(v, s)              |v| with the signs of s
 // All four loads and stores also take Bf16*: loads are exact, stores round as to_bf16 does, to the
 // same bits in every ISA. For products of bf16 there are pairs, two of them in each lane:
-//   round_bf16(v)                as if stored and loaded again
 //   Pairs                        kLanes pairs
 //   load_pairs(p) store_pairs(p, x)    2 kLanes numbers that lie in a row
 //   load_pairs_partial(p, n)     n in [0, 2 kLanes] numbers, the others 0; never reads past n

@@ -103,7 +103,6 @@ inline __m256i load_halves_partial(const Bf16* p, int n) {
   return load_halves(copy);
 }
 
-inline V round_bf16(V v) { return _mm256_castsi256_ps(_mm256_slli_epi32(round_halves(v), 16)); }
 inline V load(const Bf16* p) { return _mm256_castsi256_ps(_mm256_slli_epi32(load_halves(p), 16)); }
 inline V load_partial(const Bf16* p, int n) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(load_halves_partial(p, n), 16));

@@ -109,7 +109,6 @@ inline __m512i widen_halves(__m256i halves) {
 }
 inline __m512i shift_up(__m512i halves) { return _mm512_maskz_slli_epi32(kAllLanes, halves, 16); }
 
-inline V round_bf16(V v) { return _mm512_castsi512_ps(shift_up(widen_halves(round_halves(v)))); }
 inline V load(const Bf16* p) { return _mm512_castsi512_ps(shift_up(widen_halves(load_halves(p)))); }
 inline V load_partial(const Bf16* p, int n) {
   return _mm512_castsi512_ps(shift_up(widen_halves(load_halves_partial(p, n))));

@@ -88,7 +88,6 @@ inline void store_half(Bf16* p, std::uint32_t half) {
   std::memcpy(p, &low, sizeof low);
 }
 
-inline V round_bf16(V v) { return widen_half(round_half(v)); }
 inline V load(const Bf16* p) { return widen_half(load_half(p)); }
 inline void store(Bf16* p, V v) { store_half(p, round_half(v)); }
 inline V load_partial(const Bf16* p, int n) { return n > 0 ? load(p) : 0.0f; }
