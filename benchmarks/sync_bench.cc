@@ -4,10 +4,11 @@
 // Each round runs the three one after another, in turns, so that whatever else the machine does
 // falls on all; a figure is the median over the rounds, of a round's own p50 or p99 or of its mean
 // CPU time a message (the reader's and that of the pushes with their wakes, by the threads'
-// clocks). Producers sleep between messages: together, so that they push at the same time as the
-// children of a sphere do at the end of a phase, or each for itself, so that the reader parks
-// nearly every time. Where a wake needs another core that rests, most of the time is the system's
-// and the same for all.
+// clocks). Ratios are ours over theirs in the same round, the median with its 95 % interval.
+// Producers sleep between messages: together, so that they push at the same time as the children of
+// a sphere do at the end of a phase, or each for itself, so that the reader parks nearly every
+// time. Where a wake needs another core that rests, most of the time is the system's and the same
+// for all.
 #include <benchmark/benchmark.h>
 #include <sys/prctl.h>
 
@@ -19,6 +20,7 @@
 #endif
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <ctime>
 #include <deque>
@@ -176,12 +178,35 @@ struct Contestant {
   std::vector<Round> rounds;
 };
 
-double median(const std::vector<Round>& rounds, double Round::* figure) {
-  std::vector<double> all;
-  for (const Round& r : rounds) all.push_back(r.*figure);
-  const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
-  std::nth_element(all.begin(), middle, all.end());
-  return *middle;
+/// A median and where that of all rounds there could be lies with a certainty of 95 %, whatever
+/// their distribution: the ranks within which a fair coin falls.
+struct Median {
+  double least, middle, most;
+};
+
+Median median(std::vector<double> all) {
+  std::sort(all.begin(), all.end());
+  const auto n = static_cast<double>(all.size());
+  const auto low = static_cast<std::size_t>(std::max(0.0, (n - 1.96 * std::sqrt(n)) / 2));
+  return {all[low], all[all.size() / 2], all[all.size() - 1 - low]};
+}
+
+void report(benchmark::State& state, const std::vector<Contestant>& contestants,
+            const std::string& name, double Round::* figure) {
+  const std::vector<Round>& ours = contestants[0].rounds;
+  for (const Contestant& c : contestants) {
+    std::vector<double> all, ratios;
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      all.push_back(c.rounds[i].*figure);
+      ratios.push_back(ours[i].*figure / all.back());
+    }
+    state.counters[c.name + ("_" + name) + "_ns"] = median(all).middle;
+    if (&c == &contestants[0]) continue;
+    const Median ratio = median(ratios);
+    state.counters[name + "_over_" + c.name] = ratio.middle;
+    state.counters[name + "_over_" + c.name + "_least"] = ratio.least;
+    state.counters[name + "_over_" + c.name + "_most"] = ratio.most;
+  }
 }
 
 void mailboxes(benchmark::State& state) {
@@ -201,18 +226,15 @@ void mailboxes(benchmark::State& state) {
     }
     ++first;
   }
-  for (const Contestant& c : contestants) {
-    const std::string name = c.name;
-    state.counters[name + "_cpu_ns"] = median(c.rounds, &Round::cpu);
-    state.counters[name + "_p50_ns"] = median(c.rounds, &Round::p50);
-    state.counters[name + "_p99_ns"] = median(c.rounds, &Round::p99);
-  }
+  report(state, contestants, "cpu", &Round::cpu);
+  report(state, contestants, "p50", &Round::p50);
+  report(state, contestants, "p99", &Round::p99);
 }
 
 BENCHMARK(mailboxes)
     ->ArgNames({"producers", "apart"})
     ->ArgsProduct({{1, 4, 12}, {kTogether, kApart}})
-    ->Iterations(31)
+    ->Iterations(101)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
