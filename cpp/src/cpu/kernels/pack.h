@@ -52,50 +52,56 @@ void pack_panels(std::int64_t run, std::int64_t columns, const S* b, std::int64_
   }
 }
 
-/// Rows [k][kLanes] of a turned square -> the cells of `depth` rows of a panel.
-inline void store_square(const V* rows, int depth, float* out) {
-  for (int i = 0; i < depth; ++i) store(out + i * kMicroColumns, rows[i]);
+/// The cells of the numbers along k that fill a register, or of n of them, the others 0.
+inline V cells_along(const float* p, const float*) { return load(p); }
+inline V cells_along(const float* p, const Bf16*) {
+  return as_floats(pair_up(load(p), load(p + kLanes)));
 }
-inline void store_square(const V* rows, int depth, Bf16* out) {
-  for (int i = 0; i < depth; i += 2) {
-    store_pairs(out + i * kMicroColumns, zip(rows[i], i + 1 < depth ? rows[i + 1] : zero()));
-  }
+inline V cells_along(const Bf16* p, const Bf16*) { return as_floats(load_pairs(p)); }
+inline V cells_along(const float* p, int n, const float*) { return load_partial(p, n); }
+inline V cells_along(const float* p, int n, const Bf16*) {
+  const int first = std::min(n, kLanes);
+  return as_floats(pair_up(load_partial(p, first), load_partial(p + first, n - first)));
+}
+inline V cells_along(const Bf16* p, int n, const Bf16*) {
+  return as_floats(load_pairs_partial(p, n));
 }
 
-/// B[columns, run] row-major -> the same panels.
+inline void store_turned(float* p, V cells) { store(p, cells); }
+inline void store_turned(Bf16* p, V cells) { store_pairs(p, as_pairs(cells)); }
+
+/// B[columns, run] row-major -> the same panels. Pairs lie side by side before they are turned, so
+/// a square of bf16 is of twice as many numbers: turned as floats and zipped it took twice as long.
 template <class T, class S>
 void pack_panels_transposed(std::int64_t run, std::int64_t columns, const S* b, std::int64_t ldb,
                             T* panels, std::int64_t panel_step) {
+  constexpr int kRun = kLanes * kPerCell<T>;          // numbers whose cells fill a register
+  constexpr int kStep = kMicroColumns * kPerCell<T>;  // from a row of cells to the next
   for (std::int64_t j = 0; j < columns; j += kLanes) {
     T* const out = panels + j / kMicroColumns * panel_step + kPerCell<T> * (j % kMicroColumns);
     const std::int64_t rows = std::min<std::int64_t>(kLanes, columns - j);
     const S* const in = b + j * ldb;
     std::int64_t p = 0;
-    if (kLanes == 1) {  // no square, but pairs
-      for (; p < run; p += kPerCell<T>) {
-        const int depth = static_cast<int>(std::min(kPerCell<T>, run - p));
-        store_cells(out + p * kMicroColumns, gather(in + p, 1, depth, 1, out));
-      }
-    } else if (rows == kLanes) {
-      for (; p + kLanes <= run; p += kLanes) {
-        V block[kLanes];
-#pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) block[i] = load(in + i * ldb + p);
-        transpose(block);
-#pragma GCC unroll 16
-        for (int i = 0; i < kLanes; i += kPerCell<T>) {
-          store_square(block + i, kPerCell<T>, out + (p + i) * kMicroColumns);
-        }
-      }
-    }
-    for (; p < run; p += kLanes) {
-      const int depth = static_cast<int>(std::min<std::int64_t>(kLanes, run - p));
+    for (; rows == kLanes && p + kRun <= run; p += kRun) {
+      T* const to = out + p * kMicroColumns;
+      const S* row = in + p;
       V block[kLanes];
-      for (int i = 0; i < kLanes; ++i) {
-        block[i] = i < rows ? load_partial(in + i * ldb + p, depth) : zero();
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i, row += ldb) block[i] = cells_along(row, out);
+      transpose(block);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) store_turned(to + i * kStep, block[i]);
+    }
+    for (; p < run; p += kRun) {
+      const int depth = static_cast<int>(std::min<std::int64_t>(kRun, run - p));
+      T* const to = out + p * kMicroColumns;
+      V block[kLanes];
+      const S* row = in + p;
+      for (int i = 0; i < kLanes; ++i, row += ldb) {
+        block[i] = i < rows ? cells_along(row, depth, out) : zero();
       }
       transpose(block);
-      store_square(block, depth, out + p * kMicroColumns);
+      for (int i = 0; i < cells<T>(depth); ++i) store_turned(to + i * kStep, block[i]);
     }
   }
 }

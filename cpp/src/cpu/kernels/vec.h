@@ -29,6 +29,7 @@
 //   load_pairs_partial(p, n)     n in [0, 2 kLanes] numbers, the others 0; never reads past n
 //   set1_pair(p)                 p[0], p[1] in every lane
 //   zip(a, b)                    lane i: (a[i], b[i]), rounded when these are V; or from Bf16*
+//   pair_up(a, b)                the numbers of a, then those of b, rounded, as they lie in a row
 //   zip_partial(a, b, n)         from n in [0, kLanes] numbers each, the others 0
 //   dot(a, b, sum)               sum + a.first * b.first + a.second * b.second: kBf16Units say
 //                                how it is rounded; without them two fma, the first pair first

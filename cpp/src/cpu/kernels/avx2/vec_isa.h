@@ -143,6 +143,10 @@ inline Pairs zip_halves(__m256i a, __m256i b) {
   return {_mm256_or_si256(a, _mm256_slli_epi32(b, 16))};
 }
 inline Pairs zip(V a, V b) { return zip_halves(round_halves(a), round_halves(b)); }
+inline Pairs pair_up(V a, V b) {
+  const __m256i parts = _mm256_packus_epi32(round_halves(a), round_halves(b));
+  return {_mm256_permute4x64_epi64(parts, 0xD8)};  // each 128 bits held a part of both
+}
 inline Pairs zip(const Bf16* a, const Bf16* b) {
   return zip_halves(load_halves(a), load_halves(b));
 }

@@ -145,6 +145,14 @@ inline Pairs zip_halves(__m256i a, __m256i b) {
   return {_mm512_or_si512(widen_halves(a), shift_up(widen_halves(b)))};
 }
 inline Pairs zip(V a, V b) { return zip_halves(round_halves(a), round_halves(b)); }
+inline Pairs pair_up(V a, V b) {
+#ifdef __AVX512BF16__
+  return {reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a))};
+#else
+  const __m512i first = _mm512_castsi256_si512(round_halves(a));
+  return {_mm512_maskz_inserti64x4(0xFF, first, round_halves(b), 1)};
+#endif
+}
 inline Pairs zip(const Bf16* a, const Bf16* b) {
   return zip_halves(load_halves(a), load_halves(b));
 }

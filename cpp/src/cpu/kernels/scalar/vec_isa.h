@@ -110,6 +110,7 @@ inline Pairs load_pairs_partial(const Bf16* p, int n) {
 }
 inline Pairs set1_pair(const Bf16* p) { return load_pairs(p); }
 inline Pairs zip(V a, V b) { return {round_half(a) | round_half(b) << 16}; }
+inline Pairs pair_up(V a, V b) { return zip(a, b); }
 inline Pairs zip_partial(const Bf16* a, const Bf16* b, int n) {
   return n > 0 ? zip(a, b) : Pairs{0};
 }
