@@ -66,8 +66,7 @@ TEST_P(OneAnswer, EvaluationToo) {
   }
 }
 
-// More tokens than one stage takes: the root opens shards as workspaces come back, round after
-// round.
+// More tokens than one stage takes: shards follow each other in their lanes, round after round.
 TEST(Evaluation, OfSeveralRounds) {
   const TrainingCase c = {"Small", 1, 2, 16, 16, 101, 4, 2};
   const Watchdog watchdog("evaluating in rounds", std::chrono::seconds(250));

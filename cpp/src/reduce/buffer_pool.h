@@ -1,12 +1,12 @@
 // Which position has which buffer: kept by the root alone, so it needs no lock.
 //
-// Why it cannot run dry for ever. Positions are opened in index order. A buffer is held by an open
-// position or by a sum that waits for its neighbours. When no position is open, those opened so far
-// are a prefix 0..m-1; what waits then are left neighbours on the path from the top of the merge
-// tree to position m: at most one at a level merged in pairs, two at a level that ends in three
-// (`most_waiting`). A pool of one more has a buffer free and position m opens. When some position
-// is open it is being worked on, ends, and either frees a buffer by a merge or brings back the
-// first case.
+// Why it cannot run dry for ever. Positions get their buffers in index order; one that has its own
+// may still wait for an earlier one to end. A buffer is held by a position that has not ended or by
+// a sum that waits for its neighbours. When all that have one have ended, they are a prefix 0..m-1;
+// what waits then are left neighbours on the path from the top of the merge tree to position m: at
+// most one at a level merged in pairs, two at a level that ends in three (`most_waiting`). A pool
+// of one more has a buffer free for position m. Otherwise the first that has not ended waits for
+// nobody, is worked on, ends, and either frees a buffer by a merge or brings back the first case.
 #pragma once
 
 #include <vector>
@@ -40,7 +40,7 @@ inline int most_waiting(int positions) noexcept {
 }
 
 /// min(K, W + most_waiting(K) + 1): enough for W open positions and the sums that wait, and one so
-/// that who ends a position finds the next one open.
+/// that who ends a position finds that the next has its buffer.
 inline int pool_size(int positions, int workers) noexcept {
   const int enough = workers + most_waiting(positions) + 1;
   return positions < enough ? positions : enough;

@@ -30,7 +30,7 @@ BatchPlan ForwardStage::plan(std::int64_t sequences, std::int64_t length) {
 }
 
 int ForwardStage::workspaces_for(const BatchPlan& plan, int active_workers) {
-  return std::min(static_cast<int>(plan.shards.size()), active_workers + 1);
+  return std::min(static_cast<int>(plan.shards.size()), active_workers);
 }
 
 std::size_t ForwardStage::bytes_for(const ModelConfig& config, std::int64_t sequences,
@@ -47,9 +47,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
       workers_(workers),
       jobs_(state.config, state.layout, plan_, Pass::kForward, state.weights()),
       no_targets_(static_cast<std::size_t>(plan_.largest_shard() * length), -1),
-      shard_loss_(plan_.shards.size(), 0.0),
-      workspace_of_(plan_.shards.size(), -1),
-      free_workspaces_(workspaces_for(plan_, tree.most_active_workers())) {
+      shard_loss_(plan_.shards.size(), 0.0) {
   for (int i = 0; i < workspaces_for(plan_, tree.most_active_workers()); ++i) {
     workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length},
                              Pass::kForward, state.precision);
@@ -57,8 +55,10 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
   std::vector<JobPlan> jobs(plan_.positions.size());
   for (std::size_t p = 0; p < jobs.size(); ++p) {
     jobs[p].phases = jobs_.phases(static_cast<int>(p));
-    jobs[p].reports = true;
+    jobs[p].reports = static_cast<int>(p) + lanes() >= shards();  // the last in its lane
+    jobs[p].arrivals = static_cast<int>(p) < lanes() ? 1 : 0;     // the root's
   }
+  chain_lanes(jobs, shards(), lanes());
   if (state_.packed) {  // the last job; the shards wait for it
     JobPlan& packing = jobs.emplace_back();
     packing.phases = {{state_.packed->forward_tiles(), {}}};
@@ -83,7 +83,7 @@ void ForwardStage::run_tile(int worker, const TileClaim& claim) {
   const std::int64_t first_row = plan_.shards[shard].first_sequence * plan_.sequence;
   ShardData data{};
   data.parameters = state_.parameters.data();
-  data.workspace = &workspaces_[static_cast<std::size_t>(workspace_of_[shard])];
+  data.workspace = &workspaces_[static_cast<std::size_t>(lane_of(claim.job, lanes()))];
   data.inputs = input_.inputs + first_row;
   data.targets = input_.targets == nullptr ? no_targets_.data() : input_.targets + first_row;
   data.loss = &shard_loss_[shard];
@@ -99,28 +99,25 @@ void ForwardStage::meanwhile() {
 }
 
 void ForwardStage::begin(Stage& stage) {
-  next_shard_ = shards_done_ = 0;
+  lanes_done_ = 0;
   if (state_.packed) {
     stage.arrive(shards());
   } else {
-    open_shards(stage);
+    open_lanes(stage);
   }
 }
 
-void ForwardStage::open_shards(Stage& stage) {
-  while (next_shard_ < shards() && !free_workspaces_.empty()) {
-    workspace_of_[static_cast<std::size_t>(next_shard_)] = free_workspaces_.take();
-    stage.arrive(next_shard_++);
-  }
+void ForwardStage::open_lanes(Stage& stage) {
+  for (int lane = 0; lane < lanes(); ++lane) stage.arrive(lane);
 }
 
 bool ForwardStage::on_done(Stage& stage, int job) {
-  if (job < shards()) {
-    free_workspaces_.give(workspace_of_[static_cast<std::size_t>(job)]);
-    ++shards_done_;
+  if (job == shards()) {
+    open_lanes(stage);
+  } else {
+    ++lanes_done_;
   }
-  open_shards(stage);
-  return shards_done_ == shards();
+  return lanes_done_ == lanes();
 }
 
 }  // namespace cllm

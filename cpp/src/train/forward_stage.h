@@ -1,7 +1,7 @@
 // Forward passes over whole sequences as one stage: what evaluation and logits share.
 #pragma once
 
-#include "reduce/buffer_pool.h"
+#include "spheres/lanes.h"
 #include "spheres/tree.h"
 #include "train/model_state.h"
 #include "train/shard_jobs.h"
@@ -46,8 +46,9 @@ class ForwardStage final : private TileRunner, private Conductor {
   void begin(Stage& stage) override;
   void meanwhile() override;
   bool on_done(Stage& stage, int job) override;
-  void open_shards(Stage& stage);
+  void open_lanes(Stage& stage);
   int shards() const noexcept { return static_cast<int>(plan_.shards.size()); }
+  int lanes() const noexcept { return static_cast<int>(workspaces_.size()); }
 
   const BatchPlan plan_;  // one shard a position
   ModelState& state_;
@@ -57,9 +58,7 @@ class ForwardStage final : private TileRunner, private Conductor {
   ForwardInput input_{};
   std::vector<std::int32_t> no_targets_;  // [R] of -1
   std::vector<double> shard_loss_;
-  std::vector<int> workspace_of_;
-  BufferPool free_workspaces_;
-  int next_shard_ = 0, shards_done_ = 0;
+  int lanes_done_ = 0;
   std::unique_ptr<Stage> stage_;
 };
 

@@ -10,9 +10,8 @@ int TrainSchedule::gradient_buffers_for(const BatchPlan& plan, int active_worker
   return pool_size(static_cast<int>(plan.positions.size()), active_workers);
 }
 
-// One more than can be worked on at once, so that who ends a position finds the next one open.
 int TrainSchedule::workspaces_for(const BatchPlan& plan, int active_workers) {
-  return std::min(static_cast<int>(plan.positions.size()), active_workers + 1);
+  return std::min(static_cast<int>(plan.positions.size()), active_workers);
 }
 
 TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
@@ -26,9 +25,7 @@ TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layou
       recycles_(gradient_buffers_ < positions()),
       holders_(buffer_positions(positions(), plan.merges)),
       gradient_of_(plan.positions.size(), -1),
-      workspace_of_(plan.positions.size(), -1),
-      free_gradients_(gradient_buffers_),
-      free_workspaces_(workspaces_) {}
+      free_gradients_(gradient_buffers_) {}
 
 std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
   std::vector<JobPlan> jobs(static_cast<std::size_t>(first_update() + owners_));
@@ -37,7 +34,7 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
 
   for (int node = 0; node < first_norm(); ++node) {  // positions and merges: nodes of the tree
     JobPlan& job = jobs[static_cast<std::size_t>(node)];
-    job.reports = node < positions() || recycles_;
+    job.reports = node >= positions() && recycles_;
     job.successors = norms;  // of the last node; the others are told below
     if (node < positions()) {
       job.phases = shards.phases(node);
@@ -50,6 +47,7 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
       }
     }
   }
+  chain_lanes(jobs, positions(), workspaces_);
   for (int s = 0; s < owners_; ++s) {
     const std::int32_t owned = blocks_ / owners_ + (s < blocks_ % owners_ ? 1 : 0);
     for (int first : {first_norm(), first_update()}) {
@@ -83,24 +81,18 @@ void TrainSchedule::begin(Stage& stage) {
 }
 
 void TrainSchedule::open_positions(Stage& stage) {
-  while (next_position_ < positions() && !free_gradients_.empty() && !free_workspaces_.empty()) {
-    const auto position = static_cast<std::size_t>(next_position_);
-    gradient_of_[position] = free_gradients_.take();
-    workspace_of_[position] = free_workspaces_.take();
+  while (next_position_ < positions() && !free_gradients_.empty()) {
+    gradient_of_[static_cast<std::size_t>(next_position_)] = free_gradients_.take();
     stage.arrive(next_position_++);
   }
 }
 
 bool TrainSchedule::on_done(Stage& stage, int job) {
   if (job < first_norm()) {
-    if (job < positions()) {
-      free_workspaces_.give(workspace_of_[static_cast<std::size_t>(job)]);
-    } else {
-      const MergePlan& merge = plan_.merges[static_cast<std::size_t>(job - positions())];
-      for (int i = 1; i < merge.count; ++i) {
-        const int position = holders_[static_cast<std::size_t>(merge.inputs[i])];
-        free_gradients_.give(gradient_of_[static_cast<std::size_t>(position)]);
-      }
+    const MergePlan& merge = plan_.merges[static_cast<std::size_t>(job - positions())];
+    for (int i = 1; i < merge.count; ++i) {
+      const int position = holders_[static_cast<std::size_t>(merge.inputs[i])];
+      free_gradients_.give(gradient_of_[static_cast<std::size_t>(position)]);
     }
     open_positions(stage);
   } else if (job == packing()) {
@@ -111,7 +103,7 @@ bool TrainSchedule::on_done(Stage& stage, int job) {
       for (int s = 0; s < owners_; ++s) stage.arrive(first_update() + s);
     }
   }
-  return ++jobs_done_ == stage.jobs() - (recycles_ ? 0 : merges());
+  return ++jobs_done_ == stage.jobs() - positions() - (recycles_ ? 0 : merges());
 }
 
 }  // namespace cllm

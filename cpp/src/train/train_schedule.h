@@ -1,14 +1,19 @@
 // Which jobs a step consists of, and which of them the root opens when: a step without its numbers.
 //
-// Jobs, in this order: positions 0..K-1 (opened by the root, in order, as buffers allow), merges of
-// the plan's tree (opened by the ends of their inputs), norms and updates, one each for every
-// level-1 subtree that has active workers: block i belongs to subtree i mod their number. The root
-// opens the updates when every norm is in; in between it decides on the learning rate, clipping and
-// skipping. Where weights are packed, that is the last job, and the positions open when it is done.
+// Jobs, in this order: positions 0..K-1, merges of the plan's tree (opened by the ends of their
+// inputs), norms and updates, one each for every level-1 subtree that has active workers: block i
+// belongs to subtree i mod their number. The root opens the updates when every norm is in; in
+// between it decides on the learning rate, clipping and skipping. Where weights are packed, that is
+// the last job, and the positions open when it is done.
+//
+// Positions run in lanes (spheres/lanes.h), each with a workspace of its own, and open when the one
+// before them in their lane has ended and the root has found them a buffer for their gradient,
+// which it does in order.
 #pragma once
 
 #include "model/layout.h"
 #include "reduce/buffer_pool.h"
+#include "spheres/lanes.h"
 #include "spheres/stage.h"
 #include "train/shard_jobs.h"
 
@@ -54,9 +59,7 @@ class TrainSchedule : public Conductor {
   int gradient_of(int node) const noexcept {
     return gradient_of_[static_cast<std::size_t>(holders_[static_cast<std::size_t>(node)])];
   }
-  int workspace_of(int position) const noexcept {
-    return workspace_of_[static_cast<std::size_t>(position)];
-  }
+  int workspace_of(int position) const noexcept { return lane_of(position, workspaces_); }
 
   void begin(Stage& stage) override;
   bool on_done(Stage& stage, int job) override;
@@ -78,8 +81,8 @@ class TrainSchedule : public Conductor {
   const bool recycles_;  // fewer buffers than positions: merges tell which are free again
   const std::vector<int> holders_;  // node of the merge tree -> position of its buffer
   // Written by the root before it opens the job that reads them.
-  std::vector<int> gradient_of_, workspace_of_;  // by position
-  BufferPool free_gradients_, free_workspaces_;
+  std::vector<int> gradient_of_;  // by position
+  BufferPool free_gradients_;
   int next_position_ = 0;
   int norms_done_ = 0, jobs_done_ = 0;
 };
