@@ -21,14 +21,19 @@ BatchShape gpt(std::int64_t batch, std::int64_t sequence, std::int64_t parameter
 
 TEST(BatchPlan, KnownCases) {
   const BatchPlan a = plan_batch(gpt(12, 64, 810'000));
-  EXPECT_EQ(a.shards.size(), 1u);
-  EXPECT_EQ(a.positions.size(), 1u);
+  EXPECT_EQ(a.shards.size(), 4u);  // one shard of 768 rows, halved twice; 8 times 12 is too unequal
+  EXPECT_EQ(a.positions.size(), 4u);
   const BatchPlan b = plan_batch(gpt(64, 256, 10'800'000));
   EXPECT_EQ(b.shards.size(), 16u);
   EXPECT_EQ(b.positions.size(), 9u);  // 18 - 16 <= 16 / 8; 10 to 12 would be too unequal
   const BatchPlan d = plan_batch(gpt(4, 512, 124'000'000));
   EXPECT_EQ(d.shards.size(), 2u);
   EXPECT_EQ(d.positions.size(), 2u);
+  const BatchPlan c = plan_batch(gpt(4, 64, 124'000'000));
+  EXPECT_EQ(c.positions.size(), 1u) << "256 rows, and a copy of the gradient costs too much";
+  const BatchPlan prime = plan_batch(gpt(13, 64, 810'000));
+  EXPECT_EQ(prime.shards.size(), 2u);  // 7 and 6; in four the last would be too short
+  EXPECT_EQ(prime.positions.size(), 2u);
   const BatchPlan line = plan_batch(gpt(1, 5, 1000));
   EXPECT_EQ(line.shards.size(), 1u);
   EXPECT_EQ(line.positions.size(), 1u);
