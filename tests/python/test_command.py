@@ -127,7 +127,7 @@ def test_plan_draws_the_tree(tmp_path):
     assert re.search(r"^2 +51 +51 worker", out, re.MULTILINE)
     assert "S = 4 shards" in out and "K = 4 positions" in out and "MiB" in out
     code, out, _ = run("plan", "--workers", 64, "--batch", 96, "--seq", 128, folder=tmp_path)
-    assert code == DONE and "64 of them workers" in out and "96 x 128 tokens in S = 12" in out
+    assert code == DONE and "64 of them workers" in out and "96 x 128 tokens in S = 24" in out
 
 
 def test_verify_prints_one_hash(tmp_path, text_file):

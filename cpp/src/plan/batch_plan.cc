@@ -8,7 +8,9 @@
 namespace cllm {
 namespace {
 
-constexpr std::int64_t kShardRows = 1024;
+// As long as the sums over a weight's rows need, no longer: twice as long cost case B 2 % more time
+// and every case a fifth more memory (benchmarks/README.md).
+constexpr std::int64_t kShardRows = 512;
 // Halves of a shard are worth it down to here: of case A's 768 rows 2 and 4 positions are 3 %
 // faster than 1 on two workers and 1 % on one, 12 are not (benchmarks/README.md).
 constexpr std::int64_t kHalvedRows = 192;

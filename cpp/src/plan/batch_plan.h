@@ -51,7 +51,7 @@ struct BatchPlan {
   std::int64_t largest_shard() const noexcept;
 };
 
-/// Shards are of at most 1024 rows (tokens) but of one sequence at least. K is the largest number
+/// Shards are of at most 512 rows (tokens) but of one sequence at least. K is the largest number
 /// of at most min(V, S) positions that are equally long (ceil(S/K) K - S <= S/8) and whose gradient
 /// copies are cheap: K * 4P bytes fit in 16 MiB, or their traffic of 12 K P bytes is at most 3 % of
 /// the step's arithmetic counted at 0.1 byte per FLOP. Where every position has one shard they are
