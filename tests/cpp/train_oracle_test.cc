@@ -259,7 +259,7 @@ TEST(TrainOracleItself, CasesMeetClippingBlocksAndShards) {
   const OracleCase shards = named("ShardsAccumulate");
   const SessionConfig accumulating = config_of(shards);
   const SessionConfig large = config_of(named("TensorOfTwoBlocks"));
-  EXPECT_EQ(plan_of(accumulating).shards.size(), 6u);
+  EXPECT_EQ(plan_of(accumulating).shards.size(), 11u);
   EXPECT_EQ(plan_of(accumulating).positions.size(), 3u);
   const std::vector<double> norms = train_oracle(shards.shapes, accumulating).norms;
   EXPECT_GT(*std::max_element(norms.begin(), norms.end()), accumulating.clip);

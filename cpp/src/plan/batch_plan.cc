@@ -9,8 +9,9 @@ namespace cllm {
 namespace {
 
 // As long as the sums over a weight's rows need, no longer: twice as long cost case B 2 % more time
-// and every case a fifth more memory (benchmarks/README.md).
-constexpr std::int64_t kShardRows = 512;
+// and B, D and E a fifth more memory (benchmarks/README.md). One position alone has to feed all
+// workers, shard by shard: with 512 rows 23 of them would be busy for 83 % of the time, not 91.
+constexpr std::int64_t kShardRows = 512, kLoneShardRows = 1024;
 // Halves of a shard are worth it down to here: of case A's 768 rows 2 and 4 positions are 3 %
 // faster than 1 on two workers and 1 % on one, 12 are not (benchmarks/README.md).
 constexpr std::int64_t kHalvedRows = 192;
@@ -63,11 +64,13 @@ BatchPlan plan_batch(const BatchShape& shape) {
                       "1 to " + std::to_string(most) + ", the smaller of symmetry and step batch",
                       "positions", "leave it out to let the plan choose"});
   }
-  const std::int64_t per_shard = std::max<std::int64_t>(1, kShardRows / shape.sequence);
-  std::int64_t shards = ceil_div(shape.batch, per_shard);
+  const auto shards_of = [&shape](std::int64_t rows) {
+    return ceil_div(shape.batch, std::max<std::int64_t>(1, rows / shape.sequence));
+  };
   const std::int64_t positions =
-      shape.positions > 0 ? shape.positions : choose_positions(shape, shards);
-  shards = std::max(shards, positions);
+      shape.positions > 0 ? shape.positions : choose_positions(shape, shards_of(kShardRows));
+  const std::int64_t shards =
+      positions == 1 ? shards_of(kLoneShardRows) : std::max(shards_of(kShardRows), positions);
 
   BatchPlan plan;
   plan.batch = shape.batch;
