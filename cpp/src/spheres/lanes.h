@@ -2,9 +2,9 @@
 // which had the lane's memory before it, has ended.
 //
 // Who ends a job looks among its successors first, so a lane's memory stays with the worker, and in
-// the caches, where it is. Between cores that share no cache a line that another one wrote comes
-// three times as slowly: on two such cores case A took 29.5 ms a step, against 21.8 on cores that
-// share one, when a job got whatever memory the root had free.
+// the caches, where it is. Cores that share no cache read a third as fast what another one wrote:
+// there case A in four positions takes 23.2 ms a step, and 24.7 when each gets whatever memory the
+// root has free (benchmarks/README.md).
 #pragma once
 
 #include <vector>
