@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "sphere_fixture.h"
+#include "spheres/lanes.h"
 #include "spheres/sphere.h"
 
 namespace cllm {
@@ -226,6 +227,42 @@ struct OneJob : TileRunner, Conductor {
   bool on_done(Stage&, int job) override { return job == 0; }
   Stage stage{{plan()}, {0, 0}, *this};
 };
+
+struct NoTiles final : TileRunner {
+  void run_tile(int, const TileClaim&) override {}
+};
+
+// Jobs 0, 2, 4 share one memory, 1 and 3 another. Who ends one goes on in the same, though the
+// other lane's next job stands before it.
+TEST(Lanes, HaveOneJobAtATimeAndKeepTheirWorker) {
+  std::vector<JobPlan> jobs(5);
+  for (JobPlan& job : jobs) job.phases = {{2, {}}};
+  chain_lanes(jobs, 5, 2);
+  NoTiles runner;
+  Stage stage(jobs, {0, 0}, runner);
+  stage.reset(2);
+  for (int j = 0; j < 5; ++j) stage.arrive(j);
+
+  const auto run = [&stage](int worker, int current) {
+    const TileClaim claim = stage.claim(worker, current);
+    stage.finish(claim);
+    return claim.job;
+  };
+  EXPECT_EQ(run(1, -1), 1);
+  EXPECT_EQ(run(0, -1), 0);
+  EXPECT_EQ(run(1, 1), 1);
+  EXPECT_EQ(run(0, 0), 0);  // now 2 and 3 are open
+  EXPECT_EQ(run(1, 1), 3);
+  EXPECT_EQ(run(0, 0), 2);
+  const TileClaim last = stage.claim(0, 2);
+  EXPECT_EQ(last.job, 2);
+  EXPECT_EQ(run(1, 3), 3);
+  EXPECT_FALSE(stage.claim(1, 3)) << "the job before 4 in its lane has not ended";
+  stage.finish(last);
+  EXPECT_EQ(run(1, 3), 4) << "whoever is free";
+  EXPECT_EQ(run(0, 2), 4);
+  EXPECT_TRUE(stage.finished());
+}
 
 TEST(RootAndWorker, RunAStageByMessages) {
   OneJob step;
