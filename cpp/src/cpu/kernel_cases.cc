@@ -184,9 +184,12 @@ constexpr KernelCase kActivationCases[] = {
                                                     made_from<T>(p, 1, 2), s.columns, p.of<T>(1),
                                                     s.columns);
                 }),
-    row_pass<T>("bias_gelu", {read(row), made<T>(matrix), written<T>(matrix), product<T>(matrix)},
+    row_pass<T>("bias_gelu",
+                {read(row), made<T>(matrix),
+                 written<T>([](Table t, Sizes s) { return s.variant == 0 ? matrix(t, s) : 0; }),
+                 product<T>(matrix)},
                 [](Table t, Sizes s, Pointers p) {
-                  auto* const slope = s.variant == 0 ? p.of<T>(2) : nullptr;
+                  T* const slope = s.variant == 0 ? p.of<T>(2) : nullptr;
                   activation_kernels<T>(t).bias_gelu(s.rows, s.columns, p.of<const float>(0),
                                                      made_from<T>(p, 1, 3), s.columns, p.of<T>(1),
                                                      s.columns, slope, s.columns);

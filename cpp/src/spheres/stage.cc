@@ -109,7 +109,7 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
   if (current_job >= 0) {
     if (TileClaim c = take(current_job)) return c;
     for (int job : plan(current_job).successors) {
-      if (!at(job).untouched()) continue;
+      if (plan(job).subtree >= 0 || !at(job).untouched()) continue;
       if (TileClaim c = take(job)) return c;
     }
   }

@@ -62,8 +62,8 @@ class Stage {
   /// Every job is finished: no tile is being run and none will be.
   bool finished() const noexcept;
 
-  /// A tile for `worker`: of the job it is at, else of one nobody has touched, those first that its
-  /// job has opened, else of the one with the most tiles left.
+  /// A tile for `worker`: of the job it is at, else of one nobody has touched, first of nobody's
+  /// that its job has opened, else of the one with the most tiles left.
   TileClaim claim(int worker, int current_job) noexcept;
 
   /// Reports a tile as run; true when that finished a job that reports.
