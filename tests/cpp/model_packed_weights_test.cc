@@ -44,7 +44,7 @@ TEST_P(PackedWeightsTest, AStepGivesTheSameBits) {
     ShardRunner own(config, layout, 3, 9, *table_, Pass::kTraining, precision);
     ShardRunner packed(config, layout, 3, 9, *table_, Pass::kTraining, precision);
     PackedWeights weights(config, layout, precision);
-    for (std::int32_t tile = weights.tiles(); tile-- > 0;) {
+    for (std::int32_t tile = weights.tiles().all(); tile-- > 0;) {
       weights.pack(tile, parameters.data(), *table_);
     }
     packed.packed = &weights;
@@ -61,8 +61,8 @@ TEST_P(PackedWeightsTest, AForwardPassReadsItsOwnTilesOnly) {
     ShardRunner own(config, layout, 3, 9, *table_, Pass::kForward, precision);
     ShardRunner packed(config, layout, 3, 9, *table_, Pass::kForward, precision);
     PackedWeights weights(config, layout, precision);
-    ASSERT_LT(weights.forward_tiles(), weights.tiles());
-    for (std::int32_t tile = 0; tile < weights.forward_tiles(); ++tile) {
+    ASSERT_GT(weights.tiles().backward, 0);
+    for (std::int32_t tile = 0; tile < weights.tiles().forward; ++tile) {
       weights.pack(tile, parameters.data(), *table_);
     }
     packed.packed = &weights;

@@ -31,7 +31,7 @@ class StepSchedule {
         layout(model),
         packing(packing_tiles(c)),
         shards(model, layout, batch, Pass::kTraining,
-               packing > 0 ? WeightLayout::kPacked : WeightLayout::kPlain),
+               packing.all() > 0 ? WeightLayout::kPacked : WeightLayout::kPlain),
         tree(plan_tree(threads_for_workers(workers, model.symmetry_order), model.symmetry_order)),
         schedule(batch, layout, tree.subtrees, static_cast<int>(workers), packing),
         jobs(schedule.jobs(shards)) {
@@ -54,15 +54,14 @@ class StepSchedule {
   /// longest tile and at least its work dealt evenly.
   double ideal(const TileTable& times) const {
     const auto workers = static_cast<double>(tree.workers.size());
-    double all = 0, longest = 0, packed = 0, norms = 0;
+    double all = 0, longest = 0, norms = 0;
     std::vector<double> begin(jobs.size(), 0.0);
-    // Successors have higher numbers, and what the root waits for is done first.
+    // Packings come first; the other successors have higher numbers.
     std::vector<std::size_t> order(jobs.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    if (packing > 0) std::rotate(order.begin(), order.end() - 1, order.end());
+    std::rotate(order.begin(), order.begin() + schedule.first_packing(), order.end());
     for (const std::size_t j : order) {
       const auto kind = schedule.kind(static_cast<int>(j));
-      if (kind == TrainSchedule::Kind::kPosition) begin[j] = packed;
       if (kind == TrainSchedule::Kind::kUpdate) begin[j] = norms;
       double end = 0;
       std::vector<double> phase_end;
@@ -83,7 +82,6 @@ class StepSchedule {
         begin[static_cast<std::size_t>(next)] =
             std::max(begin[static_cast<std::size_t>(next)], end);
       }
-      if (kind == TrainSchedule::Kind::kPacking) packed = end;
       if (kind == TrainSchedule::Kind::kNorm) norms = std::max(norms, end);
       longest = std::max(longest, end);
     }
@@ -122,17 +120,17 @@ class StepSchedule {
     }
     return 0;
   }
-  std::int32_t packing_tiles(const ScheduleCase& c) const {
+  PackedWeights::Tiles packing_tiles(const ScheduleCase& c) const {
     return PackedWeights::pays(model, layout, Precision::kFp32, c.batch * c.sequence)
                ? PackedWeights::tiles_for(model, layout, Precision::kFp32)
-               : 0;
+               : PackedWeights::Tiles{};
   }
 
  public:
   const ModelConfig model;
   const BatchPlan batch;
   const ParameterLayout layout;
-  const std::int32_t packing;  ///< tiles that pack weights; 0: none
+  const PackedWeights::Tiles packing;  ///< none: weights are not packed
   const ShardJobs shards;
   const TreePlan tree;
   TrainSchedule schedule;

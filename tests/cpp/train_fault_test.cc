@@ -75,14 +75,15 @@ class TrainFault : public testing::TestWithParam<std::int64_t> {
 
 TEST_P(TrainFault, EveryBorderOfAStep) {
   const std::vector<Border> borders = borders_of(case_, GetParam());
-  // Jobs: positions, merges (one of three here), a norm and an update for each subtree, packing.
+  // Jobs: positions, merges (one of three here), norms, updates and packings by owner.
   const int positions = 3, merges = 1;
-  const int subtrees = plan_tree(GetParam()).subtrees;
-  const int packing = borders.back().job;
-  const int owners = (packing - positions - merges) / 2;
-  ASSERT_GE(owners, 1);
-  ASSERT_LE(owners, subtrees);
-  const int first_update = packing - owners;
+  const SessionConfig plain = session_config(case_, GetParam());
+  const int owners = OwnedBlocks(ParameterLayout(plain.model),
+                                 plan_tree(GetParam()).subtrees_above(plain.active_workers()))
+                         .owners();
+  const int first_update = positions + merges + owners;
+  const int first_packing = first_update + owners;
+  ASSERT_GE(borders.back().job, first_packing);
   const auto of_first =
       std::count_if(borders.begin(), borders.end(), [](const Border& b) { return b.job == 0; });
   ASSERT_GE(of_first, 10) << "each phase of a position is a border";
@@ -102,7 +103,7 @@ TEST_P(TrainFault, EveryBorderOfAStep) {
     const std::string before = digest(state);
     armed = true;
     EXPECT_EQ(fault_of_step(session, second), name_of(border));
-    if (border.job < first_update || border.job == packing) {
+    if (border.job < first_update || border.job >= first_packing) {
       EXPECT_EQ(digest(state), before) << "nothing is updated before every norm is known";
     } else {
       for (const float weight : state.parameters.span()) ASSERT_TRUE(std::isfinite(weight));

@@ -67,7 +67,7 @@ void PackedWeights::cut(const ModelConfig& config, const ParameterLayout& layout
         }
       }
     }
-    if (forward) forward_tiles_ = tiles();
+    if (forward) forward_tiles_ = static_cast<std::int32_t>(tiles_.size());
   }
 }
 
@@ -78,8 +78,8 @@ std::size_t PackedWeights::bytes_for(const ModelConfig& config, const ParameterL
   return sizeof(float) * floats_for(numbers, precision);
 }
 
-std::int32_t PackedWeights::tiles_for(const ModelConfig& config, const ParameterLayout& layout,
-                                      Precision precision) {
+PackedWeights::Tiles PackedWeights::tiles_for(const ModelConfig& config,
+                                              const ParameterLayout& layout, Precision precision) {
   std::int64_t numbers = 0;
   PackedWeights counting(precision);
   counting.cut(config, layout, &numbers);

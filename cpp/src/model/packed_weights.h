@@ -22,17 +22,22 @@ class PackedWeights {
   static bool pays(const ModelConfig& config, const ParameterLayout& layout, Precision precision,
                    std::int64_t rows);
 
-  /// How many tiles() there would be.
-  static std::int32_t tiles_for(const ModelConfig& config, const ParameterLayout& layout,
-                                Precision precision);
+  /// Tiles of a round: those that a forward pass reads come first, a training step needs all.
+  struct Tiles {
+    std::int32_t forward = 0, backward = 0;
+    std::int32_t all() const noexcept { return forward + backward; }
+  };
+  /// What tiles() would be.
+  static Tiles tiles_for(const ModelConfig& config, const ParameterLayout& layout,
+                         Precision precision);
   /// Numbers in most tiles.
   static constexpr std::int64_t kTileNumbers = 65536;  // about 20 us of copying, in whole panels
 
   PackedWeights(const ModelConfig& config, const ParameterLayout& layout, Precision precision);
 
-  /// Tiles of a round: of a training step all, of a forward pass the first forward_tiles().
-  std::int32_t tiles() const noexcept { return static_cast<std::int32_t>(tiles_.size()); }
-  std::int32_t forward_tiles() const noexcept { return forward_tiles_; }
+  Tiles tiles() const noexcept {
+    return {forward_tiles_, static_cast<std::int32_t>(tiles_.size()) - forward_tiles_};
+  }
   void pack(std::int32_t tile, const float* parameters, const KernelTable& kernels) noexcept;
 
   /// Where column 0 of a product's B is when B begins at element `offset` of the flat range, which

@@ -50,15 +50,19 @@ Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree,
   }
 }
 
-// Where each worker looks first, among the jobs that wait for no other and are nobody's. Fewer
+// Where each worker looks first, among the jobs that are nobody's and wait for no other such. Fewer
 // workers than such jobs: each starts at its own. More: a job gets them by its number of tiles, so
 // that long and short ones end together; a long one left alone could not use them all.
 std::vector<int> Stage::deal_homes(int workers) const {
+  std::vector<char> follows(plans_.size(), 0);
+  for (const JobPlan& p : plans_) {
+    for (int next : p.successors) follows[static_cast<std::size_t>(next)] |= p.subtree < 0;
+  }
   std::vector<int> starts;
   std::vector<double> end;  // running sum of tiles
   double tiles = 0;
   for (int j = 0; j < jobs(); ++j) {
-    if (plan(j).subtree >= 0 || opened_by_root_[static_cast<std::size_t>(j)] == 0) continue;
+    if (plan(j).subtree >= 0 || follows[static_cast<std::size_t>(j)] != 0) continue;
     tiles += plan(j).tiles();
     starts.push_back(j);
     end.push_back(tiles);
@@ -81,8 +85,10 @@ void Stage::reset(int workers) noexcept {
   for (int j = 0; j < jobs(); ++j) at(j).reset();  // releases what is stored above
 }
 
-void Stage::arrive(int job) noexcept {
-  if (at(job).arrive()) event_.notify(at(job).first_tiles());
+void Stage::arrive(int first, int count) noexcept {
+  std::int32_t tiles = 0;
+  for (int job = first; job < first + count; ++job) tiles += open_by_arrival(job);
+  if (tiles > 0) event_.notify(tiles);
 }
 
 void Stage::abandon() noexcept {
@@ -108,6 +114,8 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
   };
   if (current_job >= 0) {
     if (TileClaim c = take(current_job)) return c;
+  }
+  if (current_job >= 0 && plan(current_job).subtree < 0) {
     for (int job : plan(current_job).successors) {
       if (plan(job).subtree >= 0 || !at(job).untouched()) continue;
       if (TileClaim c = take(job)) return c;
@@ -151,7 +159,9 @@ bool Stage::finish(const TileClaim& claim) noexcept {
   if (finished.opened > 0) event_.notify(finished.opened);
   if (!finished.job) return false;
   const JobPlan& done = plan(claim.job);
-  for (int next : done.successors) arrive(next);
+  std::int32_t tiles = 0;
+  for (int next : done.successors) tiles += open_by_arrival(next);
+  if (tiles > 0) event_.notify(tiles);
   if (abandoned_.fetch_add(0, std::memory_order_acq_rel) != 0) event_.notify(kWakeAll);
   return done.reports;
 }

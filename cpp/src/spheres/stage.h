@@ -54,16 +54,18 @@ class Stage {
   /// was complete.
   void reset(int workers) noexcept;
   int workers() const noexcept { return workers_.load(std::memory_order_relaxed); }
-  /// Root: the arrival that no job makes.
-  void arrive(int job) noexcept;
+  /// Root: the arrival that no job makes, at each of `count` neighbouring jobs. Workers hear of
+  /// jobs that open together at once, so that each can begin with its own.
+  void arrive(int first, int count = 1) noexcept;
   /// Root, instead of going on after an error: every tile may be claimed at once, none is to be
   /// computed.
   void abandon() noexcept;
   /// Every job is finished: no tile is being run and none will be.
   bool finished() const noexcept;
 
-  /// A tile for `worker`: of the job it is at, else of one nobody has touched, first of nobody's
-  /// that its job has opened, else of the one with the most tiles left.
+  /// A tile for `worker`: of the job it is at, else of one nobody has touched, else of the one with
+  /// the most tiles left. Of those nobody has touched, first one that its job has opened (if both
+  /// are nobody's), then those of its subtree, then from a start of its own.
   TileClaim claim(int worker, int current_job) noexcept;
 
   /// Reports a tile as run; true when that finished a job that reports.
@@ -85,6 +87,10 @@ class Stage {
  private:
   std::vector<int> deal_homes(int workers) const;
   void claimed(const BasicJob<>::Ticket& ticket) noexcept;
+  /// Arrives at a job; the tiles of it that can be claimed now.
+  std::int32_t open_by_arrival(int job) noexcept {
+    return at(job).arrive() ? at(job).first_tiles() : 0;
+  }
   Job& at(int job) const noexcept { return jobs_[static_cast<std::size_t>(job)]; }
   Span<const int> order(int worker) const noexcept {
     return Span<const int>(orders_).subspan(static_cast<std::size_t>(worker) * plans_.size(),

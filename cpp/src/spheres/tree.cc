@@ -15,6 +15,9 @@ namespace {
 
 // Longer than the tail of most phases, and some times what sleeping and waking cost.
 constexpr std::uint64_t kSpinNs = 60000;
+// Who spins looks for tiles when it is notified, so that it does not take the lines on which others
+// count theirs; and now and then, as nobody is told of a phase that opened behind another one.
+constexpr std::uint64_t kLookNs = 10000;
 constexpr std::size_t kMostReports = 256;  // reporting jobs of one stage
 
 std::size_t power_of_two_above(std::size_t n) {
@@ -163,6 +166,7 @@ void SphereTree::worker_main(int sphere, int worker) {
   Outbox out;
   out.reserve(2);
   std::uint64_t idle_since = 0;  // 0: not idle
+  std::uint32_t looked_at = 0;   // when idle: epoch of the stage's event before the last look
   for (;;) {
     const WorkerLogic::Move move = logic.next(mailbox.has_message(), out);
     send(out);
@@ -183,10 +187,18 @@ void SphereTree::worker_main(int sphere, int worker) {
         break;
       case WorkerLogic::Move::kWait: {
         const std::uint64_t now = now_ns();
-        if (idle_since == 0) idle_since = now;
+        EventCount<>& event = logic.stage()->event();
+        if (idle_since == 0) {
+          idle_since = now;
+        } else {
+          while (!event.notified_since(looked_at) && !mailbox.has_message() &&
+                 now_ns() - now < kLookNs) {
+            spin_pause();
+          }
+        }
         const bool soon = logic.stage()->outlook() == Stage::Outlook::kSoon;
         if (now - idle_since < (soon ? phase_spin_ns() : root_spin_ns())) {
-          spin_pause();
+          looked_at = event.epoch();
           break;
         }
         idle_since = 0;

@@ -31,6 +31,8 @@ class EventCount {
     Atomics::wait_high(word_, epoch);
     cancel();
   }
+  /// What to give to notified_since() without announcing anything.
+  std::uint32_t epoch() const noexcept { return epoch_of(word_.load(std::memory_order_acquire)); }
   /// Whether wait() would return at once.
   bool notified_since(std::uint32_t epoch) const noexcept {
     return epoch_of(word_.load(std::memory_order_acquire)) != epoch;

@@ -61,7 +61,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
   chain_lanes(jobs, shards(), lanes());
   if (state_.packed) {  // the last job; the shards wait for it
     JobPlan& packing = jobs.emplace_back();
-    packing.phases = {{state_.packed->forward_tiles(), {}}};
+    packing.phases = {{state_.packed->tiles().forward, {}}};
     packing.reports = true;
   }
   TileRunner& runner = *this;
@@ -108,7 +108,7 @@ void ForwardStage::begin(Stage& stage) {
 }
 
 void ForwardStage::open_lanes(Stage& stage) {
-  for (int lane = 0; lane < lanes(); ++lane) stage.arrive(lane);
+  stage.arrive(0, lanes());
 }
 
 bool ForwardStage::on_done(Stage& stage, int job) {

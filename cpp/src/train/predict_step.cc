@@ -118,14 +118,14 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
       plan_session_batch(config.model, config.batch, config.sequence, config.positions);
   const TreePlan tree = plan_tree(config.threads, config.model.symmetry_order);
   const std::int64_t active = config.active_workers();
-  const std::int32_t packing =
+  const PackedWeights::Tiles packing =
       packs_weights(config, layout)
           ? PackedWeights::tiles_for(config.model, layout, config.precision)
-          : 0;
+          : PackedWeights::Tiles{};
   TrainSchedule schedule(batch, layout, tree.subtrees_above(active), static_cast<int>(active),
                          packing);
   const ShardJobs shards(config.model, layout, batch, config.pass,
-                         packing > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
+                         packing.all() > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);
   // A root that computes hears of a job at once; any other sleeps, at the far end of the tree.
   const bool alone = tree.spheres.size() == 1;

@@ -5,14 +5,11 @@
 namespace cllm {
 
 TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
-    : state_(state),
-      owners_(std::min(tree.plan().subtrees_above(tree.most_active_workers()),
-                       static_cast<int>(state.layout.blocks().size()))) {
-  const auto blocks = static_cast<std::int32_t>(state.layout.blocks().size());
-  std::vector<JobPlan> jobs(static_cast<std::size_t>(owners_));
-  for (int s = 0; s < owners_; ++s) {
+    : state_(state), owned_(state.layout, tree.plan().subtrees_above(tree.most_active_workers())) {
+  std::vector<JobPlan> jobs(static_cast<std::size_t>(owned_.owners()));
+  for (int s = 0; s < owned_.owners(); ++s) {
     JobPlan& job = jobs[static_cast<std::size_t>(s)];
-    job.phases = {{blocks / owners_ + (s < blocks % owners_ ? 1 : 0), {}}};
+    job.phases = {{owned_.count(s), {}}};
     job.reports = true;
     job.subtree = s;
   }
@@ -22,8 +19,7 @@ TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
 
 void TouchStage::run_tile(int, const TileClaim& claim) {
   constexpr std::int64_t kPage = 4096 / sizeof(float);
-  const auto index = static_cast<std::size_t>(claim.job + claim.tile * owners_);
-  const Block& block = state_.layout.blocks()[index];
+  const Block& block = state_.layout.blocks()[owned_.block(claim.job, claim.tile)];
   for (AlignedBuffer<float>* range :
        {&state_.parameters, &state_.first_moment, &state_.second_moment}) {
     for (std::int64_t i = 0; i < block.size; i += kPage) {
@@ -32,10 +28,8 @@ void TouchStage::run_tile(int, const TileClaim& claim) {
   }
 }
 
-void TouchStage::begin(Stage& stage) {
-  for (int job = 0; job < owners_; ++job) stage.arrive(job);
-}
+void TouchStage::begin(Stage& stage) { stage.arrive(0, owned_.owners()); }
 
-bool TouchStage::on_done(Stage&, int) { return ++jobs_done_ == owners_; }
+bool TouchStage::on_done(Stage&, int) { return ++jobs_done_ == owned_.owners(); }
 
 }  // namespace cllm

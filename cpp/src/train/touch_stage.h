@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "reduce/owners.h"
 #include "spheres/tree.h"
 #include "train/model_state.h"
 
@@ -25,8 +26,7 @@ class TouchStage final : private TileRunner, private Conductor {
   bool on_done(Stage& stage, int job) override;
 
   ModelState& state_;
-  const int
-      owners_;  // level-1 subtrees of active workers: block i belongs to subtree i mod their number
+  const OwnedBlocks owned_;  // by level-1 subtrees with active workers
   int jobs_done_ = 0;
   std::unique_ptr<Stage> stage_;
 };

@@ -15,11 +15,12 @@ int TrainSchedule::workspaces_for(const BatchPlan& plan, int active_workers) {
 }
 
 TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
-                             int active_workers, std::int32_t packing_tiles)
+                             int active_workers, PackedWeights::Tiles packing)
     : plan_(plan),
       blocks_(static_cast<std::int32_t>(layout.blocks().size())),
-      packing_tiles_(packing_tiles),
-      owners_(std::min(subtrees, static_cast<int>(blocks_))),
+      owned_(layout, subtrees),
+      packing_(packing),
+      packings_(std::min(owned_.owners(), std::min(packing.forward, packing.backward))),
       gradient_buffers_(gradient_buffers_for(plan, active_workers)),
       workspaces_(workspaces_for(plan, active_workers)),
       recycles_(gradient_buffers_ < positions()),
@@ -28,9 +29,9 @@ TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layou
       free_gradients_(gradient_buffers_) {}
 
 std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
-  std::vector<JobPlan> jobs(static_cast<std::size_t>(first_update() + owners_));
+  std::vector<JobPlan> jobs(static_cast<std::size_t>(first_packing() + packings_));
   std::vector<std::int32_t> norms;
-  for (int s = 0; s < owners_; ++s) norms.push_back(first_norm() + s);
+  for (int norm = first_norm(); norm < first_update(); ++norm) norms.push_back(norm);
 
   for (int node = 0; node < first_norm(); ++node) {  // positions and merges: nodes of the tree
     JobPlan& job = jobs[static_cast<std::size_t>(node)];
@@ -48,43 +49,52 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
     }
   }
   chain_lanes(jobs, positions(), workspaces_);
-  for (int s = 0; s < owners_; ++s) {
-    const std::int32_t owned = blocks_ / owners_ + (s < blocks_ % owners_ ? 1 : 0);
-    for (int first : {first_norm(), first_update()}) {
-      JobPlan& job = jobs[static_cast<std::size_t>(first + s)];
-      job.phases = {{owned, {}}};
-      job.reports = true;
-      job.subtree = s;
-    }
+  const auto own = [&jobs](int job, int owner, std::int32_t tiles) -> JobPlan& {
+    JobPlan& plan = jobs[static_cast<std::size_t>(job)];
+    plan.phases = {{tiles, {}}};
+    plan.subtree = owner;
+    return plan;
+  };
+  for (int s = 0; s < owned_.owners(); ++s) {
+    own(first_norm() + s, s, owned_.count(s)).reports = true;
+    own(first_update() + s, s, owned_.count(s)).reports = true;
   }
-  if (packing_tiles_ > 0) {
-    JobPlan& job = jobs.emplace_back();
-    job.phases = {{packing_tiles_, {}}};
-    job.reports = true;
+  for (int s = 0; s < packings_; ++s) {
+    JobPlan& packing = own(first_packing() + s, s,
+                           packed_count(packing_.forward, s) + packed_count(packing_.backward, s));
+    for (int first_in_lane = 0; first_in_lane < workspaces_; ++first_in_lane) {
+      packing.successors.push_back(first_in_lane);
+      ++jobs[static_cast<std::size_t>(first_in_lane)].arrivals;
+    }
   }
   return jobs;
 }
 
+std::int32_t TrainSchedule::packed_tile(int job, std::int32_t tile) const noexcept {
+  const int p = job - first_packing();
+  const std::int32_t forward = packed_count(packing_.forward, p);
+  return tile < forward ? first_packed(packing_.forward, p) + tile
+                        : packing_.forward + first_packed(packing_.backward, p) + tile - forward;
+}
+
 void TrainSchedule::begin(Stage& stage) {
   if (next_position_ > 0) {  // the sum of the last step stays readable until now
-    free_gradients_.give(gradient_of_[static_cast<std::size_t>(holders_.back())]);
-    for (int p = 0; p < positions() && !recycles_; ++p) {
-      if (p != holders_.back()) free_gradients_.give(gradient_of_[static_cast<std::size_t>(p)]);
+    // All, or position 0's, which holds the sum: so that positions get the same buffers again.
+    for (int p = recycles_ ? 0 : positions() - 1; p >= 0; --p) {
+      free_gradients_.give(gradient_of_[static_cast<std::size_t>(p)]);
     }
   }
   next_position_ = norms_done_ = jobs_done_ = 0;
-  if (packing_tiles_ > 0) {
-    stage.arrive(packing());
-  } else {
-    open_positions(stage);
-  }
+  stage.arrive(first_packing(), packings_);
+  open_positions(stage);
 }
 
 void TrainSchedule::open_positions(Stage& stage) {
+  const int first = next_position_;
   while (next_position_ < positions() && !free_gradients_.empty()) {
-    gradient_of_[static_cast<std::size_t>(next_position_)] = free_gradients_.take();
-    stage.arrive(next_position_++);
+    gradient_of_[static_cast<std::size_t>(next_position_++)] = free_gradients_.take();
   }
+  stage.arrive(first, next_position_ - first);
 }
 
 bool TrainSchedule::on_done(Stage& stage, int job) {
@@ -95,15 +105,13 @@ bool TrainSchedule::on_done(Stage& stage, int job) {
       free_gradients_.give(gradient_of_[static_cast<std::size_t>(position)]);
     }
     open_positions(stage);
-  } else if (job == packing()) {
-    open_positions(stage);
   } else if (job < first_update()) {
-    if (++norms_done_ == owners_) {
+    if (++norms_done_ == owned_.owners()) {
       decide();
-      for (int s = 0; s < owners_; ++s) stage.arrive(first_update() + s);
+      stage.arrive(first_update(), owned_.owners());
     }
   }
-  return ++jobs_done_ == stage.jobs() - positions() - (recycles_ ? 0 : merges());
+  return ++jobs_done_ == 2 * owned_.owners() + (recycles_ ? merges() : 0);
 }
 
 }  // namespace cllm

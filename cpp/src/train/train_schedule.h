@@ -1,18 +1,19 @@
 // Which jobs a step consists of, and which of them the root opens when: a step without its numbers.
 //
 // Jobs, in this order: positions 0..K-1, merges of the plan's tree (opened by the ends of their
-// inputs), norms and updates, one each for every level-1 subtree that has active workers: block i
-// belongs to subtree i mod their number. The root opens the updates when every norm is in; in
-// between it decides on the learning rate, clipping and skipping. Where weights are packed, that is
-// the last job, and the positions open when it is done.
+// inputs), norms, updates and, where weights are packed, packings, one each for every level-1
+// subtree that has active workers, which owns a run of the blocks (reduce/owners.h) and about the
+// same part of the weights. Positions wait for every packing. The root opens the updates when every
+// norm is in; in between it decides on the learning rate, clipping and skipping.
 //
 // Positions run in lanes (spheres/lanes.h), each with a workspace of its own, and open when the one
 // before them in their lane has ended and the root has found them a buffer for their gradient,
 // which it does in order.
 #pragma once
 
-#include "model/layout.h"
+#include "model/packed_weights.h"
 #include "reduce/buffer_pool.h"
+#include "reduce/owners.h"
 #include "spheres/lanes.h"
 #include "spheres/stage.h"
 #include "train/shard_jobs.h"
@@ -23,23 +24,24 @@ namespace cllm {
 class TrainSchedule : public Conductor {
  public:
   /// At most `active_workers` workers are active, in the first `subtrees` of the root.
-  /// `packing_tiles`: 0 when weights are not packed.
+  /// `packing`: none when weights are not packed.
   TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
-                int active_workers, std::int32_t packing_tiles = 0);
+                int active_workers, PackedWeights::Tiles packing = {});
 
   enum class Kind : std::uint8_t { kPosition, kMerge, kNorm, kUpdate, kPacking };
   Kind kind(int job) const noexcept {
     if (job < positions()) return Kind::kPosition;
     if (job < first_norm()) return Kind::kMerge;
-    if (job == packing()) return Kind::kPacking;
-    return job < first_update() ? Kind::kNorm : Kind::kUpdate;
+    if (job < first_update()) return Kind::kNorm;
+    return job < first_packing() ? Kind::kUpdate : Kind::kPacking;
   }
   std::vector<JobPlan> jobs(const ShardJobs& shards) const;
   /// The block of a tile of a norm or of an update.
   std::size_t block(int job, std::int32_t tile) const noexcept {
-    const int owner = job - (job < first_update() ? first_norm() : first_update());
-    return static_cast<std::size_t>(owner + tile * owners_);
+    return owned_.block(job - (job < first_update() ? first_norm() : first_update()), tile);
   }
+  /// The tile of the packed weights of a tile of a packing.
+  std::int32_t packed_tile(int job, std::int32_t tile) const noexcept;
 
   /// How many gradients a merge adds.
   int sources(int job) const noexcept {
@@ -49,8 +51,8 @@ class TrainSchedule : public Conductor {
   int positions() const noexcept { return static_cast<int>(plan_.positions.size()); }
   int merges() const noexcept { return static_cast<int>(plan_.merges.size()); }
   int first_norm() const noexcept { return positions() + merges(); }
-  int first_update() const noexcept { return first_norm() + owners_; }
-  int packing() const noexcept { return first_update() + owners_; }
+  int first_update() const noexcept { return first_norm() + owned_.owners(); }
+  int first_packing() const noexcept { return first_update() + owned_.owners(); }
 
   /// How many buffers of each kind there are, and which one a node of the merge tree has (the
   /// positions, then the merges) or a position. REQUIRES: it was opened.
@@ -72,11 +74,19 @@ class TrainSchedule : public Conductor {
   /// Every norm is in; the updates open next.
   virtual void decide() {}
   void open_positions(Stage& stage);
+  /// Of `tiles` equal ones, the first that belongs to packing `p` or a later one.
+  std::int32_t first_packed(std::int32_t tiles, int p) const noexcept {
+    return static_cast<std::int32_t>(std::int64_t{tiles} * p / packings_);
+  }
+  std::int32_t packed_count(std::int32_t tiles, int p) const noexcept {
+    return first_packed(tiles, p + 1) - first_packed(tiles, p);
+  }
 
   const BatchPlan plan_;
   const std::int32_t blocks_;
-  const std::int32_t packing_tiles_;
-  const int owners_;  // subtrees that own blocks
+  const OwnedBlocks owned_;
+  const PackedWeights::Tiles packing_;
+  const int packings_;  // jobs that pack: 0 or as many as owners, if there are so many tiles
   const int gradient_buffers_, workspaces_;
   const bool recycles_;  // fewer buffers than positions: merges tell which are free again
   const std::vector<int> holders_;  // node of the merge tree -> position of its buffer

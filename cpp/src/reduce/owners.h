@@ -1,0 +1,36 @@
+// Whose blocks are which: the same threads norm, update and touch first the same memory in every
+// step. Cores that share no cache read a third as fast what another one wrote.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/span.h"
+#include "model/layout.h"
+
+namespace cllm {
+
+/// Cuts a row of things into `owners` runs of neighbours that weigh about the same, none of them
+/// empty: run o is [result[o], result[o + 1]). REQUIRES: 1 <= owners <= weights.size().
+std::vector<std::int32_t> deal_runs(Span<const std::int64_t> weights, int owners);
+
+/// The blocks of a layout in runs of about as many elements. Immutable after construction.
+class OwnedBlocks {
+ public:
+  /// For `subtrees` owners, or one for each block where there are fewer.
+  OwnedBlocks(const ParameterLayout& layout, int subtrees);
+
+  int owners() const noexcept { return static_cast<int>(begins_.size()) - 1; }
+  /// How many blocks an owner has, at least 1, and the index of its i-th.
+  std::int32_t count(int owner) const noexcept { return begin(owner + 1) - begin(owner); }
+  std::size_t block(int owner, std::int32_t i) const noexcept {
+    return static_cast<std::size_t>(begin(owner) + i);
+  }
+
+ private:
+  std::int32_t begin(int owner) const noexcept { return begins_[static_cast<std::size_t>(owner)]; }
+
+  std::vector<std::int32_t> begins_;  // [owners + 1]
+};
+
+}  // namespace cllm
