@@ -2,6 +2,7 @@
 // however the weight was packed and the product is cut; nothing beyond the operands is touched.
 #include <limits>
 
+#include "base/aligned_buffer.h"
 #include "gemm_promises.h"
 
 namespace cllm {
@@ -20,24 +21,25 @@ class PackedGemm : public testing::NativeProducts {
  protected:
   /// The test's B, packed by parts of `width` columns, the last part first.
   template <class T>
-  std::vector<T> pack(const GemmCaseOf<T, float>& test, std::int64_t width) const {
+  AlignedBuffer<T> pack(const GemmCaseOf<T, float>& test, std::int64_t width) const {
     const T canary = operand<T>(GemmCase::kCanary);
-    std::vector<T> packed(static_cast<std::size_t>(packed_size<T>(test.k, test.n)) + 1,
-                          operand<T>(std::numeric_limits<float>::quiet_NaN()));
-    packed.back() = canary;
+    const auto size = static_cast<std::size_t>(packed_size<T>(test.k, test.n));
+    AlignedBuffer<T> packed(size + 1);
+    std::fill_n(packed.data(), size, operand<T>(std::numeric_limits<float>::quiet_NaN()));
+    packed[size] = canary;
     const Matrix& b = test.b;
     for (std::int64_t j = (test.n - 1) / width * width; j >= 0; j -= width) {
       const float* part = b.data() + (test.form == GemmForm::kNT ? j * b.ld : j);
       product_kernels<T>(*table_).pack_weight(test.form, test.k, std::min(width, test.n - j), part,
                                               b.ld, packed.data() + packed_column<T>(test.k, j));
     }
-    EXPECT_EQ(number(packed.back()), number(canary)) << test.name();
+    EXPECT_EQ(number(packed[size]), number(canary)) << test.name();
     return packed;
   }
 
   /// Rows and columns of the product, cut in tiles of height x width.
   template <class T>
-  void multiply(GemmCaseOf<T, float>* test, const std::vector<T>& packed, std::int64_t height,
+  void multiply(GemmCaseOf<T, float>* test, const AlignedBuffer<T>& packed, std::int64_t height,
                 std::int64_t width) const {
     const auto all = test->args();
     testing::for_all_parts(test->m, test->n, height, width, [&](auto i, auto j, auto m, auto n) {

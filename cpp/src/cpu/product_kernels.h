@@ -75,6 +75,7 @@ struct ProductKernels {
   void (*gemm_weight)(const GemmArgsOf<T, float>& args, float* scratch);
   /// Copies B in the order in which gemm_packed reads it, and fills up with zeros. `form` says how
   /// B is stored: [k, n] for NN, [n, k] for NT. A part of the columns may be packed alone.
+  /// What lies at a `packed` that is 64-byte aligned is not left in the caches.
   void (*pack_weight)(GemmForm form, std::int64_t k, std::int64_t n, const float* b,
                       std::int64_t ldb, T* packed);
   /// The bits that gemm_weight gives for the same A and B, without packing anything.

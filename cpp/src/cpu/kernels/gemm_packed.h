@@ -18,16 +18,41 @@ namespace {
 
 static_assert(kPackedColumns % kMicroColumns == 0);
 
-/// ProductKernels::pack_weight.
+template <class T>
+void pack_some(GemmForm form, std::int64_t k, std::int64_t n, const float* b, std::int64_t ldb,
+               T* panel, std::int64_t step) {
+  if (form == GemmForm::kNT) return pack_panels_transposed(k, n, b, ldb, panel, step);
+  pack_panels(k, n, b, ldb, panel, step);
+}
+
+/// ProductKernels::pack_weight. Whole panels go past the caches, strip by strip: in the last step
+/// other cores have read what lies there, and a core that shares no cache with them waits for each
+/// line that it takes back.
 template <class T>
 void pack_weight(GemmForm form, std::int64_t k, std::int64_t n, const float* b, std::int64_t ldb,
                  T* packed) {
+  constexpr std::int64_t kStrip = 64;  // cells of k: 16 KiB or less
   const std::int64_t step = packed_column<T>(k, kMicroColumns);
-  if (form == GemmForm::kNT) return pack_panels_transposed(k, n, b, ldb, packed, step);
-  // A panel at a time: written side by side, panels a power of two apart would evict each other.
+  const bool aligned = reinterpret_cast<std::uintptr_t>(packed) % 64 == 0;
+  const std::int64_t along_k = form == GemmForm::kNT ? 1 : ldb;
+  const std::int64_t along_n = form == GemmForm::kNT ? ldb : 1;
   for (std::int64_t j = 0; j < n; j += kMicroColumns, packed += step) {
-    pack_panels(k, std::min<std::int64_t>(kMicroColumns, n - j), b + j, ldb, packed, step);
+    const float* from = b + j * along_n;
+    if (n - j < kMicroColumns || !aligned) {
+      pack_some(form, k, std::min<std::int64_t>(kMicroColumns, n - j), from, ldb, packed, step);
+      continue;
+    }
+    alignas(64) float strip[kStrip * kMicroColumns];
+    float* to = reinterpret_cast<float*>(packed);
+    for (std::int64_t p = 0; p < k; p += kStrip * kPerCell<T>) {
+      const std::int64_t run = std::min(kStrip * kPerCell<T>, k - p);
+      pack_some(form, run, kMicroColumns, from + p * along_k, ldb, reinterpret_cast<T*>(strip), 0);
+      for (std::int64_t i = 0; i < cells<T>(run) * kMicroColumns; i += kLanes, to += kLanes) {
+        stream(to, load(strip + i));
+      }
+    }
   }
+  end_streams();
 }
 
 /// ProductKernels::gemm_packed.

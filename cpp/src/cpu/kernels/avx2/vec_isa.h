@@ -23,6 +23,8 @@ inline __m256i lane_mask(int n) {
 
 inline V load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, V v) { _mm256_storeu_ps(p, v); }
+inline void stream(float* p, V v) { _mm256_stream_ps(p, v); }
+inline void end_streams() { _mm_sfence(); }
 inline V load_partial(const float* p, int n) { return _mm256_maskload_ps(p, lane_mask(n)); }
 inline void store_partial(float* p, V v, int n) { _mm256_maskstore_ps(p, lane_mask(n), v); }
 

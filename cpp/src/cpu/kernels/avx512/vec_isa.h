@@ -27,6 +27,8 @@ inline __mmask16 lane_mask(int n) { return static_cast<__mmask16>((1u << n) - 1u
 
 inline V load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, V v) { _mm512_storeu_ps(p, v); }
+inline void stream(float* p, V v) { _mm512_stream_ps(p, v); }
+inline void end_streams() { _mm_sfence(); }
 inline V load_partial(const float* p, int n) { return _mm512_maskz_loadu_ps(lane_mask(n), p); }
 inline void store_partial(float* p, V v, int n) { _mm512_mask_storeu_ps(p, lane_mask(n), v); }
 

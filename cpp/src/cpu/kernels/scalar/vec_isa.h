@@ -16,6 +16,8 @@ constexpr const char* kIsaName = "scalar";
 
 inline V load(const float* p) { return *p; }
 inline void store(float* p, V v) { *p = v; }
+inline void stream(float* p, V v) { *p = v; }
+inline void end_streams() {}
 inline V load_partial(const float* p, int n) { return n > 0 ? *p : 0.0f; }
 inline void store_partial(float* p, V v, int n) {
   if (n > 0) *p = v;
