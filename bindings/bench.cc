@@ -58,6 +58,10 @@ void register_step_times(py::module_& m) {
       .def_readonly("peak_gflops", &StepTimes::peak_gflops, "Of one core alone.")
       .def_readonly("mfu", &StepTimes::mfu, "Of the active workers' peak, 0 to 1.")
       .def_readonly("messages", &StepTimes::messages, "Sent in a step.")
+      .def_readonly("round_trip_ns", &StepTimes::round_trip_ns,
+                    "A word from the first worker's core to the one farthest from it and back, "
+                    "nanoseconds: some hundreds where they share no cache. 0: one worker, or not "
+                    "known.")
       .def_property_readonly(
           "parts",
           [](const StepTimes& t) {

@@ -54,12 +54,13 @@ def _mib(size: float) -> str:
 def _step_row(table: Table, name: str, r: Result) -> None:
     table.add_row(name, f"{r['milliseconds']:,.1f}", f"{r['least']:,.1f} to {r['most']:,.1f}",
                   f"{r['tokens_per_second']:,.0f}", f"{r['gflops']:,.0f}",
-                  f"{100 * r['mfu']:.1f} %", _mib(r["peak_memory"]))
+                  f"{100 * r['mfu']:.1f} %", _mib(r["peak_memory"]),
+                  f"{r['round_trip_ns']:.0f} ns" if r["round_trip_ns"] else "")
 
 
 def _step_table() -> Table:
     table = Table("case", "ms a step", "least to most", "tokens/s", "GFLOP/s", "MFU", "memory",
-                  box=None, pad_edge=False)
+                  "cores", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     return table

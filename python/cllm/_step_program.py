@@ -38,8 +38,8 @@ def main() -> None:
                               precision=shape.precision,
                               seconds=shape.seconds, steps=shape.steps)
     names = ("workers", "parameters", "steps", "milliseconds", "least", "most",
-             "tokens_per_second", "gflops", "peak_gflops", "mfu", "messages", "parts",
-             "parts_milliseconds")
+             "tokens_per_second", "gflops", "peak_gflops", "mfu", "messages",
+             "round_trip_ns", "parts", "parts_milliseconds")
     print(json.dumps({name: getattr(times, name) for name in names}
                      | {"peak_memory": peak_memory()}))
 

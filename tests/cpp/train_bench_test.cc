@@ -6,7 +6,9 @@
 #include "cllm/bench.h"
 #include "cllm/error.h"
 #include "cllm/machine.h"
+#include "cpu/affinity.h"
 #include "cpu/features.h"
+#include "train/core_round_trip.h"
 #include "train/kernel_calls.h"
 
 namespace cllm {
@@ -75,6 +77,17 @@ StepBench small_bench() {
   bench.steps = 3;
   bench.workers = 1;
   return bench;
+}
+
+TEST(CoreRoundTrip, IsKnownOfTwoCpusThatThreadsMayUse) {
+  const std::vector<int> cpus = thread_cpus();
+  EXPECT_EQ(core_round_trip_ns(cpus[0], cpus[0]), 0);
+  EXPECT_EQ(core_round_trip_ns(cpus[0], 1 << 20), 0) << "there is no such CPU";
+  EXPECT_EQ(core_round_trip_ns(1 << 20, cpus[0]), 0);
+  if (cpus.size() > 1) {
+    EXPECT_GT(core_round_trip_ns(cpus[0], cpus[1]), 1);
+  }
+  EXPECT_EQ(thread_cpus(), cpus) << "the caller is where it was";
 }
 
 TEST(MeasureStep, TimesSoManySteps) {

@@ -100,12 +100,13 @@ def test_steps_of_a_model_folder(tmp_path, model_folder):
     assert "ms a step" in out and "MFU" in out and "3 x 8 tokens" in err
     for part in ("product dW", "attention", "optimizer", "waiting"):
         assert re.search(rf"^{part} +[0-9.]+$", out, re.MULTILINE), out
+    assert len(os.sched_getaffinity(0)) == 1 or re.search(r"MiB +[0-9]+ ns$", out, re.MULTILINE)
     code, out, err = run("--model", model_folder, "--steps", 4, "--workers", 1, "--json", "-o",
                          "found.json", folder=tmp_path)
     assert code == DONE, err
     found = json.loads(out)[str(model_folder)]
     assert json.loads((tmp_path / "found.json").read_text()) == json.loads(out)
-    assert found["steps"] == 4 and found["workers"] == 1
+    assert found["steps"] == 4 and found["workers"] == 1 and found["round_trip_ns"] == 0
     assert 0 < found["least"] <= found["milliseconds"] <= found["most"]
     tokens = 12 * TINY.seq
     assert found["tokens_per_second"] == pytest.approx(1e3 * tokens / found["milliseconds"])

@@ -43,6 +43,9 @@ struct StepTimes {
   std::vector<PartTime> parts;
   double parts_milliseconds = 0;
   double messages = 0;  ///< sent in a step, by all spheres together
+  /// A word from the first worker's core to the one farthest from it and back, nanoseconds, just
+  /// after the steps: some hundreds where they share no cache. 0: one worker, or not known.
+  double round_trip_ns = 0;
 };
 
 /// Throws InputError for a bench that cannot be, or that does not fit in memory.

@@ -7,7 +7,9 @@
 #include "cllm/bench.h"
 #include "cllm/error.h"
 #include "cpu/features.h"
+#include "cpu/placement.h"
 #include "model/initialize.h"
+#include "train/core_round_trip.h"
 #include "train/crew_size.h"
 #include "train/gemm_peak.h"
 #include "train/run_plan.h"
@@ -73,6 +75,16 @@ std::uint64_t messages_sent(const SphereTree& tree) {
   return sum;
 }
 
+double longest_round_trip_ns(const SessionConfig& s) {
+  const TreePlan plan = plan_tree(s.threads, s.model.symmetry_order);
+  const std::vector<int> cpus = place(s.allowance.cpus, plan, s.active_workers());
+  double longest = 0;
+  for (std::size_t w = 1; w < cpus.size() && cpus[w] >= 0; ++w) {
+    longest = std::max(longest, core_round_trip_ns(cpus[0], cpus[w]));
+  }
+  return longest;
+}
+
 }  // namespace
 
 StepTimes measure_step(const StepBench& bench) {
@@ -112,6 +124,7 @@ StepTimes measure_step(const StepBench& bench) {
   times.mfu = times.gflops / (times.peak_gflops * static_cast<double>(times.workers));
   times.messages =
       static_cast<double>(messages_sent(session.tree()) - sent) / static_cast<double>(times.steps);
+  times.round_trip_ns = longest_round_trip_ns(config);
   const std::uint64_t start = now_ns();
   const std::int64_t again = std::max<std::int64_t>(2, times.steps / 2);
   parts.start(session);
