@@ -32,7 +32,7 @@ class SingleOp {
 
   void run(Op op, std::int64_t tiles, const KernelTable& table, bool accumulate) {
     data_.accumulate = accumulate;
-    const Phase phase{op, 0, 0, 0, 1, static_cast<std::int32_t>(tiles), {}};
+    const Phase phase{op, 0, 0, 0, 1, static_cast<std::int32_t>(tiles), {}, {}};
     const std::unique_ptr<Gemm> gemm = make_gemm(GemmBackend::kNative, table);
     const WorkerContext worker{&table, gemm.get(), nullptr};
     for (std::int64_t tile = tiles - 1; tile >= 0; --tile) {

@@ -1,6 +1,7 @@
 // A job's words by themselves, and the logic of messages as pure functions.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -16,15 +17,15 @@ using std::chrono::seconds;
 
 // -- jobs ---------------------------------------------------------------------------------------
 
-/// Two lanes of two phases and one that waits for both.
-JobPlan two_lanes() {
+/// Two rows of two phases and one that waits for both, in one strand.
+JobPlan two_rows() {
   JobPlan plan;
   plan.phases = {{2, {}}, {1, {}}, {1, {0}}, {2, {1}}, {1, {2, 3}}};
   return plan;
 }
 
 TEST(Job, OpensPhasesThatWaitForNothingMore) {
-  JobPlan plan = two_lanes();
+  JobPlan plan = two_rows();
   plan.arrivals = 2;
   Job job;
   job.bind(plan);
@@ -70,20 +71,132 @@ TEST(Job, OpensPhasesThatWaitForNothingMore) {
 }
 
 TEST(Job, OpenedAfterAFailureGivesAllItsTiles) {
-  const JobPlan plan = two_lanes();
+  const JobPlan plan = two_rows();
   Job job;
   job.bind(plan);
   job.reset();
   job.open();
   std::vector<int> phases;
   for (;;) {
-    const Job::Ticket ticket = job.claim(true);
+    const Job::Ticket ticket = job.claim(0, true);
     if (ticket.phase < 0) break;
     phases.push_back(ticket.phase);
   }
   EXPECT_EQ(phases, (std::vector<int>{0, 0, 1, 2, 3, 3, 4}));
   job.arrive();
   EXPECT_TRUE(job.claimed_out()) << "a late arrival opens nothing again";
+  for (int phase : phases) job.finish_tile(phase);
+  EXPECT_TRUE(job.finished());
+}
+
+/// The same, each row in a strand of its own, and a phase before the last that is everybody's.
+JobPlan two_strands() {
+  JobPlan plan;
+  plan.phases = {{2, {}, 1},  {2, {}, 2},     {1, {0}, 1},
+                 {1, {1}, 2}, {2, {0, 1}, 0}, {1, {2, 3, 4}, 0}};
+  return plan;
+}
+
+TEST(Job, GivesAloneItsPhasesInTheirOrder) {
+  JobPlan plan = two_strands();
+  Job job;
+  job.bind(plan);
+  for (int round = 0; round < 2; ++round) {
+    job.reset();
+    EXPECT_FALSE(job.untouched());
+    job.arrive();
+    EXPECT_TRUE(job.untouched());
+    std::vector<int> phases;
+    int lasts = 0;
+    for (;;) {
+      const Job::Ticket ticket = job.claim(round);
+      if (ticket.phase < 0) break;
+      EXPECT_FALSE(job.untouched());
+      phases.push_back(ticket.phase);
+      lasts += ticket.last ? 1 : 0;
+      EXPECT_EQ(job.claimed_out(), ticket.last);
+      job.finish_tile(ticket.phase);
+    }
+    EXPECT_EQ(phases, (std::vector<int>{0, 0, 1, 1, 2, 3, 4, 4, 5}));
+    EXPECT_EQ(lasts, 1) << "not once for each strand";
+    EXPECT_TRUE(job.finished());
+  }
+}
+
+TEST(Job, GivesEachWorkerItsRowsFirst) {
+  const JobPlan plan = two_strands();
+  Job job;
+  job.bind(plan);
+  job.reset();
+  job.arrive();
+  constexpr int kLeft = 3, kRight = 40;  // seats
+  const auto takes = [&job](int seat, int phase, int tile, int ready = 0) {
+    const Job::Ticket ticket = job.claim(seat);
+    EXPECT_EQ(ticket.phase, phase);
+    EXPECT_EQ(ticket.tile, tile);
+    EXPECT_EQ(ticket.next_ready, ready);
+    EXPECT_EQ(ticket.last, phase == 5);
+  };
+  takes(kRight, 0, 0);  // alone
+  takes(kLeft, 0, 1);
+  EXPECT_EQ(job.claimable(), 7) << "two can be claimed";
+  takes(kLeft, 1, 0);  // helps
+  takes(kRight, 1, 1);
+  EXPECT_EQ(job.claimable(), 0);
+  EXPECT_EQ(job.finish_tile(0).opened, 0);
+  EXPECT_EQ(job.finish_tile(0).opened, 1);
+  EXPECT_EQ(job.finish_tile(1).opened, 0);
+  EXPECT_EQ(job.finish_tile(1).opened, 3);
+  EXPECT_EQ(job.claimable(), 5);
+  takes(kRight, 3, 0);  // its row before everybody's, which comes later
+  takes(kRight, 4, 0);  // everybody's before the other's row
+  job.leave(kLeft);
+  takes(kRight, 2, 0);  // alone again
+  takes(kLeft, 4, 1);
+  EXPECT_FALSE(job.claimed_out());
+  EXPECT_LT(job.claim(kLeft).phase, 0);
+  EXPECT_EQ(job.finish_tile(2).opened, 0);
+  EXPECT_EQ(job.finish_tile(3).opened, 0);
+  EXPECT_EQ(job.finish_tile(4).opened, 0);
+  EXPECT_EQ(job.finish_tile(4).opened, 1);
+  EXPECT_EQ(job.claimable(), 1);
+  takes(kRight, 5, 0);
+  EXPECT_TRUE(job.claimed_out());
+  EXPECT_TRUE(job.finish_tile(5).job);
+}
+
+TEST(Job, TellsOfAPhaseThatOpenedBehindAnotherOfItsStrand) {
+  JobPlan plan;
+  plan.phases = {{1, {}, 1}, {1, {}, 2}, {3, {}, 1}, {1, {0}, 1}};
+  Job job;
+  job.bind(plan);
+  job.reset();
+  job.arrive();
+  EXPECT_EQ(job.claim().next_ready, 3);
+  EXPECT_EQ(job.claim().next_ready, 0) << "nothing comes after it in its strand";
+  job.claim();
+  job.claim();
+  EXPECT_EQ(job.claim().next_ready, 0) << "phase 3 is not open";
+}
+
+TEST(Job, OpenedAfterAFailureGivesAllItsStrands) {
+  const JobPlan plan = two_strands();
+  Job job;
+  job.bind(plan);
+  job.reset();
+  job.open();
+  std::vector<int> phases;
+  int lasts = 0;
+  for (int seat = 0;; seat = 1 - seat) {
+    const Job::Ticket ticket = job.claim(seat, true);
+    if (ticket.phase < 0) break;
+    phases.push_back(ticket.phase);
+    lasts += ticket.last ? 1 : 0;
+  }
+  EXPECT_EQ(lasts, 1);
+  EXPECT_TRUE(job.claimed_out());
+  std::sort(phases.begin(), phases.end());
+  EXPECT_EQ(phases, (std::vector<int>{0, 0, 1, 1, 2, 3, 4, 4, 5}));
   for (int phase : phases) job.finish_tile(phase);
   EXPECT_TRUE(job.finished());
 }
@@ -262,6 +375,30 @@ TEST(Lanes, HaveOneJobAtATimeAndKeepTheirWorker) {
   EXPECT_EQ(run(1, 3), 4) << "whoever is free";
   EXPECT_EQ(run(0, 2), 4);
   EXPECT_TRUE(stage.finished());
+}
+
+// Of four parts of the rows each of two workers has two, however many take part in the run. Who has
+// gone to another job has none.
+TEST(Strands, AreDealtAmongThoseWhoAreThere) {
+  std::vector<JobPlan> jobs(2);
+  jobs[0].phases = {{2, {}, 1}, {2, {}, 2}, {2, {}, 3}, {2, {}, 4}};
+  jobs[1].phases = {{1, {}}};
+  NoTiles runner;
+  for (const int workers : {2, 64, 1000}) {
+    Stage stage(jobs, std::vector<int>(static_cast<std::size_t>(workers), 0), runner);
+    stage.reset(workers);
+    stage.arrive(0);
+    const int last = workers - 1;
+    EXPECT_EQ(stage.claim(0, -1).phase, 0);
+    EXPECT_EQ(stage.claim(last, -1).phase, 2);
+    EXPECT_EQ(stage.claim(0, 0).phase, 0);
+    EXPECT_EQ(stage.claim(0, 0).phase, 1);
+    stage.arrive(1);
+    EXPECT_EQ(stage.claim(0, 1).job, 1);
+    EXPECT_EQ(stage.claim(last, 0).phase, 2);
+    EXPECT_EQ(stage.claim(last, 0).phase, 3) << "its own before what comes first";
+    EXPECT_EQ(stage.claim(0, 1).job, 0);
+  }
 }
 
 TEST(RootAndWorker, RunAStageByMessages) {

@@ -95,7 +95,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
       JobPlan& plan = plans[static_cast<std::size_t>(j)];
       const int phases = j < shape_.positions ? up_to(shape_.most_phases) : 1;
       for (int p = 0; p < phases; ++p) {
-        plan.phases.push_back({up_to(shape_.most_tiles), {}});
+        plan.phases.push_back({up_to(shape_.most_tiles), {}, up_to(3) - 1});
         for (int before = 0; before < p; ++before) {
           if (up_to(2) == 1) plan.phases.back().after.push_back(before);
         }

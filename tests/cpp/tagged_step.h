@@ -173,7 +173,7 @@ class TaggedStep final : public TileRunner, public Conductor {
   std::vector<PhasePlan> position_phases() const {
     std::vector<PhasePlan> phases;
     for (int p = 0; p < shape_.rounds * halves(); ++p) {
-      phases.push_back({blocks_of(p % halves()), {}});
+      phases.push_back({blocks_of(p % halves()), {}, p % halves()});
       if (p >= halves()) phases.back().after = {p - halves()};
     }
     return phases;

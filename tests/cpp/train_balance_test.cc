@@ -1,5 +1,7 @@
 // How much of W workers' time a step uses, for more workers than cores: by simulation for every
 // number of them, and with threads whose tiles sleep for some.
+#include <array>
+
 #include "balance.h"
 
 namespace cllm {
@@ -22,6 +24,49 @@ TEST(TrainBalance, ScheduleUsesEveryNumberOfWorkers) {
       }
     }
     std::printf("%s: least %.3f, with %d workers\n", c.name.c_str(), worst, workers);
+  }
+}
+
+/// One position and two workers whose tiles all take the same time. Of the pairs of a tile and one
+/// that it waits for, both of a part of the rows: how many are run by the same worker.
+double kept_by_their_worker(const ScheduleCase& c) {
+  struct NoTiles final : TileRunner {
+    void run_tile(int, const TileClaim&) override {}
+  } runner;
+  StepSchedule step(c, 2);
+  const std::vector<PhasePlan>& phases = step.jobs.front().phases;
+  JobPlan job;
+  job.phases = phases;
+  Stage stage({job}, {0, 0}, runner);
+  stage.reset(2);
+  stage.arrive(0);
+  std::vector<std::array<double, 2>> ran(phases.size());  // tiles of a phase, by worker
+  double pairs = 0, kept = 0;
+  while (!stage.finished()) {
+    TileClaim claims[2];
+    for (const int w : {0, 1}) {
+      claims[w] = stage.claim(w, 0);
+      if (!claims[w]) continue;
+      const auto phase = static_cast<std::size_t>(claims[w].phase);
+      ++ran[phase][static_cast<std::size_t>(w)];
+      for (const std::int32_t before : phases[phase].after) {
+        const auto b = static_cast<std::size_t>(before);
+        if (phases[phase].strand == 0 || phases[b].strand == 0) continue;
+        pairs += ran[b][0] + ran[b][1];
+        kept += ran[b][static_cast<std::size_t>(w)];
+      }
+    }
+    for (const TileClaim& claim : claims) {
+      if (claim) stage.finish(claim);
+    }
+  }
+  return kept / pairs;
+}
+
+TEST(TrainBalance, RowsStayWithTheWorkerThatMadeThem) {
+  for (const BalanceCase& c : balance_cases(2)) {
+    if (c.step.positions > 1) continue;
+    EXPECT_GT(kept_by_their_worker(c.step), 0.9) << c.name;
   }
 }
 

@@ -73,12 +73,17 @@ class PhaseList {
   Access reads(Buffer buffer, Range rows) const { return access(buffer, 0, rows, false); }
   Access writes(Buffer buffer, Range rows) const { return access(buffer, 0, rows, true); }
   Range all() const { return {0, p_.shape.rows()}; }
+  Range in_shard(std::int64_t chunk, Range rows) const {
+    const std::int64_t first = chunk * p_.chunk_rows;
+    return {first + rows.begin, first + rows.end};
+  }
   static std::int64_t above(std::int64_t layer) { return layer % 2; }
   static std::int64_t below(std::int64_t layer) { return (layer + 1) % 2; }
 
   // -- phases of an operation
   void add(Op op, std::int64_t layer, std::int64_t tiles, Accesses accesses) {
-    phases_.push_back({op, layer, 0, 0, 1, static_cast<std::int32_t>(tiles), std::move(accesses)});
+    phases_.push_back(
+        {op, layer, 0, 0, 1, static_cast<std::int32_t>(tiles), all(), std::move(accesses)});
   }
 
   /// The tiles of each row of `grid` are a phase; `accesses` of its rows.
@@ -86,9 +91,10 @@ class PhaseList {
   void product(Op op, std::int64_t layer, const Grid& grid, AccessesOf accesses,
                std::int64_t chunk = 0) {
     for (std::int64_t r = 0; r < grid.row_tiles(); ++r) {
+      const Range range = grid.row_range(r);
       phases_.push_back({op, layer, chunk, r, grid.row_tiles(),
-                         static_cast<std::int32_t>(grid.column_tiles()),
-                         accesses(grid.row_range(r))});
+                         static_cast<std::int32_t>(grid.column_tiles()), in_shard(chunk, range),
+                         accesses(range)});
     }
   }
 
@@ -101,8 +107,8 @@ class PhaseList {
     for (std::int64_t first = 0; first < tiles; first += some) {
       const std::int64_t count = std::min(some, tiles - first);
       const Range range{first * tile_rows, std::min(rows, (first + count) * tile_rows)};
-      phases_.push_back(
-          {op, layer, chunk, first, 1, static_cast<std::int32_t>(count), accesses(range)});
+      phases_.push_back({op, layer, chunk, first, 1, static_cast<std::int32_t>(count),
+                         in_shard(chunk, range), accesses(range)});
     }
   }
   template <class AccessesOf>
@@ -198,6 +204,7 @@ class PhaseList {
                          g * tiles,
                          1,
                          static_cast<std::int32_t>(ceil_div(group.items, p_.heads_per_tile)),
+                         group.rows,
                          {reads(Buffer::kQkv, l, keys), writes(Buffer::kAttended, l, group.rows),
                           writes(Buffer::kLogSumExp, l, group.rows)}});
     }
@@ -206,11 +213,8 @@ class PhaseList {
   void head() {
     const std::int64_t last = p_.config.layers - 1;  // whose gradient the features' becomes
     for (std::int64_t c = 0; c < p_.chunks(); ++c) {
-      const std::int64_t first = c * p_.chunk_rows;
       const Range chunk = {0, p_.chunk_size(c)};
-      const auto in_shard = [first](Range rows) {
-        return Range{first + rows.begin, first + rows.end};
-      };
+      const auto in_shard = [&](Range rows) { return this->in_shard(c, rows); };
       product(
           Op::kLogits, 0, p_.logits(c),
           [&](Range rows) {
@@ -225,6 +229,7 @@ class PhaseList {
                            0,
                            1,
                            1,
+                           all(),
                            {reads(Buffer::kLogits, chunk), writes(Buffer::kRowLoss, all()),
                             writes(Buffer::kLoss, all())}});
         continue;
@@ -250,6 +255,7 @@ class PhaseList {
                          0,
                          1,
                          p_.token_weight.tiles(),
+                         all(),
                          {reads(Buffer::kLogits, chunk), reads(Buffer::kFeatures, in_shard(chunk)),
                           writes(Buffer::kTokenGradient, all())}});
     }
@@ -324,6 +330,7 @@ class PhaseList {
                          s * H,
                          1,
                          static_cast<std::int32_t>((end - s) * H),
+                         rows,
                          {reads(Buffer::kDnorm, rows), reads(Buffer::kQkv, l, rows),
                           reads(Buffer::kAttended, l, rows), reads(Buffer::kLogSumExp, l, rows),
                           writes(Buffer::kDqkv, rows), writes(Buffer::kQkvSums, rows)}});

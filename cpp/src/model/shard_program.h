@@ -86,6 +86,7 @@ struct Phase {
   std::int64_t first;
   std::int64_t step;
   std::int32_t tiles;
+  Range rows;  ///< of the shard; all of them where its tiles have no rows of their own
   std::vector<Access> accesses;
 
   std::int64_t tile(std::int32_t index) const noexcept { return first + index * step; }

@@ -1,17 +1,27 @@
 // The unit that spheres work on together: a job is a row of phases, a phase is a row of tiles.
 //
-// Tiles are claimed in one order, phase after phase, but a phase waits only for the phases that it
-// names, so that tiles of several run at the same time: there is no barrier between them. A tile is
-// claimed when its phase is open and not before; which worker runs it is decided by arrival and
-// cannot be seen in the result. Phases wait for earlier ones only, so the first tile that is not
-// finished can always be run and a job cannot come to a stop.
+// A phase waits only for the earlier ones that it names, so that tiles of several run at the same
+// time: there is no barrier between them. Each belongs to a strand. Within a strand tiles are
+// claimed in one order, phase after phase, and not before their phase is open; which worker runs a
+// tile is decided by arrival and cannot be seen in the result. All phases before the first that is
+// not finished are, so that one is open and nothing is before it in its strand: its tiles run or
+// can be claimed, and a job cannot come to a stop.
+//
+// Strands from 1 on belong to parts of the rows, 0 to everybody. Cores that share no cache read
+// slowly what another one wrote, so the workers who are here deal the parts of rows among
+// themselves, neighbours to neighbours: each first takes what comes first in its own strands and in
+// everybody's, then helps where the least has been done. A worker alone goes through the phases in
+// their order.
 //
 // Words written by several threads:
-//   claim   run (high half), closed bit and next tile (low half). A worker takes a tile by
-//           compare-and-exchange: an increment could take one that is not open yet.
-//   gate    arrivals that are missing before the job opens.
-//   words   of each phase: phases it still waits for, tiles that are not finished.
-//   left    phases that are not finished.
+//   state    run (high half) and whether it is open. It stays so until every tile was claimed.
+//   claim    of each strand: run (high half) and next tile (low half). A worker takes a tile by
+//            compare-and-exchange: an increment could take one that is not open yet, and a worker
+//            that still looks from the run before one that it knows nothing of.
+//   team     who is here, a bit for each seat: a guess, which decides only who takes what.
+//   gate     arrivals that are missing before the job opens.
+//   words    of each phase: phases it still waits for, tiles that are not finished.
+//   left     phases that are not finished; strands with tiles that nobody has claimed.
 // A tile's writes are released by the decrement of its phase's tiles, acquired by whoever makes it
 // zero, released again to those that wait for it (`waits`, gate) and acquired by who claims there.
 #pragma once
@@ -32,7 +42,8 @@ class BasicJob {
   /// REQUIRES: called once before use; `plan` outlives the job.
   void bind(const JobPlan& plan);
 
-  /// Closed, for the next run. REQUIRES: new, or every tile finished; workers may still look.
+  /// Closed and with no team, for the next run. REQUIRES: new, or every tile finished; workers may
+  /// still look.
   void reset() noexcept;
 
   /// One predecessor is done; true when it was the last one and the job is open.
@@ -40,15 +51,22 @@ class BasicJob {
   /// Opens it whatever is missing, for tiles that will not be computed.
   void open() noexcept;
 
+  /// Places for workers in a team; those of a larger crew share them, neighbours the same one.
+  static constexpr int kSeats = 64;
+
   /// A tile that nobody has taken; phase -1 if there is none that can be run now.
   struct Ticket {
     std::int32_t phase = -1;
     std::int32_t tile = 0;
-    std::int32_t next_ready = 0;  ///< tiles of the next phase, if this was the last before it
-    bool last = false;            ///< of the job
+    /// Tiles of the next phase of its strand, if this was the last before it.
+    std::int32_t next_ready = 0;
+    bool last = false;  ///< of the job: no strand has another one
   };
+  /// For a worker at `seat`, 0 <= seat < kSeats, who is here from now on if there is a tile.
   /// `whether_open_or_not`: also of a phase that still waits, for tiles that will not be computed.
-  Ticket claim(bool whether_open_or_not = false) noexcept;
+  Ticket claim(int seat = 0, bool whether_open_or_not = false) noexcept;
+  /// Whoever is at `seat` has gone elsewhere.
+  void leave(int seat) noexcept;
 
   /// What a finished tile brought about.
   struct Finished {
@@ -57,15 +75,15 @@ class BasicJob {
   };
   Finished finish_tile(std::int32_t phase) noexcept;
 
-  bool is_closed() const noexcept { return (word() & kClosed) != 0; }
+  bool is_closed() const noexcept { return (state() & kOpen) == 0; }
   /// Nobody has claimed a tile of it, and somebody can.
-  bool untouched() const noexcept {
-    return next_tile(word()) == 0 && !is_closed() && phase_is_open(0);
-  }
-  /// Tiles that nobody has claimed, if the next one can be; 0 if not.
+  bool untouched() const noexcept;
+  /// Tiles that nobody has claimed, if one of them can be; 0 if not.
   std::int32_t claimable() const noexcept;
   /// Every tile has been claimed.
-  bool claimed_out() const noexcept { return !is_closed() && next_tile(word()) >= tiles_; }
+  bool claimed_out() const noexcept {
+    return !is_closed() && strands_left_.load(std::memory_order_acquire) == 0;
+  }
   bool finished() const noexcept { return left_.load(std::memory_order_acquire) == 0; }
 
   /// Tiles that can be claimed when the job opens.
@@ -76,29 +94,59 @@ class BasicJob {
     typename Atomics::template Atomic<std::int32_t> waits{0};
     typename Atomics::template Atomic<std::int32_t> tiles{0};
   };
+  struct alignas(kCacheLinePair) StrandWord {
+    typename Atomics::template Atomic<std::uint64_t> claim{0};
+  };
+  struct Strand {
+    std::vector<std::int32_t> phases;
+    std::vector<std::int32_t> begin;  // first tile of each, counted in the strand
+    std::int32_t tiles = 0;
+  };
+  /// The next tile of a strand; phase -1: none.
+  struct Next {
+    std::int32_t phase = -1;
+    std::size_t strand = 0;
+    std::size_t at = 0;  // the phase's place in the strand
+    std::uint64_t word = 0;
+  };
   static constexpr std::uint64_t kRun = std::uint64_t{1} << 32;
-  static constexpr std::uint64_t kClosed = std::uint64_t{1} << 31;
+  static constexpr std::uint64_t kOpen = 1;
 
   static std::int32_t next_tile(std::uint64_t word) noexcept {
-    return static_cast<std::int32_t>(word & (kClosed - 1));
+    return static_cast<std::int32_t>(word & (kRun - 1));
   }
-  std::uint64_t word() const noexcept { return claim_.load(std::memory_order_acquire); }
-  std::size_t phase_of(std::int32_t tile) const noexcept {
-    const auto after = std::upper_bound(begin_.begin(), begin_.end(), tile);
-    return static_cast<std::size_t>(after - begin_.begin()) - 1;
+  std::uint64_t state() const noexcept { return state_.load(std::memory_order_acquire); }
+  std::uint64_t word(std::size_t strand) const noexcept {
+    return strand_words_[strand].claim.load(std::memory_order_acquire);
   }
-  bool phase_is_open(std::size_t phase) const noexcept {
-    return words_[phase].waits.load(std::memory_order_acquire) == 0;
+  bool phase_is_open(std::int32_t phase) const noexcept {
+    return words_[static_cast<std::size_t>(phase)].waits.load(std::memory_order_acquire) == 0;
   }
+  std::int32_t tiles_of(std::int32_t phase) const noexcept {
+    return plan_->phases[static_cast<std::size_t>(phase)].tiles;
+  }
+  static std::uint64_t bit(int seat) noexcept { return std::uint64_t{1} << seat; }
 
-  alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> claim_{kClosed};
-  alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> gate_{0};
-  typename Atomics::template Atomic<std::int32_t> left_{0};
+  /// `other`, or the next tile of `strand` where that can be claimed and is of an earlier phase.
+  Next sooner(const Next& other, std::size_t strand, std::uint64_t run,
+              bool whether_open_or_not) const noexcept;
+  /// What whoever is at `seat`, which is in `team`, had better take.
+  Next find(std::uint64_t team, int seat, std::uint64_t run,
+            bool whether_open_or_not) const noexcept;
+  void join(int seat) noexcept;
+
+  // Read for every tile, written when the job opens and when somebody comes or goes.
+  alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> state_{0};
+  typename Atomics::template Atomic<std::uint64_t> team_{0};
+  typename Atomics::template Atomic<std::int32_t> gate_{0};
+  alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> left_{0};
+  typename Atomics::template Atomic<std::int32_t> strands_left_{0};
   std::unique_ptr<PhaseWords[]> words_;
+  std::unique_ptr<StrandWord[]> strand_words_;
   // Read only.
   alignas(kCacheLinePair) const JobPlan* plan_ = nullptr;
-  std::int32_t tiles_ = 0, first_tiles_ = 0;
-  std::vector<std::int32_t> begin_;               // [phases] first tile of each
+  std::int32_t first_tiles_ = 0, strands_with_tiles_ = 0;
+  std::vector<Strand> strands_;
   std::vector<std::vector<std::int32_t>> opens_;  // [phases] the later ones that wait for it
 };
 
@@ -111,13 +159,21 @@ void BasicJob<Atomics>::bind(const JobPlan& plan) {
   words_ = std::make_unique<PhaseWords[]>(phases);
   opens_.resize(phases);
   for (std::size_t p = 0; p < phases; ++p) {
-    begin_.push_back(tiles_);
-    tiles_ += plan.phases[p].tiles;
-    if (plan.phases[p].after.empty()) first_tiles_ += plan.phases[p].tiles;
-    for (const std::int32_t before : plan.phases[p].after) {
-      opens_[static_cast<std::size_t>(before)].push_back(static_cast<std::int32_t>(p));
+    const PhasePlan& phase = plan.phases[p];
+    const auto number = static_cast<std::int32_t>(p);
+    const auto s = static_cast<std::size_t>(phase.strand);
+    if (s >= strands_.size()) strands_.resize(s + 1);
+    Strand& strand = strands_[s];
+    if (strand.tiles == 0) ++strands_with_tiles_;
+    strand.phases.push_back(number);
+    strand.begin.push_back(strand.tiles);
+    strand.tiles += phase.tiles;
+    if (phase.after.empty()) first_tiles_ += phase.tiles;
+    for (const std::int32_t before : phase.after) {
+      opens_[static_cast<std::size_t>(before)].push_back(number);
     }
   }
+  strand_words_ = std::make_unique<StrandWord[]>(strands_.size());
 }
 
 template <class Atomics>
@@ -130,8 +186,13 @@ void BasicJob<Atomics>::reset() noexcept {
   }
   gate_.store(plan_->arrivals, std::memory_order_relaxed);
   left_.store(static_cast<std::int32_t>(phases), std::memory_order_relaxed);
-  const std::uint64_t run = claim_.load(std::memory_order_relaxed) / kRun + 1;
-  claim_.store(run * kRun | kClosed, std::memory_order_release);
+  strands_left_.store(strands_with_tiles_, std::memory_order_relaxed);
+  team_.store(0, std::memory_order_relaxed);
+  const std::uint64_t run = state_.load(std::memory_order_relaxed) / kRun + 1;
+  for (std::size_t s = 0; s < strands_.size(); ++s) {
+    strand_words_[s].claim.store(run * kRun, std::memory_order_relaxed);
+  }
+  state_.store(run * kRun, std::memory_order_release);
 }
 
 template <class Atomics>
@@ -141,34 +202,88 @@ bool BasicJob<Atomics>::arrive() noexcept {
   return true;
 }
 
+// Two may open it at the same time: the root, after an error, and the last to arrive.
 template <class Atomics>
 void BasicJob<Atomics>::open() noexcept {
-  std::uint64_t word = claim_.load(std::memory_order_relaxed);
-  while ((word & kClosed) != 0 &&
-         !claim_.compare_exchange_weak(word, word & ~kClosed, std::memory_order_acq_rel)) {
+  state_.store(state_.load(std::memory_order_relaxed) | kOpen, std::memory_order_release);
+}
+
+template <class Atomics>
+typename BasicJob<Atomics>::Next BasicJob<Atomics>::sooner(
+    const Next& other, std::size_t strand, std::uint64_t run,
+    bool whether_open_or_not) const noexcept {
+  const Strand& s = strands_[strand];
+  const std::uint64_t word = this->word(strand);
+  const std::int32_t tile = next_tile(word);
+  if (word / kRun != run || tile >= s.tiles) return other;
+  const auto after = std::upper_bound(s.begin.begin(), s.begin.end(), tile);
+  const auto at = static_cast<std::size_t>(after - s.begin.begin()) - 1;
+  const std::int32_t phase = s.phases[at];
+  if (other.phase >= 0 && other.phase < phase) return other;
+  if (!phase_is_open(phase) && !whether_open_or_not) return other;
+  return {phase, strand, at, word};
+}
+
+template <class Atomics>
+typename BasicJob<Atomics>::Next BasicJob<Atomics>::find(std::uint64_t team, int seat,
+                                                         std::uint64_t run,
+                                                         bool whether_open_or_not) const noexcept {
+  Next next = sooner({}, 0, run, whether_open_or_not);
+  const std::size_t shared = strands_.size() - 1;  // that the team deals among itself
+  if (shared == 0) return next;
+  const auto place = static_cast<std::size_t>(__builtin_popcountll(team & (bit(seat) - 1)));
+  const auto places = static_cast<std::size_t>(__builtin_popcountll(team));
+  const std::size_t begin = place * shared / places;
+  const std::size_t end = std::max(begin + 1, (place + 1) * shared / places);
+  for (std::size_t s = begin; s < end; ++s) next = sooner(next, 1 + s, run, whether_open_or_not);
+  if (next.phase >= 0) return next;
+  for (std::size_t s = 0; s < shared; ++s) next = sooner(next, 1 + s, run, whether_open_or_not);
+  return next;
+}
+
+template <class Atomics>
+typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim(int seat,
+                                                            bool whether_open_or_not) noexcept {
+  for (;;) {
+    const std::uint64_t state = this->state();
+    if ((state & kOpen) == 0) return {};
+    const std::uint64_t team = team_.load(std::memory_order_relaxed);
+    Next next = find(team | bit(seat), seat, state / kRun, whether_open_or_not);
+    if (next.phase < 0) return {};
+    // If the exchange succeeds, the run has not ended since the phase was seen open in it.
+    if (!strand_words_[next.strand].claim.compare_exchange_weak(
+            next.word, next.word + 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      continue;
+    }
+    if (strands_.size() > 1) join(seat);
+    const Strand& strand = strands_[next.strand];
+    const std::int32_t tile = next_tile(next.word);
+    Ticket ticket;
+    ticket.phase = next.phase;
+    ticket.tile = tile - strand.begin[next.at];
+    if (tile + 1 == strand.tiles) {
+      ticket.last = strands_left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    } else if (ticket.tile + 1 == tiles_of(next.phase)) {
+      const std::int32_t after = strand.phases[next.at + 1];
+      if (phase_is_open(after)) ticket.next_ready = tiles_of(after);
+    }
+    return ticket;
   }
 }
 
 template <class Atomics>
-typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim(bool whether_open_or_not) noexcept {
-  std::uint64_t word = this->word();
-  for (;;) {
-    const std::int32_t tile = next_tile(word);
-    if ((word & kClosed) != 0 || tile >= tiles_) return {};
-    const std::size_t phase = phase_of(tile);
-    // Of this run, if the exchange succeeds: a run ends after its last tile was claimed.
-    if (!phase_is_open(phase) && !whether_open_or_not) return {};
-    if (!claim_.compare_exchange_weak(word, word + 1, std::memory_order_acq_rel,
-                                      std::memory_order_acquire)) {
-      continue;
-    }
-    Ticket ticket{static_cast<std::int32_t>(phase), tile - begin_[phase]};
-    ticket.last = tile + 1 == tiles_;
-    if (!ticket.last && tile + 1 == begin_[phase] + plan_->phases[phase].tiles &&
-        phase_is_open(phase + 1)) {
-      ticket.next_ready = plan_->phases[phase + 1].tiles;
-    }
-    return ticket;
+void BasicJob<Atomics>::join(int seat) noexcept {
+  std::uint64_t team = team_.load(std::memory_order_relaxed);
+  while ((team & bit(seat)) == 0 &&
+         !team_.compare_exchange_weak(team, team | bit(seat), std::memory_order_relaxed)) {
+  }
+}
+
+template <class Atomics>
+void BasicJob<Atomics>::leave(int seat) noexcept {
+  std::uint64_t team = team_.load(std::memory_order_relaxed);
+  while ((team & bit(seat)) != 0 &&
+         !team_.compare_exchange_weak(team, team & ~bit(seat), std::memory_order_relaxed)) {
   }
 }
 
@@ -190,11 +305,25 @@ typename BasicJob<Atomics>::Finished BasicJob<Atomics>::finish_tile(std::int32_t
 }
 
 template <class Atomics>
+bool BasicJob<Atomics>::untouched() const noexcept {
+  if (is_closed()) return false;
+  for (std::size_t s = 0; s < strands_.size(); ++s) {
+    if (next_tile(word(s)) != 0) return false;
+  }
+  return true;
+}
+
+template <class Atomics>
 std::int32_t BasicJob<Atomics>::claimable() const noexcept {
-  const std::uint64_t word = this->word();
-  const std::int32_t tile = next_tile(word);
-  if ((word & kClosed) != 0 || tile >= tiles_ || !phase_is_open(phase_of(tile))) return 0;
-  return tiles_ - tile;
+  const std::uint64_t state = this->state();
+  if ((state & kOpen) == 0) return 0;
+  std::int32_t tiles = 0;
+  bool any = false;
+  for (std::size_t s = 0; s < strands_.size(); ++s) {
+    tiles += strands_[s].tiles - std::min(next_tile(word(s)), strands_[s].tiles);
+    any = any || sooner({}, s, state / kRun, false).phase >= 0;
+  }
+  return any ? tiles : 0;
 }
 
 }  // namespace cllm

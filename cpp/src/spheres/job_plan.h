@@ -10,6 +10,9 @@ namespace cllm {
 struct PhasePlan {
   std::int32_t tiles = 1;           ///< at least 1
   std::vector<std::int32_t> after;  ///< earlier phases that must be finished, from 0, no doubles
+  /// From 1: of one part of the job's rows, which whoever made them had better go on with. 0: of no
+  /// rows or of all.
+  std::int32_t strand = 0;
 };
 
 /// What a job is, fixed before threads exist.

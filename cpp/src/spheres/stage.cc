@@ -13,14 +13,15 @@ void check_plans(const std::vector<JobPlan>& plans) {
     const std::vector<PhasePlan>& phases = plans[j].phases;
     bool right = !phases.empty();
     for (std::size_t p = 0; p < phases.size(); ++p) {
-      right = right && phases[p].tiles >= 1;
+      right = right && phases[p].tiles >= 1 && phases[p].strand >= 0;
       for (const std::int32_t before : phases[p].after) {
         right = right && before >= 0 && static_cast<std::size_t>(before) < p;
       }
     }
     if (!right) {
-      throw std::invalid_argument("job " + std::to_string(j) +
-                                  " has a phase without tiles, or one that waits for a later one");
+      throw std::invalid_argument(
+          "job " + std::to_string(j) +
+          " has a phase without tiles or strand, or one that waits for a later one");
     }
   }
 }
@@ -106,9 +107,11 @@ bool Stage::finished() const noexcept {
 
 TileClaim Stage::claim(int worker, int current_job) noexcept {
   const bool any = abandoned_.load(std::memory_order_acquire) != 0;
-  const auto take = [this, any](int job) -> TileClaim {
-    const Job::Ticket ticket = at(job).claim(any);
+  const int seat = this->seat(worker);
+  const auto take = [this, any, seat, current_job](int job) -> TileClaim {
+    const Job::Ticket ticket = at(job).claim(seat, any);
     if (ticket.phase < 0) return {};
+    if (current_job >= 0 && job != current_job) at(current_job).leave(seat);
     claimed(ticket);
     return {job, ticket.phase, ticket.tile};
   };

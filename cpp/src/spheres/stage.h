@@ -2,6 +2,7 @@
 // first, and how a worker finds its next tile or sleeps until there is one.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -42,8 +43,8 @@ class Stage {
   /// `worker_subtree`[w] is the level-1 subtree of worker w; jobs of its own subtree come first in
   /// its search, then the others from a start of its own, so that workers spread over the jobs by
   /// their tiles.
-  /// Throws std::invalid_argument for a job with no phase, a phase with no tile, a phase that waits
-  /// for itself or a later one.
+  /// Throws std::invalid_argument for a job with no phase, a phase with no tile, in no strand, or
+  /// that waits for itself or a later one.
   Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree, TileRunner& runner);
 
   int jobs() const noexcept { return static_cast<int>(plans_.size()); }
@@ -63,9 +64,10 @@ class Stage {
   /// Every job is finished: no tile is being run and none will be.
   bool finished() const noexcept;
 
-  /// A tile for `worker`: of the job it is at, else of one nobody has touched, else of the one with
-  /// the most tiles left. Of those nobody has touched, first one that its job has opened (if both
-  /// are nobody's), then those of its subtree, then from a start of its own.
+  /// A tile for `worker`: of the job it is at, of its own rows first, else of one nobody has
+  /// touched, else of the one with the most tiles left. Of those nobody has touched, first one that
+  /// its job has opened (if both are nobody's), then those of its subtree, then from a start of its
+  /// own.
   TileClaim claim(int worker, int current_job) noexcept;
 
   /// Reports a tile as run; true when that finished a job that reports.
@@ -90,6 +92,12 @@ class Stage {
   /// Arrives at a job; the tiles of it that can be claimed now.
   std::int32_t open_by_arrival(int job) noexcept {
     return at(job).arrive() ? at(job).first_tiles() : 0;
+  }
+  /// A worker's in every team, if it takes part in the run; another one's if it does not.
+  int seat(int worker) const noexcept {
+    const std::int64_t crew = std::max(workers(), Job::kSeats);
+    return static_cast<int>(
+        std::min<std::int64_t>(std::int64_t{worker} * Job::kSeats / crew, Job::kSeats - 1));
   }
   Job& at(int job) const noexcept { return jobs_[static_cast<std::size_t>(job)]; }
   Span<const int> order(int worker) const noexcept {

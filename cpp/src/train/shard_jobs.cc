@@ -1,6 +1,20 @@
 #include "train/shard_jobs.h"
 
+#include <algorithm>
+
 namespace cllm {
+namespace {
+
+/// Looked through for every tile, so few, but enough to be dealt evenly among most teams.
+constexpr std::int64_t kMostStrands = 8;
+
+/// The part of the rows of its shard that a phase belongs to, by the middle of its own.
+std::int32_t strand_of(const Range& rows, std::int64_t all, std::int64_t strands) {
+  if (rows.size() == all || strands == 1) return 0;
+  return static_cast<std::int32_t>(1 + (rows.begin + rows.end) * strands / (2 * all));
+}
+
+}  // namespace
 
 ShardJobs::ShardJobs(const ModelConfig& config, const ParameterLayout& layout,
                      const BatchPlan& plan, Pass pass, WeightLayout weights) {
@@ -27,11 +41,18 @@ const ShardProgram* ShardJobs::program_for(const ModelConfig& config, const Para
 }
 
 std::vector<PhasePlan> ShardJobs::phases(int position) const {
+  const std::vector<Place>& places = places_[static_cast<std::size_t>(position)];
+  std::int64_t strands = 1;  // no more than parts of the rows that go through a shard together
+  for (const Place& place : places) {
+    const std::int64_t parts = place.program->cuts().projection.row_tiles();
+    strands = std::clamp(parts, strands, kMostStrands);
+  }
   std::vector<PhasePlan> plans;
   PhaseOrder order;
-  for (const Place& place : places_[static_cast<std::size_t>(position)]) {
+  for (const Place& place : places) {
     const Phase& phase = place.program->phases()[place.phase];
-    plans.push_back({phase.tiles, order.add(phase.accesses)});
+    const std::int64_t rows = place.program->cuts().shape.rows();
+    plans.push_back({phase.tiles, order.add(phase.accesses), strand_of(phase.rows, rows, strands)});
   }
   return plans;
 }
