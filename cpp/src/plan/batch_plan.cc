@@ -16,14 +16,19 @@ constexpr std::int64_t kShardRows = 512, kLoneShardRows = 1024;
 // faster than 1 on two workers and 1 % on one, 12 are not (benchmarks/README.md).
 constexpr std::int64_t kHalvedRows = 192;
 constexpr std::int64_t kCheapBytes = std::int64_t{16} << 20;
+// Case D, 237 KiB a token for each copy: one position instead of two costs 0.4 % of the time and
+// saves 570 MiB. E, 22 KiB: one instead of four costs 2.7 % (benchmarks/README.md).
+constexpr std::int64_t kBytesPerToken = 256 << 10;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 bool cheap(const BatchShape& shape, std::int64_t k) {
-  if (k == 1 || k * 4 * shape.parameters <= kCheapBytes) return true;
+  const std::int64_t bytes = k * 4 * shape.parameters, tokens = shape.batch * shape.sequence;
+  if (k == 1 || bytes <= kCheapBytes) return true;
+  if (bytes > kBytesPerToken * tokens) return false;
   const double traffic = 12.0 * static_cast<double>(k) * static_cast<double>(shape.parameters);
-  const double tokens = static_cast<double>(shape.batch) * static_cast<double>(shape.sequence);
-  return traffic <= 0.03 * 0.1 * tokens * static_cast<double>(shape.flops_per_token);
+  return traffic <=
+         0.03 * 0.1 * static_cast<double>(tokens) * static_cast<double>(shape.flops_per_token);
 }
 
 /// Whether `parts` parts of `total` things are about equally long.

@@ -57,7 +57,8 @@ Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree,
 std::vector<int> Stage::deal_homes(int workers) const {
   std::vector<char> follows(plans_.size(), 0);
   for (const JobPlan& p : plans_) {
-    for (int next : p.successors) follows[static_cast<std::size_t>(next)] |= p.subtree < 0;
+    if (p.subtree >= 0) continue;
+    for (int next : p.successors) follows[static_cast<std::size_t>(next)] = 1;
   }
   std::vector<int> starts;
   std::vector<double> end;  // running sum of tiles
