@@ -37,6 +37,8 @@ TEST(BatchPlan, KnownCases) {
   const BatchPlan prime = plan_batch(gpt(13, 64, 810'000));
   EXPECT_EQ(prime.shards.size(), 2u);  // 7 and 6; in four the last would be too short
   EXPECT_EQ(prime.positions.size(), 2u);
+  const BatchPlan small = plan_batch(gpt(8, 32, 210'000));
+  EXPECT_EQ(small.positions.size(), 2u);  // of 128 rows
   const BatchPlan line = plan_batch(gpt(1, 5, 1000));
   EXPECT_EQ(line.shards.size(), 1u);
   EXPECT_EQ(line.positions.size(), 1u);

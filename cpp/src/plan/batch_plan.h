@@ -55,7 +55,7 @@ struct BatchPlan {
 /// largest number of at most min(V, S) positions that are equally long (ceil(S/K) K - S <= S/8) and
 /// whose gradient copies are cheap: K * 4P bytes fit in 16 MiB, or are at most 256 KiB a token with
 /// a traffic (12 K P bytes) of at most 3 % of the step's arithmetic counted at 0.1 byte per FLOP.
-/// Where every position has one shard they are halved, S with K, as long as halves have 192 rows
+/// Where every position has one shard they are halved, S with K, as long as halves have 128 rows
 /// and the same holds of them: workers who each have a position of their own do not read what
 /// others have just written. Throws InputError when `positions` is given and larger than V or than
 /// the batch.
