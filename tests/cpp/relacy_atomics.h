@@ -72,6 +72,8 @@ struct RelacyAtomics {
       return word_(RL_INFO).fetch_sub(value,
                                       kWeaken == Weaken::kFetchSub ? rl::mo_relaxed : order(o));
     }
+    T fetch_or(T value, std::memory_order o) { return word_(RL_INFO).fetch_or(value, order(o)); }
+    T fetch_and(T value, std::memory_order o) { return word_(RL_INFO).fetch_and(value, order(o)); }
     bool compare_exchange_weak(T& expected, T value, std::memory_order o,
                                std::memory_order failure) {
       return word_.compare_exchange_weak(expected, value, order(o), RL_INFO, order(failure),

@@ -7,23 +7,15 @@
 // not finished are, so that one is open and nothing is before it in its strand: its tiles run or
 // can be claimed, and a job cannot come to a stop.
 //
-// Strands from 1 on belong to parts of the rows, 0 to everybody. Cores that share no cache read
-// slowly what another one wrote, so the workers who are here deal the parts of rows among
-// themselves, neighbours to neighbours: each first takes what comes first in its own strands and in
-// everybody's, then helps where the least has been done. A worker alone goes through the phases in
-// their order.
+// Strands from 1 on belong to parts of the rows, 0 to everybody. The workers who are here deal the
+// parts among themselves, as cores that share no cache read slowly what another one wrote: each
+// first takes what comes first in its own strands and in everybody's, then helps where the least
+// has been done. A worker alone goes through the phases in their order.
 //
-// Words written by several threads:
-//   state    run (high half) and whether it is open. It stays so until every tile was claimed.
-//   claim    of each strand: run (high half) and next tile (low half). A worker takes a tile by
-//            compare-and-exchange: an increment could take one that is not open yet, and a worker
-//            that still looks from the run before one that it knows nothing of.
-//   team     who is here, a bit for each seat: a guess, which decides only who takes what.
-//   gate     arrivals that are missing before the job opens.
-//   words    of each phase: phases it still waits for, tiles that are not finished.
-//   left     phases that are not finished; strands with tiles that nobody has claimed.
-// A tile's writes are released by the decrement of its phase's tiles, acquired by whoever makes it
-// zero, released again to those that wait for it (`waits`, gate) and acquired by who claims there.
+// Words written by several threads, besides those of strands, team and phases: `state`, the run
+// (high half) and whether it is open, until every tile was claimed; `gate`, arrivals that are
+// missing; `left`, strands with tiles that nobody has claimed. A reset is released by the state,
+// what came before an arrival by the gate and then by the state.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +24,9 @@
 #include <vector>
 
 #include "spheres/job_plan.h"
-#include "sync/mpsc_queue.h"
+#include "spheres/phases.h"
+#include "spheres/strand.h"
+#include "spheres/team.h"
 
 namespace cllm {
 
@@ -47,283 +41,161 @@ class BasicJob {
   void reset() noexcept;
 
   /// One predecessor is done; true when it was the last one and the job is open.
-  bool arrive() noexcept;
-  /// Opens it whatever is missing, for tiles that will not be computed.
-  void open() noexcept;
-
-  /// Places for workers in a team; those of a larger crew share them, neighbours the same one.
-  static constexpr int kSeats = 64;
+  bool arrive() noexcept {
+    if (gate_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
+    open();
+    return true;
+  }
+  /// Opens it whatever is missing: also the root's, after an error, while the last one arrives.
+  void open() noexcept {
+    state_.store(state_.load(std::memory_order_relaxed) | kOpen, std::memory_order_release);
+  }
 
   /// A tile that nobody has taken; phase -1 if there is none that can be run now.
   struct Ticket {
     std::int32_t phase = -1;
     std::int32_t tile = 0;
-    /// Tiles of the next phase of its strand, if this was the last before it.
-    std::int32_t next_ready = 0;
-    bool last = false;  ///< of the job: no strand has another one
+    std::int32_t next_ready = 0;  ///< tiles of its strand's next phase, if it was the last before
+    bool last = false;            ///< of the job: no strand has another one
   };
-  /// For a worker at `seat`, 0 <= seat < kSeats, who is here from now on if there is a tile.
+  /// For a worker at a seat of the team, who is here from now on if there is a tile.
   /// `whether_open_or_not`: also of a phase that still waits, for tiles that will not be computed.
   Ticket claim(int seat = 0, bool whether_open_or_not = false) noexcept;
   /// Whoever is at `seat` has gone elsewhere.
-  void leave(int seat) noexcept;
+  void leave(int seat) noexcept { team_.leave(seat); }
 
-  /// What a finished tile brought about.
-  struct Finished {
-    std::int32_t opened = 0;  ///< tiles of the phases that it opened
-    bool job = false;         ///< it was the job's last: the caller arrives at the successors
-  };
-  Finished finish_tile(std::int32_t phase) noexcept;
+  /// When it was the job's last tile, the caller arrives at the successors.
+  using Finished = typename BasicPhases<Atomics>::Finished;
+  Finished finish_tile(std::int32_t phase) noexcept { return phases_.finish_tile(phase); }
 
   bool is_closed() const noexcept { return (state() & kOpen) == 0; }
   /// Nobody has claimed a tile of it, and somebody can.
-  bool untouched() const noexcept;
+  bool untouched() const noexcept { return !is_closed() && tiles_left() == tiles_; }
   /// Tiles that nobody has claimed, if one of them can be; 0 if not.
   std::int32_t claimable() const noexcept;
   /// Every tile has been claimed.
   bool claimed_out() const noexcept {
-    return !is_closed() && strands_left_.load(std::memory_order_acquire) == 0;
+    return !is_closed() && left_.load(std::memory_order_acquire) == 0;
   }
-  bool finished() const noexcept { return left_.load(std::memory_order_acquire) == 0; }
+  bool finished() const noexcept { return phases_.all_finished(); }
 
-  /// Tiles that can be claimed when the job opens.
-  std::int32_t first_tiles() const noexcept { return first_tiles_; }
+  /// Those that can be claimed when the job opens.
+  std::int32_t first_tiles() const noexcept { return phases_.first_tiles(); }
 
  private:
-  struct alignas(kCacheLinePair) PhaseWords {
-    typename Atomics::template Atomic<std::int32_t> waits{0};
-    typename Atomics::template Atomic<std::int32_t> tiles{0};
-  };
-  struct alignas(kCacheLinePair) StrandWord {
-    typename Atomics::template Atomic<std::uint64_t> claim{0};
-  };
-  struct Strand {
-    std::vector<std::int32_t> phases;
-    std::vector<std::int32_t> begin;  // first tile of each, counted in the strand
-    std::int32_t tiles = 0;
-  };
-  /// The next tile of a strand; phase -1: none.
-  struct Next {
-    std::int32_t phase = -1;
-    std::size_t strand = 0;
-    std::size_t at = 0;  // the phase's place in the strand
-    std::uint64_t word = 0;
+  using Strand = BasicStrand<Atomics>;
+  /// A tile to take, and of which strand; null: none.
+  struct Found {
+    typename Strand::Next next;
+    Strand* strand = nullptr;
   };
   static constexpr std::uint64_t kRun = std::uint64_t{1} << 32;
   static constexpr std::uint64_t kOpen = 1;
 
-  static std::int32_t next_tile(std::uint64_t word) noexcept {
-    return static_cast<std::int32_t>(word & (kRun - 1));
-  }
   std::uint64_t state() const noexcept { return state_.load(std::memory_order_acquire); }
-  std::uint64_t word(std::size_t strand) const noexcept {
-    return strand_words_[strand].claim.load(std::memory_order_acquire);
+  static std::uint32_t run_of(std::uint64_t state) noexcept {
+    return static_cast<std::uint32_t>(state / kRun);
   }
-  bool phase_is_open(std::int32_t phase) const noexcept {
-    return words_[static_cast<std::size_t>(phase)].waits.load(std::memory_order_acquire) == 0;
+  std::int32_t tiles_left() const noexcept {
+    std::int32_t tiles = 0;
+    for (std::size_t s = 0; s < strand_count_; ++s) tiles += strands_[s].left();
+    return tiles;
   }
-  std::int32_t tiles_of(std::int32_t phase) const noexcept {
-    return plan_->phases[static_cast<std::size_t>(phase)].tiles;
+  /// Keeps in `found` whichever can be claimed and is of the earlier phase: that, or the next tile
+  /// of a strand.
+  void look(std::size_t strand, std::uint32_t run, bool whether_open_or_not,
+            Found* found) const noexcept {
+    const typename Strand::Next next = strands_[strand].next(run);
+    if (next.phase < 0 || (found->strand != nullptr && found->next.phase < next.phase)) return;
+    if (phases_.is_open(next.phase) || whether_open_or_not) *found = {next, &strands_[strand]};
   }
-  static std::uint64_t bit(int seat) noexcept { return std::uint64_t{1} << seat; }
-
-  /// `other`, or the next tile of `strand` where that can be claimed and is of an earlier phase.
-  Next sooner(const Next& other, std::size_t strand, std::uint64_t run,
-              bool whether_open_or_not) const noexcept;
-  /// What whoever is at `seat`, which is in `team`, had better take.
-  Next find(std::uint64_t team, int seat, std::uint64_t run,
-            bool whether_open_or_not) const noexcept;
-  void join(int seat) noexcept;
+  /// What whoever is at `seat` had better take.
+  Found find(int seat, std::uint32_t run, bool whether_open_or_not) const noexcept;
 
   // Read for every tile, written when the job opens and when somebody comes or goes.
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> state_{0};
-  typename Atomics::template Atomic<std::uint64_t> team_{0};
+  BasicTeam<Atomics> team_;
   typename Atomics::template Atomic<std::int32_t> gate_{0};
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> left_{0};
-  typename Atomics::template Atomic<std::int32_t> strands_left_{0};
-  std::unique_ptr<PhaseWords[]> words_;
-  std::unique_ptr<StrandWord[]> strand_words_;
+  BasicPhases<Atomics> phases_;
+  std::unique_ptr<Strand[]> strands_;
   // Read only.
-  alignas(kCacheLinePair) const JobPlan* plan_ = nullptr;
-  std::int32_t first_tiles_ = 0, strands_with_tiles_ = 0;
-  std::vector<Strand> strands_;
-  std::vector<std::vector<std::int32_t>> opens_;  // [phases] the later ones that wait for it
+  std::int32_t arrivals_ = 0, strands_with_tiles_ = 0, tiles_ = 0;
+  std::size_t strand_count_ = 0;
 };
 
 using Job = BasicJob<>;
 
 template <class Atomics>
 void BasicJob<Atomics>::bind(const JobPlan& plan) {
-  plan_ = &plan;
-  const std::size_t phases = plan.phases.size();
-  words_ = std::make_unique<PhaseWords[]>(phases);
-  opens_.resize(phases);
-  for (std::size_t p = 0; p < phases; ++p) {
-    const PhasePlan& phase = plan.phases[p];
-    const auto number = static_cast<std::int32_t>(p);
-    const auto s = static_cast<std::size_t>(phase.strand);
-    if (s >= strands_.size()) strands_.resize(s + 1);
-    Strand& strand = strands_[s];
-    if (strand.tiles == 0) ++strands_with_tiles_;
-    strand.phases.push_back(number);
-    strand.begin.push_back(strand.tiles);
-    strand.tiles += phase.tiles;
-    if (phase.after.empty()) first_tiles_ += phase.tiles;
-    for (const std::int32_t before : phase.after) {
-      opens_[static_cast<std::size_t>(before)].push_back(number);
-    }
+  arrivals_ = plan.arrivals;
+  phases_.bind(plan.phases);
+  for (const PhasePlan& phase : plan.phases) {
+    strand_count_ = std::max(strand_count_, static_cast<std::size_t>(phase.strand) + 1);
   }
-  strand_words_ = std::make_unique<StrandWord[]>(strands_.size());
+  strands_ = std::make_unique<Strand[]>(strand_count_);
+  std::int32_t number = 0;
+  for (const PhasePlan& phase : plan.phases) {
+    Strand& strand = strands_[static_cast<std::size_t>(phase.strand)];
+    if (strand.tiles() == 0) ++strands_with_tiles_;
+    strand.add(number++, phase.tiles);
+    tiles_ += phase.tiles;
+  }
 }
 
 template <class Atomics>
 void BasicJob<Atomics>::reset() noexcept {
-  const std::size_t phases = plan_->phases.size();
-  for (std::size_t p = 0; p < phases; ++p) {
-    const PhasePlan& phase = plan_->phases[p];
-    words_[p].waits.store(static_cast<std::int32_t>(phase.after.size()), std::memory_order_relaxed);
-    words_[p].tiles.store(phase.tiles, std::memory_order_relaxed);
-  }
-  gate_.store(plan_->arrivals, std::memory_order_relaxed);
-  left_.store(static_cast<std::int32_t>(phases), std::memory_order_relaxed);
-  strands_left_.store(strands_with_tiles_, std::memory_order_relaxed);
-  team_.store(0, std::memory_order_relaxed);
-  const std::uint64_t run = state_.load(std::memory_order_relaxed) / kRun + 1;
-  for (std::size_t s = 0; s < strands_.size(); ++s) {
-    strand_words_[s].claim.store(run * kRun, std::memory_order_relaxed);
-  }
+  phases_.reset();
+  gate_.store(arrivals_, std::memory_order_relaxed);
+  left_.store(strands_with_tiles_, std::memory_order_relaxed);
+  team_.clear();
+  const std::uint32_t run = run_of(state_.load(std::memory_order_relaxed)) + 1;
+  for (std::size_t s = 0; s < strand_count_; ++s) strands_[s].reset(run);
   state_.store(run * kRun, std::memory_order_release);
 }
 
 template <class Atomics>
-bool BasicJob<Atomics>::arrive() noexcept {
-  if (gate_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
-  open();
-  return true;
-}
-
-// Two may open it at the same time: the root, after an error, and the last to arrive.
-template <class Atomics>
-void BasicJob<Atomics>::open() noexcept {
-  state_.store(state_.load(std::memory_order_relaxed) | kOpen, std::memory_order_release);
-}
-
-template <class Atomics>
-typename BasicJob<Atomics>::Next BasicJob<Atomics>::sooner(
-    const Next& other, std::size_t strand, std::uint64_t run,
-    bool whether_open_or_not) const noexcept {
-  const Strand& s = strands_[strand];
-  const std::uint64_t word = this->word(strand);
-  const std::int32_t tile = next_tile(word);
-  if (word / kRun != run || tile >= s.tiles) return other;
-  const auto after = std::upper_bound(s.begin.begin(), s.begin.end(), tile);
-  const auto at = static_cast<std::size_t>(after - s.begin.begin()) - 1;
-  const std::int32_t phase = s.phases[at];
-  if (other.phase >= 0 && other.phase < phase) return other;
-  if (!phase_is_open(phase) && !whether_open_or_not) return other;
-  return {phase, strand, at, word};
-}
-
-template <class Atomics>
-typename BasicJob<Atomics>::Next BasicJob<Atomics>::find(std::uint64_t team, int seat,
-                                                         std::uint64_t run,
-                                                         bool whether_open_or_not) const noexcept {
-  Next next = sooner({}, 0, run, whether_open_or_not);
-  const std::size_t shared = strands_.size() - 1;  // that the team deals among itself
-  if (shared == 0) return next;
-  const auto place = static_cast<std::size_t>(__builtin_popcountll(team & (bit(seat) - 1)));
-  const auto places = static_cast<std::size_t>(__builtin_popcountll(team));
-  const std::size_t begin = place * shared / places;
-  const std::size_t end = std::max(begin + 1, (place + 1) * shared / places);
-  for (std::size_t s = begin; s < end; ++s) next = sooner(next, 1 + s, run, whether_open_or_not);
-  if (next.phase >= 0) return next;
-  for (std::size_t s = 0; s < shared; ++s) next = sooner(next, 1 + s, run, whether_open_or_not);
-  return next;
+typename BasicJob<Atomics>::Found BasicJob<Atomics>::find(int seat, std::uint32_t run,
+                                                          bool whether_open_or_not) const noexcept {
+  Found found;
+  look(0, run, whether_open_or_not, &found);
+  const std::size_t dealt = strand_count_ - 1;  // among the team
+  if (dealt == 0) return found;
+  const typename BasicTeam<Atomics>::Share own = team_.share(seat, dealt);
+  for (std::size_t s = own.begin; s < own.end; ++s) look(1 + s, run, whether_open_or_not, &found);
+  if (found.strand != nullptr) return found;
+  for (std::size_t s = 0; s < dealt; ++s) look(1 + s, run, whether_open_or_not, &found);
+  return found;
 }
 
 template <class Atomics>
 typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim(int seat,
                                                             bool whether_open_or_not) noexcept {
-  for (;;) {
+  Found found;
+  do {
     const std::uint64_t state = this->state();
     if ((state & kOpen) == 0) return {};
-    const std::uint64_t team = team_.load(std::memory_order_relaxed);
-    Next next = find(team | bit(seat), seat, state / kRun, whether_open_or_not);
-    if (next.phase < 0) return {};
-    // If the exchange succeeds, the run has not ended since the phase was seen open in it.
-    if (!strand_words_[next.strand].claim.compare_exchange_weak(
-            next.word, next.word + 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-      continue;
-    }
-    if (strands_.size() > 1) join(seat);
-    const Strand& strand = strands_[next.strand];
-    const std::int32_t tile = next_tile(next.word);
-    Ticket ticket;
-    ticket.phase = next.phase;
-    ticket.tile = tile - strand.begin[next.at];
-    if (tile + 1 == strand.tiles) {
-      ticket.last = strands_left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
-    } else if (ticket.tile + 1 == tiles_of(next.phase)) {
-      const std::int32_t after = strand.phases[next.at + 1];
-      if (phase_is_open(after)) ticket.next_ready = tiles_of(after);
-    }
-    return ticket;
+    found = find(seat, run_of(state), whether_open_or_not);
+    if (found.strand == nullptr) return {};
+    // If it can be taken, the run has not ended since the phase was seen open in it.
+  } while (!found.strand->take(found.next));
+  if (strand_count_ > 1) team_.join(seat);
+  Ticket ticket{found.next.phase, found.next.tile};
+  if (found.next.last) {
+    ticket.last = left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  } else if (found.next.after >= 0 && phases_.is_open(found.next.after)) {
+    ticket.next_ready = phases_.tiles(found.next.after);
   }
-}
-
-template <class Atomics>
-void BasicJob<Atomics>::join(int seat) noexcept {
-  std::uint64_t team = team_.load(std::memory_order_relaxed);
-  while ((team & bit(seat)) == 0 &&
-         !team_.compare_exchange_weak(team, team | bit(seat), std::memory_order_relaxed)) {
-  }
-}
-
-template <class Atomics>
-void BasicJob<Atomics>::leave(int seat) noexcept {
-  std::uint64_t team = team_.load(std::memory_order_relaxed);
-  while ((team & bit(seat)) != 0 &&
-         !team_.compare_exchange_weak(team, team & ~bit(seat), std::memory_order_relaxed)) {
-  }
-}
-
-template <class Atomics>
-typename BasicJob<Atomics>::Finished BasicJob<Atomics>::finish_tile(std::int32_t phase) noexcept {
-  const auto p = static_cast<std::size_t>(phase);
-  Finished finished;
-  if (words_[p].tiles.fetch_sub(1, std::memory_order_acq_rel) != 1) return finished;
-  // Counted before those that wait for it hear of it: once they do, the run may end without this
-  // thread, and the job start again.
-  finished.job = left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  for (const std::int32_t next : opens_[p]) {
-    const auto n = static_cast<std::size_t>(next);
-    if (words_[n].waits.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      finished.opened += plan_->phases[n].tiles;
-    }
-  }
-  return finished;
-}
-
-template <class Atomics>
-bool BasicJob<Atomics>::untouched() const noexcept {
-  if (is_closed()) return false;
-  for (std::size_t s = 0; s < strands_.size(); ++s) {
-    if (next_tile(word(s)) != 0) return false;
-  }
-  return true;
+  return ticket;
 }
 
 template <class Atomics>
 std::int32_t BasicJob<Atomics>::claimable() const noexcept {
   const std::uint64_t state = this->state();
   if ((state & kOpen) == 0) return 0;
-  std::int32_t tiles = 0;
-  bool any = false;
-  for (std::size_t s = 0; s < strands_.size(); ++s) {
-    tiles += strands_[s].tiles - std::min(next_tile(word(s)), strands_[s].tiles);
-    any = any || sooner({}, s, state / kRun, false).phase >= 0;
-  }
-  return any ? tiles : 0;
+  Found found;
+  for (std::size_t s = 0; s < strand_count_; ++s) look(s, run_of(state), false, &found);
+  return found.strand != nullptr ? tiles_left() : 0;
 }
 
 }  // namespace cllm

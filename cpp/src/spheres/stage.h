@@ -95,9 +95,9 @@ class Stage {
   }
   /// A worker's in every team, if it takes part in the run; another one's if it does not.
   int seat(int worker) const noexcept {
-    const std::int64_t crew = std::max(workers(), Job::kSeats);
+    const std::int64_t crew = std::max(workers(), Team::kSeats);
     return static_cast<int>(
-        std::min<std::int64_t>(std::int64_t{worker} * Job::kSeats / crew, Job::kSeats - 1));
+        std::min<std::int64_t>(std::int64_t{worker} * Team::kSeats / crew, Team::kSeats - 1));
   }
   Job& at(int job) const noexcept { return jobs_[static_cast<std::size_t>(job)]; }
   Span<const int> order(int worker) const noexcept {

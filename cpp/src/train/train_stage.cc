@@ -9,7 +9,8 @@ namespace cllm {
 TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
                        const WorkerPool& workers, SphereTree& tree, Pass pass)
     : TrainSchedule(plan, state.layout, tree.plan().subtrees_above(tree.most_active_workers()),
-                    tree.most_active_workers(), state.packed ? state.packed->tiles() : PackedWeights::Tiles{}),
+                    tree.most_active_workers(),
+                    state.packed ? state.packed->tiles() : PackedWeights::Tiles{}),
       plan_(plan),
       state_(state),
       kernels_(kernels),

@@ -1,0 +1,54 @@
+// Who is at a job, and which part of its rows falls to whom.
+//
+// A guess, which decides only who takes what: nothing is lost when two believe that a part is
+// theirs, or nobody does. Therefore its word orders nothing.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "sync/atomics.h"
+
+namespace cllm {
+
+/// Thread safety: every function from any thread.
+template <class Atomics = StdAtomics>
+class BasicTeam {
+ public:
+  /// Places for workers; those of a larger crew share them, neighbours the same one.
+  static constexpr int kSeats = 64;
+
+  void clear() noexcept { word_.store(0, std::memory_order_relaxed); }
+  /// Whoever is at `seat`, 0 <= seat < kSeats, works here or has gone elsewhere. Idempotent.
+  void join(int seat) noexcept {
+    if ((members() & bit(seat)) == 0) word_.fetch_or(bit(seat), std::memory_order_relaxed);
+  }
+  void leave(int seat) noexcept {
+    if ((members() & bit(seat)) != 0) word_.fetch_and(~bit(seat), std::memory_order_relaxed);
+  }
+
+  /// A half-open range of parts.
+  struct Share {
+    std::size_t begin, end;
+  };
+  /// What falls to `seat` of so many parts, as if it had joined: by its rank, neighbours to
+  /// neighbours, at least one. A member alone has all.
+  Share share(int seat, std::size_t parts) const noexcept {
+    const std::uint64_t all = members() | bit(seat);
+    const auto rank = static_cast<std::size_t>(__builtin_popcountll(all & (bit(seat) - 1)));
+    const auto count = static_cast<std::size_t>(__builtin_popcountll(all));
+    const std::size_t begin = rank * parts / count;
+    return {begin, std::max(begin + 1, (rank + 1) * parts / count)};
+  }
+
+ private:
+  static std::uint64_t bit(int seat) noexcept { return std::uint64_t{1} << seat; }
+  std::uint64_t members() const noexcept { return word_.load(std::memory_order_relaxed); }
+
+  typename Atomics::template Atomic<std::uint64_t> word_{0};  // a bit for each seat
+};
+
+using Team = BasicTeam<>;
+
+}  // namespace cllm
