@@ -78,7 +78,6 @@ class BasicJob {
     return !is_closed() && left_.load(std::memory_order_acquire) == 0;
   }
   bool finished() const noexcept { return phases_.all_finished(); }
-
   /// Those that can be claimed when the job opens.
   std::int32_t first_tiles() const noexcept { return phases_.first_tiles(); }
 

@@ -107,9 +107,7 @@ void ForwardStage::begin(Stage& stage) {
   }
 }
 
-void ForwardStage::open_lanes(Stage& stage) {
-  stage.arrive(0, lanes());
-}
+void ForwardStage::open_lanes(Stage& stage) { stage.arrive(0, lanes()); }
 
 bool ForwardStage::on_done(Stage& stage, int job) {
   if (job == shards()) {

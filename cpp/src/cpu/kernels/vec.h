@@ -9,7 +9,7 @@
 // What every ISA file gives:
 //   V, kLanes, kIsaName
 //   load(p) store(p, v)          any alignment
-//   stream(p, v)                 past the caches, aligned to V; end_streams() before others may read
+//   stream(p, v)                 past the caches, aligned to V; then end_streams()
 //   load_partial(p, n)           n in [0, kLanes]: lanes >= n are 0; never reads past n
 //   store_partial(p, v, n)       never writes past n
 //   zero() set1(x)
