@@ -1,3 +1,4 @@
+// Whose blocks are which: runs of about equal weight, none of them empty.
 #include <gtest/gtest.h>
 
 #include "reduce/owners.h"
