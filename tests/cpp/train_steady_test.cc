@@ -144,24 +144,27 @@ std::uint64_t messages(const SphereTree& tree) {
   return sum;
 }
 
-TEST(TrainSteady, SendsFewMessages) {
+class SteadyShape : public testing::TestWithParam<TrainingCase> {};
+
+TEST_P(SteadyShape, SendsFewMessages) {
   const Watchdog watchdog("counted steps", std::chrono::seconds(240));
-  for (const TrainingCase& c : training_cases()) {
-    for (std::int64_t threads : {1, 2, 3, 8, 13, 14, 20, 64, 157}) {
-      SteadyRun run(c, threads);
-      const SphereTree& tree = run.session().tree();
-      const std::uint64_t before = messages(tree);
-      constexpr std::uint64_t kSteps = 4;
-      for (std::uint64_t s = 0; s < kSteps; ++s) run.step();
-      const auto bound = static_cast<std::uint64_t>(4 * tree.workers()) +
-                         2 * run.session().plan().positions.size();
-      // A sphere may say Idle after the step that it worked on; it is counted with the next one.
-      EXPECT_LE(messages(tree) - before, kSteps * bound + static_cast<std::uint64_t>(threads))
-          << c.name << ", " << threads << " spheres";
-      EXPECT_GE(messages(tree) - before, kSteps) << c.name << ", " << threads << " spheres";
-    }
+  for (std::int64_t threads : {1, 2, 3, 8, 13, 14, 20, 64, 157}) {
+    SteadyRun run(GetParam(), threads);
+    const SphereTree& tree = run.session().tree();
+    const std::uint64_t before = messages(tree);
+    constexpr std::uint64_t kSteps = 4;
+    for (std::uint64_t s = 0; s < kSteps; ++s) run.step();
+    const auto bound =
+        static_cast<std::uint64_t>(4 * tree.workers()) + 2 * run.session().plan().positions.size();
+    // A sphere may say Idle after the step that it worked on; it is counted with the next one.
+    EXPECT_LE(messages(tree) - before, kSteps * bound + static_cast<std::uint64_t>(threads))
+        << threads << " spheres";
+    EXPECT_GE(messages(tree) - before, kSteps) << threads << " spheres";
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Shapes, SteadyShape, testing::ValuesIn(training_cases()),
+                         [](const auto& test) { return test.param.name; });
 
 /// CPU seconds of the spheres that `chosen` names while `meanwhile` runs.
 template <class Chosen, class Meanwhile>
