@@ -35,7 +35,7 @@ TEST(BatchPlan, KnownCases) {
   const BatchPlan c = plan_batch(gpt(4, 64, 124'000'000));
   EXPECT_EQ(c.positions.size(), 1u) << "256 rows, and a copy of the gradient costs too much";
   const BatchPlan prime = plan_batch(gpt(13, 64, 810'000));
-  EXPECT_EQ(prime.shards.size(), 2u);  // 7 and 6; in four the last would be too short
+  EXPECT_EQ(prime.shards.size(), 2u);  // 7 and 6; in four the last would have 3 of 4
   EXPECT_EQ(prime.positions.size(), 2u);
   const BatchPlan small = plan_batch(gpt(8, 32, 210'000));
   EXPECT_EQ(small.positions.size(), 2u);  // of 128 rows

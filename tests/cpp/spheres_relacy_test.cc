@@ -32,8 +32,8 @@ class LastOfAStrandJob : public BasicJob<Atomics> {
 
 /// Two workers on a job of two strands and a phase after both, run twice. Whoever is not in the
 /// last tile of the first run may still be looking at the job, or falling asleep, when the root
-/// closes and opens it for the second. Every tile runs once a run, after
-/// the opening and those that its phase waits for, one tile is the last, and all leave.
+/// closes and opens it for the second. Every tile runs once a run, after the opening and those that
+/// its phase waits for, one tile is the last, and all leave.
 template <class Atomics, template <class> class Event, template <class> class JobOf>
 struct JobModel : rl::test_suite<JobModel<Atomics, Event, JobOf>, 3> {
   using Ticket = typename BasicJob<Atomics>::Ticket;

@@ -13,11 +13,11 @@ namespace {
 // workers, shard by shard: with 512 rows 23 of them would be busy for 83 % of the time, not 91.
 constexpr std::int64_t kShardRows = 512, kLoneShardRows = 1024;
 // Halves of a shard are worth it down to here: of 256 rows 2 positions are 4 to 23 % faster than 1
-// on two workers and 1 % slower on one, 4 are not (benchmarks/README.md).
+// on two workers and 1 % slower on one; 4 are slower than 2 (benchmarks/README.md).
 constexpr std::int64_t kHalvedRows = 128;
 constexpr std::int64_t kCheapBytes = std::int64_t{16} << 20;
 // Case D, 237 KiB a token for each copy: one position instead of two costs 0.4 % of the time and
-// saves 570 MiB. E, 22 KiB: one instead of four costs 2.7 % (benchmarks/README.md).
+// saves 570 MiB. E, 22 KiB: one instead of four costs 2.4 % (benchmarks/README.md).
 constexpr std::int64_t kBytesPerToken = 256 << 10;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }

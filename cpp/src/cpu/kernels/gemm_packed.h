@@ -18,6 +18,7 @@ namespace {
 
 static_assert(kPackedColumns % kMicroColumns == 0);
 
+/// Columns of B, all of k or a run of it.
 template <class T>
 void pack_some(GemmForm form, std::int64_t k, std::int64_t n, const float* b, std::int64_t ldb,
                T* panel, std::int64_t step) {
