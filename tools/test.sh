@@ -27,6 +27,13 @@ mkdir -p "$logs"
 summary=()
 failures=0
 
+# The lines of a log that name what failed: pytest's, ctest's list at its end, lint's findings and
+# the compiler's errors.
+what_failed() {
+  grep -E '^(FAILED|ERROR) |^[[:space:]]*[0-9]+ - .* \([A-Z]|^[^ ]+:[0-9]+:[0-9]+: (error|warning): ' "$1" |
+    grep -v '(Disabled)' | sed 's/^[[:space:]]*/    /' | cut -c 1-160 | head -n 20 || true
+}
+
 # stage NAME COMMAND...: runs it, keeps its output in a log, notes the outcome for the summary.
 stage() {
   local name=$1 begin=$SECONDS status=0
@@ -37,9 +44,12 @@ stage() {
   # The runner's own last word, such as "100% tests passed" or "12 passed in 3.1s".
   note=$(grep -E '[0-9]+% tests passed|[0-9]+ (passed|failed|error).* in [0-9.]+s|^(lint|long): ' \
     "$logs/$name.log" | tail -n 1 | tr -d '=' || true)
-  if ((status)); then failures=$((failures + 1)); fi
   summary+=("$(printf '%-6s %5d s  %-18s %s' "$( ((status)) && echo FAILED || echo ok)" \
     $((SECONDS - begin)) "$name" "$note")")
+  if ((status)); then
+    failures=$((failures + 1))
+    summary+=("$(what_failed "$logs/$name.log")")
+  fi
   return 0
 }
 
