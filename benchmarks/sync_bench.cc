@@ -1,8 +1,8 @@
 // The mailbox beside std::mutex with a condition variable and moodycamel's blocking queue: CPU time
 // of a message and how long after its push a sleeping reader has it.
 //
-// Each round runs the three one after another, in turns, so that whatever else the machine does
-// falls on all; a figure is the median over the rounds, of a round's own p50 or p99 or of its mean
+// Each round runs all of them one after another, in random order, so that whatever else the machine
+// does, and how the one before left it, falls on all; a figure is the median over the rounds, of a round's own p50 or p99 or of its mean
 // CPU time a message (the reader's and that of the pushes with their wakes, by the threads'
 // clocks). Ratios are ours over theirs in the same round, the median with its 95 % interval.
 // Producers sleep between messages: together, so that they push at the same time as the children of
@@ -10,6 +10,7 @@
 // time. Where a wake needs another core that rests, most of the time is the system's and the same
 // for all.
 #include <benchmark/benchmark.h>
+#include <sched.h>
 #include <sys/prctl.h>
 
 #if __has_include(<concurrentqueue/blockingconcurrentqueue.h>)
@@ -26,11 +27,13 @@
 #include <deque>
 #include <mutex>
 #include <numeric>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
+#include "cpu/allowance.h"
 #include "sync/mpsc_queue.h"
 #include "sync/parker.h"
 
@@ -46,9 +49,10 @@ constexpr int kMessages = 1200;  // of a round
 constexpr std::int64_t kBetweenNs = 50'000;
 constexpr std::size_t kCapacity = 256;  // as of a sphere: in the cache, and never full here
 
-/// As spheres use it, without their counters: where cores are left over they look for a message for
-/// a while before they sleep.
-template <std::uint64_t kLookNs>
+/// As spheres use it, without their counters: before the reader sleeps it looks for a message for a
+/// while, where cores are left over, or lets other threads of its core go first, where threads
+/// outnumber cores.
+template <std::uint64_t kLookNs, int kYields>
 class Mailbox {
  public:
   void push(const Note& note) {
@@ -61,6 +65,10 @@ class Mailbox {
     for (const std::uint64_t start = now_ns(); kLookNs > 0 && now_ns() - start < kLookNs;) {
       if (queue_.pop(note)) return note;
       spin_pause();
+    }
+    for (int i = 0; i < kYields; ++i) {
+      sched_yield();
+      if (queue_.pop(note)) return note;
     }
     while (!queue_.pop(note)) parker_.park_unless([this] { return !queue_.empty(); });
     return note;
@@ -219,21 +227,25 @@ void report(benchmark::State& state, const std::vector<Contestant>& contestants,
 void mailboxes(benchmark::State& state) {
   const int producers = static_cast<int>(state.range(0));
   const auto pattern = static_cast<Pattern>(state.range(1));
-  std::vector<Contestant> contestants = {{"ours", exchange<Mailbox<0>>, {}},
-                                         {"condvar", exchange<MutexBox>, {}},
-                                         {"ours_looking_5us", exchange<Mailbox<5000>>, {}},
-                                         {"ours_looking_60us", exchange<Mailbox<60000>>, {}}};
+  const auto at_once = exchange<Mailbox<0, 0>>;
+  const auto yielding = exchange<Mailbox<0, 3>>;
+  std::vector<Contestant> contestants = {
+      {"ours", producers > usable_cores() ? yielding : at_once, {}},  // the spheres' rule
+      {"condvar", exchange<MutexBox>, {}},
+      {"ours_asleep_at_once", at_once, {}},
+      {"ours_looking_60us", exchange<Mailbox<60000, 0>>, {}}};
 #if CLLM_MOODYCAMEL
   contestants.push_back({"moodycamel", exchange<MoodycamelBox>, {}});
 #endif
   for (const Contestant& c : contestants) c.round(producers, pattern);  // warm
-  std::size_t first = 0;
+  std::vector<std::size_t> order(contestants.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::mt19937 random(1);
   for ([[maybe_unused]] auto turn : state) {
-    for (std::size_t i = 0; i < contestants.size(); ++i) {
-      Contestant& c = contestants[(first + i) % contestants.size()];
-      c.rounds.push_back(c.round(producers, pattern));
+    std::shuffle(order.begin(), order.end(), random);
+    for (const std::size_t i : order) {
+      contestants[i].rounds.push_back(contestants[i].round(producers, pattern));
     }
-    ++first;
   }
   report(state, contestants, "cpu", &Round::cpu);
   report(state, contestants, "p50", &Round::p50);

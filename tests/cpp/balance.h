@@ -37,8 +37,10 @@ inline std::vector<int> balance_workers() {
   return workers;
 }
 
-/// Runs the case on each number of workers. A busy machine delays wakes, so the best of a few runs
-/// counts, and a little may be missing: no run is better than what the schedule allows.
+/// Runs the case on each number of workers, with tiles of `mean_ms` for up to 12 of them and longer
+/// ones for more: what wakes cost on too few cores grows with the workers and is not the
+/// schedule's. A busy machine delays wakes, so the best of a few runs counts, and a little may be
+/// missing: no run is better than what the schedule allows.
 inline void expect_balance(const BalanceCase& c, const std::vector<int>& workers, double mean_ms) {
   const double wanted = c.wanted - 0.05;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -48,8 +50,8 @@ inline void expect_balance(const BalanceCase& c, const std::vector<int>& workers
   for (int w : workers) {
     SleepingStep step(c.step, w);
     double best = 0;
-    for (int turn = 0; turn < 6 && best < wanted; ++turn) {
-      step.run(mean_ms);
+    for (int turn = 0; turn < 6 && best < c.wanted; ++turn) {
+      step.run(mean_ms * std::max(1.0, w / 12.0));
       best = std::max(best, step.efficiency());
     }
     std::fflush(stdout);

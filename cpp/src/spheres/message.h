@@ -1,6 +1,8 @@
 // What spheres say to each other along the edges of the tree, and the mailbox it arrives in.
 #pragma once
 
+#include <sched.h>
+
 #include <cstdint>
 
 #include "base/clock.h"
@@ -47,15 +49,27 @@ class Mailbox {
     return true;
   }
 
-  /// The next message: looks for `spin_ns` nanoseconds, then sleeps until there is one.
-  Message wait_pop(std::uint64_t spin_ns) noexcept {
+  /// How an owner looks for a message before it sleeps: for a time, where cores are left over, or
+  /// by letting other threads of its core go first, where threads outnumber cores: they may be
+  /// about to send, and an owner who is awake need not be woken for each of their messages.
+  struct Look {
+    std::uint64_t spin_ns = 0;
+    int yields = 0;
+  };
+
+  /// The next message: looks, then sleeps until there is one.
+  Message wait_pop(const Look& look) noexcept {
     Message message;
-    if (spin_ns > 0) {
+    if (look.spin_ns > 0) {
       const std::uint64_t start = now_ns();
       do {
         if (try_pop(message)) return message;
         spin_pause();
-      } while (now_ns() - start < spin_ns);
+      } while (now_ns() - start < look.spin_ns);
+    }
+    for (int i = 0; i < look.yields; ++i) {
+      if (try_pop(message)) return message;
+      sched_yield();
     }
     while (!try_pop(message)) {
       const std::uint64_t start = now_ns();

@@ -89,6 +89,8 @@ class SphereTree {
   std::uint64_t phase_spin_ns() const noexcept;
   /// The same while waiting for the root, and of the root itself.
   std::uint64_t root_spin_ns() const noexcept;
+  /// How often a control lets others of its core go first before it sleeps.
+  int control_yields() const noexcept;
   void run_to_end(Stage& stage, Conductor& conductor);
   void run_dry(Stage& stage) noexcept;
 
