@@ -2,13 +2,13 @@
 // of a message and how long after its push a sleeping reader has it.
 //
 // Each round runs all of them one after another, in random order, so that whatever else the machine
-// does, and how the one before left it, falls on all; a figure is the median over the rounds, of a round's own p50 or p99 or of its mean
-// CPU time a message (the reader's and that of the pushes with their wakes, by the threads'
-// clocks). Ratios are ours over theirs in the same round, the median with its 95 % interval.
-// Producers sleep between messages: together, so that they push at the same time as the children of
-// a sphere do at the end of a phase, or each for itself, so that the reader parks nearly every
-// time. Where a wake needs another core that rests, most of the time is the system's and the same
-// for all.
+// does, and how the one before left it, falls on all; a figure is the median over the rounds, of a
+// round's own p50 or p99 or of its mean CPU time a message (the reader's and that of the pushes
+// with their wakes, by the threads' clocks). Ratios are ours over theirs in the same round, the
+// median with its 95 % interval. Producers sleep between messages: together, so that they push at
+// the same time as the children of a sphere do at the end of a phase, or each for itself, so that
+// the reader parks nearly every time. Where a wake needs another core that rests, most of the time
+// is the system's and the same for all.
 #include <benchmark/benchmark.h>
 #include <sched.h>
 #include <sys/prctl.h>

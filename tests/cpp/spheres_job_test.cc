@@ -157,6 +157,25 @@ TEST(Job, GivesEachWorkerItsRowsFirst) {
   EXPECT_TRUE(job.finish_tile(5).job);
 }
 
+TEST(Job, GivesACrowdWhatIsEverybodysLast) {
+  JobPlan plan;
+  plan.phases = {{4, {}, 0}, {1, {}, 1}, {3, {}, 2}};
+  Job job;
+  job.bind(plan);
+  job.reset();
+  job.arrive();
+  EXPECT_EQ(job.claim(0).phase, 0) << "alone";
+  EXPECT_EQ(job.claim(1).phase, 0) << "a part for each";
+  EXPECT_EQ(job.claim(2).phase, 2) << "three share two parts: its own";
+  EXPECT_EQ(job.claim(1).phase, 1) << "its own";
+  EXPECT_EQ(job.claim(1).phase, 2) << "another's";
+  EXPECT_EQ(job.claim(0).phase, 2);
+  EXPECT_EQ(job.claim(0).phase, 0) << "nothing else is left";
+  job.leave(2);
+  EXPECT_EQ(job.claim(0).phase, 0);
+  EXPECT_TRUE(job.claimed_out());
+}
+
 TEST(Job, TellsOfAPhaseThatOpenedBehindAnotherOfItsStrand) {
   JobPlan plan;
   plan.phases = {{1, {}, 1}, {1, {}, 2}, {3, {}, 1}, {1, {0}, 1}};
@@ -210,7 +229,10 @@ TEST(Team, DealsPartsByRank) {
   EXPECT_EQ(share(0, 8), (Parts{0, 2}));
   EXPECT_EQ(share(40, 8), (Parts{2, 5}));
   EXPECT_EQ(share(63, 8), (Parts{5, 8}));
+  EXPECT_FALSE(team.share(40, 3).crowded);
   EXPECT_EQ(share(40, 1), (Parts{0, 1})) << "fewer parts than members: two have the same one";
+  EXPECT_TRUE(team.share(40, 1).crowded);
+  EXPECT_EQ(share(40, 0), (Parts{0, 0}));
   team.leave(40);
   team.leave(41);
   EXPECT_EQ(share(63, 8), (Parts{4, 8}));

@@ -3,14 +3,14 @@
 // A phase waits only for the earlier ones that it names, so that tiles of several run at the same
 // time: there is no barrier between them. Each belongs to a strand. Within a strand tiles are
 // claimed in one order, phase after phase, and not before their phase is open; which worker runs a
-// tile is decided by arrival and cannot be seen in the result. All phases before the first that is
-// not finished are, so that one is open and nothing is before it in its strand: its tiles run or
-// can be claimed, and a job cannot come to a stop.
+// tile is decided by arrival and cannot be seen in the result. A job cannot come to a stop: the
+// first phase that is not finished is open, and nothing is left before it in its strand.
 //
 // Strands from 1 on belong to parts of the rows, 0 to everybody. The workers who are here deal the
 // parts among themselves, as cores that share no cache read slowly what another one wrote: each
 // first takes what comes first in its own strands and in everybody's, then helps where the least
-// has been done. A worker alone goes through the phases in their order.
+// has been done. Where parts are too few, everybody's comes last: less waits for it, and it fills
+// gaps. A worker alone goes through the phases in their order.
 //
 // Words written by several threads, besides those of strands, team and phases: `state`, the run
 // (high half) and whether it is open, until every tile was claimed; `gate`, arrivals that are
@@ -157,13 +157,13 @@ template <class Atomics>
 typename BasicJob<Atomics>::Found BasicJob<Atomics>::find(int seat, std::uint32_t run,
                                                           bool whether_open_or_not) const noexcept {
   Found found;
-  look(0, run, whether_open_or_not, &found);
   const std::size_t dealt = strand_count_ - 1;  // among the team
-  if (dealt == 0) return found;
-  const typename BasicTeam<Atomics>::Share own = team_.share(seat, dealt);
+  const auto own = team_.share(seat, dealt);
+  if (!own.crowded) look(0, run, whether_open_or_not, &found);
   for (std::size_t s = own.begin; s < own.end; ++s) look(1 + s, run, whether_open_or_not, &found);
   if (found.strand != nullptr) return found;
   for (std::size_t s = 0; s < dealt; ++s) look(1 + s, run, whether_open_or_not, &found);
+  if (found.strand == nullptr) look(0, run, whether_open_or_not, &found);
   return found;
 }
 

@@ -31,15 +31,17 @@ class BasicTeam {
   /// A half-open range of parts.
   struct Share {
     std::size_t begin, end;
+    bool crowded;  ///< there are more members than parts: others have the same one
   };
   /// What falls to `seat` of so many parts, as if it had joined: by its rank, neighbours to
-  /// neighbours, at least one. A member alone has all.
+  /// neighbours, at least one unless there are none. A member alone has all.
   Share share(int seat, std::size_t parts) const noexcept {
     const std::uint64_t all = members() | bit(seat);
     const auto rank = static_cast<std::size_t>(__builtin_popcountll(all & (bit(seat) - 1)));
     const auto count = static_cast<std::size_t>(__builtin_popcountll(all));
     const std::size_t begin = rank * parts / count;
-    return {begin, std::max(begin + 1, (rank + 1) * parts / count)};
+    const std::size_t end = std::max(begin + 1, (rank + 1) * parts / count);
+    return {begin, std::min(end, parts), count > parts};
   }
 
  private:
