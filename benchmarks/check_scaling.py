@@ -70,7 +70,8 @@ def times_of(shape: Shape, workers: list[int], rounds: int, data: Path) -> dict[
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="how often each is timed in turn")
-    parser.add_argument("--data", type=Path, default=Path("README.md"), help="any text")
+    parser.add_argument("--data", type=Path, help="any text",
+                        default=Path(__file__).resolve().parents[1] / "README.md")
     options = parser.parse_args()
     wrong = []
     table = Table("shape", "1 worker", "2 workers", "64 workers", "speedup", "64 over 2", box=None)

@@ -10,7 +10,6 @@
 // the reader parks nearly every time. Where a wake needs another core that rests, most of the time
 // is the system's and the same for all.
 #include <benchmark/benchmark.h>
-#include <sched.h>
 #include <sys/prctl.h>
 
 #if __has_include(<concurrentqueue/blockingconcurrentqueue.h>)
@@ -67,7 +66,7 @@ class Mailbox {
       spin_pause();
     }
     for (int i = 0; i < kYields; ++i) {
-      sched_yield();
+      yield_core();
       if (queue_.pop(note)) return note;
     }
     while (!queue_.pop(note)) parker_.park_unless([this] { return !queue_.empty(); });
@@ -240,7 +239,7 @@ void mailboxes(benchmark::State& state) {
   for (const Contestant& c : contestants) c.round(producers, pattern);  // warm
   std::vector<std::size_t> order(contestants.size());
   std::iota(order.begin(), order.end(), 0);
-  std::mt19937 random(1);
+  std::mt19937 random(static_cast<unsigned>(producers));
   for ([[maybe_unused]] auto turn : state) {
     std::shuffle(order.begin(), order.end(), random);
     for (const std::size_t i : order) {

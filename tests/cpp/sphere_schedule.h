@@ -90,8 +90,9 @@ class SphereSchedule {
   }
 
   void start_run() {
-    const int all = static_cast<int>(plan_.workers.size());  // every second run has half of them
-    root_->start(stage(), *step_, ended_runs_ % 2 == 0 ? all : (all + 1) / 2, out_);
+    const int all = static_cast<int>(plan_.workers.size());
+    const int some[] = {all, (all + 1) / 2, 1};  // in turn
+    root_->start(stage(), *step_, some[ended_runs_ % 3], out_);
     send();
   }
 

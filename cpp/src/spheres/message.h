@@ -1,8 +1,6 @@
 // What spheres say to each other along the edges of the tree, and the mailbox it arrives in.
 #pragma once
 
-#include <sched.h>
-
 #include <cstdint>
 
 #include "base/clock.h"
@@ -69,7 +67,7 @@ class Mailbox {
     }
     for (int i = 0; i < look.yields; ++i) {
       if (try_pop(message)) return message;
-      sched_yield();
+      yield_core();
     }
     while (!try_pop(message)) {
       const std::uint64_t start = now_ns();

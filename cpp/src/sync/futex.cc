@@ -1,6 +1,7 @@
 #include "sync/futex.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,5 +14,7 @@ void futex_wait(const void* word, std::uint32_t expected) noexcept {
 void futex_wake(const void* word, int count) noexcept {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
 }
+
+void yield_core() noexcept { sched_yield(); }
 
 }  // namespace cllm
