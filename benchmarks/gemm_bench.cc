@@ -136,8 +136,8 @@ void run_whole(benchmark::State& state, const WholeProduct& s, Tile cut, Packing
   const auto pack = [&] {
     if constexpr (std::is_same_v<S, float>) {
       for (std::int64_t j = 0; j < s.n; j += cut.columns) {
-        table.pack_weight(s.form, s.k, std::min(cut.columns, s.n - j), part(j), ldb,
-                          packed.data() + packed_column<T>(s.k, j));
+        table.pack_weight({s.form, s.k, std::min(cut.columns, s.n - j), part(j), ldb,
+                           packed.data() + packed_column<T>(s.k, j), s.k});
       }
     }
   };

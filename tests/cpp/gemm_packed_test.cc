@@ -19,9 +19,11 @@ constexpr GemmForm kForms[] = {GemmForm::kNN, GemmForm::kNT};
 
 class PackedGemm : public testing::NativeProducts {
  protected:
-  /// The test's B, packed by parts of `width` columns, the last part first.
+  /// The test's B, packed by parts of `width` columns and runs of `depth` (0: all) of k, the last
+  /// one first.
   template <class T>
-  AlignedBuffer<T> pack(const GemmCaseOf<T, float>& test, std::int64_t width) const {
+  AlignedBuffer<T> pack(const GemmCaseOf<T, float>& test, std::int64_t width,
+                        std::int64_t depth = 0) const {
     const T canary = operand<T>(GemmCase::kCanary);
     const auto size = static_cast<std::size_t>(packed_size<T>(test.k, test.n));
     AlignedBuffer<T> packed(size + 1);
@@ -30,8 +32,13 @@ class PackedGemm : public testing::NativeProducts {
     const Matrix& b = test.b;
     for (std::int64_t j = (test.n - 1) / width * width; j >= 0; j -= width) {
       const float* part = b.data() + (test.form == GemmForm::kNT ? j * b.ld : j);
-      product_kernels<T>(*table_).pack_weight(test.form, test.k, std::min(width, test.n - j), part,
-                                              b.ld, packed.data() + packed_column<T>(test.k, j));
+      const std::int64_t run = depth > 0 ? depth : std::max<std::int64_t>(1, test.k);
+      for (std::int64_t p = (test.k - 1) / run * run; p >= 0; p -= run) {
+        product_kernels<T>(*table_).pack_weight(
+            {test.form, std::min(run, test.k - p), std::min(width, test.n - j),
+             part + (test.form == GemmForm::kNT ? p : p * b.ld), b.ld,
+             packed.data() + packed_column<T>(test.k, j), test.k, p});
+      }
     }
     EXPECT_EQ(number(packed[size]), number(canary)) << test.name();
     return packed;
@@ -68,11 +75,15 @@ class PackedGemm : public testing::NativeProducts {
     const GemmCaseOf<T, float> test(form, 107, 203, 1101, accumulate);
     GemmCaseOf<T, float> whole = test;
     gemm_->run(whole.args());
-    for (const auto& [height, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{
-             {107, 64}, {1, 128}, {32, 64}, {13, 192}, {97, 203}}) {
+    struct Cut {
+      std::int64_t height, width, depth;
+    };
+    for (const auto& [height, width, depth] :
+         {Cut{107, 64, 0}, {1, 128, 64}, {32, 64, 50}, {13, 192, 1100}, {97, 203, 2}}) {
       GemmCaseOf<T, float> cut = test;
-      multiply(&cut, pack(test, width), height, width);
-      EXPECT_TRUE(same_bits(whole.c, cut.c)) << test.name() << " by " << height << " x " << width;
+      multiply(&cut, pack(test, width, depth), height, width);
+      EXPECT_TRUE(same_bits(whole.c, cut.c))
+          << test.name() << " by " << height << " x " << width << ", k by " << depth;
     }
   }
 };

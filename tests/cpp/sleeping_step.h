@@ -24,7 +24,7 @@ class SleepingStep {
         pool_(workers, GemmBackend::kNative, kernels(), 16),
         took_(plan_.costs),
         tree_(std::make_unique<SphereTree>(plan_.tree, options())) {
-    if (plan_.packing.all() > 0) {
+    if (plan_.packed_tiles > 0) {
       state_.packed = std::make_unique<PackedWeights>(plan_.model, plan_.layout, Precision::kFp32);
     }
     stage_ = std::make_unique<TrainStage>(plan_.batch, state_, kernels(), pool_, *tree_);

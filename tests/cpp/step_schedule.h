@@ -29,11 +29,11 @@ class StepSchedule {
       : model(model_of(c)),
         batch(plan_of(c)),
         layout(model),
-        packing(packing_tiles(c)),
+        packed_tiles(packed_tiles_of(c)),
         shards(model, layout, batch, Pass::kTraining,
-               packing.all() > 0 ? WeightLayout::kPacked : WeightLayout::kPlain),
+               packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain),
         tree(plan_tree(threads_for_workers(workers, model.symmetry_order), model.symmetry_order)),
-        schedule(batch, layout, tree.subtrees, static_cast<int>(workers), packing),
+        schedule(batch, layout, tree.subtrees, static_cast<int>(workers), packed_tiles),
         jobs(schedule.jobs(shards)) {
     for (int j = 0; j < static_cast<int>(jobs.size()); ++j) {
       const JobPlan& job = jobs[static_cast<std::size_t>(j)];
@@ -116,21 +116,21 @@ class StepSchedule {
       case TrainSchedule::Kind::kUpdate:
         return 30.0 * elements(schedule.block(claim.job, claim.tile));
       case TrainSchedule::Kind::kPacking:
-        return 4.0 * static_cast<double>(PackedWeights::kTileNumbers);
+        return 8.0 * static_cast<double>(PackedWeights::kTileNumbers);
     }
     return 0;
   }
-  PackedWeights::Tiles packing_tiles(const ScheduleCase& c) const {
+  std::int32_t packed_tiles_of(const ScheduleCase& c) const {
     return PackedWeights::pays(model, layout, Precision::kFp32, c.batch * c.sequence)
                ? PackedWeights::tiles_for(model, layout, Precision::kFp32)
-               : PackedWeights::Tiles{};
+               : 0;
   }
 
  public:
   const ModelConfig model;
   const BatchPlan batch;
   const ParameterLayout layout;
-  const PackedWeights::Tiles packing;  ///< none: weights are not packed
+  const std::int32_t packed_tiles;  ///< none: weights are not packed
   const ShardJobs shards;
   const TreePlan tree;
   TrainSchedule schedule;

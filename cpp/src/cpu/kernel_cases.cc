@@ -274,8 +274,8 @@ constexpr KernelCase kProductCases[] = {
                                 })},
                 [](Table t, Sizes s, Pointers p) {
                   product_kernels<T>(t).pack_weight(
-                      kForms[s.variant], s.rows, s.columns, p.of<const float>(0),
-                      s.variant == 0 ? s.columns : s.rows, p.of<T>(1));
+                      {kForms[s.variant], s.rows, s.columns, p.of<const float>(0),
+                       s.variant == 0 ? s.columns : s.rows, p.of<T>(1), s.rows});
                 },
                 {{"nn", "nt"}}),
     work<T>(

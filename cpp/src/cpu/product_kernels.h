@@ -64,6 +64,18 @@ constexpr std::int64_t packed_size(std::int64_t k, std::int64_t n) {
   return packed_column<T>(k, (n + kPackedColumns - 1) / kPackedColumns * kPackedColumns);
 }
 
+/// A part of B to be packed: all of k, or a run of it, of some columns.
+template <class T>
+struct PackArgs {
+  GemmForm form;  ///< how B is stored: [k, n] for NN, [n, k] for NT
+  std::int64_t k, n;
+  const float* b;  ///< the part's first element
+  std::int64_t ldb;
+  T* panels;               ///< where the part's first column begins: see packed_column
+  std::int64_t depth;      ///< the whole B's k
+  std::int64_t first = 0;  ///< the run's first k, an even number
+};
+
 /// Each element of C is a chain of multiply-adds over k in index order (fused, but plain in the
 /// scalar ISA; of pairs for Bf16), in runs of a fixed length whose sums are added to C in order. No
 /// element knows the m and n of the product of which it is a part.
@@ -73,11 +85,9 @@ struct ProductKernels {
   void (*gemm)(const GemmArgsOf<T, T>& args, float* scratch);
   /// With a B of floats, as weights are.
   void (*gemm_weight)(const GemmArgsOf<T, float>& args, float* scratch);
-  /// Copies B in the order in which gemm_packed reads it, and fills up with zeros. `form` says how
-  /// B is stored: [k, n] for NN, [n, k] for NT. A part of the columns may be packed alone.
-  /// What lies at a `packed` that is 64-byte aligned is not left in the caches.
-  void (*pack_weight)(GemmForm form, std::int64_t k, std::int64_t n, const float* b,
-                      std::int64_t ldb, T* packed);
+  /// Copies B in the order in which gemm_packed reads it, and fills up with zeros. Parts may be
+  /// packed alone. What is 64-byte aligned there is not left in the caches.
+  void (*pack_weight)(const PackArgs<T>& args);
   /// The bits that gemm_weight gives for the same A and B, without packing anything.
   void (*gemm_packed)(const PackedGemmArgs<T>& args);
 };

@@ -13,7 +13,7 @@ constexpr std::size_t floats_for(std::int64_t numbers, Precision precision) {
 
 bool PackedWeights::pays(const ModelConfig& config, const ParameterLayout& layout,
                          Precision precision, std::int64_t rows) {
-  constexpr std::int64_t kFewestRows = 512;
+  constexpr std::int64_t kFewestRows = 256;
   constexpr std::size_t kMostBytes = std::size_t{512} << 20;
   return rows >= kFewestRows && bytes_for(config, layout, precision) <= kMostBytes;
 }
@@ -55,19 +55,13 @@ void PackedWeights::cut(const ModelConfig& config, const ParameterLayout& layout
                         std::int64_t* numbers) {
   matrices_ = precision_ == Precision::kBf16 ? lay_out<Bf16>(config, layout, numbers)
                                              : lay_out<float>(config, layout, numbers);
-  for (const bool forward : {true, false}) {
-    for (std::size_t i = 0; i < matrices_.size(); ++i) {
-      for (const GemmForm form : {GemmForm::kNN, GemmForm::kNT}) {
-        const Matrix& m = matrices_[i];
-        if ((form == m.forward) != forward) continue;
-        const std::int64_t panels = kTileNumbers / m.depth(form) / kPackedColumns;
-        const std::int64_t some = std::max<std::int64_t>(1, panels) * kPackedColumns;
-        for (std::int64_t j = 0; j < m.width(form); j += some) {
-          tiles_.push_back({i, form, {j, std::min(m.width(form), j + some)}});
-        }
-      }
+  for (std::size_t i = 0; i < matrices_.size(); ++i) {
+    const Matrix& m = matrices_[i];
+    const std::int64_t panels = kTileNumbers / m.columns / kPackedColumns;
+    const std::int64_t some = std::max<std::int64_t>(1, panels) * kPackedColumns;
+    for (std::int64_t j = 0; j < m.rows; j += some) {
+      tiles_.push_back({i, {j, std::min(m.rows, j + some)}});
     }
-    if (forward) forward_tiles_ = static_cast<std::int32_t>(tiles_.size());
   }
 }
 
@@ -78,8 +72,8 @@ std::size_t PackedWeights::bytes_for(const ModelConfig& config, const ParameterL
   return sizeof(float) * floats_for(numbers, precision);
 }
 
-PackedWeights::Tiles PackedWeights::tiles_for(const ModelConfig& config,
-                                              const ParameterLayout& layout, Precision precision) {
+std::int32_t PackedWeights::tiles_for(const ModelConfig& config, const ParameterLayout& layout,
+                                      Precision precision) {
   std::int64_t numbers = 0;
   PackedWeights counting(precision);
   counting.cut(config, layout, &numbers);
@@ -93,25 +87,34 @@ const PackedWeights::Matrix& PackedWeights::matrix_at(std::int64_t offset) const
   return *(after - 1);
 }
 
-void PackedWeights::pack(std::int32_t tile, const float* parameters,
+void PackedWeights::pack(std::int32_t tile, Pass pass, const float* parameters,
                          const KernelTable& kernels) noexcept {
   const Tile& t = tiles_[static_cast<std::size_t>(tile)];
   if (precision_ == Precision::kBf16) {
-    pack_as<Bf16>(t, parameters, kernels);
+    pack_as<Bf16>(t, pass, parameters, kernels);
   } else {
-    pack_as<float>(t, parameters, kernels);
+    pack_as<float>(t, pass, parameters, kernels);
   }
 }
 
 template <class T>
-void PackedWeights::pack_as(const Tile& tile, const float* parameters,
+void PackedWeights::pack_as(const Tile& tile, Pass pass, const float* parameters,
                             const KernelTable& kernels) noexcept {
   const Matrix& m = matrices_[tile.matrix];
-  const std::int64_t begin = tile.columns.begin;
-  const std::int64_t offset = m.offset + (tile.form == GemmForm::kNN ? begin : begin * m.columns);
-  product_kernels<T>(kernels).pack_weight(tile.form, m.depth(tile.form), tile.columns.size(),
-                                          parameters + offset, m.columns,
-                                          const_cast<T*>(panels<T>(tile.form, offset)));
+  const std::int64_t rows = tile.rows.size(), offset = m.offset + tile.rows.begin * m.columns;
+  const float* const from = parameters + offset;
+  const auto panels_at = [this](GemmForm form, std::int64_t at) {
+    return const_cast<T*>(panels<T>(form, at));
+  };
+  const auto pack_weight = product_kernels<T>(kernels).pack_weight;
+  if (pass != Pass::kForward || m.forward == GemmForm::kNN) {
+    pack_weight({GemmForm::kNN, rows, m.columns, from, m.columns,
+                 panels_at(GemmForm::kNN, m.offset), m.rows, tile.rows.begin});
+  }
+  if (pass != Pass::kForward || m.forward == GemmForm::kNT) {
+    pack_weight({GemmForm::kNT, m.columns, rows, from, m.columns, panels_at(GemmForm::kNT, offset),
+                 m.columns});
+  }
 }
 
 }  // namespace cllm

@@ -8,6 +8,7 @@
 #include "base/aligned_buffer.h"
 #include "cpu/kernel_table.h"
 #include "model/layout.h"
+#include "model/pass.h"
 #include "model/precision.h"
 #include "model/tiling.h"
 
@@ -17,28 +18,24 @@ namespace cllm {
 class PackedWeights {
  public:
   /// Whether packing pays for steps over so many rows: a rule of shapes, for tiles are cut by it. A
-  /// pass over all weights must be made up for by tiles that would pack them again (at 256 rows of
-  /// GPT-2 it is not: 5 % slower), and the copies must be worth their memory.
+  /// pass over all weights must be made up for by tiles that would pack them again (by 1 to 12 % of
+  /// a step at 256 rows), and the copies must be worth their memory.
   static bool pays(const ModelConfig& config, const ParameterLayout& layout, Precision precision,
                    std::int64_t rows);
 
-  /// Tiles of a round: those that a forward pass reads come first, a training step needs all.
-  struct Tiles {
-    std::int32_t forward = 0, backward = 0;
-    std::int32_t all() const noexcept { return forward + backward; }
-  };
   /// What tiles() would be.
-  static Tiles tiles_for(const ModelConfig& config, const ParameterLayout& layout,
-                         Precision precision);
+  static std::int32_t tiles_for(const ModelConfig& config, const ParameterLayout& layout,
+                                Precision precision);
   /// Numbers in most tiles.
-  static constexpr std::int64_t kTileNumbers = 65536;  // about 20 us of copying, in whole panels
+  static constexpr std::int64_t kTileNumbers = 65536;  // some 50 us of copying both ways
 
   PackedWeights(const ModelConfig& config, const ParameterLayout& layout, Precision precision);
 
-  Tiles tiles() const noexcept {
-    return {forward_tiles_, static_cast<std::int32_t>(tiles_.size()) - forward_tiles_};
-  }
-  void pack(std::int32_t tile, const float* parameters, const KernelTable& kernels) noexcept;
+  /// A tile is a run of rows of a weight, which is packed both ways while it lies in the cache.
+  std::int32_t tiles() const noexcept { return static_cast<std::int32_t>(tiles_.size()); }
+  /// What `pass` reads of it.
+  void pack(std::int32_t tile, Pass pass, const float* parameters,
+            const KernelTable& kernels) noexcept;
 
   /// Where column 0 of a product's B is when B begins at element `offset` of the flat range, which
   /// is the first row and some column (NN) or the first of some row (NT) of a weight.
@@ -67,14 +64,10 @@ class PackedWeights {
     std::int64_t depth(GemmForm form) const noexcept {
       return form == GemmForm::kNN ? rows : columns;
     }
-    std::int64_t width(GemmForm form) const noexcept {
-      return form == GemmForm::kNN ? columns : rows;
-    }
   };
   struct Tile {
     std::size_t matrix;
-    GemmForm form;
-    Range columns;  ///< of the packed operand
+    Range rows;  ///< whole panels of the transpose
   };
 
   /// The weights, in the order of their offsets, and how many numbers they are when packed.
@@ -82,7 +75,8 @@ class PackedWeights {
   static std::vector<Matrix> lay_out(const ModelConfig& config, const ParameterLayout& layout,
                                      std::int64_t* numbers);
   template <class T>
-  void pack_as(const Tile& tile, const float* parameters, const KernelTable& kernels) noexcept;
+  void pack_as(const Tile& tile, Pass pass, const float* parameters,
+               const KernelTable& kernels) noexcept;
   void cut(const ModelConfig& config, const ParameterLayout& layout, std::int64_t* numbers);
   const Matrix& matrix_at(std::int64_t offset) const noexcept;
 
@@ -91,7 +85,6 @@ class PackedWeights {
   const Precision precision_;
   std::vector<Matrix> matrices_;
   std::vector<Tile> tiles_;
-  std::int32_t forward_tiles_ = 0;
   AlignedBuffer<float> memory_;
 };
 

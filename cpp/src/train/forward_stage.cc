@@ -61,7 +61,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
   chain_lanes(jobs, shards(), lanes());
   if (state_.packed) {  // the last job; the shards wait for it
     JobPlan& packing = jobs.emplace_back();
-    packing.phases = {{state_.packed->tiles().forward, {}}};
+    packing.phases = {{state_.packed->tiles(), {}}};
     packing.reports = true;
   }
   TileRunner& runner = *this;
@@ -76,7 +76,8 @@ void ForwardStage::run(SphereTree& tree, const ForwardInput& input) {
 void ForwardStage::run_tile(int worker, const TileClaim& claim) {
   const WorkerContext& context = workers_.context(worker);
   if (claim.job == shards()) {
-    return state_.packed->pack(claim.tile, state_.parameters.data(), *context.kernels);
+    return state_.packed->pack(claim.tile, Pass::kForward, state_.parameters.data(),
+                               *context.kernels);
   }
   const ShardJobs::Place& place = jobs_.place(claim.job, claim.phase);
   const auto shard = static_cast<std::size_t>(place.shard);

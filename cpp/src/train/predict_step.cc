@@ -51,8 +51,9 @@ struct Costs {
         const char* const kernel = schedule.sources(claim.job) == 2 ? "sum_2" : "sum_3";
         return {0, clock.nanoseconds(kernel, {elements, footprints.gradients})};
       }
-      case TrainSchedule::Kind::kPacking:  // moves about as much as an addition of two
-        return {0, clock.nanoseconds("add", {PackedWeights::kTileNumbers, footprints.gradients})};
+      case TrainSchedule::Kind::kPacking:  // each way moves about as much as an addition of two
+        return {0,
+                2 * clock.nanoseconds("add", {PackedWeights::kTileNumbers, footprints.gradients})};
       case TrainSchedule::Kind::kNorm:
         return {0, clock.nanoseconds("sum_squares", {block(claim), footprints.gradients})};
       case TrainSchedule::Kind::kUpdate:
@@ -118,14 +119,14 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
       plan_session_batch(config.model, config.batch, config.sequence, config.positions);
   const TreePlan tree = plan_tree(config.threads, config.model.symmetry_order);
   const std::int64_t active = config.active_workers();
-  const PackedWeights::Tiles packing =
+  const std::int32_t packed_tiles =
       packs_weights(config, layout)
           ? PackedWeights::tiles_for(config.model, layout, config.precision)
-          : PackedWeights::Tiles{};
+          : 0;
   TrainSchedule schedule(batch, layout, tree.subtrees_above(active), static_cast<int>(active),
-                         packing);
+                         packed_tiles);
   const ShardJobs shards(config.model, layout, batch, config.pass,
-                         packing.all() > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
+                         packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);
   // A root that computes hears of a job at once; any other sleeps, at the far end of the tree.
   const bool alone = tree.spheres.size() == 1;

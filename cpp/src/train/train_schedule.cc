@@ -15,12 +15,12 @@ int TrainSchedule::workspaces_for(const BatchPlan& plan, int active_workers) {
 }
 
 TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
-                             int active_workers, PackedWeights::Tiles packing)
+                             int active_workers, std::int32_t packed_tiles)
     : plan_(plan),
       blocks_(static_cast<std::int32_t>(layout.blocks().size())),
       owned_(layout, subtrees),
-      packing_(packing),
-      packings_(std::min(owned_.owners(), std::min(packing.forward, packing.backward))),
+      packed_tiles_(packed_tiles),
+      packings_(std::min(owned_.owners(), packed_tiles)),
       gradient_buffers_(gradient_buffers_for(plan, active_workers)),
       workspaces_(workspaces_for(plan, active_workers)),
       recycles_(gradient_buffers_ < positions()),
@@ -60,21 +60,13 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
     own(first_update() + s, s, owned_.count(s)).reports = true;
   }
   for (int s = 0; s < packings_; ++s) {
-    JobPlan& packing = own(first_packing() + s, s,
-                           packed_count(packing_.forward, s) + packed_count(packing_.backward, s));
+    JobPlan& packing = own(first_packing() + s, s, first_packed(s + 1) - first_packed(s));
     for (int first_in_lane = 0; first_in_lane < workspaces_; ++first_in_lane) {
       packing.successors.push_back(first_in_lane);
       ++jobs[static_cast<std::size_t>(first_in_lane)].arrivals;
     }
   }
   return jobs;
-}
-
-std::int32_t TrainSchedule::packed_tile(int job, std::int32_t tile) const noexcept {
-  const int p = job - first_packing();
-  const std::int32_t forward = packed_count(packing_.forward, p);
-  return tile < forward ? first_packed(packing_.forward, p) + tile
-                        : packing_.forward + first_packed(packing_.backward, p) + tile - forward;
 }
 
 void TrainSchedule::begin(Stage& stage) {

@@ -24,9 +24,9 @@ namespace cllm {
 class TrainSchedule : public Conductor {
  public:
   /// At most `active_workers` workers are active, in the first `subtrees` of the root.
-  /// `packing`: none when weights are not packed.
+  /// `packed_tiles`: none when weights are not packed.
   TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
-                int active_workers, PackedWeights::Tiles packing = {});
+                int active_workers, std::int32_t packed_tiles = 0);
 
   enum class Kind : std::uint8_t { kPosition, kMerge, kNorm, kUpdate, kPacking };
   Kind kind(int job) const noexcept {
@@ -41,7 +41,9 @@ class TrainSchedule : public Conductor {
     return owned_.block(job - (job < first_update() ? first_norm() : first_update()), tile);
   }
   /// The tile of the packed weights of a tile of a packing.
-  std::int32_t packed_tile(int job, std::int32_t tile) const noexcept;
+  std::int32_t packed_tile(int job, std::int32_t tile) const noexcept {
+    return first_packed(job - first_packing()) + tile;
+  }
 
   /// How many gradients a merge adds.
   int sources(int job) const noexcept {
@@ -74,18 +76,15 @@ class TrainSchedule : public Conductor {
   /// Every norm is in; the updates open next.
   virtual void decide() {}
   void open_positions(Stage& stage);
-  /// Of `tiles` equal ones, the first that belongs to packing `p` or a later one.
-  std::int32_t first_packed(std::int32_t tiles, int p) const noexcept {
-    return static_cast<std::int32_t>(std::int64_t{tiles} * p / packings_);
-  }
-  std::int32_t packed_count(std::int32_t tiles, int p) const noexcept {
-    return first_packed(tiles, p + 1) - first_packed(tiles, p);
+  /// The first tile that belongs to packing `p` or a later one.
+  std::int32_t first_packed(int p) const noexcept {
+    return static_cast<std::int32_t>(std::int64_t{packed_tiles_} * p / packings_);
   }
 
   const BatchPlan plan_;
   const std::int32_t blocks_;
   const OwnedBlocks owned_;
-  const PackedWeights::Tiles packing_;
+  const std::int32_t packed_tiles_;
   const int packings_;  // jobs that pack: 0 or as many as owners, if there are so many tiles
   const int gradient_buffers_, workspaces_;
   const bool recycles_;  // fewer buffers than positions: merges tell which are free again

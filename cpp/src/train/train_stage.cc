@@ -9,8 +9,7 @@ namespace cllm {
 TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
                        const WorkerPool& workers, SphereTree& tree, Pass pass)
     : TrainSchedule(plan, state.layout, tree.plan().subtrees_above(tree.most_active_workers()),
-                    tree.most_active_workers(),
-                    state.packed ? state.packed->tiles() : PackedWeights::Tiles{}),
+                    tree.most_active_workers(), state.packed ? state.packed->tiles() : 0),
       plan_(plan),
       state_(state),
       kernels_(kernels),
@@ -61,8 +60,8 @@ void TrainStage::run_tile(int worker, const TileClaim& claim) {
   if (kind == Kind::kPosition) return run_shard_tile(worker, claim);
   if (kind == Kind::kMerge) return run_merge_tile(claim.job - positions(), claim.tile);
   if (kind == Kind::kPacking) {
-    return state_.packed->pack(packed_tile(claim.job, claim.tile), state_.parameters.data(),
-                               kernels_);
+    return state_.packed->pack(packed_tile(claim.job, claim.tile), Pass::kTraining,
+                               state_.parameters.data(), kernels_);
   }
   const std::size_t index = block(claim.job, claim.tile);
   const Block& block = state_.layout.blocks()[index];

@@ -30,24 +30,26 @@ void pack_some(GemmForm form, std::int64_t k, std::int64_t n, const float* b, st
 /// other cores have read what lies there, and a core that shares no cache with them waits for each
 /// line that it takes back.
 template <class T>
-void pack_weight(GemmForm form, std::int64_t k, std::int64_t n, const float* b, std::int64_t ldb,
-                 T* packed) {
+void pack_weight(const PackArgs<T>& w) {
   constexpr std::int64_t kStrip = 64;  // cells of k: 16 KiB or less
-  const std::int64_t step = packed_column<T>(k, kMicroColumns);
+  const std::int64_t step = packed_column<T>(w.depth, kMicroColumns);
+  const std::int64_t along_k = w.form == GemmForm::kNT ? 1 : w.ldb;
+  const std::int64_t along_n = w.form == GemmForm::kNT ? w.ldb : 1;
+  T* packed = w.panels + w.first * kMicroColumns;
   const bool aligned = reinterpret_cast<std::uintptr_t>(packed) % 64 == 0;
-  const std::int64_t along_k = form == GemmForm::kNT ? 1 : ldb;
-  const std::int64_t along_n = form == GemmForm::kNT ? ldb : 1;
-  for (std::int64_t j = 0; j < n; j += kMicroColumns, packed += step) {
-    const float* from = b + j * along_n;
-    if (n - j < kMicroColumns || !aligned) {
-      pack_some(form, k, std::min<std::int64_t>(kMicroColumns, n - j), from, ldb, packed, step);
+  for (std::int64_t j = 0; j < w.n; j += kMicroColumns, packed += step) {
+    const float* from = w.b + j * along_n;
+    if (w.n - j < kMicroColumns || !aligned) {
+      pack_some(w.form, w.k, std::min<std::int64_t>(kMicroColumns, w.n - j), from, w.ldb, packed,
+                step);
       continue;
     }
     alignas(64) float strip[kStrip * kMicroColumns];
     float* to = reinterpret_cast<float*>(packed);
-    for (std::int64_t p = 0; p < k; p += kStrip * kPerCell<T>) {
-      const std::int64_t run = std::min(kStrip * kPerCell<T>, k - p);
-      pack_some(form, run, kMicroColumns, from + p * along_k, ldb, reinterpret_cast<T*>(strip), 0);
+    for (std::int64_t p = 0; p < w.k; p += kStrip * kPerCell<T>) {
+      const std::int64_t run = std::min(kStrip * kPerCell<T>, w.k - p);
+      pack_some(w.form, run, kMicroColumns, from + p * along_k, w.ldb, reinterpret_cast<T*>(strip),
+                0);
       for (std::int64_t i = 0; i < cells<T>(run) * kMicroColumns; i += kLanes, to += kLanes) {
         stream(to, load(strip + i));
       }
