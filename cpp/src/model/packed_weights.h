@@ -26,8 +26,8 @@ class PackedWeights {
   /// What tiles() would be.
   static std::int32_t tiles_for(const ModelConfig& config, const ParameterLayout& layout,
                                 Precision precision);
-  /// Numbers in most tiles.
-  static constexpr std::int64_t kTileNumbers = 65536;  // some 50 us of copying both ways
+  /// Numbers in a tile, at most; more only where one panel's rows have more.
+  static constexpr std::int64_t kTileNumbers = 65536;
 
   PackedWeights(const ModelConfig& config, const ParameterLayout& layout, Precision precision);
 
