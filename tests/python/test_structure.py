@@ -125,7 +125,7 @@ def unfinished(path, text):
 
 
 def locks(path, text):
-    """Only the file that knows the kernel may give way, and nothing may lock or sleep for a time."""
+    """Only the file that knows the kernel may give way; nothing may lock or sleep for a time."""
     lines = [(number, line.replace("sched_yield", "") if path == "cpp/src/sync/futex.cc" else line)
              for number, line in enumerate(code_only(text).split("\n"), 1)]
     return [f"line {number}: {line.strip()}" for number, line in lines if LOCKS.search(line)]
