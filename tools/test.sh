@@ -48,7 +48,9 @@ stage() {
     $((SECONDS - begin)) "$name" "$note")")
   if ((status)); then
     failures=$((failures + 1))
-    summary+=("$(what_failed "$logs/$name.log")")
+    local failed
+    failed=$(what_failed "$logs/$name.log")
+    if [[ -n $failed ]]; then summary+=("$failed"); fi
   fi
   return 0
 }

@@ -163,7 +163,7 @@ typename BasicJob<Atomics>::Found BasicJob<Atomics>::find(int seat, std::uint32_
   for (std::size_t s = own.begin; s < own.end; ++s) look(1 + s, run, whether_open_or_not, &found);
   if (found.strand != nullptr) return found;
   for (std::size_t s = 0; s < dealt; ++s) look(1 + s, run, whether_open_or_not, &found);
-  if (found.strand == nullptr) look(0, run, whether_open_or_not, &found);
+  if (own.crowded && found.strand == nullptr) look(0, run, whether_open_or_not, &found);
   return found;
 }
 
