@@ -27,7 +27,9 @@ class SphereSchedule {
       sphere(s.id).control =
           std::make_unique<ControlLogic>(s.id, s.parent, children_of(plan, s.id));
     }
-    root_ = std::make_unique<RootLogic>(children_of(plan, 0));
+    const int below = plan.spheres.size() == 1 ? 0 : static_cast<int>(plan.workers.size());
+    root_ = std::make_unique<RootLogic>(children_of(plan, 0), below);
+    sphere(0).worker = std::make_unique<WorkerLogic>(0, 0, 0);
     start_run();
   }
 
@@ -39,7 +41,8 @@ class SphereSchedule {
   bool can_move(int id) const {
     const Sphere& s = spheres_[static_cast<std::size_t>(id)];
     if (s.state == State::kEnded) return false;
-    if (s.state == State::kAsleep) return stage().event().notified_since(s.observed);
+    const bool told = id == 0 && !failed_ && !s.mailbox.empty();  // the tree's root would look on
+    if (s.state == State::kAsleep) return told || stage().event().notified_since(s.observed);
     return s.state != State::kReceiving || !s.mailbox.empty();
   }
 
@@ -56,7 +59,7 @@ class SphereSchedule {
         return run(id);
       case State::kAsleep:
         stage().event().cancel();
-        s.state = State::kLooking;
+        s.state = id == 0 && failed_ ? State::kDraining : State::kLooking;
         return;
       case State::kDraining:
         return drain(id);
@@ -94,6 +97,12 @@ class SphereSchedule {
     const int some[] = {all, (all + 1) / 2, 1};  // in turn
     root_->start(stage(), *step_, some[ended_runs_ % 3], out_);
     send();
+    if (root_->is_alone()) {
+      sphere(0).worker->handle({MessageKind::kWork, 0, &stage(), -1});
+      sphere(0).state = State::kLooking;
+    } else {
+      sphere(0).state = State::kReceiving;
+    }
   }
 
   void stop_all() {
@@ -126,7 +135,10 @@ class SphereSchedule {
     }
     const bool complete = root_->handle(message, out_);
     send();
-    if (!complete) return;
+    if (!complete) {
+      if (root_->is_alone()) sphere(0).state = State::kLooking;
+      return;
+    }
     check_that(stage().finished(), "a run was complete before its tiles");
     if (++ended_runs_ < runs_) {
       start_run();
@@ -154,7 +166,7 @@ class SphereSchedule {
   void look(int id) {
     using Move = WorkerLogic::Move;
     Sphere& s = sphere(id);
-    if (id == 0) return drain(id);
+    if (id == 0 && !s.mailbox.empty()) return receive(id);
     const Move move = s.worker->next(!s.mailbox.empty(), out_);
     send();
     if (move == Move::kReceive) s.state = State::kReceiving;

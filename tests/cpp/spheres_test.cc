@@ -152,7 +152,7 @@ TEST(SphereTree, TheActiveSetMayChangeBetweenRuns) {
   SphereTree& tree = rig.tree();
   SyntheticStep& step = rig.add({4, 8, 20, 4, true, 3});
   const int counts[] = {51, 1, 7, 2, 51, 25};
-  std::uint64_t strays = 0;
+  std::uint64_t strays = 0, wanted_of_root = 0;
   for (int turn = 0; turn < (kSanitized ? 60 : 300); ++turn) {
     const int active = counts[turn % 6];
     tree.set_active(active);
@@ -160,13 +160,39 @@ TEST(SphereTree, TheActiveSetMayChangeBetweenRuns) {
     for (int w = active; w < tree.workers(); ++w) strays -= step.tiles_of(w);
     step.run(tree);
     for (int w = active; w < tree.workers(); ++w) strays += step.tiles_of(w);
+    if (active == 1) wanted_of_root += step.tiles();
   }
   // Who was about to claim when the run before ended may get one tile of the next.
   EXPECT_LT(strays, step.runs() * step.tiles() / 100);
-  std::uint64_t tiles = 0;
+  const std::uint64_t of_root = step.tiles_of(tree.workers());
+  EXPECT_LE(of_root, wanted_of_root);
+  EXPECT_GT(of_root, wanted_of_root / 2) << "it computes while all workers but one rest";
+  EXPECT_EQ(tree.counters(0).tiles.get(), of_root);
+  std::uint64_t tiles = of_root;
   for (int w = 0; w < tree.workers(); ++w) tiles += step.tiles_of(w);
   EXPECT_EQ(tiles, step.runs() * step.tiles());
   EXPECT_EQ(tree.most_active_workers(), 51);
+}
+
+// One worker has work: nobody is woken for it.
+TEST(SphereTree, TheRootComputesWhileAllWorkersButOneRest) {
+  const Watchdog watchdog("a root alone", seconds(100));
+  for (int threads : {3, 14, 64}) {
+    SphereRig rig(threads, options(2, true));
+    SphereTree& tree = rig.tree();
+    tree.set_active(1);
+    SyntheticStep& step = rig.add({4, 8, 20, 4, true, 3});
+    for (int run = 0; run < 20; ++run) step.run(tree);
+    EXPECT_EQ(step.tiles_of(tree.workers()), 20 * step.tiles());
+    for (const SpherePlan& s : tree.plan().spheres) {
+      if (s.id == 0) continue;
+      EXPECT_EQ(tree.counters(s.id).messages_in.get(), 0u) << s.id;
+    }
+  }
+  SphereRig rig(2, options(2, true));  // its one worker does not rest
+  SyntheticStep& step = rig.add({4, 8, 20, 4, true, 3});
+  step.run(rig.tree());
+  EXPECT_EQ(step.tiles_of(0), step.tiles());
 }
 
 // A lone worker that never spins would sleep for ever on a job that opened just before it lay down.

@@ -28,7 +28,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
       : shape_(shape),
         merges_(plan_merges(shape.positions)),
         owners_(tree.plan().subtrees),
-        tiles_by_worker_(static_cast<std::size_t>(tree.workers())) {
+        tiles_by_worker_(static_cast<std::size_t>(tree.workers()) + 1) {
     std::vector<JobPlan> plans = plan_jobs();
     for (auto* table : {&told_, &opened_}) table->resize(plans.size());
     predecessors_.resize(plans.size());
@@ -189,6 +189,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
   const int owners_;
   std::vector<std::vector<int>> predecessors_;                  // [job]
   std::vector<std::vector<std::vector<std::uint64_t>>> cells_;  // [job][phase][tile]
+  // The root is behind the workers.
   std::vector<Count> tiles_by_worker_;
   std::vector<std::uint64_t> opened_, told_;  // [job]: the run that did so last
   std::uint64_t run_ = 0, tiles_ = 0;

@@ -36,7 +36,8 @@ struct EvaluationReport {
   double bits_per_byte = 0;    ///< byte models only, else 0
 };
 
-/// One line of spheres.jsonl. Times in seconds, over training steps only.
+/// One line of spheres.jsonl. Times in seconds, over training steps only. While one worker of
+/// several is active the root computes in its place: the tiles are the root's.
 struct SphereReport {
   int id = 0;
   int level = 0;

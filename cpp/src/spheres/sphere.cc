@@ -24,6 +24,10 @@ void ChildLinks::send_work(Stage* stage, Outbox& out) {
   }
 }
 
+void ChildLinks::send_none() noexcept {
+  for (Link& link : links_) link.pending = nullptr;
+}
+
 void ChildLinks::on_idle(std::int32_t child, Outbox& out) {
   for (Link& link : links_) {
     if (link.child.id != child) continue;
@@ -66,7 +70,11 @@ void RootLogic::start(Stage& stage, Conductor& conductor, int workers, Outbox& o
   conductor_ = &conductor;
   stage.reset(workers);
   conductor.begin(stage);
-  links_.send_work(&stage, out);
+  if (is_alone()) {
+    links_.send_none();
+  } else {
+    links_.send_work(&stage, out);
+  }
 }
 
 bool RootLogic::handle(const Message& message, Outbox& out) {

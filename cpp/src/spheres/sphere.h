@@ -30,6 +30,8 @@ class ChildLinks {
 
   /// To the children with a worker below them that takes part in the stage.
   void send_work(Stage* stage, Outbox& out);
+  /// To nobody; what a child was to get when it says Idle lapses.
+  void send_none() noexcept;
   void on_idle(std::int32_t child, Outbox& out);
   void send_stop(Outbox& out) const;
 
@@ -60,19 +62,26 @@ class ControlLogic {
   ChildLinks links_;
 };
 
-/// The root: opens a stage, asks the conductor at every Done, and tells all to stop.
+/// The root: opens a stage, asks the conductor at every Done, and tells all to stop. Where all
+/// workers of the tree but one rest, or it has none, there is nothing to coordinate: the root
+/// computes in the first one's place, and nobody waits for a wake.
 class RootLogic {
  public:
-  explicit RootLogic(const std::vector<ChildSphere>& children) : links_(0, children) {}
+  /// `workers`: below it.
+  RootLogic(const std::vector<ChildSphere>& children, int workers)
+      : links_(0, children), workers_(workers) {}
 
-  /// Opens what can start at once and sends Work to the first `workers`.
+  /// Opens what can start at once and sends Work to the first `workers`, unless is_alone().
   void start(Stage& stage, Conductor& conductor, int workers, Outbox& out);
+  /// Whether the root computes in this run. Who is still inside from the run before may help it.
+  bool is_alone() const noexcept { return stage_->workers() == 1 && workers_ != 1; }
   /// Returns true when the stage is complete.
   bool handle(const Message& message, Outbox& out);
   void stop(Outbox& out) const { links_.send_stop(out); }
 
  private:
   ChildLinks links_;
+  const int workers_;
   Stage* stage_ = nullptr;
   Conductor* conductor_ = nullptr;
 };

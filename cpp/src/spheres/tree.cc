@@ -49,7 +49,8 @@ SphereTree::SphereTree(const TreePlan& plan, TreeOptions options)
     mailboxes_.push_back(
         std::make_unique<Mailbox>(mailbox_capacity(s), counters_[static_cast<std::size_t>(s.id)]));
   }
-  root_ = std::make_unique<RootLogic>(children_of(0));
+  const bool is_root_only = plan_.spheres.size() == 1;
+  root_ = std::make_unique<RootLogic>(children_of(0), is_root_only ? 0 : workers());
   root_out_.reserve(plan_.spheres.size() + 1);
 
   start_threads();
@@ -258,9 +259,8 @@ void SphereTree::run(Stage& stage, Conductor& conductor) {
 }
 
 void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
-  const bool also_works = plan_.spheres.size() == 1;
-  if (also_works && !root_prepared_) {
-    if (options_.prepare_worker) options_.prepare_worker(0);
+  if (!root_prepared_) {
+    if (options_.prepare_worker) options_.prepare_worker(root_as_worker());
     root_prepared_ = true;
   }
   Mailbox& mailbox = *mailboxes_[0];
@@ -282,12 +282,12 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
   send(root_out_);
   conductor.meanwhile();
 
-  WorkerLogic worker(0, 0, 0);  // of the root itself, when it is alone
+  WorkerLogic worker(0, 0, 0);  // of the root itself, in the first worker's place
   worker.handle({MessageKind::kWork, 0, &stage, -1});
   while (!complete) {
-    if (also_works) {
+    if (root_->is_alone()) {
       if (worker.next(false, root_out_) == WorkerLogic::Move::kRun) {
-        compute(stage, 0, 0, worker.claim());
+        compute(stage, 0, root_as_worker(), worker.claim());
         worker.ran(root_out_);
       }
       send(root_out_);

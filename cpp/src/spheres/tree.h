@@ -21,7 +21,8 @@ struct TreeOptions {
   std::vector<int> cpus;
   /// Test hook: every worker is active, whatever the cores.
   bool activate_all = false;
-  /// Called on a worker's own thread before its first tile.
+  /// Called on a worker's own thread before its first tile. The root, which computes while all
+  /// workers but one rest, has a number of its own behind theirs; in a tree of one sphere it is 0.
   std::function<void(int worker)> prepare_worker;
   /// Test hooks: may sleep or throw. Before each message is handled; before each tile is run.
   std::function<void(int sphere)> before_message;
@@ -91,6 +92,7 @@ class SphereTree {
   std::uint64_t root_spin_ns() const noexcept;
   /// How often a control lets others of its core go first before it sleeps.
   int control_yields() const noexcept;
+  int root_as_worker() const noexcept { return plan_.spheres.size() == 1 ? 0 : workers(); }
   void run_to_end(Stage& stage, Conductor& conductor);
   void run_dry(Stage& stage) noexcept;
 

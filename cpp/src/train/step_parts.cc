@@ -5,7 +5,8 @@
 namespace cllm {
 
 StepParts::StepParts(SessionConfig& config)
-    : slots_(static_cast<std::size_t>(count_workers(config.threads, config.model.symmetry_order))) {
+    : slots_(1 +
+             static_cast<std::size_t>(count_workers(config.threads, config.model.symmetry_order))) {
   config.time_products = true;
   config.tree.after_tile = [this](int worker, const TileClaim& claim, std::uint64_t nanoseconds) {
     if (session_ != nullptr) add(worker, claim, nanoseconds);

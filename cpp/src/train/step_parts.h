@@ -53,7 +53,7 @@ class StepParts {
   };
   // Written by the root between steps.
   const Session* session_ = nullptr;
-  std::vector<Slot> slots_;  // by worker
+  std::vector<Slot> slots_;  // by worker, the root behind them
 };
 
 }  // namespace cllm

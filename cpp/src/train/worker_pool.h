@@ -15,7 +15,8 @@ namespace cllm {
 /// Thread safety: prepare(w) on the thread of worker w; context(w) on that thread afterwards.
 class WorkerPool {
  public:
-  /// `cpus`: where each of the first workers is bound to; may be shorter. `time_products`: for
+  /// `workers`: of the tree; the root, which may compute too, has a slot behind theirs. `cpus`:
+  /// where each of the first workers is bound to; may be shorter. `time_products`: for
   /// take_product_ns().
   WorkerPool(int workers, GemmBackend backend, const KernelTable& kernels,
              std::size_t scratch_floats, std::vector<int> cpus = {}, bool time_products = false)
@@ -24,7 +25,7 @@ class WorkerPool {
         scratch_floats_(scratch_floats),
         cpus_(std::move(cpus)),
         time_products_(time_products),
-        slots_(static_cast<std::size_t>(workers)) {}
+        slots_(static_cast<std::size_t>(workers) + 1) {}
 
   void prepare(int worker) {
     const auto index = static_cast<std::size_t>(worker);
