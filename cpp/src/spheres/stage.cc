@@ -28,8 +28,9 @@ void check_plans(const std::vector<JobPlan>& plans) {
 
 }  // namespace
 
-Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree, TileRunner& runner)
+Stage::Stage(std::vector<JobPlan> plans, std::vector<int> worker_subtrees, TileRunner& runner)
     : plans_(std::move(plans)),
+      worker_subtrees_(std::move(worker_subtrees)),
       opened_by_root_(plans_.size(), 1),
       jobs_(std::make_unique<Job[]>(plans_.size())),
       runner_(&runner) {
@@ -37,48 +38,53 @@ Stage::Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree,
   for (const JobPlan& p : plans_) {
     for (int next : p.successors) opened_by_root_[static_cast<std::size_t>(next)] = 0;
   }
-  const int count = jobs();
-  for (int j = 0; j < count; ++j) at(j).bind(plans_[static_cast<std::size_t>(j)]);
-  const int workers = static_cast<int>(worker_subtree.size());
-  const std::vector<int> homes = deal_homes(workers);
-  for (int w = 0; w < workers; ++w) {
-    const int home = homes[static_cast<std::size_t>(w)];
-    const auto begin = static_cast<std::ptrdiff_t>(orders_.size());
-    for (int i = 0; i < count; ++i) orders_.push_back((home + i) % count);
-    const int own = worker_subtree[static_cast<std::size_t>(w)];
-    std::stable_partition(orders_.begin() + begin, orders_.end(),
-                          [&](int j) { return plan(j).subtree == own; });
-  }
+  for (int j = 0; j < jobs(); ++j) at(j).bind(plans_[static_cast<std::size_t>(j)]);
+  deal_starts();
+  deal_orders();
 }
 
-// Where each worker looks first, among the jobs that are nobody's and wait for no other such. Fewer
-// workers than such jobs: each starts at its own. More: a job gets them by its number of tiles, so
-// that long and short ones end together; a long one left alone could not use them all.
-std::vector<int> Stage::deal_homes(int workers) const {
+void Stage::deal_starts() {
   std::vector<char> follows(plans_.size(), 0);
   for (const JobPlan& p : plans_) {
     if (p.subtree >= 0) continue;
     for (int next : p.successors) follows[static_cast<std::size_t>(next)] = 1;
   }
-  std::vector<int> starts;
-  std::vector<double> end;  // running sum of tiles
   double tiles = 0;
   for (int j = 0; j < jobs(); ++j) {
     if (plan(j).subtree >= 0 || follows[static_cast<std::size_t>(j)] != 0) continue;
     tiles += plan(j).tiles();
-    starts.push_back(j);
-    end.push_back(tiles);
+    starts_.push_back({j, tiles});
   }
-  std::vector<int> homes(static_cast<std::size_t>(workers), 0);
-  for (int w = 0; w < workers && !starts.empty(); ++w) {
-    std::size_t s = static_cast<std::size_t>(w);
-    if (static_cast<std::size_t>(workers) > starts.size()) {
-      const double place = (w + 0.5) / workers * tiles;
-      s = static_cast<std::size_t>(std::upper_bound(end.begin(), end.end(), place) - end.begin());
+  if (starts_.empty()) starts_.push_back({0, 0});
+}
+
+void Stage::deal_orders() {
+  const int subtrees = 1 + *std::max_element(worker_subtrees_.begin(), worker_subtrees_.end());
+  for (const Start& start : starts_) {
+    for (int own = 0; own < subtrees; ++own) {
+      const auto begin = static_cast<std::ptrdiff_t>(orders_.size());
+      for (int i = 0; i < jobs(); ++i) orders_.push_back((start.job + i) % jobs());
+      std::stable_partition(orders_.begin() + begin, orders_.end(),
+                            [&](int j) { return plan(j).subtree == own; });
     }
-    homes[static_cast<std::size_t>(w)] = starts[std::min(s, starts.size() - 1)];
   }
-  return homes;
+}
+
+// As many workers take part as there are starts, or fewer: each has its own. More: a start gets
+// them by its number of tiles, so that long and short ones end together; a long one left alone
+// could not use them all.
+Span<const int> Stage::order(int worker) const noexcept {
+  const int crew = workers(), starts = static_cast<int>(starts_.size());
+  int start = std::min(worker, starts - 1);
+  if (crew > starts) {
+    const double place = (std::min(worker, crew - 1) + 0.5) / crew * starts_.back().tiles;
+    start = 0;
+    while (start + 1 < starts && starts_[static_cast<std::size_t>(start)].tiles <= place) ++start;
+  }
+  const std::size_t of_start = orders_.size() / starts_.size(), count = plans_.size();
+  const auto own = static_cast<std::size_t>(worker_subtrees_[static_cast<std::size_t>(worker)]);
+  return Span<const int>(orders_).subspan(static_cast<std::size_t>(start) * of_start + own * count,
+                                          count);
 }
 
 void Stage::reset(int workers) noexcept {
@@ -125,14 +131,15 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
       if (TileClaim c = take(job)) return c;
     }
   }
-  for (int job : order(worker)) {
+  const Span<const int> order = this->order(worker);
+  for (int job : order) {
     if (!at(job).untouched()) continue;
     if (TileClaim c = take(job)) return c;
   }
   // The longest way to go gets help first, so that the jobs end together.
   int longest = -1;
   std::int32_t most = 0;
-  for (int job : order(worker)) {
+  for (int job : order) {
     const std::int32_t left = at(job).claimable();
     if (left > most) {
       most = left;
@@ -142,7 +149,7 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
   if (longest >= 0) {
     if (TileClaim c = take(longest)) return c;
   }
-  for (int job : order(worker)) {  // it was taken meanwhile
+  for (int job : order) {  // it was taken meanwhile
     if (TileClaim c = take(job)) return c;
   }
   return {};

@@ -40,12 +40,12 @@ class Conductor {
 
 class Stage {
  public:
-  /// `worker_subtree`[w] is the level-1 subtree of worker w; jobs of its own subtree come first in
-  /// its search, then the others from a start of its own, so that workers spread over the jobs by
-  /// their tiles.
+  /// `worker_subtrees`[w] is the level-1 subtree of worker w; jobs of its own subtree come first in
+  /// its search, then the others from a start of its own, so that those who take part spread over
+  /// the jobs by their tiles.
   /// Throws std::invalid_argument for a job with no phase, a phase with no tile, in no strand, or
   /// that waits for itself or a later one.
-  Stage(std::vector<JobPlan> plans, const std::vector<int>& worker_subtree, TileRunner& runner);
+  Stage(std::vector<JobPlan> plans, std::vector<int> worker_subtrees, TileRunner& runner);
 
   int jobs() const noexcept { return static_cast<int>(plans_.size()); }
   TileRunner& runner() const noexcept { return *runner_; }
@@ -87,7 +87,15 @@ class Stage {
   EventCount<>& event() noexcept { return event_; }
 
  private:
-  std::vector<int> deal_homes(int workers) const;
+  /// A job that is nobody's and waits for no other such, and the tiles of those up to it.
+  struct Start {
+    int job;
+    double tiles;
+  };
+  void deal_starts();
+  void deal_orders();
+  /// The jobs as a worker looks through them.
+  Span<const int> order(int worker) const noexcept;
   void claimed(const BasicJob<>::Ticket& ticket) noexcept;
   /// Arrives at a job; the tiles of it that can be claimed now.
   std::int32_t open_by_arrival(int job) noexcept {
@@ -100,15 +108,13 @@ class Stage {
         std::min<std::int64_t>(std::int64_t{worker} * Team::kSeats / crew, Team::kSeats - 1));
   }
   Job& at(int job) const noexcept { return jobs_[static_cast<std::size_t>(job)]; }
-  Span<const int> order(int worker) const noexcept {
-    return Span<const int>(orders_).subspan(static_cast<std::size_t>(worker) * plans_.size(),
-                                            plans_.size());
-  }
 
   std::vector<JobPlan> plans_;
+  std::vector<int> worker_subtrees_;
   std::vector<char> opened_by_root_;  // [jobs]
   std::unique_ptr<Job[]> jobs_;
-  std::vector<int> orders_;  // [workers, jobs]
+  std::vector<Start> starts_;
+  std::vector<int> orders_;  // [starts, subtrees, jobs]
   TileRunner* runner_;
   // Jobs with tiles that nobody has claimed. Written by whoever claims a job's last one and,
   // between runs, by the root.
