@@ -16,7 +16,7 @@ namespace {
 class EmptyStep final : public TileRunner, public Conductor {
  public:
   explicit EmptyStep(const SphereTree& tree)
-      : stage_({one_job()}, tree.plan().worker_subtrees, *this) {}
+      : stage_({one_job()}, tree.plan().owned_runs(tree.most_active_workers()), *this) {}
   void run(SphereTree& tree) { tree.run(stage_, *this); }
 
  private:

@@ -107,6 +107,34 @@ TEST(TreePlan, WorkersAreListedSiblingBySibling) {
   EXPECT_EQ(plan_tree(1).worker_subtrees, std::vector<int>{0});
 }
 
+TEST(TreePlan, ActiveWorkersOwnRunsOfBlocksEachOrBySubtree) {
+  const TreePlan plan = plan_tree(64);
+  ASSERT_EQ(plan.worker_subtrees[4], 0);
+  for (const int active : {1, 2, 5}) {
+    const std::vector<int> runs = plan.owned_runs(active);
+    ASSERT_EQ(runs.size(), plan.workers.size());
+    for (int w = 0; w < 51; ++w)
+      EXPECT_EQ(runs[static_cast<std::size_t>(w)], std::min(w, active - 1));
+    EXPECT_EQ(plan.owners(active), active);
+  }
+  EXPECT_EQ(plan.owned_runs(51), plan.worker_subtrees);
+  EXPECT_EQ(plan.owners(51), 12);
+  const std::vector<int> some = plan.owned_runs(6);
+  EXPECT_EQ(some[0], some[4]);
+  EXPECT_EQ(some[5], 1);
+  EXPECT_EQ(some[50], 1) << "who rests owns what the last one does";
+  EXPECT_EQ(plan_tree(1).owners(1), 1);
+}
+
+TEST(TreePlan, TheRootComputesWhereOneOfSeveralWorkersIsActive) {
+  EXPECT_TRUE(plan_tree(1).root_computes(1));
+  EXPECT_FALSE(plan_tree(2).root_computes(1)) << "its one worker does not rest";
+  for (const int threads : {3, 14, 64}) {
+    EXPECT_TRUE(plan_tree(threads).root_computes(1));
+    EXPECT_FALSE(plan_tree(threads).root_computes(2));
+  }
+}
+
 TEST(TreePlan, RefusesWhatCannotBe) {
   EXPECT_THROW(plan_tree(0), InputError);
   EXPECT_THROW(plan_tree(-3), InputError);

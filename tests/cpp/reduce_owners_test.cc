@@ -26,18 +26,18 @@ TEST(DealRuns, LeavesNobodyEmpty) {
 
 TEST(OwnedBlocks, EveryBlockHasOneOwnerAndTheyHaveAboutAsMuch) {
   const ParameterLayout layout({6, 6, 384, 256, 65});
-  for (const int subtrees : {1, 2, 3, 5, 12}) {
-    const OwnedBlocks owned(layout, subtrees);
-    ASSERT_EQ(owned.owners(), subtrees);
+  for (const int owners : {1, 2, 3, 5, 12}) {
+    const OwnedBlocks owned(layout, owners);
+    ASSERT_EQ(owned.owners(), owners);
     std::size_t next = 0;
-    for (int o = 0; o < subtrees; ++o) {
+    for (int o = 0; o < owners; ++o) {
       ASSERT_GE(owned.count(o), 1);
       std::int64_t elements = 0;
       for (std::int32_t i = 0; i < owned.count(o); ++i, ++next) {
         ASSERT_EQ(owned.block(o, i), next);
         elements += layout.blocks()[next].size;
       }
-      EXPECT_LE(std::abs(elements - layout.parameters() / subtrees), kBlockSize) << subtrees;
+      EXPECT_LE(std::abs(elements - layout.parameters() / owners), kBlockSize) << owners;
     }
     EXPECT_EQ(next, layout.blocks().size());
   }

@@ -20,8 +20,9 @@ class SphereSchedule {
       const int number = sphere(s.id).number = static_cast<int>(w);
       sphere(s.id).worker = std::make_unique<WorkerLogic>(s.id, s.parent, number);
     }
-    shape.owners = plan.subtrees;
-    step_ = std::make_unique<TaggedStep>(shape, plan.worker_subtrees, bug);
+    const auto workers = static_cast<std::int64_t>(plan.workers.size());
+    shape.owners = plan.owners(workers);
+    step_ = std::make_unique<TaggedStep>(shape, plan.owned_runs(workers), bug);
     for (const SpherePlan& s : plan.spheres) {
       if (s.role != SphereRole::kControl) continue;
       sphere(s.id).control =

@@ -33,7 +33,7 @@ class StepSchedule {
         shards(model, layout, batch, Pass::kTraining,
                packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain),
         tree(plan_tree(threads_for_workers(workers, model.symmetry_order), model.symmetry_order)),
-        schedule(batch, layout, tree.subtrees, static_cast<int>(workers), packed_tiles),
+        schedule(batch, layout, tree.owners(workers), static_cast<int>(workers), packed_tiles),
         jobs(schedule.jobs(shards)) {
     for (int j = 0; j < static_cast<int>(jobs.size()); ++j) {
       const JobPlan& job = jobs[static_cast<std::size_t>(j)];

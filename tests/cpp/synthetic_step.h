@@ -15,7 +15,7 @@
 namespace cllm {
 
 /// Positions (opened in order, at most `open_limit` at a time), the merges of their tree, norms and
-/// updates by subtree. Every tile has a plain cell: the test of ordering is a data race otherwise.
+/// updates by owner. Every tile has a plain cell: the test of ordering is a data race otherwise.
 class SyntheticStep final : public TileRunner, public Conductor {
  public:
   struct Shape {
@@ -27,7 +27,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
   SyntheticStep(const Shape& shape, const SphereTree& tree)
       : shape_(shape),
         merges_(plan_merges(shape.positions)),
-        owners_(tree.plan().subtrees),
+        owners_(tree.plan().owners(tree.most_active_workers())),
         tiles_by_worker_(static_cast<std::size_t>(tree.workers()) + 1) {
     std::vector<JobPlan> plans = plan_jobs();
     for (auto* table : {&told_, &opened_}) table->resize(plans.size());
@@ -43,7 +43,8 @@ class SyntheticStep final : public TileRunner, public Conductor {
       }
       reports_ += plans[j].reports ? 1 : 0;
     }
-    stage_ = std::make_unique<Stage>(std::move(plans), tree.plan().worker_subtrees, *this);
+    stage_ = std::make_unique<Stage>(std::move(plans),
+                                     tree.plan().owned_runs(tree.most_active_workers()), *this);
   }
 
   /// One run, and what can be checked after it.
@@ -102,7 +103,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
       }
       const bool merge = j >= shape_.positions && j < first_norm();
       plan.reports = !merge || shape_.merges_report;
-      if (j >= first_norm()) plan.subtree = (j - first_norm()) % owners_;
+      if (j >= first_norm()) plan.owner = (j - first_norm()) % owners_;
       if (!merge) continue;
       const MergePlan& m = merges_[static_cast<std::size_t>(j - shape_.positions)];
       plan.arrivals = m.count;

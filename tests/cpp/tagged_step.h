@@ -29,7 +29,7 @@ class TaggedStep final : public TileRunner, public Conductor {
     int active_workers;
   };
 
-  TaggedStep(const Shape& shape, const std::vector<int>& worker_subtrees, Bug bug)
+  TaggedStep(const Shape& shape, const std::vector<int>& worker_owners, Bug bug)
       : shape_(shape),
         bug_(bug),
         merges_(plan_merges(shape.positions)),
@@ -46,7 +46,7 @@ class TaggedStep final : public TileRunner, public Conductor {
       for (const PhasePlan& p : plan.phases) ran_.back().emplace_back(index(p.tiles), 0);
     }
     told_.resize(plans.size());
-    stage_ = std::make_unique<Stage>(std::move(plans), worker_subtrees, *this);
+    stage_ = std::make_unique<Stage>(std::move(plans), worker_owners, *this);
   }
 
   Stage& stage() { return *stage_; }
@@ -158,7 +158,7 @@ class TaggedStep final : public TileRunner, public Conductor {
       plan.phases = {{1, {}}};
       if (j < first_norm()) plan.phases = {{shape_.blocks, {}}};
       if (j < shape_.positions) plan.phases = position_phases();
-      if (j >= first_norm()) plan.subtree = (j - first_norm()) % shape_.owners;
+      if (j >= first_norm()) plan.owner = (j - first_norm()) % shape_.owners;
       if (j < shape_.positions || j >= first_norm()) continue;
       const MergePlan& merge = merges_[index(j - shape_.positions)];
       plan.arrivals = merge.count;

@@ -79,7 +79,7 @@ TEST_P(TrainFault, EveryBorderOfAStep) {
   const int positions = 3, merges = 1;
   const SessionConfig plain = session_config(case_, GetParam());
   const int owners = OwnedBlocks(ParameterLayout(plain.model),
-                                 plan_tree(GetParam()).subtrees_above(plain.active_workers()))
+                                 plan_tree(GetParam()).owners(plain.active_workers()))
                          .owners();
   const int first_update = positions + merges + owners;
   const int first_packing = first_update + owners;

@@ -34,11 +34,16 @@ struct TreePlan {
   std::vector<SpherePlan> spheres;
   std::vector<int> workers;  ///< ids of the workers from left to right: siblings are neighbours
   std::vector<int> worker_subtrees;  ///< the child of the root above each of them, from 0
-  int subtrees = 1;                  ///< children of the root; 1 for a tree of one
 
-  /// How many children of the root the first `count` workers descend from.
-  int subtrees_above(std::int64_t count) const {
-    return worker_subtrees.at(static_cast<std::size_t>(count - 1)) + 1;
+  /// Which run of the parameters' blocks each worker owns while the first `active` take part, from
+  /// 0 without gaps: the same as those below the same child of the root; each its own where that
+  /// child is the same for all. Who does not take part owns what the last who does.
+  std::vector<int> owned_runs(std::int64_t active) const;
+  int owners(std::int64_t active) const { return owned_runs(active).back() + 1; }
+  /// Whether the root computes while the first `active` workers take part: it has nobody to
+  /// coordinate.
+  bool root_computes(std::int64_t active) const {
+    return spheres.size() == 1 || (active == 1 && workers.size() > 1);
   }
 };
 

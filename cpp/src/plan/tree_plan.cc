@@ -87,7 +87,6 @@ TreePlan plan_tree(std::int64_t threads, int symmetry_order) {
       below.push_back(share);
     }
   }
-  plan.subtrees = std::max(1, spheres[0].children);
 
   // Leaves from left to right, by depth-first search.
   std::vector<int> stack = {0};
@@ -101,6 +100,17 @@ TreePlan plan_tree(std::int64_t threads, int symmetry_order) {
     for (int c = s.children - 1; c >= 0; --c) stack.push_back(s.first_child + c);
   }
   return plan;
+}
+
+std::vector<int> TreePlan::owned_runs(std::int64_t active) const {
+  const auto last = static_cast<std::size_t>(active - 1);
+  const bool each = worker_subtrees.at(last) == 0;
+  std::vector<int> runs(workers.size());
+  for (std::size_t w = 0; w < runs.size(); ++w) {
+    const std::size_t like = std::min(w, last);
+    runs[w] = each ? static_cast<int>(like) : worker_subtrees[like];
+  }
+  return runs;
 }
 
 std::int64_t count_workers(std::int64_t threads, int symmetry_order) {

@@ -17,8 +17,8 @@ std::vector<std::int32_t> deal_runs(Span<const std::int64_t> weights, int owners
 /// The blocks of a layout in runs of about as many elements. Immutable after construction.
 class OwnedBlocks {
  public:
-  /// For `subtrees` owners, or one for each block where there are fewer.
-  OwnedBlocks(const ParameterLayout& layout, int subtrees);
+  /// For that many owners, or one for each block where there are fewer.
+  OwnedBlocks(const ParameterLayout& layout, int owners);
 
   int owners() const noexcept { return static_cast<int>(begins_.size()) - 1; }
   /// How many blocks an owner has, at least 1, and the index of its i-th.

@@ -21,7 +21,7 @@ struct JobPlan {
   std::int32_t arrivals = 1;             ///< how many predecessors open it
   std::vector<std::int32_t> successors;  ///< jobs that it arrives at when it is finished
   bool reports = false;                  ///< its end is told to the root (Done)
-  int subtree = -1;  ///< workers of this level-1 subtree look here first; -1: nobody's
+  int owner = -1;                        ///< its workers look here first; -1: nobody's
 
   std::int32_t tiles() const noexcept {
     std::int32_t n = 0;

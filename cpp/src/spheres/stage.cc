@@ -28,9 +28,9 @@ void check_plans(const std::vector<JobPlan>& plans) {
 
 }  // namespace
 
-Stage::Stage(std::vector<JobPlan> plans, std::vector<int> worker_subtrees, TileRunner& runner)
+Stage::Stage(std::vector<JobPlan> plans, std::vector<int> worker_owners, TileRunner& runner)
     : plans_(std::move(plans)),
-      worker_subtrees_(std::move(worker_subtrees)),
+      worker_owners_(std::move(worker_owners)),
       opened_by_root_(plans_.size(), 1),
       jobs_(std::make_unique<Job[]>(plans_.size())),
       runner_(&runner) {
@@ -46,12 +46,12 @@ Stage::Stage(std::vector<JobPlan> plans, std::vector<int> worker_subtrees, TileR
 void Stage::deal_starts() {
   std::vector<char> follows(plans_.size(), 0);
   for (const JobPlan& p : plans_) {
-    if (p.subtree >= 0) continue;
+    if (p.owner >= 0) continue;
     for (int next : p.successors) follows[static_cast<std::size_t>(next)] = 1;
   }
   double tiles = 0;
   for (int j = 0; j < jobs(); ++j) {
-    if (plan(j).subtree >= 0 || follows[static_cast<std::size_t>(j)] != 0) continue;
+    if (plan(j).owner >= 0 || follows[static_cast<std::size_t>(j)] != 0) continue;
     tiles += plan(j).tiles();
     starts_.push_back({j, tiles});
   }
@@ -59,13 +59,13 @@ void Stage::deal_starts() {
 }
 
 void Stage::deal_orders() {
-  const int subtrees = 1 + *std::max_element(worker_subtrees_.begin(), worker_subtrees_.end());
+  const int owners = 1 + *std::max_element(worker_owners_.begin(), worker_owners_.end());
   for (const Start& start : starts_) {
-    for (int own = 0; own < subtrees; ++own) {
+    for (int own = 0; own < owners; ++own) {
       const auto begin = static_cast<std::ptrdiff_t>(orders_.size());
       for (int i = 0; i < jobs(); ++i) orders_.push_back((start.job + i) % jobs());
       std::stable_partition(orders_.begin() + begin, orders_.end(),
-                            [&](int j) { return plan(j).subtree == own; });
+                            [&](int j) { return plan(j).owner == own; });
     }
   }
 }
@@ -82,7 +82,7 @@ Span<const int> Stage::order(int worker) const noexcept {
     while (start + 1 < starts && starts_[static_cast<std::size_t>(start)].tiles <= place) ++start;
   }
   const std::size_t of_start = orders_.size() / starts_.size(), count = plans_.size();
-  const auto own = static_cast<std::size_t>(worker_subtrees_[static_cast<std::size_t>(worker)]);
+  const auto own = static_cast<std::size_t>(worker_owners_[static_cast<std::size_t>(worker)]);
   return Span<const int>(orders_).subspan(static_cast<std::size_t>(start) * of_start + own * count,
                                           count);
 }
@@ -125,9 +125,9 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
   if (current_job >= 0) {
     if (TileClaim c = take(current_job)) return c;
   }
-  if (current_job >= 0 && plan(current_job).subtree < 0) {
+  if (current_job >= 0 && plan(current_job).owner < 0) {
     for (int job : plan(current_job).successors) {
-      if (plan(job).subtree >= 0 || !at(job).untouched()) continue;
+      if (plan(job).owner >= 0 || !at(job).untouched()) continue;
       if (TileClaim c = take(job)) return c;
     }
   }

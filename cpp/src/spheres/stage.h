@@ -40,12 +40,12 @@ class Conductor {
 
 class Stage {
  public:
-  /// `worker_subtrees`[w] is the level-1 subtree of worker w; jobs of its own subtree come first in
-  /// its search, then the others from a start of its own, so that those who take part spread over
-  /// the jobs by their tiles.
+  /// `worker_owners`[w] is the owner that worker w belongs to; jobs of its own come first in its
+  /// search, then the others from a start of its own, so that those who take part spread over the
+  /// jobs by their tiles.
   /// Throws std::invalid_argument for a job with no phase, a phase with no tile, in no strand, or
   /// that waits for itself or a later one.
-  Stage(std::vector<JobPlan> plans, std::vector<int> worker_subtrees, TileRunner& runner);
+  Stage(std::vector<JobPlan> plans, std::vector<int> worker_owners, TileRunner& runner);
 
   int jobs() const noexcept { return static_cast<int>(plans_.size()); }
   TileRunner& runner() const noexcept { return *runner_; }
@@ -66,7 +66,7 @@ class Stage {
 
   /// A tile for `worker`: of the job it is at, of its own rows first, else of one nobody has
   /// touched, else of the one with the most tiles left. Of those nobody has touched, first one that
-  /// its job has opened (if both are nobody's), then those of its subtree, then from a start of its
+  /// its job has opened (if both are nobody's), then those that it owns, then from a start of its
   /// own.
   TileClaim claim(int worker, int current_job) noexcept;
 
@@ -110,11 +110,11 @@ class Stage {
   Job& at(int job) const noexcept { return jobs_[static_cast<std::size_t>(job)]; }
 
   std::vector<JobPlan> plans_;
-  std::vector<int> worker_subtrees_;
+  std::vector<int> worker_owners_;
   std::vector<char> opened_by_root_;  // [jobs]
   std::unique_ptr<Job[]> jobs_;
   std::vector<Start> starts_;
-  std::vector<int> orders_;  // [starts, subtrees, jobs]
+  std::vector<int> orders_;  // [starts, owners, jobs]
   TileRunner* runner_;
   // Jobs with tiles that nobody has claimed. Written by whoever claims a job's last one and,
   // between runs, by the root.

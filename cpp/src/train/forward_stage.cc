@@ -65,7 +65,8 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
     packing.reports = true;
   }
   TileRunner& runner = *this;
-  stage_ = std::make_unique<Stage>(std::move(jobs), tree.plan().worker_subtrees, runner);
+  stage_ = std::make_unique<Stage>(std::move(jobs),
+                                   tree.plan().owned_runs(tree.most_active_workers()), runner);
 }
 
 void ForwardStage::run(SphereTree& tree, const ForwardInput& input) {

@@ -123,13 +123,13 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
       packs_weights(config, layout)
           ? PackedWeights::tiles_for(config.model, layout, config.precision)
           : 0;
-  TrainSchedule schedule(batch, layout, tree.subtrees_above(active), static_cast<int>(active),
+  TrainSchedule schedule(batch, layout, tree.owners(active), static_cast<int>(active),
                          packed_tiles);
   const ShardJobs shards(config.model, layout, batch, config.pass,
                          packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);
   // A root that computes hears of a job at once; any other sleeps, at the far end of the tree.
-  const bool alone = tree.spheres.size() == 1;
+  const bool alone = tree.root_computes(active);
   const int levels = tree.spheres.back().level;
   const double root_ns = alone ? 0 : 1e3 * rates.wake_us * levels;
   StepForecast forecast;

@@ -17,7 +17,7 @@ class Play {
        const PlayTimes& times)
       : schedule_(schedule),
         times_(times),
-        stage_(schedule.jobs(shards), tree.worker_subtrees, no_tiles_),
+        stage_(schedule.jobs(shards), tree.owned_runs(active), no_tiles_),
         workers_(static_cast<std::size_t>(active)) {
     for (std::size_t w = 0; w < workers_.size(); ++w) {
       const auto id = static_cast<std::size_t>(tree.workers[w]);

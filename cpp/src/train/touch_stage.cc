@@ -5,16 +5,17 @@
 namespace cllm {
 
 TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
-    : state_(state), owned_(state.layout, tree.plan().subtrees_above(tree.most_active_workers())) {
+    : state_(state), owned_(state.layout, tree.plan().owners(tree.most_active_workers())) {
   std::vector<JobPlan> jobs(static_cast<std::size_t>(owned_.owners()));
   for (int s = 0; s < owned_.owners(); ++s) {
     JobPlan& job = jobs[static_cast<std::size_t>(s)];
     job.phases = {{owned_.count(s), {}}};
     job.reports = true;
-    job.subtree = s;
+    job.owner = s;
   }
   TileRunner& runner = *this;
-  stage_ = std::make_unique<Stage>(std::move(jobs), tree.plan().worker_subtrees, runner);
+  stage_ = std::make_unique<Stage>(std::move(jobs),
+                                   tree.plan().owned_runs(tree.most_active_workers()), runner);
 }
 
 void TouchStage::run_tile(int, const TileClaim& claim) {

@@ -26,7 +26,7 @@ class TouchStage final : private TileRunner, private Conductor {
   bool on_done(Stage& stage, int job) override;
 
   ModelState& state_;
-  const OwnedBlocks owned_;  // by level-1 subtrees with active workers
+  const OwnedBlocks owned_;  // as in a training step
   int jobs_done_ = 0;
   std::unique_ptr<Stage> stage_;
 };

@@ -14,11 +14,11 @@ int TrainSchedule::workspaces_for(const BatchPlan& plan, int active_workers) {
   return std::min(static_cast<int>(plan.positions.size()), active_workers);
 }
 
-TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
+TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int owners,
                              int active_workers, std::int32_t packed_tiles)
     : plan_(plan),
       blocks_(static_cast<std::int32_t>(layout.blocks().size())),
-      owned_(layout, subtrees),
+      owned_(layout, owners),
       packed_tiles_(packed_tiles),
       packings_(std::min(owned_.owners(), packed_tiles)),
       gradient_buffers_(gradient_buffers_for(plan, active_workers)),
@@ -52,7 +52,7 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
   const auto own = [&jobs](int job, int owner, std::int32_t tiles) -> JobPlan& {
     JobPlan& plan = jobs[static_cast<std::size_t>(job)];
     plan.phases = {{tiles, {}}};
-    plan.subtree = owner;
+    plan.owner = owner;
     return plan;
   };
   for (int s = 0; s < owned_.owners(); ++s) {

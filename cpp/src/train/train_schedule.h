@@ -1,10 +1,10 @@
 // Which jobs a step consists of, and which of them the root opens when: a step without its numbers.
 //
 // Jobs, in this order: positions 0..K-1, merges of the plan's tree (opened by the ends of their
-// inputs), norms, updates and, where weights are packed, packings, one each for every level-1
-// subtree that has active workers, which owns a run of the blocks (reduce/owners.h) and about the
-// same part of the weights. Positions wait for every packing. The root opens the updates when every
-// norm is in; in between it decides on the learning rate, clipping and skipping.
+// inputs), norms, updates and, where weights are packed, packings, one each for every owner: it has
+// a run of the blocks (reduce/owners.h) and about the same part of the weights. Positions wait for
+// every packing. The root opens the updates when every norm is in; in between it decides on the
+// learning rate, clipping and skipping.
 //
 // Positions run in lanes (spheres/lanes.h), each with a workspace of its own, and open when the one
 // before them in their lane has ended and the root has found them a buffer for their gradient,
@@ -23,9 +23,9 @@ namespace cllm {
 /// Thread safety: the root's, except that workers read who has which buffer.
 class TrainSchedule : public Conductor {
  public:
-  /// At most `active_workers` workers are active, in the first `subtrees` of the root.
+  /// At most `active_workers` workers are active; `owners`: of runs of blocks, among them.
   /// `packed_tiles`: none when weights are not packed.
-  TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int subtrees,
+  TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int owners,
                 int active_workers, std::int32_t packed_tiles = 0);
 
   enum class Kind : std::uint8_t { kPosition, kMerge, kNorm, kUpdate, kPacking };

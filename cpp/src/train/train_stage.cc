@@ -8,7 +8,7 @@ namespace cllm {
 
 TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
                        const WorkerPool& workers, SphereTree& tree, Pass pass)
-    : TrainSchedule(plan, state.layout, tree.plan().subtrees_above(tree.most_active_workers()),
+    : TrainSchedule(plan, state.layout, tree.plan().owners(tree.most_active_workers()),
                     tree.most_active_workers(), state.packed ? state.packed->tiles() : 0),
       plan_(plan),
       state_(state),
@@ -26,7 +26,8 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
     workspaces_.emplace_back(state.config, largest, pass, state.precision);
   }
   TileRunner& runner = *this;
-  stage_ = std::make_unique<Stage>(jobs(jobs_), tree.plan().worker_subtrees, runner);
+  stage_ = std::make_unique<Stage>(jobs(jobs_), tree.plan().owned_runs(tree.most_active_workers()),
+                                   runner);
 }
 
 std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& config,
