@@ -128,6 +128,34 @@ TEST(WorkerTuner, LooksAgainEverMoreRarely) {
   EXPECT_LE(trial_steps, 80);
 }
 
+// Two workers whose cores move apart, so that what they share is slow, and together again; what one
+// takes changes because another program comes and goes.
+TEST(WorkerTuner, BeginsAnewWhenStepsTakePlainlyOtherwise) {
+  for (const double unit : {1e-4, 1e-2, 1.0}) {
+    WorkerTuner tuner(2);
+    const auto run = [&](int steps, double with_one, double with_two) {
+      for (int s = 0; s < steps; ++s)
+        tuner.took(unit * (tuner.workers() == 1 ? with_one : with_two));
+      EXPECT_TRUE(tuner.settled());
+      return tuner.workers();
+    };
+    EXPECT_EQ(run(500, 2.1, 1.9), 2);
+    EXPECT_EQ(run(100, 2.1, 4.8), 1);
+    EXPECT_EQ(run(200, 3.0, 4.8), 1);
+    EXPECT_EQ(run(400, 2.1, 1.2), 2);
+  }
+}
+
+TEST(WorkerTuner, SeldomBeginsAnewWhereStepsChangeAllTheTime) {
+  WorkerTuner tuner(16);
+  int trial_steps = 0;
+  for (int step = 0; step < 100000; ++step) {
+    trial_steps += tuner.settled() ? 0 : 1;
+    tuner.took((0.02 / tuner.workers() + 0.001) * (step / 100 % 2 == 0 ? 1 : 2));
+  }
+  EXPECT_LE(trial_steps, 1000);
+}
+
 // Every second step disturbed by others, whatever the count: it must still end.
 TEST(WorkerTuner, EndsInAnyNoise) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {

@@ -28,6 +28,8 @@ WorkerTuner::WorkerTuner(int most) : most_(most), workers_(most), settled_(most 
 
 void WorkerTuner::start(int warming) {
   trials_.clear();
+  times_.clear();
+  changed_ = 0;
   best_ = {0, 0};
   workers_ = most_;
   settled_ = most_ <= 1;
@@ -37,18 +39,31 @@ void WorkerTuner::start(int warming) {
 void WorkerTuner::took(double seconds) {
   if (most_ <= 1) return;
   ++steps_;
-  if (settled_) {
-    if (steps_ == next_start_) start(1);
-    return;
-  }
+  if (settled_ && steps_ == next_start_) return start(1);
   if (warming_ > 0) {
     --warming_;
     return;
   }
   times_.insert(std::upper_bound(times_.begin(), times_.end(), seconds), seconds);
+  if (settled_) {
+    if (!has_changed()) return;
+    patience_ *= 2;
+    steps_ = 0;
+    return start(1);
+  }
   if (!enough()) return;
   judge();
   try_next();
+}
+
+/// Whether the last medians, enough of them, were plainly not what the choice was made by.
+bool WorkerTuner::has_changed() {
+  if (times_.size() < steps_for(best_.seconds)) return false;
+  const double median = times_[times_.size() / 2];
+  times_.clear();
+  const bool as_chosen = median <= kPlainly * best_.seconds && best_.seconds <= kPlainly * median;
+  changed_ = as_chosen ? 0 : changed_ + 1;
+  return changed_ >= patience_;
 }
 
 bool WorkerTuner::enough() const {

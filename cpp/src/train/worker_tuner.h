@@ -11,7 +11,9 @@ namespace cllm {
 /// a few steps: of more where steps are so short that anything disturbs them, of fewer where they
 /// are long or plainly slower. Of counts within the noise of each other the smaller one wins:
 /// somebody else may use the cores. All of this is done again ever more rarely, each time after
-/// sixteen times as many steps: what disturbed the first choice may be gone.
+/// sixteen times as many steps: what disturbed the first choice may be gone. It begins anew when
+/// steps take plainly longer or shorter than when the choice was made (the cores moved apart,
+/// another program came or went), which has to last twice as long each time.
 ///
 /// Pure: the choice follows from the times alone. It may differ from run to run; what is trained
 /// does not.
@@ -37,6 +39,7 @@ class WorkerTuner {
  private:
   void start(int warming);
   bool enough() const;
+  bool has_changed();
   void judge();
   void try_next();
   int between() const;
@@ -44,10 +47,12 @@ class WorkerTuner {
   int most_;
   int workers_;
   bool settled_;
-  std::int64_t steps_ = 0;
-  std::int64_t next_start_ = 0;  // in steps, once it is settled
+  std::int64_t steps_ = 0;       // since it began, or began anew
+  std::int64_t next_start_ = 0;  // in steps_, once it is settled
   int warming_ = 0;              // steps that do not count yet
   std::vector<double> times_;    // of workers_, ascending
+  int changed_ = 0;              // medians in a row that are not as chosen
+  int patience_ = 2;             // how many of them begin it anew
   std::vector<Trial> trials_;
   Trial best_{0, 0};
   double fastest_ = 0;  // seconds, of whatever count
