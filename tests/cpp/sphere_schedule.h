@@ -30,7 +30,7 @@ class SphereSchedule {
     }
     const int below = plan.spheres.size() == 1 ? 0 : static_cast<int>(plan.workers.size());
     root_ = std::make_unique<RootLogic>(children_of(plan, 0), below);
-    sphere(0).worker = std::make_unique<WorkerLogic>(0, 0, 0);
+    sphere(0).worker = std::make_unique<WorkerLogic>(0, 0, Stage::kRoot);
     start_run();
   }
 
@@ -151,7 +151,7 @@ class SphereSchedule {
   /// What the tree's root does: take a tile and not compute it, or wait for those of others.
   void drain(int id) {
     Sphere& s = sphere(id);
-    if (const TileClaim claim = stage().claim(0, -1)) {
+    if (const TileClaim claim = stage().claim(Stage::kRoot, -1)) {
       stage().finish(claim);
       return;
     }

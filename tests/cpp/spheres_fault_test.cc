@@ -167,6 +167,28 @@ TEST_P(SpheresFault, PrepareWorker) {
   }
 }
 
+TEST(SpheresFaultOfTheRoot, WhereItComputes) {
+  const Watchdog watchdog("a root with a fault", seconds(100));
+  for (const int threads : {1, 3, 64}) {
+    for (const bool prepares : {true, false}) {
+      TreeOptions options = with_all();
+      std::atomic<int> tiles{0};
+      const int root = threads == 1 ? 0 : static_cast<int>(count_workers(threads));
+      options.prepare_worker = [&](int worker) {
+        if (prepares && worker == root) throw Fault("root", threads);
+      };
+      options.before_tile = [&](int worker, const TileClaim&) {
+        EXPECT_EQ(worker, root);
+        if (++tiles == 20) throw Fault("root", threads);
+      };
+      SphereRig rig(threads, options);
+      rig.tree().set_active(1);
+      expect_dead(rig, rig.add(shape()), "root", threads);
+      EXPECT_EQ(tiles, prepares ? 0 : 20) << "none after the fault";
+    }
+  }
+}
+
 TEST_P(SpheresFault, ConductorAtEachCall) {
   enum class Where { kBegin, kMeanwhile, kFirstDone, kLaterDone };
   for (Where where : {Where::kBegin, Where::kMeanwhile, Where::kFirstDone, Where::kLaterDone}) {

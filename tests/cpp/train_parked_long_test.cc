@@ -33,6 +33,7 @@ void expect_idle(bool activate_all) {
   std::this_thread::sleep_for(std::chrono::seconds(5));
   EXPECT_LT(cpu_of_all_but_the_root(trainer) - before, 1e-3) << "all 63 together";
   trainer.step();
+  if (!activate_all && std::thread::hardware_concurrency() < 2) return;  // the root computes
   EXPECT_GT(cpu_of_all_but_the_root(trainer) - before, 1e-3) << "time is counted";
 }
 

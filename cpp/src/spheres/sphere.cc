@@ -24,10 +24,6 @@ void ChildLinks::send_work(Stage* stage, Outbox& out) {
   }
 }
 
-void ChildLinks::send_none() noexcept {
-  for (Link& link : links_) link.pending = nullptr;
-}
-
 void ChildLinks::on_idle(std::int32_t child, Outbox& out) {
   for (Link& link : links_) {
     if (link.child.id != child) continue;
@@ -68,13 +64,10 @@ bool ControlLogic::handle(const Message& message, Outbox& out) {
 void RootLogic::start(Stage& stage, Conductor& conductor, int workers, Outbox& out) {
   stage_ = &stage;
   conductor_ = &conductor;
-  stage.reset(workers);
+  const bool alone = workers == 1 && workers_ != 1;
+  stage.reset(alone ? 0 : workers);
   conductor.begin(stage);
-  if (is_alone()) {
-    links_.send_none();
-  } else {
-    links_.send_work(&stage, out);
-  }
+  links_.send_work(&stage, out);
 }
 
 bool RootLogic::handle(const Message& message, Outbox& out) {

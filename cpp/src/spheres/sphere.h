@@ -30,8 +30,6 @@ class ChildLinks {
 
   /// To the children with a worker below them that takes part in the stage.
   void send_work(Stage* stage, Outbox& out);
-  /// To nobody; what a child was to get when it says Idle lapses.
-  void send_none() noexcept;
   void on_idle(std::int32_t child, Outbox& out);
   void send_stop(Outbox& out) const;
 
@@ -64,7 +62,7 @@ class ControlLogic {
 
 /// The root: opens a stage, asks the conductor at every Done, and tells all to stop. Where all
 /// workers of the tree but one rest, or it has none, there is nothing to coordinate: the root
-/// computes in the first one's place, and nobody waits for a wake.
+/// computes in that one's place, and no sphere is sent anything.
 class RootLogic {
  public:
   /// `workers`: below it.
@@ -73,8 +71,8 @@ class RootLogic {
 
   /// Opens what can start at once and sends Work to the first `workers`, unless is_alone().
   void start(Stage& stage, Conductor& conductor, int workers, Outbox& out);
-  /// Whether the root computes in this run. Who is still inside from the run before may help it.
-  bool is_alone() const noexcept { return stage_->workers() == 1 && workers_ != 1; }
+  /// Whether the root computes in this run, and no worker.
+  bool is_alone() const noexcept { return stage_->workers() == 0; }
   /// Returns true when the stage is complete.
   bool handle(const Message& message, Outbox& out);
   void stop(Outbox& out) const { links_.send_stop(out); }

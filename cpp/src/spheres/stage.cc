@@ -75,6 +75,7 @@ void Stage::deal_orders() {
 // could not use them all.
 Span<const int> Stage::order(int worker) const noexcept {
   const int crew = workers(), starts = static_cast<int>(starts_.size());
+  worker = std::max(worker, 0);
   int start = std::min(worker, starts - 1);
   if (crew > starts) {
     const double place = (std::min(worker, crew - 1) + 0.5) / crew * starts_.back().tiles;

@@ -31,7 +31,8 @@ class Conductor {
   virtual ~Conductor() = default;
   /// Arrives at the jobs that can start at once.
   virtual void begin(Stage& stage) = 0;
-  /// Called after the workers have been told to start: work for the root meanwhile.
+  /// Called after the workers have been told to start: work for the root meanwhile, or before its
+  /// first tile where it computes.
   virtual void meanwhile() {}
   /// A reporting job is finished. Returns true when the stage is complete, which must not be before
   /// every reporting job has been told: a late Done would be taken for one of the next run.
@@ -51,8 +52,8 @@ class Stage {
   TileRunner& runner() const noexcept { return *runner_; }
   const JobPlan& plan(int job) const noexcept { return plans_[static_cast<std::size_t>(job)]; }
 
-  /// Root, before a run: every job closed, the first `workers` take part. REQUIRES: the run before
-  /// was complete.
+  /// Root, before a run: every job closed, the first `workers` take part, or with 0 the root alone.
+  /// REQUIRES: the run before was complete.
   void reset(int workers) noexcept;
   int workers() const noexcept { return workers_.load(std::memory_order_relaxed); }
   /// Root: the arrival that no job makes, at each of `count` neighbouring jobs. Workers hear of
@@ -64,6 +65,8 @@ class Stage {
   /// Every job is finished: no tile is being run and none will be.
   bool finished() const noexcept;
 
+  /// The root's number where it claims.
+  static constexpr int kRoot = -1;
   /// A tile for `worker`: of the job it is at, of its own rows first, else of one nobody has
   /// touched, else of the one with the most tiles left. Of those nobody has touched, first one that
   /// its job has opened (if both are nobody's), then those that it owns, then from a start of its
@@ -104,8 +107,8 @@ class Stage {
   /// A worker's in every team, if it takes part in the run; another one's if it does not.
   int seat(int worker) const noexcept {
     const std::int64_t crew = std::max(workers(), Team::kSeats);
-    return static_cast<int>(
-        std::min<std::int64_t>(std::int64_t{worker} * Team::kSeats / crew, Team::kSeats - 1));
+    return static_cast<int>(std::min<std::int64_t>(
+        std::int64_t{std::max(worker, 0)} * Team::kSeats / crew, Team::kSeats - 1));
   }
   Job& at(int job) const noexcept { return jobs_[static_cast<std::size_t>(job)]; }
 

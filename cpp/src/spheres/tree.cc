@@ -282,13 +282,15 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
   send(root_out_);
   conductor.meanwhile();
 
-  WorkerLogic worker(0, 0, 0);  // of the root itself, in the first worker's place
+  WorkerLogic worker(0, 0, Stage::kRoot);
   worker.handle({MessageKind::kWork, 0, &stage, -1});
   while (!complete) {
     if (root_->is_alone()) {
       if (worker.next(false, root_out_) == WorkerLogic::Move::kRun) {
         compute(stage, 0, root_as_worker(), worker.claim());
         worker.ran(root_out_);
+      } else {
+        spin_pause();  // for a worker of the run before that got a tile of this one
       }
       send(root_out_);
       if (!mailbox.try_pop(message)) continue;
@@ -308,7 +310,7 @@ void SphereTree::run_dry(Stage& stage) noexcept {
     Message message;
     while (mailboxes_[0]->try_pop(message)) {
     }
-    if (const TileClaim claim = stage.claim(0, -1)) {
+    if (const TileClaim claim = stage.claim(Stage::kRoot, -1)) {
       stage.finish(claim);
       continue;
     }

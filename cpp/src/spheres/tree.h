@@ -53,7 +53,8 @@ class SphereTree {
   void run(Stage& stage, Conductor& conductor);
 
   /// The first `workers` (1 to most_active_workers()) compute from the next run on, the others stay
-  /// asleep. REQUIRES: the thread that calls run, between runs.
+  /// asleep. Where that is one of several the root computes instead of it (RootLogic).
+  /// REQUIRES: the thread that calls run, between runs.
   void set_active(int workers) noexcept { active_.store(workers, std::memory_order_relaxed); }
 
   /// Where a worker may run from now on. The calling thread, when it is one, stays as it is.
@@ -64,7 +65,7 @@ class SphereTree {
   int workers() const noexcept { return static_cast<int>(plan_.workers.size()); }
   int active_workers() const noexcept { return active_.load(std::memory_order_relaxed); }
   int most_active_workers() const noexcept { return most_active_; }
-  /// Whether a worker that computes is at or below the sphere.
+  /// Whether an active worker is at or below the sphere.
   bool is_active(int sphere) const noexcept {
     return first_worker_[static_cast<std::size_t>(sphere)] < active_workers();
   }
