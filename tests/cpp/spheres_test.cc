@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <xmmintrin.h>
 
 #include <chrono>
 #include <cstdio>
@@ -202,6 +203,37 @@ TEST(SphereTree, LooksOnceMoreBeforeItSleeps) {
   SphereRig rig(2, options(0, true));
   SyntheticStep& step = rig.add({12, 1, 1, 1, true, 3});
   for (int run = 0; run < (kSanitized ? 300 : 3000) && !HasFailure(); ++run) step.run(rig.tree());
+}
+
+// A program may make its threads take denormal numbers for 0, before the tree is made or after.
+TEST(SphereTree, KeepsDenormalNumbersOnEveryThread) {
+  const Watchdog watchdog("denormal numbers", seconds(100));
+  constexpr unsigned kFlush = 0x8040;  // of results and of operands
+  const unsigned before = _mm_getcsr();
+  for (const int threads : {1, 3}) {
+    for (const bool at_first : {true, false}) {
+      if (at_first) _mm_setcsr(before | kFlush);
+      std::atomic<int> flushed{0}, tiles{0};
+      TreeOptions o = options(2, true);
+      o.before_tile = [&](int, const TileClaim&) {
+        volatile float small = 1e-30f, smaller = 1e-10f;
+        const float product = small * smaller;
+        flushed += product > 0 ? 0 : 1;
+        ++tiles;
+      };
+      SphereRig rig(threads, o);
+      _mm_setcsr(before | kFlush);
+      SyntheticStep& step = rig.add({4, 8, 20, 4, true, 3});
+      for (int run = 0; run < 10; ++run) {
+        if (run == 5) rig.tree().set_active(1);
+        step.run(rig.tree());
+      }
+      EXPECT_EQ(_mm_getcsr() & kFlush, kFlush) << "the caller's own choice stays";
+      _mm_setcsr(before);
+      EXPECT_GT(tiles, 0);
+      EXPECT_EQ(flushed, 0) << threads << " spheres";
+    }
+  }
 }
 
 TEST(SphereTree, SleepsBetweenRuns) {

@@ -9,6 +9,7 @@
 
 #include "cllm/error.h"
 #include "cpu/affinity.h"
+#include "cpu/float_mode.h"
 
 namespace cllm {
 namespace {
@@ -164,6 +165,7 @@ void SphereTree::control_main(int sphere) {
 }
 
 void SphereTree::worker_main(int sphere, int worker) {
+  const FloatMode mode;
   try {
     if (options_.prepare_worker) options_.prepare_worker(worker);
   } catch (...) {
@@ -249,6 +251,7 @@ void SphereTree::run(Stage& stage, Conductor& conductor) {
                  "threads are not copied: fork first, or start processes with spawn"});
   }
   error_.rethrow();
+  const FloatMode mode;
   try {
     run_to_end(stage, conductor);
   } catch (...) {
