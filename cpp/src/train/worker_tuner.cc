@@ -15,7 +15,10 @@ constexpr std::size_t kMostSteps = 15;
 
 constexpr double kPlainly = 1.25;  // times as slow as the fastest
 constexpr double kNoise = 0.02;
-constexpr std::int64_t kRarely = 16;
+// How many times the steps of a choice pass before the next: first, and later, when those cost at
+// most a hundredth.
+constexpr int kSoon = 16, kSeldom = 256;
+constexpr int kMostPatience = 64;
 constexpr std::size_t kMostTrials = 32;  // more than a million workers would need
 
 }  // namespace
@@ -23,10 +26,12 @@ constexpr std::size_t kMostTrials = 32;  // more than a million workers would ne
 WorkerTuner::WorkerTuner(int most) : most_(most), workers_(most), settled_(most <= 1) {
   times_.reserve(kMostSteps);
   trials_.reserve(kMostTrials);
-  start(kWarmingSteps);
+  start(kWarmingSteps, kSoon);
 }
 
-void WorkerTuner::start(int warming) {
+void WorkerTuner::start(int warming, int rest) {
+  steps_ = 0;
+  rest_ = rest;
   trials_.clear();
   times_.clear();
   changed_ = 0;
@@ -39,7 +44,7 @@ void WorkerTuner::start(int warming) {
 void WorkerTuner::took(double seconds) {
   if (most_ <= 1) return;
   ++steps_;
-  if (settled_ && steps_ == next_start_) return start(1);
+  if (settled_ && steps_ == next_start_) return start(1, kSeldom);
   if (warming_ > 0) {
     --warming_;
     return;
@@ -47,9 +52,8 @@ void WorkerTuner::took(double seconds) {
   times_.insert(std::upper_bound(times_.begin(), times_.end(), seconds), seconds);
   if (settled_) {
     if (!has_changed()) return;
-    patience_ *= 2;
-    steps_ = 0;
-    return start(1);
+    patience_ = std::min(2 * patience_, kMostPatience);
+    return start(1, kSoon);
   }
   if (!enough()) return;
   judge();
@@ -94,7 +98,7 @@ void WorkerTuner::try_next() {
   workers_ = settled_ ? best_.workers : next;
   // The threads are woken or moved first; a long step does not notice.
   warming_ = trials_.back().seconds > kLong ? 0 : 1;
-  next_start_ = kRarely * steps_;
+  next_start_ = rest_ * steps_;
 }
 
 /// A count half-way to the nearest one tried above or below the best; 0 when those are near enough.

@@ -10,10 +10,10 @@ namespace cllm {
 /// between the best one and its neighbours, to a quarter of it. A count is judged by the median of
 /// a few steps: of more where steps are so short that anything disturbs them, of fewer where they
 /// are long or plainly slower. Of counts within the noise of each other the smaller one wins:
-/// somebody else may use the cores. All of this is done again ever more rarely, each time after
-/// sixteen times as many steps: what disturbed the first choice may be gone. It begins anew when
-/// steps take plainly longer or shorter than when the choice was made (the cores moved apart,
-/// another program came or went), which has to last twice as long each time.
+/// somebody else may use the cores. All of this is done again after sixteen times as many steps,
+/// and then whenever 256 times as many have passed: what disturbed the choice may be gone. It
+/// begins anew when steps take plainly longer or shorter than when the choice was made (cores that
+/// moved apart, another program), which has to last twice as long each time, up to a limit.
 ///
 /// Pure: the choice follows from the times alone. It may differ from run to run; what is trained
 /// does not.
@@ -37,7 +37,7 @@ class WorkerTuner {
   const std::vector<Trial>& trials() const noexcept { return trials_; }
 
  private:
-  void start(int warming);
+  void start(int warming, int rest);
   bool enough() const;
   bool has_changed();
   void judge();
@@ -47,8 +47,9 @@ class WorkerTuner {
   int most_;
   int workers_;
   bool settled_;
-  std::int64_t steps_ = 0;       // since it began, or began anew
+  std::int64_t steps_ = 0;       // since counts were first tried, or tried again
   std::int64_t next_start_ = 0;  // in steps_, once it is settled
+  int rest_ = 0;                 // next_start_ over the steps that the choice takes
   int warming_ = 0;              // steps that do not count yet
   std::vector<double> times_;    // of workers_, ascending
   int changed_ = 0;              // medians in a row that are not as chosen
