@@ -132,6 +132,14 @@ TEST(PredictStep, CountsMessagesAsTheStepSendsThem) {
   bench.steps = 2;
   const StepForecast f = predict_step(c, even_rates(1), "");
   EXPECT_DOUBLE_EQ(static_cast<double>(f.messages), measure_step(bench).messages);
+
+  SessionConfig of_many = c;  // but for a single core, on which the root computes
+  of_many.threads = 64;
+  of_many.tree.cores = 1;
+  of_many.tree.activate_all = false;
+  const StepForecast alone = predict_step(of_many, even_rates(1), "");
+  EXPECT_EQ(alone.messages, f.messages);
+  EXPECT_DOUBLE_EQ(alone.milliseconds, f.milliseconds);
 }
 
 TEST(MeasureStep, PartsAddUpToTheWorkersTime) {

@@ -145,7 +145,7 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
   forecast.milliseconds = 1e-6 * (root_ns + step.time);  // Work goes down first
   forecast.waiting_ms =
       forecast.milliseconds * static_cast<double>(active) - forecast.product_ms - forecast.pass_ms;
-  forecast.messages = step.done_messages + 2 * active_spheres(tree, active);
+  forecast.messages = step.done_messages + (alone ? 0 : 2 * active_spheres(tree, active));
   forecast.tiles = step.tiles;
   return forecast;
 }

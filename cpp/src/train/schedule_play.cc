@@ -21,7 +21,7 @@ class Play {
         workers_(static_cast<std::size_t>(active)) {
     for (std::size_t w = 0; w < workers_.size(); ++w) {
       const auto id = static_cast<std::size_t>(tree.workers[w]);
-      workers_[w].hops = std::max(1, tree.spheres[id].level);
+      workers_[w].hops = tree.root_computes(active) ? 1 : tree.spheres[id].level;
     }
   }
 

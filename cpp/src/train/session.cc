@@ -95,8 +95,9 @@ MemoryPlan plan_memory(const SessionConfig& config) {
     memory.activations_and_gradients +=
         PackedWeights::bytes_for(config.model, layout, config.precision);
   }
-  memory.workers = static_cast<std::size_t>(workers) * sizeof(float) *
-                   (scratch_floats(config, plan) + kernels().gemm_scratch_floats);
+  const auto computing = static_cast<std::size_t>(workers > 1 ? workers + 1 : 1);  // and the root
+  memory.workers =
+      computing * sizeof(float) * (scratch_floats(config, plan) + kernels().gemm_scratch_floats);
   return memory;
 }
 
