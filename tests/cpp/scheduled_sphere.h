@@ -43,4 +43,27 @@ inline std::vector<ChildSphere> children_of(const TreePlan& plan, int id) {
   return children;
 }
 
+/// All of a tree, with the logic that the root has as a worker.
+inline std::vector<ScheduledSphere> spheres_of(const TreePlan& plan) {
+  std::vector<ScheduledSphere> spheres(plan.spheres.size());
+  for (std::size_t w = 0; w < plan.workers.size(); ++w) {
+    const SpherePlan& s = plan.spheres[static_cast<std::size_t>(plan.workers[w])];
+    ScheduledSphere& sphere = spheres[static_cast<std::size_t>(s.id)];
+    sphere.number = static_cast<int>(w);
+    sphere.worker = std::make_unique<WorkerLogic>(s.id, s.parent, sphere.number);
+  }
+  for (const SpherePlan& s : plan.spheres) {
+    if (s.role != SphereRole::kControl) continue;
+    spheres[static_cast<std::size_t>(s.id)].control =
+        std::make_unique<ControlLogic>(s.id, s.parent, children_of(plan, s.id));
+  }
+  spheres[0].worker = std::make_unique<WorkerLogic>(0, 0, Stage::kRoot);
+  return spheres;
+}
+
+inline RootLogic root_of(const TreePlan& plan) {
+  const bool is_alone = plan.spheres.size() == 1;
+  return {children_of(plan, 0), is_alone ? 0 : static_cast<int>(plan.workers.size())};
+}
+
 }  // namespace cllm

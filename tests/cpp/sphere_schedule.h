@@ -14,23 +14,10 @@ namespace cllm {
 class SphereSchedule {
  public:
   SphereSchedule(const TreePlan& plan, TaggedStep::Shape shape, int runs, Bug bug)
-      : plan_(plan), bug_(bug), runs_(runs), spheres_(plan.spheres.size()) {
-    for (std::size_t w = 0; w < plan.workers.size(); ++w) {
-      const SpherePlan& s = plan.spheres[static_cast<std::size_t>(plan.workers[w])];
-      const int number = sphere(s.id).number = static_cast<int>(w);
-      sphere(s.id).worker = std::make_unique<WorkerLogic>(s.id, s.parent, number);
-    }
+      : plan_(plan), bug_(bug), runs_(runs), spheres_(spheres_of(plan)), root_(root_of(plan)) {
     const auto workers = static_cast<std::int64_t>(plan.workers.size());
     shape.owners = plan.owners(workers);
     step_ = std::make_unique<TaggedStep>(shape, plan.owned_runs(workers), bug);
-    for (const SpherePlan& s : plan.spheres) {
-      if (s.role != SphereRole::kControl) continue;
-      sphere(s.id).control =
-          std::make_unique<ControlLogic>(s.id, s.parent, children_of(plan, s.id));
-    }
-    const int below = plan.spheres.size() == 1 ? 0 : static_cast<int>(plan.workers.size());
-    root_ = std::make_unique<RootLogic>(children_of(plan, 0), below);
-    sphere(0).worker = std::make_unique<WorkerLogic>(0, 0, Stage::kRoot);
     start_run();
   }
 
@@ -96,9 +83,9 @@ class SphereSchedule {
   void start_run() {
     const int all = static_cast<int>(plan_.workers.size());
     const int some[] = {all, (all + 1) / 2, 1};  // in turn
-    root_->start(stage(), *step_, some[ended_runs_ % 3], out_);
+    root_.start(stage(), *step_, some[ended_runs_ % 3], out_);
     send();
-    if (root_->is_alone()) {
+    if (root_.is_alone()) {
       sphere(0).worker->handle({MessageKind::kWork, 0, &stage(), -1});
       sphere(0).state = State::kLooking;
     } else {
@@ -108,7 +95,7 @@ class SphereSchedule {
 
   void stop_all() {
     sphere(0).state = State::kEnded;
-    root_->stop(out_);
+    root_.stop(out_);
     send();
   }
 
@@ -134,10 +121,10 @@ class SphereSchedule {
       sphere(0).state = State::kDraining;
       return;
     }
-    const bool complete = root_->handle(message, out_);
+    const bool complete = root_.handle(message, out_);
     send();
     if (!complete) {
-      if (root_->is_alone()) sphere(0).state = State::kLooking;
+      if (root_.is_alone()) sphere(0).state = State::kLooking;
       return;
     }
     check_that(stage().finished(), "a run was complete before its tiles");
@@ -202,7 +189,7 @@ class SphereSchedule {
   const int runs_;
   std::vector<Sphere> spheres_;
   std::unique_ptr<TaggedStep> step_;
-  std::unique_ptr<RootLogic> root_;
+  RootLogic root_;
   Outbox out_;
   bool failed_ = false;
   int ended_runs_ = 0, dones_ = 0, claims_ = 0;

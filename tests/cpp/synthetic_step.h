@@ -28,7 +28,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
       : shape_(shape),
         merges_(plan_merges(shape.positions)),
         owners_(tree.plan().owners(tree.most_active_workers())),
-        tiles_by_worker_(static_cast<std::size_t>(tree.workers()) + 1) {
+        ran_(static_cast<std::size_t>(tree.workers()) + 1) {
     std::vector<JobPlan> plans = plan_jobs();
     for (auto* table : {&told_, &opened_}) table->resize(plans.size());
     predecessors_.resize(plans.size());
@@ -68,9 +68,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
   int phases(int job) const { return static_cast<int>(stage_->plan(job).phases.size()); }
   int jobs() const { return stage_->jobs(); }
   Stage& stage() { return *stage_; }
-  std::uint64_t tiles_of(int worker) const {
-    return tiles_by_worker_[static_cast<std::size_t>(worker)].count;
-  }
+  std::uint64_t tiles_of(std::size_t worker) const { return ran_.at(worker).tiles; }
 
   /// What throws, for the tests of faults: called on the root.
   std::function<void()> at_begin, at_meanwhile;
@@ -150,7 +148,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
     right = right && cell == (run_ == 1 ? 0 : mark(run_ - 1, job, phase, tile));
     cell = mark(run_, job, phase, tile);
     if (!right) wrong_.fetch_add(1);
-    ++tiles_by_worker_[static_cast<std::size_t>(worker)].count;
+    ++ran_.at(static_cast<std::size_t>(worker)).tiles;
   }
 
   // -- root
@@ -182,7 +180,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
   }
 
   struct alignas(128) Count {
-    std::uint64_t count = 0;
+    std::uint64_t tiles = 0;
   };
 
   const Shape shape_;
@@ -190,9 +188,8 @@ class SyntheticStep final : public TileRunner, public Conductor {
   const int owners_;
   std::vector<std::vector<int>> predecessors_;                  // [job]
   std::vector<std::vector<std::vector<std::uint64_t>>> cells_;  // [job][phase][tile]
-  // The root is behind the workers.
-  std::vector<Count> tiles_by_worker_;
-  std::vector<std::uint64_t> opened_, told_;  // [job]: the run that did so last
+  std::vector<Count> ran_;                                      // by worker, the root behind them
+  std::vector<std::uint64_t> opened_, told_;                    // [job]: the run that did so last
   std::uint64_t run_ = 0, tiles_ = 0;
   int reports_ = 0, next_ = 0, dones_ = 0, norms_ = 0;
   std::atomic<std::uint64_t> wrong_{0};
