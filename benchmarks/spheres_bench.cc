@@ -15,8 +15,7 @@ namespace {
 
 class EmptyStep final : public TileRunner, public Conductor {
  public:
-  explicit EmptyStep(const SphereTree& tree)
-      : stage_({one_job()}, tree.plan().owned_runs(tree.most_active_workers()), *this) {}
+  explicit EmptyStep(const SphereTree& tree) : stage_({one_job()}, tree.owned_runs(), *this) {}
   void run(SphereTree& tree) { tree.run(stage_, *this); }
 
  private:

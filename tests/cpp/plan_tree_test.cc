@@ -113,8 +113,9 @@ TEST(TreePlan, ActiveWorkersOwnRunsOfBlocksEachOrBySubtree) {
   for (const int active : {1, 2, 5}) {
     const std::vector<int> runs = plan.owned_runs(active);
     ASSERT_EQ(runs.size(), plan.workers.size());
-    for (int w = 0; w < 51; ++w)
+    for (int w = 0; w < 51; ++w) {
       EXPECT_EQ(runs[static_cast<std::size_t>(w)], std::min(w, active - 1));
+    }
     EXPECT_EQ(plan.owners(active), active);
   }
   EXPECT_EQ(plan.owned_runs(51), plan.worker_subtrees);

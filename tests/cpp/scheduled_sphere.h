@@ -61,9 +61,4 @@ inline std::vector<ScheduledSphere> spheres_of(const TreePlan& plan) {
   return spheres;
 }
 
-inline RootLogic root_of(const TreePlan& plan) {
-  const bool is_alone = plan.spheres.size() == 1;
-  return {children_of(plan, 0), is_alone ? 0 : static_cast<int>(plan.workers.size())};
-}
-
 }  // namespace cllm

@@ -14,7 +14,11 @@ namespace cllm {
 class SphereSchedule {
  public:
   SphereSchedule(const TreePlan& plan, TaggedStep::Shape shape, int runs, Bug bug)
-      : plan_(plan), bug_(bug), runs_(runs), spheres_(spheres_of(plan)), root_(root_of(plan)) {
+      : plan_(plan),
+        bug_(bug),
+        runs_(runs),
+        spheres_(spheres_of(plan)),
+        root_(children_of(plan, 0)) {
     const auto workers = static_cast<std::int64_t>(plan.workers.size());
     shape.owners = plan.owners(workers);
     step_ = std::make_unique<TaggedStep>(shape, plan.owned_runs(workers), bug);
@@ -83,14 +87,11 @@ class SphereSchedule {
   void start_run() {
     const int all = static_cast<int>(plan_.workers.size());
     const int some[] = {all, (all + 1) / 2, 1};  // in turn
-    root_.start(stage(), *step_, some[ended_runs_ % 3], out_);
+    const int active = some[ended_runs_ % 3];
+    root_.start(stage(), *step_, plan_.root_computes(active) ? 0 : active, out_);
     send();
-    if (root_.is_alone()) {
-      sphere(0).worker->handle({MessageKind::kWork, 0, &stage(), -1});
-      sphere(0).state = State::kLooking;
-    } else {
-      sphere(0).state = State::kReceiving;
-    }
+    sphere(0).state = root_.is_alone() ? State::kLooking : State::kReceiving;
+    if (root_.is_alone()) sphere(0).worker->handle({MessageKind::kWork, 0, &stage(), -1});
   }
 
   void stop_all() {
@@ -123,10 +124,8 @@ class SphereSchedule {
     }
     const bool complete = root_.handle(message, out_);
     send();
-    if (!complete) {
-      if (root_.is_alone()) sphere(0).state = State::kLooking;
-      return;
-    }
+    if (!complete && root_.is_alone()) sphere(0).state = State::kLooking;
+    if (!complete) return;
     check_that(stage().finished(), "a run was complete before its tiles");
     if (++ended_runs_ < runs_) {
       start_run();

@@ -215,7 +215,7 @@ TEST(Strands, AreDealtAmongThoseWhoAreThere) {
 
 TEST(RootAndWorker, RunAStageByMessages) {
   OneJob step;
-  RootLogic root({{2, 0}}, 2);
+  RootLogic root({{2, 0}});
   WorkerLogic worker(5, 2, 0), other(6, 2, 1);
   Outbox out;
   EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kReceive);
@@ -246,26 +246,19 @@ TEST(RootAndWorker, RunAStageByMessages) {
   EXPECT_EQ(worker.next(false, out), WorkerLogic::Move::kEnd);
 }
 
-TEST(RootAndWorker, ARootIsAloneWhileAllWorkersButOneRest) {
+TEST(RootAndWorker, ARootThatComputesSendsNothing) {
   OneJob step;
   Outbox out;
-  RootLogic root({{2, 0}, {3, 1}}, 2);
+  RootLogic root({{2, 0}, {3, 1}});
   root.start(step.stage, step, 2, out);
   EXPECT_FALSE(root.is_alone());
   EXPECT_EQ(taken(out, 0), (std::vector<Sent>{{2, MessageKind::kWork, &step.stage},
                                               {3, MessageKind::kWork, &step.stage}}));
   root.start(step.stage, step, 2, out);  // both are busy: they get it when they say Idle
-  root.start(step.stage, step, 1, out);
+  root.start(step.stage, step, 0, out);
   EXPECT_TRUE(root.is_alone());
   for (int child : {2, 3}) EXPECT_FALSE(root.handle({MessageKind::kIdle, child, nullptr, -1}, out));
   EXPECT_TRUE(out.empty()) << "what was to come lapses";
-
-  RootLogic with_one({{1, 0}}, 1), with_none({}, 0);
-  with_one.start(step.stage, step, 1, out);
-  EXPECT_FALSE(with_one.is_alone());
-  EXPECT_EQ(taken(out, 0), (std::vector<Sent>{{1, MessageKind::kWork, &step.stage}}));
-  with_none.start(step.stage, step, 1, out);
-  EXPECT_TRUE(with_none.is_alone());
 }
 
 // A worker that is still inside when the next run has begun without it must neither claim nor

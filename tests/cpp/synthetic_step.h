@@ -27,7 +27,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
   SyntheticStep(const Shape& shape, const SphereTree& tree)
       : shape_(shape),
         merges_(plan_merges(shape.positions)),
-        owners_(tree.plan().owners(tree.most_active_workers())),
+        owners_(tree.owners()),
         ran_(static_cast<std::size_t>(tree.workers()) + 1) {
     std::vector<JobPlan> plans = plan_jobs();
     for (auto* table : {&told_, &opened_}) table->resize(plans.size());
@@ -43,8 +43,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
       }
       reports_ += plans[j].reports ? 1 : 0;
     }
-    stage_ = std::make_unique<Stage>(std::move(plans),
-                                     tree.plan().owned_runs(tree.most_active_workers()), *this);
+    stage_ = std::make_unique<Stage>(std::move(plans), tree.owned_runs(), *this);
   }
 
   /// One run, and what can be checked after it.

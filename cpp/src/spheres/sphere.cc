@@ -64,8 +64,7 @@ bool ControlLogic::handle(const Message& message, Outbox& out) {
 void RootLogic::start(Stage& stage, Conductor& conductor, int workers, Outbox& out) {
   stage_ = &stage;
   conductor_ = &conductor;
-  const bool alone = workers == 1 && workers_ != 1;
-  stage.reset(alone ? 0 : workers);
+  stage.reset(workers);
   conductor.begin(stage);
   links_.send_work(&stage, out);
 }

@@ -60,16 +60,14 @@ class ControlLogic {
   ChildLinks links_;
 };
 
-/// The root: opens a stage, asks the conductor at every Done, and tells all to stop. Where all
-/// workers of the tree but one rest, or it has none, there is nothing to coordinate: the root
-/// computes in that one's place, and no sphere is sent anything.
+/// The root: opens a stage, asks the conductor at every Done, and tells all to stop. Where there is
+/// nothing to coordinate (TreePlan::root_computes) it runs the tiles, and no sphere is sent
+/// anything.
 class RootLogic {
  public:
-  /// `workers`: below it.
-  RootLogic(const std::vector<ChildSphere>& children, int workers)
-      : links_(0, children), workers_(workers) {}
+  explicit RootLogic(const std::vector<ChildSphere>& children) : links_(0, children) {}
 
-  /// Opens what can start at once and sends Work to the first `workers`, unless is_alone().
+  /// Opens what can start at once and sends Work to the first `workers`; 0: the root computes.
   void start(Stage& stage, Conductor& conductor, int workers, Outbox& out);
   /// Whether the root computes in this run, and no worker.
   bool is_alone() const noexcept { return stage_->workers() == 0; }
@@ -79,7 +77,6 @@ class RootLogic {
 
  private:
   ChildLinks links_;
-  const int workers_;
   Stage* stage_ = nullptr;
   Conductor* conductor_ = nullptr;
 };

@@ -50,8 +50,7 @@ SphereTree::SphereTree(const TreePlan& plan, TreeOptions options)
     mailboxes_.push_back(
         std::make_unique<Mailbox>(mailbox_capacity(s), counters_[static_cast<std::size_t>(s.id)]));
   }
-  const bool is_root_only = plan_.spheres.size() == 1;
-  root_ = std::make_unique<RootLogic>(children_of(0), is_root_only ? 0 : workers());
+  root_ = std::make_unique<RootLogic>(children_of(0));
   root_out_.reserve(plan_.spheres.size() + 1);
 
   start_threads();
@@ -281,7 +280,8 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
     handle();
     if (error_.raised()) return;
   }
-  root_->start(stage, conductor, active_workers(), root_out_);
+  const int active = active_workers();
+  root_->start(stage, conductor, plan_.root_computes(active) ? 0 : active, root_out_);
   send(root_out_);
   conductor.meanwhile();
 

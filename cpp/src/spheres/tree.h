@@ -53,7 +53,7 @@ class SphereTree {
   void run(Stage& stage, Conductor& conductor);
 
   /// The first `workers` (1 to most_active_workers()) compute from the next run on, the others stay
-  /// asleep. Where that is one of several the root computes instead of it (RootLogic).
+  /// asleep. Where that is one of several the root computes instead of it.
   /// REQUIRES: the thread that calls run, between runs.
   void set_active(int workers) noexcept { active_.store(workers, std::memory_order_relaxed); }
 
@@ -65,6 +65,9 @@ class SphereTree {
   int workers() const noexcept { return static_cast<int>(plan_.workers.size()); }
   int active_workers() const noexcept { return active_.load(std::memory_order_relaxed); }
   int most_active_workers() const noexcept { return most_active_; }
+  /// By worker, and how many they are (TreePlan), when as many as can be are active.
+  std::vector<int> owned_runs() const { return plan_.owned_runs(most_active_); }
+  int owners() const { return plan_.owners(most_active_); }
   /// Whether an active worker is at or below the sphere.
   bool is_active(int sphere) const noexcept {
     return first_worker_[static_cast<std::size_t>(sphere)] < active_workers();

@@ -65,8 +65,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
     packing.reports = true;
   }
   TileRunner& runner = *this;
-  stage_ = std::make_unique<Stage>(std::move(jobs),
-                                   tree.plan().owned_runs(tree.most_active_workers()), runner);
+  stage_ = std::make_unique<Stage>(std::move(jobs), tree.owned_runs(), runner);
 }
 
 void ForwardStage::run(SphereTree& tree, const ForwardInput& input) {

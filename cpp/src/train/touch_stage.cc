@@ -5,7 +5,7 @@
 namespace cllm {
 
 TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
-    : state_(state), owned_(state.layout, tree.plan().owners(tree.most_active_workers())) {
+    : state_(state), owned_(state.layout, tree.owners()) {
   std::vector<JobPlan> jobs(static_cast<std::size_t>(owned_.owners()));
   for (int s = 0; s < owned_.owners(); ++s) {
     JobPlan& job = jobs[static_cast<std::size_t>(s)];
@@ -14,8 +14,7 @@ TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
     job.owner = s;
   }
   TileRunner& runner = *this;
-  stage_ = std::make_unique<Stage>(std::move(jobs),
-                                   tree.plan().owned_runs(tree.most_active_workers()), runner);
+  stage_ = std::make_unique<Stage>(std::move(jobs), tree.owned_runs(), runner);
 }
 
 void TouchStage::run_tile(int, const TileClaim& claim) {

@@ -8,8 +8,8 @@ namespace cllm {
 
 TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
                        const WorkerPool& workers, SphereTree& tree, Pass pass)
-    : TrainSchedule(plan, state.layout, tree.plan().owners(tree.most_active_workers()),
-                    tree.most_active_workers(), state.packed ? state.packed->tiles() : 0),
+    : TrainSchedule(plan, state.layout, tree.owners(), tree.most_active_workers(),
+                    state.packed ? state.packed->tiles() : 0),
       plan_(plan),
       state_(state),
       kernels_(kernels),
@@ -26,8 +26,7 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
     workspaces_.emplace_back(state.config, largest, pass, state.precision);
   }
   TileRunner& runner = *this;
-  stage_ = std::make_unique<Stage>(jobs(jobs_), tree.plan().owned_runs(tree.most_active_workers()),
-                                   runner);
+  stage_ = std::make_unique<Stage>(jobs(jobs_), tree.owned_runs(), runner);
 }
 
 std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& config,
