@@ -119,6 +119,15 @@ py::dict to_dict(const TrainConfig& config) {
   return values;
 }
 
+/// What makes the same configuration again, with the same options given.
+py::dict given_values(const TrainConfig& config) {
+  py::dict values;
+  for (const Option& option : options()) {
+    if (is_given(config, option)) values[py::str(option.key)] = value_of(config, option);
+  }
+  return values;
+}
+
 std::string describe(const Option& option) {
   std::string text = option.help;
   if (!option.unit.empty()) text += " (" + option.unit + ")";
@@ -180,7 +189,7 @@ void register_train_config(py::module_& m) {
         return config;
       },
       py::arg("text"), "Defaults with the `key = value` lines of a config.toml.");
-  cls.def(py::pickle(&to_dict, [](const py::dict& values) {
+  cls.def(py::pickle(&given_values, [](const py::dict& values) {
     return configured(py::reinterpret_borrow<py::kwargs>(values));
   }));
   m.def("configure", &configure, py::arg("given"), py::kw_only(),

@@ -68,6 +68,8 @@ class TrainConfig:
         beta2: float = ...,
         epsilon: float = ...,
         clip: float = ...,
+        skip_limit: int = ...,
+        on_divergence: str = ...,
         dropout: float = ...,
         seed: int = ...,
         workers: int | Literal["auto"] = ...,
@@ -81,6 +83,7 @@ class TrainConfig:
         eval_every: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,
+        keep_best: bool = ...,
         log_every: int | Literal["auto"] = ...,
         spheres_every: int = ...,
         quiet: bool = ...,
@@ -183,6 +186,14 @@ class TrainConfig:
     @clip.setter
     def clip(self, arg1: float) -> None: ...
     @property
+    def skip_limit(self) -> int: ...
+    @skip_limit.setter
+    def skip_limit(self, arg1: int) -> None: ...
+    @property
+    def on_divergence(self) -> str: ...
+    @on_divergence.setter
+    def on_divergence(self, arg1: str) -> None: ...
+    @property
     def dropout(self) -> float: ...
     @dropout.setter
     def dropout(self, arg1: float) -> None: ...
@@ -235,6 +246,10 @@ class TrainConfig:
     @keep.setter
     def keep(self, arg1: int) -> None: ...
     @property
+    def keep_best(self) -> bool: ...
+    @keep_best.setter
+    def keep_best(self, arg1: bool) -> None: ...
+    @property
     def log_every(self) -> int | Literal["auto"]: ...
     @log_every.setter
     def log_every(self, arg1: int | Literal["auto"]) -> None: ...
@@ -282,6 +297,8 @@ class TrainConfig:
         beta2: float = ...,
         epsilon: float = ...,
         clip: float = ...,
+        skip_limit: int = ...,
+        on_divergence: str = ...,
         dropout: float = ...,
         seed: int = ...,
         workers: int | Literal["auto"] = ...,
@@ -295,6 +312,7 @@ class TrainConfig:
         eval_every: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,
+        keep_best: bool = ...,
         log_every: int | Literal["auto"] = ...,
         spheres_every: int = ...,
         quiet: bool = ...,

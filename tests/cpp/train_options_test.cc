@@ -62,7 +62,8 @@ TEST(Options, NamesAreUniqueAndComplete) {
         "beta1",         "beta2",    "epsilon",      "clip",       "seed",       "workers",
         "threads",       "symmetry", "positions",    "routing",    "gemm",       "precision",
         "init",          "resume",   "eval-every",   "save-every", "keep",       "log-every",
-        "spheres-every", "quiet",    "activate-all", "recompute",  "dropout"}) {
+        "spheres-every", "quiet",    "activate-all", "recompute",  "dropout",    "skip-limit",
+        "on-divergence", "keep-best"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A synonym that is another option's name would suggest the wrong one.

@@ -62,6 +62,9 @@ const Option* find_option(const std::string& name_or_key);
 void set_option(TrainConfig& config, const std::string& name_or_key, const std::string& value,
                 const std::string& where = "");
 
+/// Whether the option was set: by set_option, or to another value than its default.
+bool is_given(const TrainConfig& config, const Option& option);
+
 /// The field's value as set_option reads it back, bit for bit.
 std::string option_text(const TrainConfig& config, const Option& option);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 namespace cllm {
@@ -13,7 +14,7 @@ struct TrainConfig {
   std::string validation;       ///< --val: text or token file; "" cuts the last tenth of data
   std::string out;              ///< run folder to create
   std::string init;             ///< model folder to start from
-  std::string resume;           ///< run folder to continue
+  std::string resume;           ///< run folder, or one of its checkpoints, to continue
   std::int64_t vocabulary = 0;  ///< --vocab: for token files that carry no tokenizer
 
   // Model.
@@ -36,8 +37,11 @@ struct TrainConfig {
   double beta1 = 0.9;
   double beta2 = 0.99;
   double epsilon = 1e-8;
-  double dropout = 0;  ///< at the three places of GPT-2, in training only
-  double clip = 1.0;   ///< largest global gradient norm; 0 never clips
+  double dropout = 0;            ///< at the three places of GPT-2, in training only
+  double clip = 1.0;             ///< largest global gradient norm; 0 never clips
+  std::int64_t skip_limit = 20;  ///< updates skipped in a row that count as divergence; 0: none
+  std::string on_divergence =
+      "stop";  ///< stop | rollback: to the last good checkpoint, half the rate
   std::int64_t seed = 1337;
 
   // Engine.
@@ -55,9 +59,15 @@ struct TrainConfig {
   std::int64_t eval_every = -1;  ///< negative (auto): steps / 8, at least 1
   std::int64_t save_every = -1;  ///< negative (auto): at evaluations
   std::int64_t keep = 2;         ///< checkpoints kept beside the newest; at least 1
+  bool keep_best = false;        ///< also the checkpoint with the lowest validation loss
   std::int64_t log_every = -1;  ///< progress lines; negative (auto): about 20 a run, or a live line
   std::int64_t spheres_every = 0;  ///< extra lines in spheres.jsonl; 0: at the end only
   bool quiet = false;
+
+  /// Names of the options that were set on purpose; set_option adds to it. A resumed run takes
+  /// these from here and all others from its checkpoint. A field that is assigned directly counts
+  /// as set where it differs from its default.
+  std::set<std::string> given;
 };
 
 }  // namespace cllm

@@ -111,6 +111,11 @@ void set_option(TrainConfig& config, const std::string& name_or_key, const std::
   } else {
     config.*std::get<FlagField>(option.field) = flag(option, value, where) != clears(option);
   }
+  config.given.insert(option.name);
+}
+
+bool is_given(const TrainConfig& config, const Option& option) {
+  return config.given.count(option.name) > 0 || option_text(config, option) != option.default_text;
 }
 
 std::string option_text(const TrainConfig& config, const Option& option) {

@@ -86,7 +86,8 @@ std::vector<Option> make_table() {
         row().unit("RUN").also({"output", "out-dir", "run"}));
   t.add("init", kText, &C::init, "model folder to start from",
         row().unit("FOLDER").also({"model", "init-from"}));
-  t.add("resume", kText, &C::resume, "run folder to continue, on any number of workers",
+  t.add("resume", kText, &C::resume,
+        "run folder to continue, on any number of workers, or one of its checkpoints",
         row().unit("RUN").also({"continue"}));
   t.add("vocab", kInteger, &C::vocabulary,
         "vocabulary size, for token files that carry no tokenizer; auto: what the data says",
@@ -141,6 +142,15 @@ std::vector<Option> make_table() {
         row().above(0).at_most(1).also({"eps", "adam-eps"}));
   t.add("clip", kReal, &C::clip, "largest global gradient norm; 0: never clip",
         row().at_least(0).at_most(1e12).also({"grad-clip", "max-grad-norm"}));
+  t.add("skip-limit", kInteger, &C::skip_limit,
+        "updates skipped in a row, because loss or gradient is not finite, after which the run has "
+        "diverged; 0: never",
+        count(0).unit("steps").on_resume().also({"max-skips"}));
+  t.add(
+      "on-divergence", kText, &C::on_divergence,
+      "what a run does that has diverged: stop, or roll back to its last good checkpoint and go on "
+      "at half the learning rate",
+      row().choices({"stop", "rollback"}).on_resume().also({"on-nan"}));
   t.add("dropout", kReal, &C::dropout,
         "part that is dropped in training of the embedding, of attention's weights and of what a "
         "layer adds; a model given as init keeps none of its own",
@@ -186,6 +196,9 @@ std::vector<Option> make_table() {
         count(0).unit("steps").automatic(-1).on_resume().also({"checkpoint-every"}));
   t.add("keep", kInteger, &C::keep, "checkpoints kept beside the newest",
         count(1).unit("checkpoints").on_resume());
+  t.add("keep-best", kFlag, &C::keep_best,
+        "also keep the checkpoint with the lowest validation loss: checkpoints/best",
+        row().on_resume().also({"save-best"}));
   t.add("log-every", kInteger, &C::log_every,
         "a progress line every so many steps; 0: never; auto: about 20 a run, on a terminal a "
         "live line",
