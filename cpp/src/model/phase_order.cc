@@ -6,7 +6,6 @@ namespace cllm {
 namespace {
 
 bool overlap(const Range& a, const Range& b) { return a.begin < b.end && b.begin < a.end; }
-bool covers(const Range& a, const Range& b) { return a.begin <= b.begin && b.end <= a.end; }
 
 }  // namespace
 
@@ -16,6 +15,7 @@ std::vector<std::int32_t> PhaseOrder::add(const std::vector<Access>& accesses) {
   for (const Access& access : accesses) {
     const auto b = static_cast<std::size_t>(access.buffer);
     if (b >= buffers_.size()) buffers_.resize(b + 1);
+    looks_ += static_cast<std::int64_t>(buffers_[b].size());
     for (const Past& past : buffers_[b]) {
       if (past.phase != phase && (access.writes || past.writes) &&
           overlap(access.rows, past.rows)) {
@@ -25,13 +25,7 @@ std::vector<std::int32_t> PhaseOrder::add(const std::vector<Access>& accesses) {
   }
   for (const Access& access : accesses) {
     auto& pasts = buffers_[static_cast<std::size_t>(access.buffer)];
-    if (access.writes) {  // whoever waits for this phase waits for those that it covers
-      pasts.erase(std::remove_if(pasts.begin(), pasts.end(),
-                                 [&](const Past& past) {
-                                   return past.phase != phase && covers(access.rows, past.rows);
-                                 }),
-                  pasts.end());
-    }
+    if (access.writes) forget(pasts, access.rows, phase);
     pasts.push_back({access.rows, access.writes, phase});
   }
   std::sort(before.begin(), before.end());
@@ -49,6 +43,30 @@ std::vector<std::int32_t> PhaseOrder::add(const std::vector<Access>& accesses) {
   }
   after_.push_back(needed);
   return needed;
+}
+
+void PhaseOrder::forget(std::vector<Past>& pasts, const Range& rows, std::int32_t phase) {
+  const std::size_t count = pasts.size();
+  looks_ += static_cast<std::int64_t>(count);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Past past = pasts[i];
+    if (past.phase == phase || !overlap(rows, past.rows)) {
+      pasts[kept++] = past;
+      continue;
+    }
+    const bool below = past.rows.begin < rows.begin, above = rows.end < past.rows.end;
+    if (below) pasts[kept++] = {{past.rows.begin, rows.begin}, past.writes, past.phase};
+    if (!above) continue;
+    const Past rest{{rows.end, past.rows.end}, past.writes, past.phase};
+    if (below) {
+      pasts.push_back(rest);
+    } else {
+      pasts[kept++] = rest;
+    }
+  }
+  pasts.erase(pasts.begin() + static_cast<std::ptrdiff_t>(kept),
+              pasts.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 }  // namespace cllm

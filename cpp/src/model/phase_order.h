@@ -25,14 +25,23 @@ class PhaseOrder {
   /// of them waits for itself is left out.
   std::vector<std::int32_t> add(const std::vector<Access>& accesses);
 
+  /// How many earlier accesses were looked at so far: what all of this cost.
+  std::int64_t looks() const noexcept { return looks_; }
+
  private:
   struct Past {
     Range rows;
     bool writes;
     std::int32_t phase;
   };
+  /// Whoever waits for `phase`, which writes `rows`, waits for what touched them before: what is
+  /// left of it is kept. So a buffer has about as many entries as parts that its rows are cut into,
+  /// however many phases there were.
+  void forget(std::vector<Past>& pasts, const Range& rows, std::int32_t phase);
+
   std::vector<std::vector<Past>> buffers_;        // what may still matter, by buffer
   std::vector<std::vector<std::int32_t>> after_;  // by phase
+  std::int64_t looks_ = 0;
 };
 
 }  // namespace cllm
