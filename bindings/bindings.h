@@ -22,6 +22,7 @@ void register_plans(py::module_& m);
 void register_reports(py::module_& m);
 void register_model(py::module_& m);
 void register_trainer(py::module_& m);
+void register_stop_signals(py::module_& m);  // after the trainer
 void register_bench(py::module_& m);
 
 /// The bytes of a str or os.PathLike as the file system has them. Throws InputError, naming the

@@ -12,5 +12,6 @@ PYBIND11_MODULE(_cllm, m) {
   register_reports(m);
   register_model(m);
   register_trainer(m);
+  register_stop_signals(m);
   register_bench(m);
 }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "bindings.h"
+#include "cllm/stop_signals.h"
 
 namespace cllm::python {
 
@@ -49,5 +50,26 @@ class SignalWatch {
   std::chrono::steady_clock::time_point looked_{};
   std::optional<py::error_already_set> raised_;
 };
+
+/// Inside run(): lets Ctrl-C reach the trainer at once where Python would make a KeyboardInterrupt of
+/// it, which comes when run() has saved. A handler of the user's own decides by itself.
+/// REQUIRES: the GIL.
+class InterruptWatch {
+ public:
+  explicit InterruptWatch(Trainer& trainer) {
+    const py::module_ threading = py::module_::import("threading");
+    const py::module_ signal = py::module_::import("signal");
+    const bool main_thread = threading.attr("current_thread")().is(threading.attr("main_thread")());
+    const py::object handler = signal.attr("getsignal")(signal.attr("SIGINT"));
+    const bool pythons = handler.is(signal.attr("default_int_handler"));
+    if (main_thread && pythons && !catches_stop_signals()) stop_.emplace(trainer);
+  }
+
+ private:
+  std::optional<StopBeforeInterrupt> stop_;
+};
+
+/// Whether there is a standard error: where there is none, its number may be another file's.
+inline bool has_stderr() { return !py::module_::import("sys").attr("stderr").is_none(); }
 
 }  // namespace cllm::python

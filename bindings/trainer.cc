@@ -9,17 +9,11 @@
 #include "cllm/options.h"
 #include "cllm/progress.h"
 #include "cllm/run_config.h"
-#include "in_use.h"
+#include "py_trainer.h"
 #include "signals.h"
 
 namespace cllm::python {
 namespace {
-
-struct PyTrainer {
-  explicit PyTrainer(const TrainConfig& config) : trainer(config) {}
-  Trainer trainer;
-  InUse in_use;
-};
 
 /// Those inside run(), for the end of the interpreter: a daemon thread would otherwise be cut off
 /// in the middle of a step. Guarded by the GIL.
@@ -128,6 +122,8 @@ RunOutcome run(PyTrainer& self, const py::object& on_step, const py::object& on_
                const py::object& on_checkpoint, const py::object& on_note, bool progress) {
   const InUse::Hold hold(self.in_use, "the trainer");
   const Running running(self);
+  const InterruptWatch interrupt(self.trainer);
+  progress = progress && has_stderr();
   Callbacks callbacks(on_step, on_evaluation, on_checkpoint, on_note);
   RunOutcome outcome = RunOutcome::kFinished;
   {
@@ -275,6 +271,9 @@ void add_training(Class& cls) {
       .def(
           "request_stop", [](PyTrainer& self) { self.trainer.request_stop(); },
           "Asks run() to save and return after this step; from any thread or callback.")
+      .def(
+          "request_save", [](PyTrainer& self) { self.trainer.request_save(); },
+          "Asks run() to write a checkpoint after this step and go on; likewise.")
       .def("save", &save, py::arg("folder"),
            "Writes a complete checkpoint, which Model.load and transformers open too.");
 }

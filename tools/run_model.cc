@@ -7,6 +7,7 @@
 
 #include "cllm/error.h"
 #include "cllm/model.h"
+#include "cllm/process.h"
 
 namespace {
 
@@ -55,6 +56,7 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cllm::take_standard_descriptors();
   CLI::App app("Continues a prompt with a model that train_model wrote.", "run_model");
   Options options;
   declare(app, options);

@@ -1,23 +1,25 @@
 // train_model: trains a model on a text or token file, or continues a run.
 #include <exception>
 #include <iostream>
+#include <string>
 
 #include "cllm/error.h"
+#include "cllm/process.h"
 #include "cllm/progress.h"
 #include "cllm/run_config.h"
+#include "cllm/stop_signals.h"
 #include "cllm/trainer.h"
 #include "command_line.h"
 #include "help_text.h"
-#include "stop_signals.h"
 
 namespace {
 
 enum ExitCode { kDone = 0, kFailed = 1, kBadInput = 2, kStopped = 3 };
 
 ExitCode train(const cllm::TrainConfig& config) {
-  catch_stop_signals(!config.quiet);
+  cllm::catch_stop_signals(!config.quiet);
   cllm::Trainer trainer(config);
-  const StopOnSignal stop(trainer);
+  const cllm::StopOnSignal stop(trainer);
   cllm::Progress progress(
       {trainer.steps_done(), trainer.steps_total(), config.log_every, config.quiet},
       cllm::ProgressOutput::to_stderr());
@@ -45,16 +47,21 @@ ExitCode run(int argc, char** argv) {
   return kDone;
 }
 
+ExitCode fail(const std::exception& error, ExitCode code) {
+  cllm::write_to_stderr(std::string("train_model: ") + error.what() + "\n");
+  return code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  cllm::take_standard_descriptors();
+  cllm::survive_failed_writes();
   try {
     return run(argc, argv);
   } catch (const cllm::InputError& error) {
-    std::cerr << "train_model: " << error.what() << "\n";
-    return kBadInput;
+    return fail(error, kBadInput);
   } catch (const std::exception& error) {
-    std::cerr << "train_model: " << error.what() << "\n";
-    return kFailed;
+    return fail(error, kFailed);
   }
 }

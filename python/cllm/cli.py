@@ -2,8 +2,10 @@
 
 import functools
 import inspect
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 import cllm
-from cllm import _bench_command, _machine, _shakespeare, _tree, _verify
+from cllm import _bench_command, _cllm, _machine, _shakespeare, _tree, _verify
 from cllm._bench import Effort
 
-FAILED, BAD_INPUT, STOPPED = 1, 2, 3
+FAILED, BAD_INPUT, STOPPED, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -25,9 +27,28 @@ data_app = typer.Typer(no_args_is_help=True, help="Fetches texts to train on.")
 app.add_typer(data_app, name="data")
 
 
-def _fail(error: Exception, code: int) -> typer.Exit:
-    typer.echo(f"cllm: {error}", err=True)
+def _fail(error: Exception | str, code: int) -> typer.Exit:
+    _tell(f"cllm: {error}")
     return typer.Exit(code)
+
+
+def _tell(line: str) -> None:
+    """A line on standard error, which may be closed, full or somebody's who has gone."""
+    if sys.stderr is sys.__stderr__:
+        _cllm.write_to_stderr(line + "\n")
+    else:  # a test, or a program that calls a command
+        typer.echo(line, err=True)
+
+
+def _leave_quietly() -> None:
+    """Nothing that the interpreter does at its end changes the exit code from here on."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would give back what ends the process
+    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:  # what cannot be written would be tried again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reported(command: Callable[..., None]) -> Callable[..., None]:
@@ -39,6 +60,12 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except cllm.InputError as error:
             raise _fail(error, BAD_INPUT) from None
+        except KeyboardInterrupt:
+            _leave_quietly()
+            raise _fail("interrupted", INTERRUPTED) from None
+        except BrokenPipeError:  # its reader has what it wanted, as with `| head`
+            _leave_quietly()
+            raise typer.Exit(FAILED) from None
         except (cllm.CllmError, OSError, MemoryError) as error:
             raise _fail(error, FAILED) from None
 
@@ -100,23 +127,23 @@ def train(
         help="A file with `key = value` lines; options given here win.")] = None,
 ) -> None:
     """Trains a model on a text or token file, or continues a run."""
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    _cllm.catch_stop_signals(announce=("quiet", "true") not in given)
     settings = cllm.configure(given, config_file=config)
-    trainer = cllm.Trainer(settings)
-    folder = trainer.config.out
+    _cllm.catch_stop_signals(announce=not settings.quiet)
     try:
-        stopped = trainer.run(progress=True) is cllm.RunOutcome.STOPPED
-    except KeyboardInterrupt:
-        stopped = True
-    if stopped and trainer.steps_done < trainer.steps_total:
-        typer.echo(f"stopped after step {trainer.steps_done} of {trainer.steps_total}; "
-                   f"to continue: cllm train --resume {folder}", err=True)
+        trainer = cllm.Trainer(settings)
+        folder = trainer.config.out
+        with _cllm.StopOnSignal(trainer):
+            outcome = trainer.run(progress=True)
+    finally:
+        _leave_quietly()
+    if outcome is cllm.RunOutcome.STOPPED:
+        if not settings.quiet:
+            _tell(f"stopped after step {trainer.steps_done} of {trainer.steps_total}; "
+                  f"to continue: cllm train --resume {folder}")
         raise typer.Exit(STOPPED)
     if not settings.quiet:
-        typer.echo(f"done: the model is in {folder}/final", err=True)
+        _tell(f"done: the model is in {folder}/final")
 
 
 @app.command()
@@ -358,6 +385,7 @@ def _main(
 
 def main() -> None:
     """The entry point of the `cllm` script."""
+    _cllm.take_standard_descriptors()
     app()
 
 

@@ -175,17 +175,22 @@ TEST(Progress, RatesAreMeansSinceTheLastLine) {
   EXPECT_NE(screen.text.find("2.50k tok/s"), std::string::npos) << screen.text;
 }
 
-TEST(Progress, SkippedStepsAreSaidOnceInARow) {
+TEST(Progress, SkippedStepsAreCountedAndSaidMoreAndMoreRarely) {
   Screen screen;
-  Progress progress({0, 100, 0, false}, screen.output());
-  StepReport r = some_step(1);
-  for (const bool skipped : {false, true, true, true, false, true}) {
-    r.skipped = skipped;
-    progress.on_step(r);
-    ++r.step;
+  {
+    Progress progress({0, 1000, 0, false}, screen.output());
+    StepReport r = some_step(1);
+    for (int step = 1; step <= 300; ++step) {
+      r.step = step;
+      r.skipped = step % 2 == 0;
+      progress.on_step(r);
+    }
+    EXPECT_EQ(screen.count("update skipped"), 3) << screen.text;
+    EXPECT_EQ(screen.count("step 2: update skipped"), 1);
+    EXPECT_EQ(screen.count("step 20: update skipped"), 1);
+    EXPECT_EQ(screen.count("(100 so far)"), 1);
   }
-  EXPECT_EQ(screen.count("update skipped"), 2) << screen.text;
-  EXPECT_EQ(screen.count("step 2: update skipped"), 1);
+  EXPECT_EQ(screen.count("150 updates were skipped in this run"), 1) << screen.text;
 }
 
 TEST(Progress, QuietPrintsNothing) {

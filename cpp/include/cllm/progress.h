@@ -16,9 +16,12 @@ struct ProgressOutput {
   std::function<int()> columns;     ///< width of the terminal, asked at each update; 0: no terminal
   std::function<double()> seconds;  ///< a clock that never goes back
 
-  /// Standard error and the monotonic clock.
+  /// Standard error, which is never waited for, and the monotonic clock.
   static ProgressOutput to_stderr();
 };
+
+/// One text on standard error, as far as it can be written without waiting long.
+void write_to_stderr(std::string_view text);
 
 struct ProgressPlan {
   std::int64_t first_step = 0;  ///< updates done before this run
@@ -33,7 +36,7 @@ struct ProgressPlan {
 class Progress : public TrainObserver {
  public:
   Progress(const ProgressPlan& plan, ProgressOutput output);
-  ~Progress() override;  ///< takes the live line away
+  ~Progress() override;  ///< takes the live line away, says how many updates were skipped
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
@@ -44,6 +47,7 @@ class Progress : public TrainObserver {
   void on_checkpoint(const std::string& folder) override;
 
  private:
+  void tell_skipped(std::int64_t step);
   bool line_is_due(const StepReport& report, double now) const;
   StepReport averaged(const StepReport& report) const;
   void keep_line(const std::string& text);
@@ -56,7 +60,7 @@ class Progress : public TrainObserver {
   double lined_ = 0;           ///< when the last line that stays was written
   double drawn_ = -1;          ///< when the live line was drawn
   std::size_t on_screen_ = 0;  ///< columns that the live line covers
-  bool skipping_ = false;      ///< the last step was skipped
+  std::int64_t skipped_ = 0;   ///< updates
   // Sums since rates were last shown, weighted by the time of each step.
   double window_ms_ = 0;
   double window_tokens_ = 0;

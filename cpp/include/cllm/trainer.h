@@ -77,8 +77,8 @@ struct TrainObserver {
 
 enum class RunOutcome { kFinished, kStopped };
 
-/// Thread safety: one thread at a time calls it; request_stop may be called from anywhere,
-/// signal handlers included.
+/// Thread safety: one thread at a time calls it; request_stop and request_save may be called from
+/// anywhere, signal handlers included.
 class Trainer {
  public:
   /// Reads the data, plans, makes the threads. Throws InputError before anything is written.
@@ -109,7 +109,10 @@ class Trainer {
   /// Throws, changing nothing, when they cannot be had.
   void resize(std::int64_t workers);
 
+  /// Asks run() to save the last complete step and return.
   void request_stop() noexcept;
+  /// Asks run() to write a checkpoint after this step and go on.
+  void request_save() noexcept;
 
   std::int64_t steps_done() const noexcept;
   std::int64_t steps_total() const noexcept;

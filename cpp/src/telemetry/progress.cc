@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <utility>
 
-#include "base/file_descriptor.h"
+#include "telemetry/patient_writer.h"
 #include "telemetry/progress_text.h"
 
 namespace cllm {
@@ -27,8 +28,9 @@ int terminal_columns() {
 }  // namespace
 
 ProgressOutput ProgressOutput::to_stderr() {
-  // A closed or full stderr must not end a training run: failures are ignored.
-  return {[](std::string_view text) { write_all(STDERR_FILENO, text.data(), text.size()); },
+  return {[writer = std::make_shared<PatientWriter>(STDERR_FILENO)](std::string_view text) {
+            writer->write(text);
+          },
           terminal_columns,
           [] {
             const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -36,12 +38,17 @@ ProgressOutput ProgressOutput::to_stderr() {
           }};
 }
 
+void write_to_stderr(std::string_view text) { PatientWriter(STDERR_FILENO).write(text); }
+
 Progress::Progress(const ProgressPlan& plan, ProgressOutput output)
     : plan_(plan), out_(std::move(output)) {
   started_ = lined_ = out_.seconds();
 }
 
-Progress::~Progress() { erase(); }
+Progress::~Progress() {
+  erase();
+  if (skipped_ > 1) keep_line(std::to_string(skipped_) + " updates were skipped in this run");
+}
 
 void Progress::on_start(const std::string& summary) {
   if (plan_.quiet) return;
@@ -56,11 +63,7 @@ void Progress::on_note(const std::string& note) {
 
 void Progress::on_step(const StepReport& report) {
   if (plan_.quiet) return;
-  if (report.skipped && !skipping_) {
-    keep_line("step " + std::to_string(report.step) +
-              ": update skipped, the loss or the gradient norm is not finite");
-  }
-  skipping_ = report.skipped;
+  if (report.skipped) tell_skipped(report.step);
   window_ms_ += report.milliseconds;
   window_tokens_ += report.tokens_per_second * report.milliseconds;
   window_gflops_ += report.gflops * report.milliseconds;
@@ -85,6 +88,18 @@ void Progress::on_step(const StepReport& report) {
     draw(step_text(shown, plan_.last_step, elapsed, remaining, std::max(columns - 1, 1)));
   }
   window_ms_ = window_tokens_ = window_gflops_ = window_mfu_ = 0;
+}
+
+/// The first, the tenth, the hundredth, ... in a run: all of them are counted.
+void Progress::tell_skipped(std::int64_t step) {
+  ++skipped_;
+  std::int64_t told = 1;
+  while (told < skipped_) told *= 10;
+  if (skipped_ != told) return;
+  std::string text = "step " + std::to_string(step) +
+                     ": update skipped, the loss or the gradient norm is not finite";
+  if (skipped_ > 1) text += " (" + std::to_string(skipped_) + " so far)";
+  keep_line(text);
 }
 
 bool Progress::line_is_due(const StepReport& report, double now) const {

@@ -284,7 +284,8 @@ RunOutcome Trainer::Impl::run(TrainObserver& observer) {
     tell_choice(observer);
     const bool last = steps_done == c.steps;
     if (windows_ && (due(c.eval_every) || (last && c.eval_every > 0))) evaluate_and_tell(observer);
-    if (due(c.save_every) && !last) save_checkpoint(observer);
+    const bool wanted = save_wanted.exchange(false, std::memory_order_relaxed);
+    if ((due(c.save_every) || wanted) && !last) save_checkpoint(observer);
     if (due(c.spheres_every) && !last) write_counts();
   }
   write_counts();
@@ -318,6 +319,7 @@ EvaluationReport Trainer::evaluate(const std::function<bool()>& stop) {
 void Trainer::resize(std::int64_t workers) { impl_->resize(workers); }
 bool Trainer::has_validation() const noexcept { return !impl_->plan.validation.empty(); }
 void Trainer::save(const std::string& folder) const { impl_->save(folder); }
+void Trainer::request_save() noexcept { impl_->save_wanted.store(true, std::memory_order_relaxed); }
 void Trainer::request_stop() noexcept { impl_->stop.store(true, std::memory_order_relaxed); }
 std::int64_t Trainer::steps_done() const noexcept { return impl_->steps_done; }
 std::int64_t Trainer::steps_total() const noexcept { return impl_->plan.config.steps; }

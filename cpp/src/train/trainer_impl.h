@@ -31,6 +31,7 @@ class Trainer::Impl {
   StepBatches batches;
   std::optional<SphereWindow> window;
   std::atomic<bool> stop{false};
+  std::atomic<bool> save_wanted{false};
   std::int64_t steps_done = 0;
   bool has_gradient = false;
 
