@@ -60,6 +60,15 @@ TEST(Schedule, WsdDecaysOverTheLastFifth) {
   EXPECT_DOUBLE_EQ(late.at(104), 1e-3);
 }
 
+TEST(Schedule, WsdDecaysInShortRunsToo) {
+  for (std::int64_t steps = 1; steps < 10; ++steps) {
+    for (std::int64_t warmup = 0; warmup < steps; ++warmup) {
+      EXPECT_DOUBLE_EQ(schedule(ScheduleKind::kWsd, warmup, steps).at(steps - 1), 1e-3)
+          << steps << " steps, " << warmup << " of them warming up";
+    }
+  }
+}
+
 TEST(Schedule, StaysAtTheFloorBeyondTheEndAndInShortRuns) {
   for (const ScheduleKind kind :
        {ScheduleKind::kCosine, ScheduleKind::kLinear, ScheduleKind::kWsd}) {
@@ -129,6 +138,41 @@ TEST(AdamWArgs, CorrectTheBiasOfYoungMoments) {
   const AdamWArgs late = adamw_args(config, 1'000'000, 0.02, 1.0);
   EXPECT_EQ(late.correction1, 1.0f);
   EXPECT_EQ(late.correction2, 1.0f);
+}
+
+TEST(AdamWArgs, OrdinaryDecaysKeepTheirBits) {
+  for (const double beta : {0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999}) {
+    AdamWConfig config;
+    config.beta1 = config.beta2 = beta;
+    for (const std::int64_t t : {1, 2, 1000}) {
+      const AdamWArgs args = adamw_args(config, t, 0.01, 1);
+      EXPECT_EQ(args.rest1, 1.0f - static_cast<float>(beta)) << beta;
+      EXPECT_EQ(args.rest2, 1.0f - static_cast<float>(beta)) << beta;
+      const auto want = static_cast<float>(1 / (1 - std::pow(beta, static_cast<double>(t))));
+      EXPECT_EQ(args.correction1, want) << beta;
+      EXPECT_EQ(args.correction2, want) << beta;
+    }
+  }
+}
+
+// A decay that rounds to 1 in float must still take something of every gradient, and the corrected
+// moments of a constant gradient are that gradient and its square.
+TEST(AdamWArgs, HoldForDecaysNearOne) {
+  for (const KernelTable* table : runnable_kernels()) {
+    for (const double beta : {0.99991, 0.999999, 0.99999999, 0.999999999999, 0.9999999999999999}) {
+      AdamWConfig config;
+      config.beta1 = config.beta2 = beta;
+      config.weight_decay = 0;
+      std::vector<float> g(19, 0.25f), w(19, 1.0f), m(19, 0.0f), v(19, 0.0f);
+      for (int t = 1; t <= 50; ++t) {
+        const AdamWArgs args = adamw_args(config, t, 0.01, 1);
+        table->adamw(g.size(), args, g.data(), w.data(), m.data(), v.data());
+        ASSERT_NEAR(m[0] * args.correction1, 0.25, 1e-3) << beta << ", update " << t;
+        ASSERT_NEAR(v[0] * args.correction2, 0.0625, 1e-4) << beta << ", update " << t;
+        ASSERT_NEAR(w[0], 1 - 0.01 * t, 1e-3) << beta << ", update " << t;
+      }
+    }
+  }
 }
 
 /// Five updates of a whole model in double, from the formulas of the paper: matrices decay, vectors

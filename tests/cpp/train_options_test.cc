@@ -153,8 +153,15 @@ TEST(Options, RangesHaveTheEndsTheySay) {
   EXPECT_EQ(set_error("beta1", "0"), "");
   EXPECT_TRUE(has(set_error("beta1", "1"), "at least 0 and below 1"));
   EXPECT_EQ(set_error("beta1", "0.9999999999999999"), "");
-  EXPECT_TRUE(has(set_error("epsilon", "0"), "above 0 and at most 1"));
-  EXPECT_EQ(set_error("epsilon", "1e-300"), "");
+  for (const char* value : {"0", "1e-50", "1e-300", "9e-17"}) {
+    EXPECT_TRUE(has(set_error("epsilon", value), "from 1e-16 to 1")) << value;
+  }
+  EXPECT_EQ(set_error("epsilon", "1e-16"), "");
+  EXPECT_EQ(set_error("clip", "0"), "");
+  EXPECT_EQ(set_error("clip", "1e-6"), "");
+  for (const char* value : {"1e-50", "-1", "1e13"}) {
+    EXPECT_TRUE(has(set_error("clip", value), "0, or a number from 1e-06 to 1e+12")) << value;
+  }
   EXPECT_TRUE(has(set_error("symmetry", "1"), "from 2 to 4096"));
   EXPECT_EQ(set_error("symmetry", "2"), "");
   EXPECT_TRUE(has(set_error("workers", "0"), "auto, or an integer from 1"));

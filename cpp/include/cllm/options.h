@@ -25,9 +25,11 @@ struct OptionRange {
   double high = std::numeric_limits<double>::infinity();
   bool low_open = false;
   bool high_open = false;
+  bool or_zero = false;  ///< 0 as well, which stands for none
 
   bool holds(double value) const noexcept;  ///< false for NaN
-  std::string text() const;  ///< "from 1 to 64", "at least 0 and below 1", "of at least 1"
+  std::string text() const;  ///< "from 1 to 64", "at least 0 and below 1", "of at least 1",
+                             ///< "0, or from 1 to 64"
 };
 
 struct Option {

@@ -26,6 +26,9 @@ struct AdamWArgs {
   float correction1;     ///< 1 / (1 - beta1^t)
   float correction2;     ///< 1 / (1 - beta2^t)
   float gradient_scale;  ///< clipping: multiplies the gradient first
+  // 1 - beta, given where a float's difference would not do.
+  float rest1 = 1.0f - beta1;
+  float rest2 = 1.0f - beta2;
 };
 
 /// Passes over floats, whatever the activations are.

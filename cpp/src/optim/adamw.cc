@@ -3,19 +3,39 @@
 #include <cmath>
 
 namespace cllm {
+namespace {
+
+// Up to here 1 - beta is exact to a thousandth in float, and the bits are those of every run before.
+// Above, a beta that rounds to 1 would take nothing of the gradient and stop the training.
+constexpr double kNearOne = 0.9999;
+
+float rest_of(double beta) {
+  if (beta > kNearOne) return static_cast<float>(1 - beta);
+  return 1.0f - static_cast<float>(beta);
+}
+
+/// 1 / (1 - beta^t)
+float correction(double beta, double t) {
+  if (beta > kNearOne) return static_cast<float>(-1 / std::expm1(t * std::log1p(beta - 1)));
+  return static_cast<float>(1 / (1 - std::pow(beta, t)));
+}
+
+}  // namespace
 
 AdamWArgs adamw_args(const AdamWConfig& config, std::int64_t update, double learning_rate,
                      double gradient_scale) {
   const auto t = static_cast<double>(update);
-  AdamWArgs args;
+  AdamWArgs args{};
   args.learning_rate = static_cast<float>(learning_rate);
   args.beta1 = static_cast<float>(config.beta1);
   args.beta2 = static_cast<float>(config.beta2);
   args.epsilon = static_cast<float>(config.epsilon);
   args.weight_decay = static_cast<float>(config.weight_decay);
-  args.correction1 = static_cast<float>(1 / (1 - std::pow(config.beta1, t)));
-  args.correction2 = static_cast<float>(1 / (1 - std::pow(config.beta2, t)));
+  args.correction1 = correction(config.beta1, t);
+  args.correction2 = correction(config.beta2, t);
   args.gradient_scale = static_cast<float>(gradient_scale);
+  args.rest1 = rest_of(config.beta1);
+  args.rest2 = rest_of(config.beta2);
   return args;
 }
 

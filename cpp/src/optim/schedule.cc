@@ -35,7 +35,7 @@ double Schedule::at(std::int64_t step) const {
       return floor + 0.5 * (peak - floor) * (1 + std::cos(kPi * progress(warmup, steps)));
     }
     case ScheduleKind::kWsd: {
-      const std::int64_t decay = std::max(warmup, steps - steps / 5);
+      const std::int64_t decay = std::max(warmup, steps - std::max<std::int64_t>(1, steps / 5));
       return step < decay ? peak : peak + (floor - peak) * progress(decay, steps);
     }
   }

@@ -8,8 +8,8 @@ namespace cllm {
 
 enum class ScheduleKind { kCosine, kLinear, kConstant, kWsd };
 
-/// "cosine", "linear", "constant" or "wsd" (warmup, stable, decay over the last fifth: Hu et al.
-/// 2024). Throws InputError for another name.
+/// "cosine", "linear", "constant" or "wsd" (warmup, stable, decay over the last fifth, one
+/// step at least: Hu et al. 2024). Throws InputError for another name.
 ScheduleKind parse_schedule(const std::string& name);
 
 struct Schedule {

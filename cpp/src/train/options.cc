@@ -24,6 +24,7 @@ struct Row {
   Row below(double high) && {
     return option.range.high = high, option.range.high_open = true, std::move(*this);
   }
+  Row or_zero() && { return option.range.or_zero = true, std::move(*this); }
   Row choices(std::vector<std::string> texts) && {
     return option.choices = std::move(texts), std::move(*this);
   }
@@ -64,6 +65,12 @@ class Table {
 constexpr double kSizeLimit = 1 << 20;
 // No run counts so far; a message that says so would only confuse.
 constexpr double kCountLimit = 1e15;
+
+// Squares of gradients below some 1e-19 are 0 in float, their means are not: what divides by epsilon
+// alone would make a large update of them.
+constexpr double kLeastEpsilon = 1e-16;
+// A gradient that is clipped to less is nothing beside any epsilon.
+constexpr double kLeastClip = 1e-6;
 
 std::vector<Option> make_table() {
   using C = TrainConfig;
@@ -139,9 +146,9 @@ std::vector<Option> make_table() {
   t.add("beta2", kReal, &C::beta2, "AdamW's decay of the mean squared gradient",
         row().at_least(0).below(1).also({"adam-beta2"}));
   t.add("epsilon", kReal, &C::epsilon, "what AdamW adds to the denominator",
-        row().above(0).at_most(1).also({"eps", "adam-eps"}));
+        row().at_least(kLeastEpsilon).at_most(1).also({"eps", "adam-eps"}));
   t.add("clip", kReal, &C::clip, "largest global gradient norm; 0: never clip",
-        row().at_least(0).at_most(1e12).also({"grad-clip", "max-grad-norm"}));
+        row().at_least(kLeastClip).at_most(1e12).or_zero().also({"grad-clip", "max-grad-norm"}));
   t.add("skip-limit", kInteger, &C::skip_limit,
         "updates skipped in a row, because loss or gradient is not finite, after which the run has "
         "diverged; 0: never",
@@ -217,10 +224,16 @@ std::vector<Option> make_table() {
 }  // namespace
 
 bool OptionRange::holds(double value) const noexcept {
+  if (or_zero && value == 0) return true;
   return (low_open ? value > low : value >= low) && (high_open ? value < high : value <= high);
 }
 
 std::string OptionRange::text() const {
+  if (or_zero) {
+    OptionRange rest = *this;
+    rest.or_zero = false;
+    return "0, or " + rest.text();
+  }
   if (high >= kCountLimit) return (low_open ? "above " : "of at least ") + number(low);
   if (!low_open && !high_open) return "from " + number(low) + " to " + number(high);
   return (low_open ? "above " : "at least ") + number(low) + " and " +
@@ -238,8 +251,10 @@ std::string Option::wanted() const {
   if (type == OptionType::kString) return "text";
   if (type == OptionType::kFlag) return "true or false";
   const bool has_auto = automatic || std::holds_alternative<std::string TrainConfig::*>(field);
-  return std::string(has_auto ? "auto, or " : "") +
-         (type == OptionType::kInteger ? "an integer " : "a number ") + range.text();
+  OptionRange rest = range;
+  rest.or_zero = false;
+  return std::string(has_auto ? "auto, or " : "") + (range.or_zero ? "0, or " : "") +
+         (type == OptionType::kInteger ? "an integer " : "a number ") + rest.text();
 }
 
 const std::vector<Option>& options() {

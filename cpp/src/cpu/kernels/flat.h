@@ -32,15 +32,15 @@ inline double sum_squares(std::size_t n, const float* x) {
 
 /// In this order, fma where the scalar table has two roundings:
 ///   g = gradient * gradient_scale
-///   m = fma(1 - beta1, g, beta1 * m)
-///   v = fma(1 - beta2, g * g, beta2 * v)
+///   m = fma(rest1, g, beta1 * m)
+///   v = fma(rest2, g * g, beta2 * v)
 ///   u = (m * correction1) / (sqrt(v * correction2) + epsilon)
 ///   p = p - learning_rate * fma(weight_decay, p, u)
 inline void adamw(std::size_t n, const AdamWArgs& args, const float* gradient, float* parameter,
                   float* first_moment, float* second_moment) {
   const V scale = set1(args.gradient_scale);
-  const V beta1 = set1(args.beta1), rest1 = set1(1.0f - args.beta1);
-  const V beta2 = set1(args.beta2), rest2 = set1(1.0f - args.beta2);
+  const V beta1 = set1(args.beta1), rest1 = set1(args.rest1);
+  const V beta2 = set1(args.beta2), rest2 = set1(args.rest2);
   const V correction1 = set1(args.correction1), correction2 = set1(args.correction2);
   const V epsilon = set1(args.epsilon);
   const V decay = set1(args.weight_decay), rate = set1(args.learning_rate);
