@@ -2,22 +2,24 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
+
+#include "base/file_calls.h"
 
 namespace cllm {
 
 AppendFile::AppendFile(const std::string& path)
-    : path_(path), file_(open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+    : path_(path),
+      file_(file_calls().open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
   if (!file_.valid()) throw_system_error("cannot open the file for appending", path_, errno);
   struct stat status{};
-  if (fstat(file_.get(), &status) != 0) {
+  if (file_calls().fstat(file_.get(), &status) != 0) {
     throw_system_error("cannot open the file for appending", path_, errno);
   }
   char last = '\n';
   if (S_ISREG(status.st_mode) && status.st_size > 0 &&
-      pread(file_.get(), &last, 1, status.st_size - 1) < 0) {
+      file_calls().pread(file_.get(), &last, 1, status.st_size - 1) < 0) {
     throw_system_error("cannot read the end of the file", path_, errno);
   }
   torn_ = last != '\n';
@@ -36,7 +38,7 @@ void AppendFile::write_line(std::string_view line) {
 
 void AppendFile::flush() {
   // EINVAL: a pipe or terminal, which has nothing to make durable.
-  if (fdatasync(file_.get()) != 0 && errno != EINVAL) {
+  if (file_calls().fdatasync(file_.get()) != 0 && errno != EINVAL) {
     throw_system_error("cannot make the file durable", path_, errno);
   }
 }

@@ -1,10 +1,9 @@
 #include "base/file_descriptor.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <system_error>
 
+#include "base/file_calls.h"
 #include "cllm/error.h"
 
 namespace cllm {
@@ -19,7 +18,7 @@ FileDescriptor::~FileDescriptor() { close(); }
 int FileDescriptor::close() noexcept {
   if (fd_ < 0) return 0;
   // Linux frees the descriptor even when close is interrupted: repeating could close another's.
-  const int status = ::close(std::exchange(fd_, -1));
+  const int status = file_calls().close(std::exchange(fd_, -1));
   return status == 0 || errno == EINTR ? 0 : errno;
 }
 
@@ -28,7 +27,7 @@ int write_all(int fd, const void* data, std::size_t size, std::size_t* written) 
   std::size_t done = 0;
   int code = 0;
   while (done < size) {
-    const ssize_t n = ::write(fd, from + done, size - done);
+    const ssize_t n = file_calls().write(fd, from + done, size - done);
     if (n > 0) {
       done += static_cast<std::size_t>(n);
     } else if (n == 0 || errno != EINTR) {

@@ -2,12 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <system_error>
 
+#include "base/file_calls.h"
 #include "cllm/error.h"
 
 namespace cllm {
@@ -29,7 +28,7 @@ FileDescriptor open_for_reading(const std::string& path, std::size_t* size) {
   // Looked at before it is opened as well as after: opening a pipe would wait for its writer, and
   // opening a device can do things.
   struct stat before{};
-  if (stat(path.c_str(), &before) != 0) throw_unreadable(path, errno);
+  if (file_calls().stat(path.c_str(), &before) != 0) throw_unreadable(path, errno);
   if (S_ISDIR(before.st_mode)) {
     throw InputError({"this is a folder", "", "a file", path, "name a file inside it"});
   }
@@ -37,10 +36,10 @@ FileDescriptor open_for_reading(const std::string& path, std::size_t* size) {
     throw InputError({"this is a pipe, socket or device", "", "an ordinary file", path,
                       "copy its contents to a file first"});
   }
-  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  FileDescriptor file(file_calls().open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0));
   if (!file.valid()) throw_unreadable(path, errno);
   struct stat now{};
-  if (fstat(file.get(), &now) != 0) throw_unreadable(path, errno);
+  if (file_calls().fstat(file.get(), &now) != 0) throw_unreadable(path, errno);
   *size = static_cast<std::size_t>(now.st_size);
   return file;
 }
@@ -51,7 +50,7 @@ std::string read_text_file(const std::string& path) {
   std::string text(size, '\0');
   std::size_t done = 0;
   while (done < size) {
-    const ssize_t n = read(file.get(), &text[done], size - done);
+    const ssize_t n = file_calls().read(file.get(), &text[done], size - done);
     if (n == 0) break;  // the file shrank meanwhile: what is there is its contents
     if (n > 0) {
       done += static_cast<std::size_t>(n);
@@ -64,10 +63,11 @@ std::string read_text_file(const std::string& path) {
 }
 
 void sync_folder(const std::string& path) {
-  const FileDescriptor folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor folder(
+      file_calls().open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   if (!folder.valid()) throw_system_error("cannot open the folder", path, errno);
   // EINVAL: this file system has no such operation for folders, and nothing better exists.
-  if (fsync(folder.get()) != 0 && errno != EINVAL) {
+  if (file_calls().fsync(folder.get()) != 0 && errno != EINVAL) {
     throw_system_error("cannot make the folder's entries durable", path, errno);
   }
 }
@@ -81,14 +81,15 @@ std::string parent_folder(const std::string& path) {
 DurableFile::DurableFile(const std::string& path)
     : path_(path),
       partial_(path + ".partial"),
-      file_(open(partial_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666)) {
+      file_(file_calls().open(partial_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                              0666)) {
   if (!file_.valid()) throw_system_error("cannot create the file", path_, errno);
 }
 
 DurableFile::~DurableFile() {
   if (!file_.valid()) return;
   file_.close();
-  unlink(partial_.c_str());
+  file_calls().unlink(partial_.c_str());
 }
 
 void DurableFile::write(const void* data, std::size_t size) {
@@ -100,8 +101,8 @@ void DurableFile::overwrite(std::size_t offset, const void* data, std::size_t si
   const char* from = static_cast<const char*>(data);
   std::size_t done = 0;
   while (done < size) {
-    const ssize_t n =
-        pwrite(file_.get(), from + done, size - done, static_cast<off_t>(offset + done));
+    const ssize_t n = file_calls().pwrite(file_.get(), from + done, size - done,
+                                          static_cast<off_t>(offset + done));
     if (n > 0) {
       done += static_cast<std::size_t>(n);
     } else if (n == 0 || errno != EINTR) {
@@ -111,8 +112,9 @@ void DurableFile::overwrite(std::size_t offset, const void* data, std::size_t si
 }
 
 void DurableFile::commit() {
-  if (fsync(file_.get()) != 0) throw_system_error("cannot make the file durable", path_, errno);
-  if (std::rename(partial_.c_str(), path_.c_str()) != 0) {
+  if (file_calls().fsync(file_.get()) != 0)
+    throw_system_error("cannot make the file durable", path_, errno);
+  if (file_calls().rename(partial_.c_str(), path_.c_str()) != 0) {
     throw_system_error("cannot give the finished file its name", path_, errno);
   }
   const int code = file_.close();
