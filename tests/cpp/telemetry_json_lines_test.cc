@@ -194,6 +194,14 @@ TEST_F(JsonLinesTest, CutsATornLastLine) {
   }
 }
 
+TEST_F(JsonLinesTest, ATornLineBeforeWholeOnesCostsNoneOfThem) {
+  // As a disk leaves them that was full for a moment.
+  const std::string kept = "{\"step\":1}\n{\"step\":2,\"lo\n{\"step\":3}\n{\"step\":4}\n";
+  put(kept + "{\"step\":5}\n");
+  truncate_after_step(path_, 4);
+  EXPECT_EQ(content(), kept);
+}
+
 TEST_F(JsonLinesTest, CuttingAMissingFileMakesNone) {
   truncate_after_step(path_, 5);
   EXPECT_FALSE(fs::exists(path_));

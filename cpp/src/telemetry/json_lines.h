@@ -28,7 +28,8 @@ std::string_view json_line(const SphereReport& report, std::int64_t step, JsonLi
 std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLineBuffer& buffer);
 
 /// An append-only file of such lines. A line costs a few microseconds and no allocation; it is in
-/// the kernel's hands when the call returns: a killed process loses nothing, a power cut may.
+/// the kernel's hands when the call returns: a killed process loses nothing. A power cut may take
+/// what was written since flush().
 /// Thread safety: one thread at a time.
 class JsonLines {
  public:
@@ -44,14 +45,17 @@ class JsonLines {
   void write(const GroupReport& report, std::int64_t step) {
     file_.write_line(json_line(report, step, buffer_));
   }
+  /// What was written survives a power cut: called at each checkpoint. Throws Error.
+  void flush() { file_.flush(); }
 
  private:
   AppendFile file_;
   JsonLineBuffer buffer_;
 };
 
-/// Cuts the file before its first line that is torn or is of a step after `step`, so that a resumed
-/// run repeats no line. Lines without a step stay. A missing file stays missing.
+/// Cuts the file before its first line of a step after `step`, and torn lines before that place, so
+/// that a resumed run repeats no line. Lines without a step stay, and so does a torn line (of a
+/// full disk) that whole ones follow. The cut is durable. A missing file stays missing.
 void truncate_after_step(const std::string& path, std::int64_t step);
 
 }  // namespace cllm
