@@ -1,19 +1,20 @@
 #include "checkpoint/checkpoint_set.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <system_error>
-#include <vector>
 
+#include "base/file_calls.h"
 #include "base/files.h"
+#include "base/folders.h"
+#include "checkpoint/manifest.h"
 #include "checkpoint/partial_folder.h"
+#include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 
 namespace cllm {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* kPrefix = "step-";
 constexpr const char* kLatest = "latest";
@@ -30,6 +31,54 @@ std::int64_t step_of(const std::string& name) {
   return std::stoll(digits);
 }
 
+/// The step of the complete checkpoint in `folder`. Throws Error when it is not one.
+std::int64_t checked_step(const std::string& folder) {
+  if (!verify_folder(folder, {"trainer_state.json"})) {
+    throw InputError({"checkpoint without a manifest", "", "manifest.json", folder,
+                      "it may be incomplete; use another checkpoint"});
+  }
+  return read_trainer_state(folder).step;
+}
+
+/// The folders of a run that may be checkpoints, those preferred at equal steps first.
+std::vector<std::string> candidates(const std::string& run) {
+  std::vector<std::string> folders;
+  const auto add = [&](const std::string& path) {
+    if (is_folder(path)) folders.push_back(path);
+  };
+  add(run + "/final");
+  const std::string checkpoints = run + "/checkpoints";
+  if (!is_folder(checkpoints)) return folders;
+  for (const std::string& name : list_folder(checkpoints)) {
+    if (step_of(name) >= 0) add(checkpoints + "/" + name);
+  }
+  add(checkpoints + "/" + kLatest);
+  return folders;
+}
+
+/// Clears the way for the link when `latest` is no link. Returns why that cannot be.
+std::string settle_latest(const std::string& checkpoints) {
+  const std::string latest = checkpoints + "/" + kLatest;
+  const PathKind kind = kind_of_name(latest);
+  if (kind == PathKind::kMissing || kind == PathKind::kLink) return "";
+  if (kind == PathKind::kFile) {
+    // What some archives make of a link: a file that holds the name.
+    if (step_of(read_text_file(latest).substr(0, 40)) >= 0) return remove_tree(latest);
+    return latest + ": this file is in the place of a link to the newest checkpoint";
+  }
+  if (kind != PathKind::kFolder || !exists(latest + "/" + kManifestName)) {
+    return latest + ": something that is no checkpoint is in the place of a link to the newest";
+  }
+  const std::string own = checkpoints + "/" + checkpoint_name(checked_step(latest));
+  if (!exists(own) && file_calls().rename(latest.c_str(), own.c_str()) == 0) return "";
+  return remove_aside(latest);
+}
+
+/// Codes by which file systems, and the policies of some containers, say that they have no links.
+bool no_links(int code) {
+  return code == EPERM || code == ENOTSUP || code == EOPNOTSUPP || code == EINVAL || code == ENOSYS;
+}
+
 }  // namespace
 
 std::string checkpoint_name(std::int64_t step) {
@@ -38,44 +87,87 @@ std::string checkpoint_name(std::int64_t step) {
   return name;
 }
 
-void update_latest_link(const std::string& checkpoints, const std::string& name) {
-  const fs::path folder = checkpoints;
-  const fs::path fresh = folder / ".latest-next";  // one writer per run, so one name will do
-  std::error_code error;
-  fs::remove(fresh, error);
-  fs::create_directory_symlink(name, fresh, error);
-  if (!error) fs::rename(fresh, folder / kLatest, error);
-  if (error) {
-    throw Error({"cannot point to the newest checkpoint", error.message(), "",
-                 (folder / kLatest).string(), "the file system must allow symbolic links"});
-  }
-  sync_folder(checkpoints);
-}
-
-int prune_checkpoints(const std::string& checkpoints, std::int64_t keep) {
-  const fs::path folder = checkpoints;
-  std::error_code none;
-  const std::string latest = fs::read_symlink(folder / kLatest, none).filename().string();
-  std::vector<std::pair<std::int64_t, fs::path>> found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const std::int64_t step = step_of(name);
-    if (step >= 0 && name != latest && entry.is_directory() && !entry.is_symlink()) {
-      found.emplace_back(step, entry.path());
+std::vector<FoundCheckpoint> find_checkpoints(const std::string& run,
+                                              std::vector<UnusableCheckpoint>* unusable) {
+  std::vector<FoundCheckpoint> found;
+  std::vector<FileIdentity> seen;
+  for (const std::string& folder : candidates(run)) {
+    FileIdentity identity;
+    const bool known = identify(folder, &identity);
+    if (known && std::find(seen.begin(), seen.end(), identity) != seen.end()) continue;
+    seen.push_back(identity);
+    try {
+      found.push_back({folder, checked_step(folder)});
+    } catch (const Error& error) {
+      if (unusable != nullptr) unusable->push_back({folder, error.what()});
     }
   }
-  std::sort(found.begin(), found.end());
-  int removed = 0;
-  const std::int64_t surplus = static_cast<std::int64_t>(found.size()) - keep;
-  for (std::int64_t i = 0; i < surplus; ++i) {
-    // Renamed first: a folder that is half removed must not look like a checkpoint.
-    const fs::path& old = found[static_cast<std::size_t>(i)].second;
-    const std::string doomed = partial_name(old.string());
-    fs::rename(old, doomed);
-    fs::remove_all(doomed);
-    ++removed;
+  std::stable_sort(
+      found.begin(), found.end(),
+      [](const FoundCheckpoint& a, const FoundCheckpoint& b) { return a.step > b.step; });
+  return found;
+}
+
+std::string newest_model_folder(const std::string& run) {
+  const std::vector<FoundCheckpoint> found = find_checkpoints(run);
+  return found.empty() ? "" : found.front().folder;
+}
+
+std::string update_latest_link(const std::string& checkpoints, const std::string& name) {
+  const std::string latest = checkpoints + "/" + kLatest;
+  const auto warning = [&latest](int code) {
+    return latest + ": cannot point to the newest checkpoint: got " +
+           std::generic_category().message(code) + " (resuming does not need it)";
+  };
+  try {
+    const std::string kept = settle_latest(checkpoints);
+    if (!kept.empty()) return kept;
+    const std::string fresh = checkpoints + "/" + kNextLinkName;
+    const FileCalls& calls = file_calls();
+    calls.unlink(fresh.c_str());  // left by a crash; one writer per run, so one name will do
+    if (calls.symlink(name.c_str(), fresh.c_str()) != 0) {
+      return no_links(errno) ? "" : warning(errno);
+    }
+    if (calls.rename(fresh.c_str(), latest.c_str()) != 0) {
+      const int code = errno;
+      calls.unlink(fresh.c_str());
+      return warning(code);
+    }
+    sync_folder(checkpoints);
+  } catch (const Error& error) {
+    return error.what();
   }
-  return removed;
+  return "";
+}
+
+PruneResult prune_checkpoints(const std::string& checkpoints, std::int64_t keep,
+                              const std::vector<std::string>& protect, std::int64_t saved) {
+  PruneResult result;
+  try {
+    remove_partial_folders(checkpoints);  // what an earlier call could not remove
+    std::vector<std::pair<std::int64_t, std::string>> old;
+    for (const std::string& name : list_folder(checkpoints)) {
+      const std::int64_t step = step_of(name);
+      if (step < 0 || step >= saved || kind_of_name(checkpoints + "/" + name) != PathKind::kFolder)
+        continue;
+      old.emplace_back(step, name);
+    }
+    std::sort(old.begin(), old.end());
+    const std::int64_t surplus = static_cast<std::int64_t>(old.size()) - keep;
+    for (std::int64_t i = 0; i < surplus; ++i) {
+      const std::string& name = old[static_cast<std::size_t>(i)].second;
+      if (std::find(protect.begin(), protect.end(), name) != protect.end()) continue;
+      const std::string kept = remove_aside(checkpoints + "/" + name);
+      if (kept.empty()) {
+        ++result.removed;
+      } else {
+        result.warnings.push_back("an old checkpoint cannot be removed: " + kept);
+      }
+    }
+  } catch (const Error& error) {
+    result.warnings.push_back(std::string("old checkpoints cannot be removed: ") + error.what());
+  }
+  return result;
 }
 
 }  // namespace cllm

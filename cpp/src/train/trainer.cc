@@ -233,7 +233,7 @@ void Trainer::Impl::save_checkpoint(TrainObserver& observer) {
   const std::string name = checkpoint_name(steps_done);
   save(checkpoints + "/" + name);
   update_latest_link(checkpoints, name);
-  prune_checkpoints(checkpoints, plan.config.keep);
+  prune_checkpoints(checkpoints, plan.config.keep, {}, steps_done);
   saved_step_ = steps_done;
   observer.on_checkpoint(checkpoints + "/" + name);
   window->resume();
