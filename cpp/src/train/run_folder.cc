@@ -1,18 +1,20 @@
 #include "train/run_folder.h"
 
-#include <unistd.h>
+#include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <filesystem>
-#include <system_error>
 
+#include "base/file_calls.h"
+#include "base/files.h"
+#include "checkpoint/partial_folder.h"
 #include "cllm/error.h"
 
 namespace cllm {
 namespace {
 
-namespace fs = std::filesystem;
+constexpr const char* kConfig = "config.toml";
+constexpr const char* kCheckpoints = "checkpoints";
 
 [[noreturn]] void refuse(const char* what, const std::string& seen, const char* wanted,
                          const std::string& hint = "") {
@@ -20,40 +22,121 @@ namespace fs = std::filesystem;
 }
 
 /// Only making something tells: root passes every permission check, read-only mounts pass access().
-void check_writable(const fs::path& folder) {
-  std::string probe = (folder / ".cllm-probe-XXXXXX").string();
-  if (::mkdtemp(probe.data()) == nullptr) {
-    const std::string reason = std::generic_category().message(errno);
-    refuse("cannot write there", folder.string() + " (" + reason + ")",
-           "a folder that can be written to");
+void check_writable(const std::string& folder) {
+  try {
+    FileDescriptor lock;
+    const std::string probe = make_partial_folder(folder + "/probe", &lock);
+    file_calls().rmdir(probe.c_str());
+  } catch (const Error& error) {
+    refuse("cannot write there", error.what(), "a folder that can be written to");
   }
-  ::rmdir(probe.c_str());
+}
+
+bool ends_with(const std::string& text, std::string_view end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+bool is_log(const std::string& name) {
+  return name == "metrics.jsonl" || name == "spheres.jsonl" || name == "groups.jsonl";
+}
+
+bool is_partial_file(const std::string& name) {
+  return name == std::string(kConfig) + ".partial" || ends_with(name, ".jsonl.partial");
+}
+
+/// Whether everything in a folder of checkpoints is half done.
+bool holds_no_checkpoint(const std::string& checkpoints) {
+  const std::vector<std::string> names = list_folder(checkpoints);
+  return std::all_of(names.begin(), names.end(), [](const std::string& name) {
+    return is_partial_name(name) || name == kNextLinkName;
+  });
+}
+
+/// What check_new_run_folder says of the contents of a folder.
+bool holds_only_beginnings(const std::string& run) {
+  const bool begun = is_folder(run + "/" + kCheckpoints);
+  const std::vector<std::string> names = list_folder(run);
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    const std::string path = run + "/" + name;
+    if (is_log(name)) return kind_of_name(path) == PathKind::kFile && read_text_file(path).empty();
+    if (name == kConfig) return begun && kind_of_name(path) == PathKind::kFile;
+    if (name == kCheckpoints) {
+      return kind_of_name(path) == PathKind::kFolder && holds_no_checkpoint(path);
+    }
+    return name == kLockName || is_partial_name(name) || is_partial_file(name);
+  });
+}
+
+void check_free(const std::string& place, const std::string& named) {
+  if (holds_only_beginnings(place)) return;
+  const bool is_run = exists(place + "/" + kConfig);
+  refuse("the run folder is already used", named, "a new name or an empty folder",
+         is_run ? "to continue it: --resume " + named : "");
 }
 
 }  // namespace
 
 void check_new_run_folder(const std::string& path) {
-  std::error_code error;
-  fs::path place = fs::absolute(fs::path(path), error).lexically_normal();
-  if (!place.has_filename()) place = place.parent_path();  // "run/"
-  const fs::file_status status = fs::symlink_status(place, error);
-  if (fs::exists(status)) {
-    if (!fs::is_directory(place, error)) {
+  const std::string place = absolute_path(path);
+  if (kind_of_name(place) != PathKind::kMissing) {
+    if (!is_folder(place)) {
       refuse("the run folder is a file, not a folder", path, "a new name or an empty folder");
     }
-    if (!fs::is_empty(place, error) || error) {
-      const bool is_run = fs::exists(place / "config.toml", error);
-      refuse("the run folder is already used", path, "a new name or an empty folder",
-             is_run ? "to continue it: --resume " + path : "");
-    }
+    check_not_locked(place);
+    check_free(place, path);
     return check_writable(place);
   }
-  fs::path parent = place.parent_path();
-  while (!fs::exists(parent, error) && parent != parent.root_path()) parent = parent.parent_path();
-  if (!fs::is_directory(parent, error)) {
-    refuse("the run folder would lie below a file", parent.string(), "a folder");
-  }
+  std::string parent = parent_folder(place);
+  while (!exists(parent) && parent != "/") parent = parent_folder(parent);
+  if (!is_folder(parent)) refuse("the run folder would lie below a file", parent, "a folder");
   check_writable(parent);
+}
+
+RunFolder::RunFolder(const std::string& path, Start start) : path_(absolute_path(path)) {
+  if (start == Start::kNew) make_folders(path_);
+  lock_.emplace(path_);
+  // Whoever lost a race for a new folder comes here after the winner, who has begun or is through.
+  if (start == Start::kNew) check_free(path_, path);
+  folder_ = FileDescriptor(file_calls().open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+  if (!folder_.valid() || !identify(folder_.get(), &identity_)) {
+    throw_system_error("cannot open the run folder", path_, errno);
+  }
+  clear_leftovers();
+  make_folders(checkpoints());
+  sync_folder(path_);
+  sync_folder(parent_folder(path_));
+}
+
+void RunFolder::clear_leftovers() const {
+  remove_partial_folders(path_);
+  for (const std::string& name : list_folder(path_)) {
+    if (is_partial_file(name)) remove_tree(path_ + "/" + name);
+  }
+  if (!is_folder(checkpoints())) return;
+  remove_partial_folders(checkpoints());
+  remove_tree(checkpoints() + "/" + kNextLinkName);
+}
+
+std::string RunFolder::place_now() const {
+  struct stat info{};
+  if (file_calls().fstat(folder_.get(), &info) != 0 || info.st_nlink == 0) return "";
+  return link_target("/proc/self/fd/" + std::to_string(folder_.get()));
+}
+
+void RunFolder::check_in_place() {
+  FileIdentity named;
+  if (!identify(path_, &named) || named != identity_) {
+    const std::string now = place_now();
+    throw Error({now.empty() ? "the run folder was removed while the run was using it"
+                             : "the run folder was renamed while the run was using it",
+                 now, "", path_,
+                 now.empty() ? "" : "give it its name back, or continue with --resume " + now});
+  }
+  lock_->renew();
+}
+
+void RunFolder::write_config(std::string_view text) const {
+  write_file_durably(path_ + "/" + kConfig, text);
 }
 
 }  // namespace cllm
