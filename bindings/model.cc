@@ -163,9 +163,9 @@ py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t t
 
 py::object generate(PyModel& self, const py::object& prompt, std::int64_t tokens,
                     double temperature, std::int64_t top_k, double top_p, std::int64_t seed,
-                    const py::object& on_token) {
+                    std::int64_t known, const py::object& on_token) {
   const InUse::Hold hold(self.in_use, "the model");
-  const SamplingOptions options{temperature, top_k, top_p, seed};
+  const SamplingOptions options{temperature, top_k, top_p, seed, known};
   Listener listener(on_token);
   if (py::isinstance<py::str>(prompt) || py::isinstance<py::bytes>(prompt)) {
     return generate_text(self, prompt, tokens, options, listener);
@@ -206,6 +206,9 @@ void register_model(py::module_& m) {
       .def_property_readonly(
           "byte_tokens", [](const PyModel& self) { return self.model.byte_tokens(); },
           "Whether a token is a byte, so that text needs no tokenizer.")
+      .def_property_readonly(
+          "end_tokens", [](const PyModel& self) { return self.model.end_tokens(); },
+          "Tokens that end a text: those of generation_config.json, else of config.json.")
       .def("parameters", &parameters,
            "Every tensor by its name in model.safetensors: float32 views, writing to one changes\n"
            "the model.")
@@ -216,9 +219,13 @@ void register_model(py::module_& m) {
            "gradient by every tensor, named and shaped as in parameters().")
       .def("generate", &generate, py::arg("prompt"), py::kw_only(), py::arg("tokens") = 200,
            py::arg("temperature") = 0.8, py::arg("top_k") = 0, py::arg("top_p") = 1.0,
-           py::arg("seed") = 1337, py::arg("on_token") = py::none(),
+           py::arg("seed") = 1337, py::arg("known") = 0, py::arg("on_token") = py::none(),
            "Continues the prompt by at most `tokens` tokens and returns what was added: str for a\n"
            "str (byte models), bytes for bytes (byte models), int32[n] for a sequence of tokens.\n"
+           "It ends early at one of `end_tokens`, which is not part of the result. With `known` "
+           "only\n"
+           "tokens below it are drawn: what the tokenizer knows of a vocabulary that was rounded "
+           "up.\n"
            "`on_token` is called with each token, or byte, as it comes.")
       .def("__repr__", [](const PyModel& self) {
         return "<cllm.Model: " + std::string(py::repr(py::cast(self.model.config()))) + ">";

@@ -522,6 +522,8 @@ class Model:
     def folder(self) -> str: ...
     @property
     def byte_tokens(self) -> bool: ...
+    @property
+    def end_tokens(self) -> list[int]: ...
     def parameters(self) -> dict[str, _Floats]: ...
     def logits(self, tokens: ArrayLike) -> _Floats: ...
     def loss_and_gradients(
@@ -537,6 +539,7 @@ class Model:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 1337,
+        known: int = 0,
         on_token: Callable[[bytes], object] | None = None,
     ) -> str: ...
     @overload
@@ -549,6 +552,7 @@ class Model:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 1337,
+        known: int = 0,
         on_token: Callable[[bytes], object] | None = None,
     ) -> bytes: ...
     @overload
@@ -561,6 +565,7 @@ class Model:
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 1337,
+        known: int = 0,
         on_token: Callable[[int], object] | None = None,
     ) -> NDArray[np.int32]: ...
 

@@ -153,7 +153,7 @@ TEST_F(DamagedFolder, ShortLongAndMissingFilesAreFound) {
   EXPECT_TRUE(has(complaint(), "another size"));
   fs::remove(folder_ + "/big");
   EXPECT_TRUE(has(complaint(), folder_ + "/big"));
-  EXPECT_TRUE(verify_folder(folder_, {"a.txt"})) << "files that are not asked for do not matter";
+  EXPECT_TRUE(verify_files(folder_, {"a.txt"})) << "files that are not asked for do not matter";
 }
 
 TEST_F(DamagedFolder, NoFlipInTheManifestPasses) {
@@ -165,7 +165,7 @@ TEST_F(DamagedFolder, NoFlipInTheManifestPasses) {
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
     fs::remove(folder_ + "/manifest.json");  // ext4 flushes a file that is cut and rewritten
     root_.file("model/manifest.json", bytes);
-    EXPECT_NE(message_of<InputError>([&] { verify_folder(folder_, {"a.txt"}); }), "")
+    EXPECT_NE(message_of<InputError>([&] { verify_files(folder_, {"a.txt"}); }), "")
         << "bit " << bit % 8 << " of byte " << bit / 8;
   }
 }

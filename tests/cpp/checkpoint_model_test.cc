@@ -124,7 +124,7 @@ TEST_F(ModelFolder, AcceptsWhatTransformersWrites) {
   const std::vector<float> mask(49, 1.0f);
   tensors.push_back({"h.0.attn.bias", {1, 1, 7, 7}, mask.data()});
   tensors.push_back({"h.1.attn.masked_bias", {}, mask.data()});
-  tensors.push_back({"lm_head.weight", {7, 7}, mask.data()});
+  tensors.push_back({"lm_head.weight", layout_.tensors().front().shape, tensors.front().data});
   rewrite_weights(tensors);
   EXPECT_EQ(read(), parameters_);
 }

@@ -21,7 +21,8 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& what) : std::runtime_error(what) {}
   explicit Error(const ErrorParts& parts) : std::runtime_error(format(parts)) {}
 
-  /// "WHERE: WHAT: got SEEN, expected WANTED (HINT)"
+  /// "WHERE: WHAT: got SEEN, expected WANTED (HINT)", on one line: SEEN, WANTED and WHERE are cut
+  /// to 200 bytes each, control characters are escaped.
   static std::string format(const ErrorParts& parts);
 };
 

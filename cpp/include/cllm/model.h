@@ -30,12 +30,15 @@ class Model {
   Model& operator=(Model&&) noexcept;
   ~Model();
 
-  /// Writes a folder that from_pretrained opens. Throws InputError when it cannot be made.
+  /// Writes a folder that from_pretrained opens, with the tokenizer and the settings that the model
+  /// was loaded with. Throws InputError when it cannot be made.
   void save(const std::string& folder) const;
 
   const ModelConfig& config() const noexcept;
   /// The folder that was read, run folders resolved; "" for a new model.
   const std::string& folder() const noexcept;
+  /// Tokens that end a text: those of generation_config.json, else of config.json.
+  const std::vector<std::int32_t>& end_tokens() const noexcept;
   /// Whether tokens are bytes, so that text can go in and out without a tokenizer.
   bool byte_tokens() const noexcept;
   /// Every tensor, in the order of the file. Writing to one changes the model.
@@ -56,8 +59,9 @@ class Model {
                             const std::vector<float*>& gradients);
 
   /// Continues prompt[n] by at most `count` tokens, each handed to `on_token` as it comes, until it
-  /// says false; a byte model ends early at the end-of-text token. Texts longer than the model's
-  /// positions slide: see model/inference.h. Throws InputError for an empty prompt.
+  /// says false; an end-of-text token of the model (generation_config.json, else config.json) ends
+  /// it early and is not handed over. Texts longer than the model's positions slide: see
+  /// model/inference.h. Throws InputError for an empty prompt.
   void generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
                 const SamplingOptions& options, const std::function<bool(std::int32_t)>& on_token);
 

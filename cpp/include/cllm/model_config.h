@@ -38,7 +38,21 @@ inline bool operator==(const ModelConfig& a, const ModelConfig& b) noexcept {
          a.symmetry_order == b.symmetry_order && a.dropout == b.dropout;
 }
 
-/// Throws InputError naming the option (layers, heads, dim, seq, vocab) when a value cannot be.
+// The most that a size can be, and the parameters that all of them together can make: no product of
+// sizes overflows, and what is planned of a model that cannot be stays small.
+constexpr std::int64_t kMostLayers = 1 << 14;
+constexpr std::int64_t kMostHeads = 1 << 14;
+constexpr std::int64_t kMostWidth = 1 << 17;
+constexpr std::int64_t kMostPositions = 1 << 24;
+constexpr std::int64_t kMostVocabulary = 1 << 24;
+constexpr std::int64_t kMostParameters = 100'000'000'000;
+
+/// Throws InputError naming the option (layers, heads, dim, seq, vocab) when a value cannot be, or
+/// when they make too large a model together.
 void check(const ModelConfig& config);
+
+/// Numbers in all tensors of the model, found without planning it; the largest integer when they
+/// are more than that.
+std::int64_t parameter_count(const ModelConfig& config) noexcept;
 
 }  // namespace cllm

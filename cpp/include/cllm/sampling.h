@@ -11,6 +11,8 @@ struct SamplingOptions {
   std::int64_t top_k = 0;    ///< only the k most likely tokens; 0 keeps all
   double top_p = 1.0;        ///< only the fewest tokens whose probabilities reach p; 1 keeps all
   std::int64_t seed = 1337;  ///< same seed, same text
+  std::int64_t known = 0;  ///< only tokens below it: what the tokenizer knows of a vocabulary that
+                           ///< was rounded up; 0 takes all
 };
 
 /// Throws InputError naming the option when a value cannot be.

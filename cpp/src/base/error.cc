@@ -1,15 +1,70 @@
 #include "cllm/error.h"
 
+#include <cstddef>
+#include <string_view>
+
 namespace cllm {
+namespace {
+
+/// The longest value or place in a message: what a hostile file makes us repeat stays readable.
+constexpr std::size_t kMostBytes = 200;
+/// Our own words may be longer.
+constexpr std::size_t kMostWords = 400;
+
+bool continues_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+/// Too long a text without its middle: a path tells most at its end, a value at its start.
+/// Characters of UTF-8 stay whole.
+std::string shortened(std::string_view text, std::size_t most) {
+  constexpr std::string_view kGap = "...";
+  constexpr std::size_t kTail = 60;
+  if (text.size() <= most) return std::string(text);
+  std::size_t head = most - kGap.size() - kTail, tail = text.size() - kTail;
+  for (int i = 0; i < 3 && continues_character(text[head]); ++i) --head;
+  for (int i = 0; i < 3 && continues_character(text[tail]); ++i) ++tail;
+  std::string out(text.substr(0, head));
+  out += kGap;
+  return out.append(text.substr(tail));
+}
+
+/// Control characters would break the line or drive the terminal: they are written as \n or \x1b.
+std::string escaped(const std::string& text) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F are controls as well: C2 80 to C2 9F in UTF-8.
+    const bool wide = byte == 0xC2 && i + 1 < text.size() &&
+                      static_cast<unsigned char>(text[i + 1]) >= 0x80 &&
+                      static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (byte == '\n') {
+      out += "\\n";
+    } else if (byte < 0x20 || byte == 0x7F || wide) {
+      const auto code = wide ? static_cast<unsigned char>(text[++i]) : byte;
+      out += "\\x";
+      out += kHex[code / 16];
+      out += kHex[code % 16];
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
 
 std::string Error::format(const ErrorParts& parts) {
+  const auto part = [](const std::string& text, std::size_t most = kMostBytes) {
+    return escaped(shortened(text, most));
+  };
   std::string text;
-  if (!parts.where.empty()) text += parts.where + ": ";
-  text += parts.what;
-  if (!parts.seen.empty()) text += ": got " + parts.seen;
+  if (!parts.where.empty()) text += part(parts.where) + ": ";
+  text += part(parts.what, kMostWords);
+  if (!parts.seen.empty()) text += ": got " + part(parts.seen);
   if (!parts.wanted.empty())
-    text += (parts.seen.empty() ? ": expected " : ", expected ") + parts.wanted;
-  if (!parts.hint.empty()) text += " (" + parts.hint + ")";
+    text += (parts.seen.empty() ? ": expected " : ", expected ") + part(parts.wanted);
+  if (!parts.hint.empty()) text += " (" + part(parts.hint, kMostWords) + ")";
   return text;
 }
 

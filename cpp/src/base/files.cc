@@ -18,8 +18,10 @@ namespace {
     throw InputError({"no such file", "", "", path,
                       "check the spelling; relative paths start at the current folder"});
   }
-  throw InputError({"cannot read the file", std::generic_category().message(code), "", path,
-                    code == EACCES ? "check its permissions and those of its folder" : ""});
+  const char* hint = "";
+  if (code == EACCES || code == EPERM) hint = "check its permissions and those of its folder";
+  if (code == ELOOP) hint = "its symbolic links lead in a circle";
+  throw InputError({"cannot read the file", std::generic_category().message(code), "", path, hint});
 }
 
 }  // namespace
@@ -60,6 +62,13 @@ std::string read_text_file(const std::string& path) {
   }
   text.resize(done);
   return text;
+}
+
+bool is_there(const std::string& path) {
+  struct stat found{};
+  if (stat(path.c_str(), &found) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) throw_unreadable(path, errno);
+  return false;
 }
 
 void sync_folder(const std::string& path) {

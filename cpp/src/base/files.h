@@ -16,6 +16,10 @@ FileDescriptor open_for_reading(const std::string& path, std::size_t* size);
 /// The bytes of a file. Throws like open_for_reading.
 std::string read_text_file(const std::string& path);
 
+/// Whether a file, folder or link to one is there. Throws InputError when that cannot be found out:
+/// links in a circle, a folder that may not be searched, a name that is too long.
+bool is_there(const std::string& path);
+
 /// Makes the entries of a folder (new names, renames) survive a power cut. Throws Error.
 void sync_folder(const std::string& path);
 

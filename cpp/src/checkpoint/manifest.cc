@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/file_descriptor.h"
 #include "base/files.h"
+#include "checkpoint/json_text.h"
 #include "cllm/error.h"
 
 namespace cllm {
@@ -36,10 +37,28 @@ std::string checksum(const Json& files) {
   throw InputError({what, seen, wanted, where, "the folder is damaged; use another checkpoint"});
 }
 
+/// Of a file that is whole in itself but not as it was written nobody can tell who changed it.
+[[noreturn]] void refuse_changed(const std::string& what, const std::string& seen,
+                                 const std::string& wanted, const std::string& where) {
+  throw InputError({what, seen, wanted, where,
+                    "it was changed or damaged since it was written; a change of your own to a "
+                    "model: delete manifest.json beside it to accept its files as they are"});
+}
+
+/// Names stay inside the folder: what a manifest says must not open a file elsewhere.
+void check_name(const std::string& name, const std::string& path) {
+  const bool inside = !name.empty() && name != "." && name != ".." && name != kManifestName &&
+                      name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
+  if (!inside) {
+    refuse("manifest names what is no file of the folder", "\"" + name + "\"", "a plain name",
+           path);
+  }
+}
+
 /// The "files" part of a manifest whose form and own checksum are right.
 Json read_manifest(const std::string& path) {
   try {
-    const Json manifest = Json::parse(read_text_file(path));
+    const Json manifest = Json::parse(read_json_file(path));
     if (manifest.at("format") != kFormat) {
       throw InputError({"manifest of an unknown format", manifest.at("format").dump(),
                         std::to_string(kFormat), path, "written by a newer version?"});
@@ -50,6 +69,11 @@ Json read_manifest(const std::string& path) {
       refuse("manifest does not fit its own checksum", checksum(files),
              manifest.at("files_crc32c").dump(), path);
     }
+    if (!files.is_object() || files.empty()) {
+      refuse("manifest lists no files", files.is_object() ? "{}" : files.type_name(),
+             "the files of the folder", path);
+    }
+    for (const auto& [name, record] : files.items()) check_name(name, path);
     return files;
   } catch (const nlohmann::json::exception& error) {
     refuse("manifest cannot be read", error.what(), "the JSON that a save writes", path);
@@ -61,10 +85,10 @@ void verify_file(const std::string& path, std::uint64_t size, const Json& checks
   std::size_t found = 0;
   const FileDescriptor file = open_for_reading(path, &found);
   if (found != size) {
-    refuse("file has another size than its manifest says", std::to_string(found) + " bytes",
-           std::to_string(size), path);
+    refuse_changed("file has another size than its manifest says", std::to_string(found) + " bytes",
+                   std::to_string(size), path);
   }
-  if (checksums.size() != (size + kChunkBytes - 1) / kChunkBytes) {
+  if (!checksums.is_array() || checksums.size() != (size + kChunkBytes - 1) / kChunkBytes) {
     refuse("manifest has too few or too many checksums", std::to_string(checksums.size()),
            "one for each MiB", path);
   }
@@ -81,8 +105,8 @@ void verify_file(const std::string& path, std::uint64_t size, const Json& checks
     }
     const std::string crc = hex8(crc32c(buffer.data(), wanted));
     if (checksums[chunk] != crc) {
-      refuse("bytes differ from the manifest in MiB " + std::to_string(chunk), "CRC-32C " + crc,
-             checksums[chunk].get<std::string>(), path);
+      refuse_changed("bytes differ from the manifest in MiB " + std::to_string(chunk),
+                     "CRC-32C " + crc, checksums[chunk].get<std::string>(), path);
     }
   }
 }
@@ -103,24 +127,50 @@ std::string manifest_text(const std::vector<FileRecord>& files) {
   return manifest.dump(1) + "\n";
 }
 
-bool verify_folder(const std::string& folder, const std::vector<std::string>& names) {
+namespace {
+
+/// Those of `names` that the manifest lists; all it lists when `all`.
+bool verify(const std::string& folder, const std::vector<std::string>& needed,
+            const std::vector<std::string>& optional, bool all) {
   namespace fs = std::filesystem;
-  if (!fs::is_directory(folder)) {
+  std::error_code ignored;
+  if (!is_there(folder) || !fs::is_directory(folder, ignored)) {
     throw InputError({"no such folder", "", "", folder, ""});
   }
-  const fs::path path = fs::path(folder) / kManifestName;
-  if (!fs::exists(path)) return false;
-  const Json files = read_manifest(path.string());
+  const std::string path = (fs::path(folder) / kManifestName).string();
+  if (!is_there(path)) return false;
+  const Json files = read_manifest(path);
+  for (const std::string& name : needed) {
+    if (!files.contains(name)) {
+      refuse("manifest does not list a file that is needed", "\"" + name + "\"", "", path);
+    }
+  }
+  const auto among = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
   try {
     for (const auto& [name, record] : files.items()) {
-      if (!names.empty() && std::find(names.begin(), names.end(), name) == names.end()) continue;
-      verify_file((fs::path(folder) / name).string(), record.at("size").get<std::uint64_t>(),
+      if (!all && !among(needed, name) && !among(optional, name)) continue;
+      const Json& size = record.at("size");
+      if (!size.is_number_unsigned()) refuse("bad size in the manifest", size.dump(), "", path);
+      verify_file((fs::path(folder) / name).string(), size.get<std::uint64_t>(),
                   record.at("crc32c"));
     }
   } catch (const nlohmann::json::exception& error) {
-    refuse("manifest cannot be read", error.what(), "the JSON that a save writes", path.string());
+    refuse("manifest cannot be read", error.what(), "the JSON that a save writes", path);
   }
   return true;
+}
+
+}  // namespace
+
+bool verify_folder(const std::string& folder, const std::vector<std::string>& needed) {
+  return verify(folder, needed, {}, true);
+}
+
+bool verify_files(const std::string& folder, const std::vector<std::string>& needed,
+                  const std::vector<std::string>& optional) {
+  return verify(folder, needed, optional, false);
 }
 
 }  // namespace cllm

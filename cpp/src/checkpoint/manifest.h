@@ -20,9 +20,14 @@ constexpr const char* kManifestName = "manifest.json";
 /// The text of manifest.json; it carries a checksum of itself.
 std::string manifest_text(const std::vector<FileRecord>& files);
 
-/// Checks files of `folder` against its manifest: those in `names`, or every listed one when
-/// `names` is empty. Files that the manifest does not list are left alone. Returns false when there
-/// is no manifest. Throws InputError naming the file, and the MiB that differs.
-bool verify_folder(const std::string& folder, const std::vector<std::string>& names = {});
+/// Checks every file of `folder` that its manifest lists. Files that the manifest does not list are
+/// left alone, but for those in `needed`, which it must list. Returns false when there is no
+/// manifest. Throws InputError for a manifest that lists nothing or names what is no file of the
+/// folder, and for the first file that differs, naming it and the MiB.
+bool verify_folder(const std::string& folder, const std::vector<std::string>& needed = {});
+
+/// The same for `needed` and, where they are listed, for `optional`; other files are not read.
+bool verify_files(const std::string& folder, const std::vector<std::string>& needed,
+                  const std::vector<std::string>& optional = {});
 
 }  // namespace cllm

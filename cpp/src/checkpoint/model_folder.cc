@@ -1,14 +1,18 @@
 #include "checkpoint/model_folder.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 
 #include "base/files.h"
 #include "base/sha256.h"
 #include "checkpoint/byte_tokenizer.h"
+#include "checkpoint/json_text.h"
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"
+#include "cpu/allowance.h"
 
 namespace cllm {
 namespace {
@@ -18,6 +22,7 @@ namespace fs = std::filesystem;
 constexpr const char* kPrefix = "transformer.";
 constexpr const char* kHead = "lm_head.weight";
 constexpr const char* kConfigName = "config.json";
+constexpr const char* kGenerationName = "generation_config.json";
 constexpr const char* kWeightsName = "model.safetensors";
 
 std::string in(const std::string& folder, const char* name) {
@@ -51,14 +56,41 @@ const StoredTensor* find_model_tensor(const SafetensorsFile& file, const std::st
   return found != nullptr ? found : file.find(without_prefix(name));
 }
 
+/// Whether a float is what `values` asks for, by its bits, so that the loop becomes vector code.
+bool is_wrong(float value, std::uint32_t sign) noexcept {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  constexpr std::uint32_t kExponent = 0x7F800000u;
+  const bool negative = (bits & sign) != 0 && (bits & 0x7FFFFFFFu) != 0;
+  return (bits & kExponent) == kExponent || negative;
+}
+
+void check_values(const SafetensorsFile& file, const StoredTensor& tensor, Values values,
+                  const float* data) {
+  const std::uint32_t sign = values == Values::kFiniteNotNegative ? 0x80000000u : 0;
+  std::int64_t wrong = 0;
+  for (std::int64_t i = 0; i < tensor.elements; ++i) wrong += is_wrong(data[i], sign) ? 1 : 0;
+  if (wrong == 0) return;
+  const float* const first =
+      std::find_if(data, data + tensor.elements, [sign](float v) { return is_wrong(v, sign); });
+  throw InputError({"values that cannot be",
+                    std::to_string(wrong) + " of " + std::to_string(tensor.elements) +
+                        ", the first is number " + std::to_string(first - data) + ": " +
+                        std::to_string(*first),
+                    sign == 0 ? "finite numbers" : "finite numbers that are not negative",
+                    file.path() + ": tensor \"" + tensor.name + "\"",
+                    "what computed them went wrong; an earlier checkpoint may be whole"});
+}
+
 void read_checked(const SafetensorsFile& file, const StoredTensor& tensor, const TensorEntry& entry,
-                  float* out) {
+                  Values values, float* out) {
   if (tensor.shape != entry.shape) {
     throw InputError({"tensor has another shape than config.json says", shape_text(tensor.shape),
                       shape_text(entry.shape), file.path() + ": tensor \"" + tensor.name + "\"",
                       ""});
   }
   file.read(tensor, out + entry.offset);
+  check_values(file, tensor, values, out + entry.offset);
 }
 
 [[noreturn]] void refuse_missing(const SafetensorsFile& file, const std::string& name) {
@@ -69,24 +101,30 @@ void read_checked(const SafetensorsFile& file, const StoredTensor& tensor, const
 /// Everything in the file must be a part of the model: a tensor left over means that config.json
 /// describes another one (fewer layers, say).
 void check_nothing_else(const SafetensorsFile& file, const ParameterLayout& layout) {
+  std::vector<std::string> known = {kHead};
+  for (const TensorEntry& entry : layout.tensors()) known.push_back(without_prefix(entry.name));
+  std::sort(known.begin(), known.end());
   for (const StoredTensor& tensor : file.tensors()) {
     const std::string name = without_prefix(tensor.name);
-    const auto known = [&](const TensorEntry& e) { return without_prefix(e.name) == name; };
-    if (name == kHead || is_mask_buffer(name) ||
-        std::any_of(layout.tensors().begin(), layout.tensors().end(), known)) {
-      continue;
-    }
-    throw InputError({"tensor does not belong to the model", "\"" + tensor.name + "\"",
-                      "the tensors of a GPT-2 language model of config.json's size", file.path(),
-                      "do config.json and the weights belong together?"});
+    const bool is_known = std::binary_search(known.begin(), known.end(), name);
+    const bool twice = is_known && name != tensor.name && file.find(name) != nullptr;
+    if ((is_known && !twice) || is_mask_buffer(name)) continue;
+    throw InputError(
+        {twice ? "tensor is there under both of its names" : "tensor does not belong to the model",
+         "\"" + tensor.name + "\"", "the tensors of a GPT-2 language model of config.json's size",
+         file.path(), "do config.json and the weights belong together?"});
   }
 }
 
-/// A head that is said to be separate is read only when it equals the embedding.
-void check_head(const SafetensorsFile& file, const ParameterLayout& layout,
+/// The engine computes the logits with the embedding. A head that is stored must equal it, whatever
+/// config.json says: programs that find another one there use it.
+void check_head(const SafetensorsFile& file, const ParameterLayout& layout, bool tied,
                 const float* parameters) {
-  const StoredTensor* const head = file.find(kHead);
-  if (head == nullptr) refuse_missing(file, kHead);
+  const StoredTensor* const head = find_model_tensor(file, kPrefix + std::string(kHead));
+  if (head == nullptr) {
+    if (!tied) refuse_missing(file, kHead);
+    return;
+  }
   const TensorEntry& embedding = layout.tensors().front();
   bool equal = head->shape == embedding.shape;
   if (equal) {
@@ -95,8 +133,10 @@ void check_head(const SafetensorsFile& file, const ParameterLayout& layout,
     equal = std::equal(values.begin(), values.end(), parameters + embedding.offset);
   }
   if (!equal) {
-    throw InputError({"model has an output head of its own", "lm_head.weight unlike wte.weight",
-                      "equal values (a tied head)", file.path(), ""});
+    throw InputError(
+        {"model has an output head of its own", "lm_head.weight unlike wte.weight",
+         "equal values (a tied head)", file.path(),
+         tied ? "config.json says that they are tied, the weights say otherwise" : ""});
   }
 }
 
@@ -124,12 +164,19 @@ std::vector<TensorView> tensor_views(const ParameterLayout& layout, const float*
 }
 
 void add_model_files(FolderWriter& writer, const ModelConfig& config, const ParameterLayout& layout,
-                     const float* parameters, bool byte_tokens) {
-  writer.add_text(kConfigName, config_json(config, byte_tokens));
-  writer.add_text("generation_config.json", generation_config_json(byte_tokens));
+                     const float* parameters, bool byte_tokens, const ExtraFiles& extra) {
+  const std::string* const base = find_file(extra, kConfigName);
+  writer.add_text(kConfigName, config_json(config, byte_tokens, base == nullptr ? "" : *base));
+  const auto add_own = [&](const char* name, const auto& text) {
+    if (find_file(extra, name) == nullptr) writer.add_text(name, text());
+  };
+  add_own(kGenerationName, [&] { return generation_config_json(byte_tokens); });
   if (byte_tokens) {
-    writer.add_text("tokenizer.json", byte_tokenizer_json());
-    writer.add_text("tokenizer_config.json", byte_tokenizer_config_json(config.positions));
+    add_own("tokenizer.json", [] { return byte_tokenizer_json(); });
+    add_own("tokenizer_config.json", [&] { return byte_tokenizer_config_json(config.positions); });
+  }
+  for (const auto& [name, text] : extra) {
+    if (name != kConfigName) writer.add_text(name, text);
   }
   writer.add_tensors(kWeightsName, tensor_views(layout, parameters));
 }
@@ -138,8 +185,7 @@ void write_model_folder(const std::string& folder, const ModelConfig& config,
                         const ParameterLayout& layout, const float* parameters, bool byte_tokens,
                         const ExtraFiles& extra) {
   FolderWriter writer(folder);
-  add_model_files(writer, config, layout, parameters, byte_tokens);
-  for (const auto& [name, text] : extra) writer.add_text(name, text);
+  add_model_files(writer, config, layout, parameters, byte_tokens, extra);
   writer.commit();
 }
 
@@ -150,42 +196,79 @@ std::string weights_sha256(const ParameterLayout& layout, const float* parameter
   return hex(hash.finish());
 }
 
+std::string resolve_model_folder(const std::string& folder) {
+  for (const char* inner : {"", "final", "checkpoints/latest"}) {
+    const std::string candidate = inner[0] == '\0' ? folder : in(folder, inner);
+    if (is_there(in(candidate, kConfigName))) return candidate;
+  }
+  throw InputError(
+      {"no model here",
+       is_there(folder) ? "no config.json, final/ or checkpoints/latest" : "no such folder",
+       "a model folder or a run folder", folder, ""});
+}
+
 ModelDescription read_model_config(const std::string& folder) {
   const std::string path = in(folder, kConfigName);
-  if (!fs::exists(path)) {
+  if (!is_there(path)) {
     throw InputError({"no model here", "no config.json", "a model folder", folder, ""});
   }
-  verify_folder(folder, {kConfigName});
-  return parse_config_json(read_text_file(path), path);
+  verify_files(folder, {kConfigName}, {kGenerationName});
+  ModelDescription model = parse_config_json(read_json_file(path), path);
+  const std::string generation = in(folder, kGenerationName);
+  if (is_there(generation)) {
+    model.end_tokens = parse_end_tokens(read_json_file(generation), generation, model);
+  }
+  const std::string weights = in(folder, kWeightsName);
+  if (is_there(weights)) {
+    std::size_t bytes = 0;
+    open_for_reading(weights, &bytes);
+    const auto most = static_cast<std::int64_t>(bytes / 2);  // the narrowest floats have 16 bits
+    if (parameter_count(model.config) > most) {
+      throw InputError({"config.json speaks of more parameters than the weights can hold",
+                        std::to_string(parameter_count(model.config)),
+                        "at most " + std::to_string(most), path,
+                        "do config.json and the weights belong together?"});
+    }
+  }
+  return model;
+}
+
+void check_parameters_fit(const ModelConfig& config, int arrays, const std::string& where) {
+  const double needed = static_cast<double>(parameter_count(config)) * arrays * sizeof(float);
+  const double limit = memory_limit_bytes();
+  if (needed <= limit) return;
+  const auto mib = [](double bytes) { return std::to_string(std::llround(bytes / 1048576)); };
+  throw InputError({"the model does not fit in memory", mib(needed) + " MiB",
+                    "at most " + mib(limit) + " MiB", where, ""});
 }
 
 void read_tensors(const SafetensorsFile& file, const ParameterLayout& layout,
-                  const std::string& prefix, float* out) {
+                  const std::string& prefix, Values values, float* out) {
   std::fill(out, out + layout.flat_size(), 0.0f);
   for (const TensorEntry& entry : layout.tensors()) {
     const StoredTensor* const tensor = file.find(prefix + entry.name);
     if (tensor == nullptr) refuse_missing(file, prefix + entry.name);
-    read_checked(file, *tensor, entry, out);
+    read_checked(file, *tensor, entry, values, out);
   }
 }
 
 void read_model_parameters(const std::string& folder, const ParameterLayout& layout, float* out) {
   const std::string path = in(folder, kWeightsName);
-  if (!fs::exists(path)) {
+  if (!is_there(path)) {
     throw InputError({"no weights here", "no model.safetensors", "one file of weights", folder,
                       "save the model with safe_serialization and in one shard"});
   }
-  verify_folder(folder, {kConfigName, kWeightsName});
+  verify_files(folder, {kConfigName, kWeightsName});
   const bool tied = read_model_config(folder).tied_head;
   const SafetensorsFile file(path);
+  check_nothing_else(file, layout);
   std::fill(out, out + layout.flat_size(), 0.0f);
   for (const TensorEntry& entry : layout.tensors()) {
     const StoredTensor* const tensor = find_model_tensor(file, entry.name);
     if (tensor == nullptr) refuse_missing(file, entry.name);
-    read_checked(file, *tensor, entry, out);
+    read_checked(file, *tensor, entry, Values::kFinite, out);
   }
-  check_nothing_else(file, layout);
-  if (!tied) check_head(file, layout, out);
+  check_head(file, layout, tied, out);
   check_biases(file, layout, out);
 }
 

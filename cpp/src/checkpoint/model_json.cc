@@ -1,8 +1,10 @@
 #include "checkpoint/model_json.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/json_text.h"
 #include "cllm/error.h"
 
 namespace cllm {
@@ -58,6 +60,42 @@ double rate_of(const std::string& where, const Json& object, const char* key) {
   refuse(where, key, value, "a number from 0 to 1");
 }
 
+/// The ids under "eos_token_id": one, a list, or nothing. Ids that are no tokens are dropped: they
+/// never come.
+std::vector<std::int32_t> end_tokens_of(const std::string& where, const Json& object,
+                                        const ModelDescription& model) {
+  constexpr const char* kKey = "eos_token_id";
+  const Json value = value_of(object, kKey);
+  std::vector<std::int32_t> tokens;
+  if (model.byte_tokens) tokens.push_back(kEndOfText);
+  const auto add = [&](const Json& one) {
+    if (!one.is_number_integer()) refuse(where, kKey, value, "a token, a list of tokens or null");
+    const auto id = one.get<std::int64_t>();
+    const bool is_token = id >= 0 && id < model.config.vocabulary;
+    if (is_token && std::find(tokens.begin(), tokens.end(), id) == tokens.end()) {
+      tokens.push_back(static_cast<std::int32_t>(id));
+    }
+  };
+  if (value.is_array()) {
+    for (const Json& one : value) add(one);
+  } else if (!value.is_null()) {
+    add(value);
+  }
+  return tokens;
+}
+
+Json parse_object(const std::string& text, const std::string& where, const char* what) {
+  check_json_text(text, where);
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const nlohmann::json::exception& error) {
+    throw InputError({"not JSON", error.what(), what, where, ""});
+  }
+  if (!json.is_object()) throw InputError({"not a JSON object", json.type_name(), "", where, ""});
+  return json;
+}
+
 void check_architecture(const std::string& where, const Json& json, const ModelConfig& config) {
   const Json activation = value_of(json, "activation_function");
   if (!activation.is_null() && activation != "gelu_new" && activation != "gelu_pytorch_tanh") {
@@ -75,9 +113,9 @@ void check_architecture(const std::string& where, const Json& json, const ModelC
 
 }  // namespace
 
-std::string config_json(const ModelConfig& config, bool byte_tokens) {
+std::string config_json(const ModelConfig& config, bool byte_tokens, const std::string& base) {
   const Json end = byte_tokens ? Json(kEndOfText) : Json();
-  const Json json = {
+  Json own = {
       {"model_type", "gpt2"},
       {"architectures", {"GPT2LMHeadModel"}},
       {"n_layer", config.layers},
@@ -106,6 +144,20 @@ std::string config_json(const ModelConfig& config, bool byte_tokens) {
         {"symmetry_order", config.symmetry_order},
         {"tokens", byte_tokens ? "bytes" : "ids"}}},
   };
+  if (base.empty()) return own.dump(2) + "\n";
+  Json json = Json::parse(base);
+  // What these say of the model it came with holds for the one that is written.
+  for (const char* key :
+       {"n_inner", "activation_function", "layer_norm_epsilon", "initializer_range",
+        "scale_attn_weights", "use_cache", "scale_attn_by_inverse_layer_idx",
+        "reorder_and_upcast_attn", "bos_token_id", "eos_token_id"}) {
+    if (json.contains(key)) own.erase(key);
+  }
+  if (json.contains("dtype")) {  // newer versions of `transformers` call it so
+    own.erase("torch_dtype");
+    json["dtype"] = "float32";
+  }
+  json.update(own);
   return json.dump(2) + "\n";
 }
 
@@ -116,34 +168,35 @@ std::string generation_config_json(bool byte_tokens) {
 }
 
 ModelDescription parse_config_json(const std::string& text, const std::string& where) {
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    throw InputError({"not JSON", error.what(), "the config.json of a model", where, ""});
-  }
-  if (!json.is_object()) throw InputError({"not a JSON object", json.type_name(), "", where, ""});
+  const Json json = parse_object(text, where, "the config.json of a model");
   const Json type = value_of(json, "model_type");
   if (type != "gpt2") refuse(where, "model_type", type, "\"gpt2\"");
 
   ModelDescription model;
   ModelConfig& config = model.config;
-  // Bounds that keep every size in this engine far from overflow.
-  config.layers = size_of(where, json, "n_layer", 1, 1 << 14);
-  config.heads = size_of(where, json, "n_head", 1, 1 << 14);
-  config.width = size_of(where, json, "n_embd", 1, 1 << 17);
-  config.positions = size_of(where, json, "n_positions", 1, 1 << 24);
-  config.vocabulary = size_of(where, json, "vocab_size", 1, 1 << 24);
+  config.layers = size_of(where, json, "n_layer", 1, kMostLayers);
+  config.heads = size_of(where, json, "n_head", 1, kMostHeads);
+  config.width = size_of(where, json, "n_embd", 1, kMostWidth);
+  config.positions = size_of(where, json, "n_positions", 1, kMostPositions);
+  config.vocabulary = size_of(where, json, "vocab_size", 1, kMostVocabulary);
   if (config.width % config.heads != 0) {
     refuse(where, "n_head", config.heads, "a divisor of n_embd = " + std::to_string(config.width));
   }
   check_architecture(where, json, config);
+  if (parameter_count(config) > kMostParameters) {
+    throw InputError({"the model is too large",
+                      std::to_string(parameter_count(config)) + " parameters",
+                      "at most " + std::to_string(kMostParameters), where, ""});
+  }
   config.dropout = {rate_of(where, json, "embd_pdrop"), rate_of(where, json, "attn_pdrop"),
                     rate_of(where, json, "resid_pdrop")};
   model.tied_head = flag_of(where, json, "tie_word_embeddings", true);
 
   const Json own = value_of(json, "cllm");
-  if (own.is_null()) return model;  // not written by this engine
+  if (own.is_null()) {  // not written by this engine
+    model.end_tokens = end_tokens_of(where, json, model);
+    return model;
+  }
   if (!own.is_object()) refuse(where, "cllm", own, "an object");
   config.bias = flag_of(where, own, "bias", true);
   config.symmetry_order = static_cast<int>(size_of(where, own, "symmetry_order", 2, 1 << 20));
@@ -153,7 +206,15 @@ ModelDescription parse_config_json(const std::string& text, const std::string& w
   if (model.byte_tokens && config.vocabulary < kByteVocabulary) {
     refuse(where, "vocab_size", config.vocabulary, "at least 257 for a byte model");
   }
+  model.end_tokens = end_tokens_of(where, json, model);
   return model;
+}
+
+std::vector<std::int32_t> parse_end_tokens(const std::string& text, const std::string& where,
+                                           const ModelDescription& model) {
+  const Json json = parse_object(text, where, "the generation_config.json of a model");
+  if (value_of(json, "eos_token_id").is_null()) return model.end_tokens;
+  return end_tokens_of(where, json, model);
 }
 
 }  // namespace cllm

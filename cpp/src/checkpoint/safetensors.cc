@@ -1,12 +1,15 @@
 #include "checkpoint/safetensors.h"
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <array>
+#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <numeric>
 
-#include "base/mapped_file.h"
+#include "base/files.h"
 #include "cllm/error.h"
 
 namespace cllm {
@@ -15,135 +18,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLengthBytes = 8;
-constexpr std::uint64_t kMaxHeader = 100'000'000;  // the limit of the reference reader
-
-struct DtypeSize {
-  const char* name;
-  std::int64_t bytes;
-};
-constexpr std::array<DtypeSize, 15> kDtypes = {{{"F64", 8},
-                                                {"F32", 4},
-                                                {"F16", 2},
-                                                {"BF16", 2},
-                                                {"I64", 8},
-                                                {"I32", 4},
-                                                {"I16", 2},
-                                                {"I8", 1},
-                                                {"U64", 8},
-                                                {"U32", 4},
-                                                {"U16", 2},
-                                                {"U8", 1},
-                                                {"BOOL", 1},
-                                                {"F8_E4M3", 1},
-                                                {"F8_E5M2", 1}}};
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& seen,
                          const std::string& wanted) {
-  constexpr std::size_t kEnough = 200;  // a damaged header may be megabytes
-  throw InputError({what, seen.size() > kEnough ? seen.substr(0, kEnough) + "..." : seen, wanted,
-                    where, "the file is damaged or no safetensors file"});
-}
-
-std::int64_t dtype_bytes(const std::string& where, const std::string& dtype) {
-  for (const DtypeSize& known : kDtypes) {
-    if (dtype == known.name) return known.bytes;
-  }
-  refuse(where, "unknown dtype", "\"" + dtype + "\"", "a dtype such as F32, F16 or BF16");
-}
-
-/// A member that must be there; `where` names the file and the tensor.
-const Json& member(const std::string& where, const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end()) refuse(where, std::string("no \"") + key + "\"", object.dump(), "one");
-  return *found;
-}
-
-std::int64_t whole_number(const std::string& where, const Json& value, const char* of) {
-  // Values above int64's range are stored by the parser as unsigned and come out negative here.
-  if (value.is_number_integer()) {
-    const auto number = value.get<std::int64_t>();
-    if (number >= 0) return number;
-  }
-  refuse(where, std::string("bad ") + of, value.dump(), "a whole number from 0 to 2^63 - 1");
-}
-
-StoredTensor parse_tensor(const std::string& file, const std::string& name, const Json& value,
-                          std::size_t data_begin, std::size_t data_size) {
-  const std::string where = file + ": tensor \"" + name + "\"";
-  if (!value.is_object()) refuse(where, "bad entry", value.dump(), "an object");
-  const Json& dtype = member(where, value, "dtype");
-  const Json& shape = member(where, value, "shape");
-  const Json& range = member(where, value, "data_offsets");
-  if (!dtype.is_string()) refuse(where, "bad dtype", dtype.dump(), "a string");
-  if (!shape.is_array()) refuse(where, "bad shape", shape.dump(), "an array");
-  if (!range.is_array() || range.size() != 2) {
-    refuse(where, "bad data_offsets", range.dump(), "[begin, end]");
-  }
-
-  StoredTensor tensor{name, dtype.get<std::string>(), {}, 1, 0};
-  std::int64_t bytes = dtype_bytes(where, tensor.dtype);
-  for (const Json& extent : shape) {
-    tensor.shape.push_back(whole_number(where, extent, "shape"));
-    if (__builtin_mul_overflow(tensor.elements, tensor.shape.back(), &tensor.elements)) {
-      refuse(where, "shape too large", shape.dump(), "a product below 2^63");
-    }
-  }
-  if (__builtin_mul_overflow(tensor.elements, bytes, &bytes)) {
-    refuse(where, "shape too large", shape.dump(), "a product below 2^63");
-  }
-  const std::int64_t begin = whole_number(where, range[0], "data_offsets");
-  const std::int64_t end = whole_number(where, range[1], "data_offsets");
-  if (begin > end || static_cast<std::uint64_t>(end) > data_size) {
-    refuse(where, "data_offsets outside the file", range.dump(),
-           "a range within " + std::to_string(data_size) + " bytes of data");
-  }
-  if (end - begin != bytes) {
-    refuse(where, "byte range does not fit the shape", std::to_string(end - begin) + " bytes",
-           std::to_string(bytes) + " for " + tensor.dtype + " " + shape.dump());
-  }
-  tensor.begin = data_begin + static_cast<std::size_t>(begin);
-  return tensor;
-}
-
-Json parse_header(const std::string& file, const char* text, std::size_t size) {
-  // The parser keeps the last of two equal keys; a file with two tensors of one name is broken.
-  std::set<std::string> names;
-  std::string twice;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (event == Json::parse_event_t::key && depth == 1 &&
-        !names.insert(value.get<std::string>()).second) {
-      twice = value.get<std::string>();
-    }
-    return true;
-  };
-  Json header;
-  try {
-    header = Json::parse(text, text + size, watch);
-  } catch (const nlohmann::json::exception& error) {
-    refuse(file, "header is not JSON", error.what(), "a JSON object");
-  }
-  if (!header.is_object()) refuse(file, "header is no object", header.type_name(), "a JSON object");
-  if (!twice.empty()) refuse(file, "tensor named twice", "\"" + twice + "\"", "distinct names");
-  return header;
-}
-
-/// REQUIRES: sorted by begin. Every byte of data belongs to exactly one tensor.
-void check_coverage(const std::string& file, const std::vector<StoredTensor>& tensors,
-                    std::size_t data_begin, std::size_t file_size) {
-  std::size_t next = data_begin;
-  for (const StoredTensor& tensor : tensors) {
-    if (tensor.begin != next) {
-      refuse(file + ": tensor \"" + tensor.name + "\"",
-             tensor.begin < next ? "data overlaps another tensor's" : "gap before the data",
-             "first byte " + std::to_string(tensor.begin - data_begin),
-             std::to_string(next - data_begin));
-    }
-    next += static_cast<std::size_t>(tensor.elements * dtype_bytes(file, tensor.dtype));
-  }
-  if (next != file_size) {
-    refuse(file, "data behind the last tensor", std::to_string(file_size) + " bytes",
-           std::to_string(next));
-  }
+  throw InputError({what, seen, wanted, where, "the file is damaged or no safetensors file"});
 }
 
 float from_bits(std::uint32_t bits) {
@@ -185,68 +63,68 @@ void emit_safetensors(const std::vector<TensorView>& tensors, const ByteSink& si
   for (std::size_t i = 0; i < tensors.size(); ++i) sink(tensors[i].data, sizes[i]);
 }
 
-class SafetensorsFile::Bytes {
- public:
-  explicit Bytes(const std::string& path) : file_(path) {}
-  const char* data() const { return reinterpret_cast<const char*>(file_.data()); }
-  std::size_t size() const { return file_.size(); }
-
- private:
-  MappedFile file_;
-};
-
-SafetensorsFile::SafetensorsFile(const std::string& path)
-    : path_(path), bytes_(std::make_unique<Bytes>(path)) {
-  const std::size_t size = bytes_->size();
+SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
+  std::size_t size = 0;
+  file_ = open_for_reading(path, &size);
   if (size < kLengthBytes) {
     refuse(path, "file too short", std::to_string(size) + " bytes", "at least 8");
   }
   std::uint64_t length = 0;
-  std::memcpy(&length, bytes_->data(), kLengthBytes);
-  if (length > kMaxHeader || length > size - kLengthBytes) {
+  read_bytes(0, &length, kLengthBytes);
+  const std::uint64_t most = std::min<std::uint64_t>(kMaxSafetensorsHeader, size - kLengthBytes);
+  if (length > most) {
     refuse(path, "header length outside the file", std::to_string(length),
-           "at most " + std::to_string(std::min<std::uint64_t>(kMaxHeader, size - kLengthBytes)));
+           "at most " + std::to_string(most));
   }
-  const std::size_t data_begin = kLengthBytes + length;
-  const Json header = parse_header(path, bytes_->data() + kLengthBytes, length);
-  for (const auto& [name, value] : header.items()) {
-    if (name == "__metadata__") continue;
-    if (name.empty()) refuse(path, "tensor without a name", "\"\"", "a name");
-    tensors_.push_back(parse_tensor(path, name, value, data_begin, size - data_begin));
-  }
-  std::stable_sort(
-      tensors_.begin(), tensors_.end(), [](const StoredTensor& a, const StoredTensor& b) {
-        // Tensors without elements share their first byte with their successor.
-        return a.begin != b.begin ? a.begin<b.begin : (a.elements == 0)>(b.elements == 0);
-      });
-  check_coverage(path, tensors_, data_begin, size);
+  std::string header(static_cast<std::size_t>(length), '\0');
+  read_bytes(kLengthBytes, header.data(), header.size());
+  tensors_ = parse_safetensors_header(path, header, kLengthBytes + header.size(), size);
+  by_name_.resize(tensors_.size());
+  std::iota(by_name_.begin(), by_name_.end(), 0u);
+  std::sort(by_name_.begin(), by_name_.end(), [this](std::uint32_t a, std::uint32_t b) {
+    return tensors_[a].name < tensors_[b].name;
+  });
 }
 
-SafetensorsFile::~SafetensorsFile() = default;
-
 const StoredTensor* SafetensorsFile::find(const std::string& name) const noexcept {
-  for (const StoredTensor& tensor : tensors_) {
-    if (tensor.name == name) return &tensor;
+  const auto found = std::lower_bound(
+      by_name_.begin(), by_name_.end(), name,
+      [this](std::uint32_t at, const std::string& wanted) { return tensors_[at].name < wanted; });
+  if (found == by_name_.end() || tensors_[*found].name != name) return nullptr;
+  return &tensors_[*found];
+}
+
+void SafetensorsFile::read_bytes(std::size_t begin, void* out, std::size_t size) const {
+  char* const to = static_cast<char*>(out);
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t got =
+        pread(file_.get(), to + done, size - done, static_cast<off_t>(begin + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_system_error("cannot read file", path_, errno);
+    if (got == 0) refuse(path_, "file became shorter while it was read", "", "");
+    done += static_cast<std::size_t>(got);
   }
-  return nullptr;
 }
 
 void SafetensorsFile::read(const StoredTensor& tensor, float* out) const {
-  const char* const data = bytes_->data() + tensor.begin;  // of any alignment
   const auto count = static_cast<std::size_t>(tensor.elements);
-  if (tensor.dtype == "F32") {
-    if (count > 0) std::memcpy(out, data, count * sizeof(float));
-    return;
-  }
+  if (tensor.dtype == "F32") return read_bytes(tensor.begin, out, count * sizeof(float));
   if (tensor.dtype != "F16" && tensor.dtype != "BF16") {
     throw InputError({"dtype cannot be read as float", tensor.dtype, "F32, F16 or BF16",
                       path_ + ": tensor \"" + tensor.name + "\"", ""});
   }
   const bool brain = tensor.dtype == "BF16";
-  for (std::size_t i = 0; i < count; ++i) {
-    std::uint16_t bits;
-    std::memcpy(&bits, data + i * sizeof bits, sizeof bits);
-    out[i] = brain ? from_bits(static_cast<std::uint32_t>(bits) << 16) : half_to_float(bits);
+  std::vector<std::uint16_t> halves(std::min<std::size_t>(count, 1 << 16));
+  for (std::size_t done = 0; done < count; done += halves.size()) {
+    halves.resize(std::min(halves.size(), count - done));
+    read_bytes(tensor.begin + done * sizeof halves[0], halves.data(),
+               halves.size() * sizeof halves[0]);
+    for (std::size_t i = 0; i < halves.size(); ++i) {
+      const std::uint16_t bits = halves[i];
+      out[done + i] =
+          brain ? from_bits(static_cast<std::uint32_t>(bits) << 16) : half_to_float(bits);
+    }
   }
 }
 

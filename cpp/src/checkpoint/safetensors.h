@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
+
+#include "base/file_descriptor.h"
+#include "checkpoint/safetensors_header.h"
 
 namespace cllm {
 
@@ -24,24 +26,13 @@ using ByteSink = std::function<void(const void* data, std::size_t size)>;
 /// the same order without gaps, header padded with spaces to a multiple of 8.
 void emit_safetensors(const std::vector<TensorView>& tensors, const ByteSink& sink);
 
-/// A tensor found in a file.
-struct StoredTensor {
-  std::string name;
-  std::string dtype;  ///< as the file spells it: "F32", "BF16", "I64", ...
-  std::vector<std::int64_t> shape;
-  std::int64_t elements;
-  std::size_t begin;  ///< first byte in the file
-};
-
-/// A file mapped for reading. Everything its header says is checked by the constructor: lengths,
+/// A file open for reading. Everything its header says is checked by the constructor: lengths,
 /// JSON, types, shapes against byte ranges, ranges against the file, no overlap and no gap. A file
 /// that fails gives an InputError naming it, what is wrong, the value seen and the value wanted.
+/// It is read, not mapped: a file that is cut meanwhile, or a disk that fails, is an error.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
-  ~SafetensorsFile();
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
   const std::string& path() const noexcept { return path_; }
   /// In the order of their data.
@@ -52,10 +43,12 @@ class SafetensorsFile {
   void read(const StoredTensor& tensor, float* out) const;
 
  private:
-  class Bytes;
+  void read_bytes(std::size_t begin, void* out, std::size_t size) const;
+
   std::string path_;
-  std::unique_ptr<Bytes> bytes_;
+  FileDescriptor file_;
   std::vector<StoredTensor> tensors_;
+  std::vector<std::uint32_t> by_name_;  // places in tensors_
 };
 
 }  // namespace cllm

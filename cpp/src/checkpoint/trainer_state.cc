@@ -1,13 +1,16 @@
 #include "checkpoint/trainer_state.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "base/files.h"
 #include "base/mapped_file.h"
 #include "base/sha256.h"
+#include "checkpoint/json_text.h"
 #include "cllm/error.h"
 
 namespace cllm {
@@ -21,6 +24,22 @@ constexpr const char* kStateName = "trainer_state.json";
 constexpr const char* kOptimizerName = "optimizer.safetensors";
 constexpr const char* kFirst = "exp_avg.";
 constexpr const char* kSecond = "exp_avg_sq.";
+
+/// A whole number in its range: the JSON library would turn 1e300 or -1 into any other.
+std::int64_t whole(const std::string& where, const Json& object, const char* key,
+                   std::int64_t least,
+                   std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
+  const Json& value = object.at(key);
+  const bool beyond =
+      value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(most);
+  if (value.is_number_integer() && !beyond) {
+    const auto number = value.get<std::int64_t>();
+    if (number >= least && number <= most) return number;
+  }
+  throw InputError({std::string("trainer state holds no such \"") + key + "\"", value.dump(),
+                    "a whole number from " + std::to_string(least), where,
+                    "use another checkpoint"});
+}
 
 }  // namespace
 
@@ -71,6 +90,7 @@ std::string trainer_state_json(const TrainerState& state) {
 }
 
 TrainerState parse_trainer_state(const std::string& text, const std::string& where) {
+  check_json_text(text, where);
   try {
     const Json json = Json::parse(text);
     if (json.at("format") != kFormat) {
@@ -79,27 +99,31 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     }
     TrainerState state;
     json.at("version").get_to(state.version);
-    json.at("step").get_to(state.step);
-    json.at("tokens").get_to(state.tokens);
-    json.at("optimizer_step").get_to(state.optimizer_step);
-    json.at("seed").get_to(state.seed);
+    state.step = whole(where, json, "step", 0);
+    state.tokens = whole(where, json, "tokens", 0);
+    state.optimizer_step = whole(where, json, "optimizer_step", 0);
+    state.seed = whole(where, json, "seed", std::numeric_limits<std::int64_t>::min());
     json.at("precision").get_to(state.precision);
     json.at("isa").get_to(state.isa);
     json.at("gemm").get_to(state.gemm);
     json.at("cpu_model").get_to(state.cpu_model);
     const Json& model = json.at("model");
-    model.at("layers").get_to(state.model.layers);
-    model.at("heads").get_to(state.model.heads);
-    model.at("width").get_to(state.model.width);
-    model.at("positions").get_to(state.model.positions);
-    model.at("vocabulary").get_to(state.model.vocabulary);
+    state.model.layers = whole(where, model, "layers", 1);
+    state.model.heads = whole(where, model, "heads", 1);
+    state.model.width = whole(where, model, "width", 1);
+    state.model.positions = whole(where, model, "positions", 1);
+    state.model.vocabulary = whole(where, model, "vocabulary", 1);
     model.at("bias").get_to(state.model.bias);
-    model.at("symmetry_order").get_to(state.model.symmetry_order);
+    state.model.symmetry_order =
+        static_cast<int>(whole(where, model, "symmetry_order", 2, std::numeric_limits<int>::max()));
     // Versions without dropout did not write them.
     state.model.dropout = {model.value("embd_pdrop", 0.0), model.value("attn_pdrop", 0.0),
                            model.value("resid_pdrop", 0.0)};
     state.byte_tokens = model.at("tokens") == "bytes";
     const Json& data = json.at("data");
+    if (!data.at("size").is_number_unsigned()) {
+      throw InputError({"not a size", data.at("size").dump(), "a whole number", where, ""});
+    }
     data.at("size").get_to(state.data.size);
     data.at("first_sha256").get_to(state.data.first_sha256);
     data.at("last_sha256").get_to(state.data.last_sha256);
@@ -116,37 +140,36 @@ void write_checkpoint(const std::string& folder, const TrainerState& state,
                       const float* first_moment, const float* second_moment,
                       const ExtraFiles& extra) {
   FolderWriter writer(folder);
-  add_model_files(writer, state.model, layout, parameters, state.byte_tokens);
+  add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra);
   std::vector<TensorView> moments = tensor_views(layout, first_moment, kFirst);
   const std::vector<TensorView> second = tensor_views(layout, second_moment, kSecond);
   moments.insert(moments.end(), second.begin(), second.end());
   writer.add_tensors(kOptimizerName, moments);
   writer.add_text(kStateName, trainer_state_json(state));
-  for (const auto& [name, text] : extra) writer.add_text(name, text);
   writer.commit();
 }
 
 TrainerState read_trainer_state(const std::string& folder) {
   const fs::path path = fs::path(folder) / kStateName;
-  if (!fs::exists(path)) {
+  if (!is_there(path.string())) {
     throw InputError({"no checkpoint to resume from", "no trainer_state.json",
                       "a checkpoint of a training run", folder,
                       "a model alone can be a start: --init"});
   }
-  return parse_trainer_state(read_text_file(path.string()), path.string());
+  return parse_trainer_state(read_json_file(path.string()), path.string());
 }
 
 TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
                              float* parameters, float* first_moment, float* second_moment) {
   const TrainerState state = read_trainer_state(folder);
-  if (!verify_folder(folder)) {
+  if (!verify_folder(folder, {"config.json", "model.safetensors", kStateName, kOptimizerName})) {
     throw InputError({"checkpoint without a manifest", "", "manifest.json", folder,
                       "it may be incomplete; use another checkpoint"});
   }
   read_model_parameters(folder, layout, parameters);
   const SafetensorsFile moments((fs::path(folder) / kOptimizerName).string());
-  read_tensors(moments, layout, kFirst, first_moment);
-  read_tensors(moments, layout, kSecond, second_moment);
+  read_tensors(moments, layout, kFirst, Values::kFinite, first_moment);
+  read_tensors(moments, layout, kSecond, Values::kFiniteNotNegative, second_moment);
   return state;
 }
 

@@ -49,7 +49,8 @@ std::string trainer_state_json(const TrainerState& state);
 TrainerState parse_trainer_state(const std::string& text, const std::string& where);
 
 /// Writes a model folder with trainer_state.json and optimizer.safetensors ("exp_avg." and
-/// "exp_avg_sq." + name) in it, atomically. All three are [layout.flat_size()].
+/// "exp_avg_sq." + name) in it, atomically. All three are [layout.flat_size()]. `extra` as in
+/// add_model_files.
 void write_checkpoint(const std::string& folder, const TrainerState& state,
                       const ParameterLayout& layout, const float* parameters,
                       const float* first_moment, const float* second_moment,
@@ -59,7 +60,8 @@ void write_checkpoint(const std::string& folder, const TrainerState& state,
 TrainerState read_trainer_state(const std::string& folder);
 
 /// Fills the three buffers, padding with zeros. Verifies every byte against the manifest first;
-/// throws InputError, touching no buffer, when a file is damaged or there is no manifest.
+/// throws InputError, touching no buffer, when a file is damaged or there is no manifest. Throws it
+/// as well for numbers that are not finite, or a second moment below zero.
 TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
                              float* parameters, float* first_moment, float* second_moment);
 

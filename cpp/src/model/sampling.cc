@@ -52,6 +52,7 @@ void check(const SamplingOptions& options) {
     refuse("--temperature", options.temperature, "0 or more");
   }
   if (options.top_k < 0) refuse("--top-k", static_cast<double>(options.top_k), "0 or more");
+  if (options.known < 0) refuse("known", static_cast<double>(options.known), "0 or more");
   if (!(options.top_p > 0 && options.top_p <= 1)) {
     refuse("--top-p", options.top_p, "more than 0, at most 1");
   }

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <utility>
 
-#include "base/files.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cpu/allowance.h"
@@ -18,31 +16,6 @@
 
 namespace cllm {
 namespace {
-
-namespace fs = std::filesystem;
-
-/// The model folder that `folder` is or, for a run, holds.
-std::string resolve(const std::string& folder) {
-  const fs::path path = folder;
-  for (const fs::path& candidate : {path, path / "final", path / "checkpoints" / "latest"}) {
-    if (fs::exists(candidate / "config.json")) return candidate.string();
-  }
-  throw InputError(
-      {"no model here",
-       fs::exists(path) ? "no config.json, final/ or checkpoints/latest" : "no such folder",
-       "a model folder or a run folder", folder, ""});
-}
-
-/// What other tokenizers keep beside a model, so that a copy of it is whole.
-ExtraFiles tokenizer_files(const std::string& folder) {
-  ExtraFiles files;
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt",
-                           "special_tokens_map.json", "added_tokens.json"}) {
-    const std::string path = (fs::path(folder) / name).string();
-    if (fs::exists(path)) files.emplace_back(name, read_text_file(path));
-  }
-  return files;
-}
 
 void check_count(std::int64_t count) {
   if (count >= 0) return;
@@ -86,10 +59,12 @@ Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
 Model Model::load(const std::string& path, std::int64_t workers) {
-  const std::string folder = resolve(path);
-  auto impl = std::make_unique<Impl>(read_model_config(folder), folder, workers);
+  const std::string folder = resolve_model_folder(path);
+  const ModelDescription description = read_model_config(folder);
+  check_parameters_fit(description.config, 1, folder);
+  auto impl = std::make_unique<Impl>(description, folder, workers);
   read_model_parameters(folder, impl->state->layout, impl->state->parameters.data());
-  if (!impl->description.byte_tokens) impl->extra = tokenizer_files(folder);
+  impl->extra = carried_files(folder);
   return Model(std::move(impl));
 }
 
@@ -100,9 +75,11 @@ Model Model::create(const ModelConfig& config, std::int64_t seed, bool byte_toke
     throw InputError({"too few tokens for bytes", std::to_string(config.vocabulary), "257 at least",
                       "vocab", ""});
   }
+  check_parameters_fit(config, 1, "layers, dim, vocab, seq");
   ModelDescription description;
   description.config = config;
   description.byte_tokens = byte_tokens;
+  if (byte_tokens) description.end_tokens = {kEndOfText};
   auto impl = std::make_unique<Impl>(description, "", workers);
   initialize(config, impl->state->layout, static_cast<std::uint64_t>(seed),
              impl->state->parameters.data());
@@ -116,6 +93,9 @@ void Model::save(const std::string& folder) const {
 
 const ModelConfig& Model::config() const noexcept { return impl_->description.config; }
 const std::string& Model::folder() const noexcept { return impl_->folder; }
+const std::vector<std::int32_t>& Model::end_tokens() const noexcept {
+  return impl_->description.end_tokens;
+}
 bool Model::byte_tokens() const noexcept { return impl_->description.byte_tokens; }
 
 std::vector<Tensor> Model::parameters() {
@@ -162,13 +142,14 @@ void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count
   const std::unique_ptr<Gemm> gemm = make_gemm(default_gemm_backend(), kernels());
   Generator generator(config(), state.layout, state.parameters.data(), *gemm, kernels());
   Span<const float> logits = generator.prefill(prompt);
-  // A byte model's vocabulary that was rounded up has entries that stand for nothing.
-  const auto known =
-      static_cast<std::size_t>(byte_tokens() ? kByteVocabulary : config().vocabulary);
+  // A vocabulary that was rounded up has entries that stand for nothing.
+  std::int64_t known = byte_tokens() ? kByteVocabulary : config().vocabulary;
+  if (options.known > 0) known = std::min(known, options.known);
+  const std::vector<std::int32_t>& ends = end_tokens();
   for (std::int64_t i = 0;; ++i) {
-    const std::int32_t token =
-        sample_token(logits.subspan(0, known), options, static_cast<std::uint64_t>(i));
-    if (byte_tokens() && token == kEndOfText) return;
+    const std::int32_t token = sample_token(logits.subspan(0, static_cast<std::size_t>(known)),
+                                            options, static_cast<std::uint64_t>(i));
+    if (std::find(ends.begin(), ends.end(), token) != ends.end()) return;
     if (!on_token(token) || i + 1 == count) return;
     logits = generator.step(token);
   }

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <utility>
 
+#include "cllm/model_config.h"
+
 namespace cllm {
 namespace {
 
@@ -99,18 +101,18 @@ std::vector<Option> make_table() {
   t.add("vocab", kInteger, &C::vocabulary,
         "vocabulary size, for token files that carry no tokenizer; auto: what the data says",
         count(1)
-            .at_most(2147483647.0)
+            .at_most(kMostVocabulary)
             .unit("tokens")
             .automatic(0)
             .also({"vocabulary", "vocab-size"}));
 
   t.group("Model");
   t.add("layers", kInteger, &C::layers, "transformer blocks",
-        size().also({"n-layer", "num-layers", "depth"}));
+        size().at_most(kMostLayers).also({"n-layer", "num-layers", "depth"}));
   t.add("heads", kInteger, &C::heads, "attention heads; divides dim",
-        size().also({"n-head", "num-heads"}));
+        size().at_most(kMostHeads).also({"n-head", "num-heads"}));
   t.add("dim", kInteger, &C::width, "model width",
-        size().also({"width", "n-embd", "d-model", "hidden-size"}));
+        size().at_most(kMostWidth).also({"width", "n-embd", "d-model", "hidden-size"}));
   t.add("seq", kInteger, &C::sequence, "sequence length; auto: 64, less when the data is short",
         size().unit("tokens").automatic(0).also(
             {"sequence", "block-size", "context", "seq-len", "sequence-length"}));

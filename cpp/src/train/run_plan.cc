@@ -77,7 +77,8 @@ void plan_model(RunPlan& plan) {
     check(model);
     return;
   }
-  const ModelDescription start = read_model_config(c.init);
+  plan.init_folder = resolve_model_folder(c.init);
+  const ModelDescription start = read_model_config(plan.init_folder);
   model = start.config;
   model.symmetry_order = static_cast<int>(c.symmetry);
   model.dropout = {c.dropout, c.dropout, c.dropout};
@@ -101,6 +102,8 @@ void plan_model(RunPlan& plan) {
   c.heads = model.heads;
   c.width = model.width;
   c.bias = model.bias;
+  // Token ids of a byte model's data come from a tokenizer that is not the folder's.
+  if (plan.byte_tokens == start.byte_tokens) plan.carried = carried_files(plan.init_folder);
 }
 
 void plan_steps(RunPlan& plan) {
@@ -166,6 +169,7 @@ RunPlan plan_run(const TrainConfig& config) {
   plan.config = config;
   open_data(plan);
   plan_model(plan);
+  check_parameters_fit(plan.session.model, 4, "memory plan");  // before anything is planned of them
   plan_steps(plan);
   plan_session(plan);
   check_memory(plan.session);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/carried_files.h"
 #include "cllm/train_config.h"
 #include "data/split.h"
 #include "train/session.h"
@@ -16,7 +17,9 @@ struct RunPlan {
   TrainConfig config;  ///< every "auto" decided
   SessionConfig session;
   bool byte_tokens = true;
-  std::unique_ptr<TokenSource> source;             ///< of the training tokens
+  std::string init_folder;              ///< the model folder that --init means; "": new weights
+  ExtraFiles carried;                   ///< files that its checkpoints keep of that folder
+  std::unique_ptr<TokenSource> source;  ///< of the training tokens
   std::unique_ptr<TokenSource> validation_source;  ///< when it is a file of its own
   TokenRange train;
   TokenRange validation;           ///< empty: none

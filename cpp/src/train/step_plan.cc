@@ -22,6 +22,7 @@ SessionConfig session_of(const TrainConfig& c) {
   s.model.bias = c.bias;
   s.model.symmetry_order = static_cast<int>(c.symmetry);
   s.model.dropout = {c.dropout, c.dropout, c.dropout};
+  check(s.model);  // together, sizes may be too large for any plan
   s.batch = c.batch * c.grad_accum;
   s.sequence = s.model.positions;
   s.positions = c.positions;

@@ -165,6 +165,13 @@ void apply_toml(TrainConfig& config, const std::string& text, const std::string&
 }
 
 void load_toml(TrainConfig& config, const std::string& path) {
+  constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+  std::size_t size = 0;
+  open_for_reading(path, &size);
+  if (size > kMostBytes) {
+    throw InputError(ErrorParts{"too large for a configuration", std::to_string(size) + " bytes",
+                                "at most " + std::to_string(kMostBytes), path, ""});
+  }
   apply_toml(config, read_text_file(path), path);
 }
 

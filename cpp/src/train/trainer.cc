@@ -73,7 +73,7 @@ Trainer::Impl::Impl(const TrainConfig& config)
 void Trainer::Impl::start_weights() {
   ModelState& state = session.state();
   if (!plan.config.init.empty()) {
-    read_model_parameters(plan.config.init, state.layout, state.parameters.data());
+    read_model_parameters(plan.init_folder, state.layout, state.parameters.data());
   } else {
     initialize(state.config, state.layout, static_cast<std::uint64_t>(plan.config.seed),
                state.parameters.data());
@@ -112,6 +112,7 @@ void Trainer::Impl::resume() {
   note_change("CPU", saved.cpu_model, now.cpu_model);
   note_change("instruction set", saved.isa, now.isa);
   note_change("product library", saved.gemm, now.gemm);
+  plan.carried = carried_files(folder);
   steps_done = saved_step_ = saved.step;
   state.updates = saved.optimizer_step;
 }
@@ -211,7 +212,7 @@ EvaluationReport Trainer::Impl::evaluate(const std::function<bool()>& asked) {
 void Trainer::Impl::save(const std::string& folder) const {
   const ModelState& state = session.state();
   write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
-                   state.first_moment.data(), state.second_moment.data());
+                   state.first_moment.data(), state.second_moment.data(), plan.carried);
 }
 
 // -- the loop -----------------------------------------------------------------------------------
