@@ -1,0 +1,229 @@
+// Runs and model folders whose files are changed at random, each in a process of its own with
+// little memory: it must refuse or load what was saved, soon, and never die.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <ctime>
+#include <map>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "base/sha256.h"
+#include "checkpoint/folder_writer.h"
+#include "cllm/error.h"
+#include "cllm/model.h"
+#include "cllm/run_config.h"
+#include "cllm/trainer.h"
+#include "mutation.h"
+#include "temporary_folder.h"
+
+namespace cllm {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kLimitsMemory = false;  // sanitizers reserve terabytes of addresses
+#else
+constexpr bool kLimitsMemory = true;
+#endif
+
+class MutationStorm {
+ public:
+  MutationStorm() {
+    std::string text;
+    for (int i = 0; i < 400; ++i) text += static_cast<char>('a' + (i * i + i / 7) % 26);
+    for (const char* name : {"mine", "other"}) {
+      const bool other = name[0] == 'o';
+      TrainConfig config;
+      config.data = root_.file(std::string(name) + ".txt", other ? text + text : text);
+      config.out = root_ / name;
+      config.layers = other ? 2 : 1;
+      config.heads = 2;
+      config.width = 8;
+      config.sequence = 8;
+      config.batch = 2;
+      config.steps = 4;
+      config.save_every = 2;
+      config.workers = "1";
+      config.seed = other ? 5 : 4;
+      Trainer trainer(config);
+      TrainObserver observer;
+      trainer.run(observer);
+    }
+    const std::filesystem::path run = root_ / "mine";
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(run)) {
+      // Through the link it would be the same files again.
+      if (entry.is_regular_file()) files_.push_back(entry.path().lexically_relative(run));
+    }
+    std::sort(files_.begin(), files_.end());
+    for (const std::filesystem::path& folder : {run / "final", run / "checkpoints/step-00000002"}) {
+      whole_.insert(state_of(folder.string()));
+    }
+  }
+
+  /// Makes mutations number first to first + count - 1 and reports what went wrong by its number.
+  void run(std::uint64_t first, std::uint64_t count) {
+    constexpr std::uint64_t kBatch = 50;
+    for (std::uint64_t done = 0; done < count; done += kBatch) {
+      run_batch(first + done, std::min(kBatch, count - done));
+      if (testing::Test::HasFailure()) return;
+    }
+  }
+
+  std::uint64_t accepted() const { return accepted_; }
+  std::uint64_t refused() const { return refused_; }
+
+ private:
+  /// What loading a model gives: its weights and where its texts end.
+  static std::string state_of(const std::string& folder) {
+    Model model = Model::load(folder, 1);
+    Sha256 hash;
+    for (const Tensor& tensor : model.parameters()) {
+      std::size_t size = sizeof(float);
+      for (const std::int64_t n : tensor.shape) size *= static_cast<std::size_t>(n);
+      hash.update(tensor.data.get(), size);
+    }
+    std::string text = hex(hash.finish());
+    for (const std::int32_t token : model.end_tokens()) text += " " + std::to_string(token);
+    return text;
+  }
+
+  struct Tally {
+    std::uint64_t accepted = 0, refused = 0;
+  };
+
+  void run_batch(std::uint64_t first, std::uint64_t count) {
+    int pipe_ends[2];
+    ASSERT_EQ(pipe(pipe_ends), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      close(pipe_ends[0]);
+      limit();
+      Tally tally;
+      for (std::uint64_t number = first; number < first + count; ++number) {
+        say(pipe_ends[1], "@" + std::to_string(number) + "\n");
+        const std::string wrong = one(number, tally);
+        if (!wrong.empty()) say(pipe_ends[1], "!" + wrong + "\n");
+      }
+      say(pipe_ends[1],
+          "=" + std::to_string(tally.accepted) + " " + std::to_string(tally.refused) + "\n");
+      _exit(0);
+    }
+    close(pipe_ends[1]);
+    std::string said;
+    char part[4096];
+    for (ssize_t n; (n = read(pipe_ends[0], part, sizeof part)) > 0;) {
+      said.append(part, static_cast<std::size_t>(n));
+    }
+    close(pipe_ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status << " after:\n"
+                                                               << said.substr(said.rfind('@') + 1);
+    EXPECT_EQ(said.find('!'), std::string::npos) << said;
+    const std::size_t end = said.rfind('=');
+    if (end == std::string::npos) return;
+    accepted_ += std::stoull(said.substr(end + 1));
+    refused_ += std::stoull(said.substr(said.find(' ', end)));
+  }
+
+  static void say(int pipe_end, const std::string& text) {
+    if (write(pipe_end, text.data(), text.size()) < 0) _exit(9);
+  }
+
+  /// No more than a GiB beyond what the process has; a minute of patience with a hang.
+  static void limit() {
+    if (!kLimitsMemory) return;
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t pages = 0;
+    statm >> pages;
+    const rlim_t most = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) + (1ull << 30);
+    const rlimit both{most, most};
+    setrlimit(RLIMIT_AS, &both);
+  }
+
+  /// What is wrong with mutation `number`; "" when nothing is.
+  std::string one(std::uint64_t number, Tally& tally) const {
+    namespace fs = std::filesystem;
+    Draws draws(number);
+    const fs::path run = root_ / ("run-" + std::to_string(getpid()));
+    fs::remove_all(run);
+    fs::copy(root_ / "mine", run, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    // What a careless copy does: nothing vouches for the files, or something for the changed ones.
+    const bool loose = draws.below(4) == 0;
+    const std::string name = draws.one_of(files_);
+    std::string bytes = bytes_of(run / name);
+    const bool gone = draws.below(20) == 0;
+    if (!gone) mutate(bytes, bytes_of(fs::path(root_ / "other") / name), draws);
+    if (gone) {
+      fs::remove(run / name);
+    } else {
+      put_bytes(run / name, bytes);
+    }
+    const fs::path folder = (run / name).parent_path();
+    if (loose && fs::path(name).filename() != kManifestName) fs::remove(folder / kManifestName);
+    const std::string where = std::to_string(number) + ": " + name + (loose ? ", loose: " : ": ");
+
+    alarm(60);
+    const std::clock_t begin = std::clock();
+    std::string wrong;
+    if (fs::exists(folder / "model.safetensors") || gone) {
+      wrong = attempt(tally, [&] {
+        const std::string found = state_of(folder.string());
+        return loose || whole_.count(found) > 0 ? "" : "another model is loaded";
+      });
+    }
+    if (wrong.empty()) {
+      wrong = attempt(tally, [&] {
+        const GivenOptions given{"", {{"resume", run.string()}}};
+        TrainConfig config = run_config(given);
+        Trainer trainer(config);
+        const std::int64_t step = trainer.steps_done();
+        if (loose) return "";
+        return step == 0 || hash_at(step) == trainer.weights_hash() ? "" : "other weights go on";
+      });
+    }
+    const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+    alarm(0);
+    if (wrong.empty() && seconds > 5) wrong = "took " + std::to_string(seconds) + " s";
+    fs::remove_all(run);
+    return wrong.empty() ? "" : where + wrong;
+  }
+
+  std::string hash_at(std::int64_t step) const {
+    const std::filesystem::path run = root_ / "mine";
+    const std::filesystem::path folder =
+        step == 4 ? run / "final" : run / "checkpoints/step-00000002";
+    return hex(sha256(bytes_of(folder / "model.safetensors")));
+  }
+
+  /// Refusals are InputErrors of one short line; everything else that is thrown is wrong.
+  template <class Action>
+  static std::string attempt(Tally& tally, Action action) {
+    try {
+      const std::string wrong = action();
+      ++tally.accepted;
+      return wrong;
+    } catch (const InputError& error) {
+      ++tally.refused;
+      const std::string text = error.what();
+      if (text.size() > 2000 || text.find('\n') != std::string::npos) return "a long message";
+      return "";
+    } catch (const std::exception& error) {
+      return std::string("not a refusal: ") + error.what();
+    }
+  }
+
+  TemporaryFolder root_;
+  std::vector<std::string> files_;
+  std::set<std::string> whole_;
+  std::uint64_t accepted_ = 0, refused_ = 0;
+};
+
+}  // namespace cllm
