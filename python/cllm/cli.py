@@ -15,40 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 import cllm
-from cllm import _bench_command, _cllm, _machine, _shakespeare, _tree, _verify
+from cllm import _bench_command, _cllm, _machine, _process, _shakespeare, _tree, _verify
 from cllm._bench import Effort
-
-FAILED, BAD_INPUT, STOPPED, INTERRUPTED = 1, 2, 3, 130
+from cllm._process import BAD_INPUT, FAILED, INTERRUPTED, STOPPED
+from cllm._tokenizer import TextTokenizer
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="Trains small GPT-2 models on CPUs: the same weights on any number of threads.")
 data_app = typer.Typer(no_args_is_help=True, help="Fetches texts to train on.")
 app.add_typer(data_app, name="data")
-
-
-def _fail(error: Exception | str, code: int) -> typer.Exit:
-    _tell(f"cllm: {error}")
-    return typer.Exit(code)
-
-
-def _tell(line: str) -> None:
-    """A line on standard error, which may be closed, full or somebody's who has gone."""
-    if sys.stderr is sys.__stderr__:
-        _cllm.write_to_stderr(line + "\n")
-    else:  # a test, or a program that calls a command
-        typer.echo(line, err=True)
-
-
-def _leave_quietly() -> None:
-    """Nothing that the interpreter does at its end changes the exit code from here on."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would give back what ends the process
-    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except OSError:  # what cannot be written would be tried again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reported(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,15 +35,15 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except cllm.InputError as error:
-            raise _fail(error, BAD_INPUT) from None
+            raise _process.fail(error, BAD_INPUT) from None
         except KeyboardInterrupt:
-            _leave_quietly()
-            raise _fail("interrupted", INTERRUPTED) from None
+            _process.leave_quietly()
+            raise _process.fail("interrupted", INTERRUPTED) from None
         except BrokenPipeError:  # its reader has what it wanted, as with `| head`
-            _leave_quietly()
+            _process.leave_quietly()
             raise typer.Exit(FAILED) from None
         except (cllm.CllmError, OSError, MemoryError) as error:
-            raise _fail(error, FAILED) from None
+            raise _process.fail(error, FAILED) from None
 
     return run
 
@@ -136,14 +112,14 @@ def train(
         with _cllm.StopOnSignal(trainer):
             outcome = trainer.run(progress=True)
     finally:
-        _leave_quietly()
+        _process.leave_quietly()
     if outcome is cllm.RunOutcome.STOPPED:
         if not settings.quiet:
-            _tell(f"stopped after step {trainer.steps_done} of {trainer.steps_total}; "
-                  f"to continue: cllm train --resume {folder}")
+            _process.tell(f"stopped after step {trainer.steps_done} of {trainer.steps_total}; "
+                          f"to continue: cllm train --resume {folder}")
         raise typer.Exit(STOPPED)
     if not settings.quiet:
-        _tell(f"done: the model is in {folder}/final")
+        _process.tell(f"done: the model is in {folder}/final")
 
 
 @app.command()
@@ -161,35 +137,32 @@ def generate(
 ) -> None:
     """Continues a prompt with a trained model."""
     loaded = cllm.Model.load(model)
-    out = sys.stdout.buffer
-    out.write(prompt.encode())
-    out.flush()
-
-    def show(piece: bytes) -> None:
-        out.write(piece)
-        out.flush()
-
+    typed = os.fsencode(prompt)  # the bytes of the command line
+    sampling: dict[str, Any] = {"tokens": tokens, "temperature": temperature, "top_k": top_k,
+                                "top_p": top_p, "seed": seed}
     if loaded.byte_tokens:
-        loaded.generate(prompt.encode(), tokens=tokens, temperature=temperature, top_k=top_k,
-                        top_p=top_p, seed=seed, on_token=show)
+        _show(typed)
+        loaded.generate(typed, on_token=_show, **sampling)
     else:
-        tokenizer = _tokenizer(loaded.folder)
-        start = tokenizer.encode(prompt or "\n").ids
-        ids = loaded.generate(start, tokens=tokens, temperature=temperature, top_k=top_k,
-                              top_p=top_p, seed=seed)
-        show(tokenizer.decode(ids.tolist()).encode())
-    show(b"\n")
+        try:
+            text = typed.decode()
+        except UnicodeDecodeError as error:
+            raise cllm.InputError(f"--prompt: not UTF-8: got a byte {typed[error.start]:#04x}, "
+                                  "expected text for this model's tokenizer") from None
+        tokenizer = TextTokenizer(loaded.folder)
+        start = tokenizer.encode(text or "\n")
+        _show(typed)
+        ids = loaded.generate(start, known=tokenizer.known, **sampling)
+        _show(tokenizer.decode(ids.tolist()).encode())
+    _show(b"\n")
 
 
-def _tokenizer(folder: str) -> Any:
-    """The tokenizer beside a model that does not read bytes."""
-    from tokenizers import Tokenizer  # slow to import and rarely needed
-
-    path = Path(folder) / "tokenizer.json"
-    if not path.exists():
-        raise cllm.InputError(f"{path}: no tokenizer: got a model of token ids, expected "
-                              "tokenizer.json beside it (or call Model.generate with ids)")
-    return Tokenizer.from_file(str(path))
+def _show(piece: bytes) -> None:
+    """Text as it comes, on standard output."""
+    if sys.stdout is None:
+        raise cllm.CllmError("standard output is closed")
+    sys.stdout.buffer.write(piece)
+    sys.stdout.flush()
 
 
 SHAPE = ["layers", "heads", "dim", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
@@ -386,7 +359,7 @@ def _main(
 def main() -> None:
     """The entry point of the `cllm` script."""
     _cllm.take_standard_descriptors()
-    app()
+    sys.exit(_process.run(app))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,84 @@
+"""How the `cllm` command ends: one line on standard error, a documented exit code, no traceback."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+import cllm
+from cllm import _cllm
+
+DONE, FAILED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def tell(line: str) -> None:
+    """A line on standard error, which may be closed, full or somebody's who has gone."""
+    if sys.stderr is sys.__stderr__:
+        _cllm.write_to_stderr(line + "\n")
+    else:  # a test, or a program that calls a command
+        typer.echo(line, err=True)
+
+
+def _printable(text: str) -> str:
+    """What would break the line or drive the terminal is escaped; bytes of file names stay."""
+    return "".join(c if c.isprintable() or 0xDC80 <= ord(c) <= 0xDCFF else repr(c)[1:-1]
+                   for c in text)
+
+
+def fail(error: BaseException | str, code: int) -> typer.Exit:
+    """Says what is wrong; to be raised."""
+    tell("cllm: " + (_printable(str(error)) or type(error).__name__))
+    return typer.Exit(code)
+
+
+def code_of(error: BaseException) -> int:
+    return BAD_INPUT if isinstance(error, cllm.InputError) else FAILED
+
+
+def leave_quietly() -> int:
+    """Nothing that the interpreter does at its end changes the exit code from here on. Returns
+    FAILED when what was printed cannot be brought out."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would give back what ends the process
+    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            # What cannot be written would be tried again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                fail(f"standard output cannot be written: {error}", FAILED)
+            return FAILED
+    return DONE
+
+
+def _code(app: Callable[..., Any]) -> int:
+    try:
+        return int(app(standalone_mode=False) or DONE)
+    except typer.Abort:
+        return fail("interrupted", INTERRUPTED).exit_code
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else FAILED
+    except Exception as error:
+        # Bad usage: an error that can show itself, whatever its class is called in this version.
+        if type(error).__name__ == "NoArgsIsHelpError" and hasattr(error, "show"):
+            error.show()
+            return BAD_INPUT
+        if hasattr(error, "format_message"):
+            text = " ".join(error.format_message().split())
+            return fail(f"{text} (see --help)", getattr(error, "exit_code", BAD_INPUT)).exit_code
+        return fail(error, code_of(error)).exit_code
+
+
+def run(app: Callable[..., Any]) -> int:
+    """Runs a typer app to its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # paths may hold any bytes: they come out as they came in
+            stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    code = _code(app)
+    flushed = leave_quietly()
+    return code or flushed
