@@ -51,8 +51,8 @@ class SignalWatch {
   std::optional<py::error_already_set> raised_;
 };
 
-/// Inside run(): lets Ctrl-C reach the trainer at once where Python would make a KeyboardInterrupt of
-/// it, which comes when run() has saved. A handler of the user's own decides by itself.
+/// Inside run(): lets Ctrl-C reach the trainer at once where Python would make a KeyboardInterrupt
+/// of it, which comes when run() has saved. A handler of the user's own decides by itself.
 /// REQUIRES: the GIL.
 class InterruptWatch {
  public:

@@ -29,8 +29,7 @@ void register_stop_signals(py::module_& m) {
   m.def("take_standard_descriptors", &take_standard_descriptors,
         "Opens /dev/null where descriptor 0, 1 or 2 is closed.");
   m.def(
-      "write_to_stderr",
-      [](const py::str& text) { write_to_stderr(path_text(text, "text")); },
+      "write_to_stderr", [](const py::str& text) { write_to_stderr(path_text(text, "text")); },
       py::arg("text"), "As far as it can be written without waiting; never fails.");
   m.def("catch_stop_signals", &catch_stop_signals, py::kw_only(), py::arg("announce"),
         "From here on SIGINT, SIGTERM, SIGHUP and SIGXCPU ask for a stop, SIGUSR1 for a\n"

@@ -135,12 +135,15 @@ std::string describe(const Option& option) {
          (option.default_text.empty() ? "none" : option.default_text) + ".";
 }
 
-TrainConfig configure(const std::vector<std::pair<std::string, std::string>>& given,
+/// Texts of a command line may be paths, which hold any bytes.
+TrainConfig configure(const std::vector<std::pair<py::str, py::str>>& given,
                       const py::object& config_file) {
   GivenOptions options;
-  options.given = given;
-  if (!config_file.is_none()) options.config_file = path_text(config_file, "config_file");
   for (const auto& [name, value] : given) {
+    options.given.emplace_back(path_text(name, "given"), path_text(value, "given"));
+  }
+  if (!config_file.is_none()) options.config_file = path_text(config_file, "config_file");
+  for (const auto& [name, value] : options.given) {
     const Option* option = find_option(name);
     if (option == nullptr || option->name != name) {
       throw InputError({"unknown option", "\"" + name + "\"", "", "configure",

@@ -72,7 +72,8 @@ std::string train_help() {
   text += row("-h, --help", "print this and exit");
   text += row("--version", "print the version and exit");
   text +=
-      "\nSignals: Ctrl-C, SIGTERM, SIGHUP and SIGXCPU save the last complete step and stop, SIGUSR1 "
+      "\nSignals: Ctrl-C, SIGTERM, SIGHUP and SIGXCPU save the last complete step and stop, "
+      "SIGUSR1 "
       "saves and\ngoes on, a second Ctrl-C ends at once.\n"
       "\nExit codes: 0 done, 2 bad usage or bad input (nothing written), 3 stopped by a signal "
       "after\nsaving, 1 anything else.\n";

@@ -39,13 +39,23 @@ def default_file() -> Path:
     return Path(base) / "cllm" / "machine.json"
 
 
+MOST_BYTES = 1 << 24
+
+
 def read(file: Path) -> cllm.Machine:
+    wanted = "expected what `cllm bench --machine-only` writes"
+    name = str(file).encode(errors="backslashreplace").decode()
+    name = name if len(name) <= 200 else f"{name[:97]}...{name[-100:]}"
     try:
-        text = file.read_text(encoding="utf-8")
+        if file.exists() and not file.is_file():  # reading a pipe would wait for its writer
+            raise cllm.InputError(f"{name}: no measurement of a machine: no ordinary file, {wanted}")
+        with file.open("rb") as content:
+            text = content.read(MOST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise cllm.InputError(f"{file}: no measurement of a machine: {error}, expected what "
-                              "`cllm bench --machine-only` writes") from None
-    return cllm.Machine.from_json(text, str(file))
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise cllm.InputError(
+            f"{name}: no measurement of a machine: {reason}, {wanted}") from None
+    return cllm.Machine.from_json(text, name)
 
 
 def write(machine: cllm.Machine, file: Path) -> None:

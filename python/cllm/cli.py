@@ -20,6 +20,8 @@ from cllm._bench import Effort
 from cllm._process import BAD_INPUT, FAILED, INTERRUPTED, STOPPED
 from cllm._tokenizer import TextTokenizer
 
+LARGEST = 2**63 - 1  # that the engine counts with
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="Trains small GPT-2 models on CPUs: the same weights on any number of threads.")
@@ -127,13 +129,15 @@ def train(
 def generate(
     model: Annotated[Path, typer.Option(help="Model folder, or run folder.")],
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "",
-    tokens: Annotated[int, typer.Option(help="Tokens to add.")] = 200,
+    tokens: Annotated[int, typer.Option(min=0, max=LARGEST, help="Tokens to add.")] = 200,
     temperature: Annotated[float, typer.Option(
         help="0 is greedy, higher is more varied.")] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Draw from the k most likely; 0: from all.")] = 0,
+    top_k: Annotated[int, typer.Option(
+        min=0, max=LARGEST, help="Draw from the k most likely; 0: from all.")] = 0,
     top_p: Annotated[float, typer.Option(
         help="Draw from the most likely that reach this probability.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 1337,
+    seed: Annotated[int, typer.Option(
+        min=-LARGEST, max=LARGEST, help="Same seed, same text.")] = 1337,
 ) -> None:
     """Continues a prompt with a trained model."""
     loaded = cllm.Model.load(model)
@@ -277,8 +281,9 @@ def verify(
 
 
 def _at_least(option: str, value: float | None, least: float) -> None:
-    if value is not None and value < least:
-        raise cllm.InputError(f"{option}: too small: got {value}, expected at least {least}")
+    if value is not None and not least <= value <= LARGEST:
+        raise cllm.InputError(f"{option}: out of range: got {value}, expected at least {least} and "
+                              f"at most {LARGEST}")
 
 
 @app.command()
@@ -312,7 +317,7 @@ def bench(
 ) -> None:
     """Times this machine's kernels and whole training steps, beside PyTorch's if asked to."""
     for option, value, least in (("--workers", workers, 1), ("--seconds", seconds, 0),
-                                 ("--steps", steps, 0), ("--rounds", rounds, 1)):
+                                 ("--batch", batch, 1), ("--seq", seq, 1), ("--steps", steps, 0), ("--rounds", rounds, 1)):
         _at_least(option, value, least)
     if precision not in ("fp32", "bf16"):
         raise cllm.InputError(f'--precision: got "{precision}", expected fp32 or bf16')

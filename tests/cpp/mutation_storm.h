@@ -3,34 +3,23 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <ctime>
-#include <map>
-#include <random>
 #include <set>
 #include <vector>
 
 #include "base/sha256.h"
-#include "checkpoint/folder_writer.h"
+#include "checkpoint/manifest.h"
 #include "cllm/error.h"
 #include "cllm/model.h"
 #include "cllm/run_config.h"
 #include "cllm/trainer.h"
+#include "limited_child.h"
 #include "mutation.h"
 #include "temporary_folder.h"
 
 namespace cllm {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kLimitsMemory = false;  // sanitizers reserve terabytes of addresses
-#else
-constexpr bool kLimitsMemory = true;
-#endif
 
 class MutationStorm {
  public:
@@ -98,54 +87,20 @@ class MutationStorm {
   };
 
   void run_batch(std::uint64_t first, std::uint64_t count) {
-    int pipe_ends[2];
-    ASSERT_EQ(pipe(pipe_ends), 0);
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      close(pipe_ends[0]);
-      limit();
+    const std::string said = say_in_child([&](const SayLine& say) {
       Tally tally;
       for (std::uint64_t number = first; number < first + count; ++number) {
-        say(pipe_ends[1], "@" + std::to_string(number) + "\n");
+        say("@" + std::to_string(number));
         const std::string wrong = one(number, tally);
-        if (!wrong.empty()) say(pipe_ends[1], "!" + wrong + "\n");
+        if (!wrong.empty()) say("!" + wrong);
       }
-      say(pipe_ends[1],
-          "=" + std::to_string(tally.accepted) + " " + std::to_string(tally.refused) + "\n");
-      _exit(0);
-    }
-    close(pipe_ends[1]);
-    std::string said;
-    char part[4096];
-    for (ssize_t n; (n = read(pipe_ends[0], part, sizeof part)) > 0;) {
-      said.append(part, static_cast<std::size_t>(n));
-    }
-    close(pipe_ends[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status << " after:\n"
-                                                               << said.substr(said.rfind('@') + 1);
+      say("=" + std::to_string(tally.accepted) + " " + std::to_string(tally.refused));
+    });
     EXPECT_EQ(said.find('!'), std::string::npos) << said;
     const std::size_t end = said.rfind('=');
-    if (end == std::string::npos) return;
+    ASSERT_NE(end, std::string::npos) << "died after number " << said.substr(said.rfind('@') + 1);
     accepted_ += std::stoull(said.substr(end + 1));
     refused_ += std::stoull(said.substr(said.find(' ', end)));
-  }
-
-  static void say(int pipe_end, const std::string& text) {
-    if (write(pipe_end, text.data(), text.size()) < 0) _exit(9);
-  }
-
-  /// No more than a GiB beyond what the process has; a minute of patience with a hang.
-  static void limit() {
-    if (!kLimitsMemory) return;
-    std::ifstream statm("/proc/self/statm");
-    std::uint64_t pages = 0;
-    statm >> pages;
-    const rlim_t most = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) + (1ull << 30);
-    const rlimit both{most, most};
-    setrlimit(RLIMIT_AS, &both);
   }
 
   /// What is wrong with mutation `number`; "" when nothing is.

@@ -87,8 +87,9 @@ TEST(StopSignals, AnnouncingDoesNotWait) {
               if (::pipe(ends) != 0) return;
               ::dup2(ends[1], STDERR_FILENO);
               const std::string much(1 << 20, 'x');
-              std::thread([&] { [[maybe_unused]] auto n = ::write(2, much.data(), much.size()); })
-                  .detach();
+              std::thread([&] {
+                [[maybe_unused]] auto n = ::write(2, much.data(), much.size());
+              }).detach();
               wait_ms(200);
               catch_stop_signals(true);
               raise(SIGTERM);

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/sha256.h"
 #include "checkpoint/byte_tokenizer.h"
+#include "checkpoint/checkpoint_set.h"
 #include "checkpoint/json_text.h"
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"
@@ -197,8 +198,11 @@ std::string weights_sha256(const ParameterLayout& layout, const float* parameter
 }
 
 std::string resolve_model_folder(const std::string& folder) {
-  for (const char* inner : {"", "final", "checkpoints/latest"}) {
-    const std::string candidate = inner[0] == '\0' ? folder : in(folder, inner);
+  if (is_there(in(folder, kConfigName))) return folder;
+  std::string newest = is_there(folder) ? newest_model_folder(folder) : "";
+  if (!newest.empty()) return newest;
+  for (const char* inner : {"final", "checkpoints/latest"}) {  // models without a trainer's state
+    const std::string candidate = in(folder, inner);
     if (is_there(in(candidate, kConfigName))) return candidate;
   }
   throw InputError(

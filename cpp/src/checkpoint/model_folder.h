@@ -30,8 +30,8 @@ void write_model_folder(const std::string& folder, const ModelConfig& config,
 /// SHA-256 in hex of the model.safetensors that would be written.
 std::string weights_sha256(const ParameterLayout& layout, const float* parameters);
 
-/// The model folder that `folder` is or, for a run, holds: its final model, else its latest
-/// checkpoint. Throws InputError when it is neither.
+/// The model folder that `folder` is or, for a run, holds: the one that has come furthest, of equal
+/// ones the final model. Throws InputError when it is neither.
 std::string resolve_model_folder(const std::string& folder);
 
 /// Throws InputError when there is no model, none that can be run here, or fewer weights beside

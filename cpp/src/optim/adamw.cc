@@ -5,8 +5,8 @@
 namespace cllm {
 namespace {
 
-// Up to here 1 - beta is exact to a thousandth in float, and the bits are those of every run before.
-// Above, a beta that rounds to 1 would take nothing of the gradient and stop the training.
+// Up to here 1 - beta is exact to a thousandth in float, and the bits are those of every run
+// before. Above, a beta that rounds to 1 would take nothing of the gradient and stop the training.
 constexpr double kNearOne = 0.9999;
 
 float rest_of(double beta) {

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <chrono>
+#include <climits>
 
 namespace cllm {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 /// O_NONBLOCK belongs to an open file, which the shell and other programs share: a pipe or terminal
 /// is opened once more. Files never wait, and a second opening would write from their beginning.
 FileDescriptor reopen(int fd) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0) return FileDescriptor();
   if (!S_ISFIFO(info.st_mode) && ::isatty(fd) == 0) return FileDescriptor();
   const std::string path = "/proc/self/fd/" + std::to_string(fd);

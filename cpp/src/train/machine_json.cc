@@ -1,6 +1,7 @@
 // A Machine as JSON and back.
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/json_text.h"
 #include "cllm/error.h"
 #include "cllm/machine.h"
 
@@ -67,6 +68,7 @@ std::string machine_json(const Machine& machine) {
 
 Machine parse_machine(const std::string& json, const std::string& where) {
   const char* const wanted = "the JSON that `cllm bench --machine-only` writes";
+  check_json_text(json, where);
   Machine machine;
   try {
     const Json j = Json::parse(json);

@@ -68,8 +68,8 @@ constexpr double kSizeLimit = 1 << 20;
 // No run counts so far; a message that says so would only confuse.
 constexpr double kCountLimit = 1e15;
 
-// Squares of gradients below some 1e-19 are 0 in float, their means are not: what divides by epsilon
-// alone would make a large update of them.
+// Squares of gradients below some 1e-19 are 0 in float, their means are not: what divides by
+// epsilon alone would make a large update of them.
 constexpr double kLeastEpsilon = 1e-16;
 // A gradient that is clipped to less is nothing beside any epsilon.
 constexpr double kLeastClip = 1e-6;

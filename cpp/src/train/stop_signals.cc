@@ -31,7 +31,7 @@ static_assert(std::atomic<Trainer*>::is_always_lock_free);
 
 // The chain of StopBeforeInterrupt.
 std::atomic<Trainer*> chained{nullptr};
-struct sigaction behind {};  // written before the handler that reads it is installed
+struct sigaction behind{};  // written before the handler that reads it is installed
 
 std::int64_t now_ms() {
   timespec now{};
@@ -112,12 +112,12 @@ void wait_for_handlers() {
 void catch_stop_signals(bool announce) {
   announcing.store(announce);
   if (caught.exchange(true)) return;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1}) {
-    struct sigaction inherited {};
+    struct sigaction inherited{};
     sigaction(number, nullptr, &inherited);
     const bool is_ignored =
         (inherited.sa_flags & SA_SIGINFO) == 0 && inherited.sa_handler == SIG_IGN;
@@ -142,13 +142,13 @@ StopOnSignal::~StopOnSignal() {
 
 StopBeforeInterrupt::StopBeforeInterrupt(Trainer& trainer) {
   before_ = chained.exchange(&trainer);
-  struct sigaction now {};
+  struct sigaction now{};
   sigaction(SIGINT, nullptr, &now);
   const bool has_info = (now.sa_flags & SA_SIGINFO) != 0;
   if (has_info && now.sa_sigaction == on_chained) return;
   if (!has_info && (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN)) return;
   behind = now;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = on_chained;
   action.sa_flags = now.sa_flags | SA_SIGINFO;
   action.sa_mask = now.sa_mask;
@@ -157,7 +157,7 @@ StopBeforeInterrupt::StopBeforeInterrupt(Trainer& trainer) {
 
 StopBeforeInterrupt::~StopBeforeInterrupt() {
   if (installed_) {
-    struct sigaction now {};
+    struct sigaction now{};
     sigaction(SIGINT, nullptr, &now);
     // Whoever installed another one meanwhile wants to keep it.
     const bool is_ours = (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_chained;

@@ -1,0 +1,65 @@
+// A part of a test in a process of its own, with little memory: what kills it fails the test, and
+// what it said until then is known.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <string>
+
+namespace cllm {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kLimitsMemory = false;  // sanitizers reserve terabytes of addresses
+#else
+constexpr bool kLimitsMemory = true;
+#endif
+
+/// The calling process may have no more than a GiB beyond what it has.
+inline void limit_memory() {
+  if (!kLimitsMemory) return;
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t pages = 0;
+  statm >> pages;
+  const rlim_t most =
+      pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) + (std::uint64_t{1} << 30);
+  const rlimit both{most, most};
+  setrlimit(RLIMIT_AS, &both);
+}
+
+using SayLine = std::function<void(const std::string& line)>;
+
+/// Runs `body` in a child and returns the lines that it said; a child that does not come to its end
+/// is a failure of the test. REQUIRES: this process has no other threads.
+inline std::string say_in_child(const std::function<void(const SayLine& say)>& body) {
+  int ends[2];
+  if (pipe(ends) != 0) return "no pipe";
+  const pid_t child = fork();
+  if (child == 0) {
+    close(ends[0]);
+    limit_memory();
+    body([&](const std::string& line) {
+      const std::string text = line + "\n";
+      if (write(ends[1], text.data(), text.size()) < 0) _exit(9);
+    });
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string said;
+  char part[4096];
+  for (ssize_t n; (n = read(ends[0], part, sizeof part)) > 0;) {
+    said.append(part, static_cast<std::size_t>(n));
+  }
+  close(ends[0]);
+  int status = -1;
+  if (child > 0) waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+  return said;
+}
+
+}  // namespace cllm
