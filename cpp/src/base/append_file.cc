@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/file_calls.h"
+#include "base/files.h"
 
 namespace cllm {
 
@@ -23,6 +24,7 @@ AppendFile::AppendFile(const std::string& path)
     throw_system_error("cannot read the end of the file", path_, errno);
   }
   torn_ = last != '\n';
+  named_ = !S_ISREG(status.st_mode);  // a pipe or terminal has no name to lose
 }
 
 void AppendFile::write_line(std::string_view line) {
@@ -41,6 +43,8 @@ void AppendFile::flush() {
   if (file_calls().fdatasync(file_.get()) != 0 && errno != EINVAL) {
     throw_system_error("cannot make the file durable", path_, errno);
   }
+  if (!named_) sync_folder(parent_folder(path_));
+  named_ = true;
 }
 
 }  // namespace cllm

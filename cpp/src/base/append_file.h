@@ -27,6 +27,7 @@ class AppendFile {
   FileDescriptor file_;
   std::string buffer_;  ///< kept, so that a steady writer allocates nothing
   bool torn_ = false;   ///< the file ends inside a line
+  bool named_ = false;  ///< its entry in the folder is durable
 };
 
 }  // namespace cllm
