@@ -11,6 +11,13 @@
 
 namespace cllm {
 
+/// Where files cost no disk, for tests that make very many.
+inline std::filesystem::path memory_folder() {
+  std::error_code none;
+  return std::filesystem::is_directory("/dev/shm", none) ? std::filesystem::path("/dev/shm")
+                                                         : std::filesystem::temp_directory_path();
+}
+
 class TemporaryFolder {
  public:
   explicit TemporaryFolder(

@@ -106,9 +106,9 @@ FolderWriter::~FolderWriter() {
 }
 
 void FolderWriter::add(const std::string& name,
-                       const std::function<void(const ByteSink& sink)>& write) {
+                       const std::function<void(const ByteSink& sink)>& fill) {
   CheckedFile file(partial_ + "/" + name, name);
-  write([&file](const void* data, std::size_t size) { file.append(data, size); });
+  fill([&file](const void* data, std::size_t size) { file.append(data, size); });
   files_.push_back(file.finish());
 }
 

@@ -28,8 +28,8 @@ class FolderWriter {
   FolderWriter(const FolderWriter&) = delete;
   FolderWriter& operator=(const FolderWriter&) = delete;
 
-  /// A file whose bytes `write` hands to the sink it is given.
-  void add(const std::string& name, const std::function<void(const ByteSink& sink)>& write);
+  /// A file whose bytes `fill` hands to the sink it is given.
+  void add(const std::string& name, const std::function<void(const ByteSink& sink)>& fill);
   void add_text(const std::string& name, const std::string& text);
   void add_tensors(const std::string& name, const std::vector<TensorView>& tensors);
 

@@ -1,7 +1,5 @@
 #include "checkpoint/manifest.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -9,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/crc32c.h"
+#include "base/file_calls.h"
 #include "base/file_descriptor.h"
 #include "base/files.h"
 #include "checkpoint/json_text.h"
@@ -97,7 +96,7 @@ void verify_file(const std::string& path, std::uint64_t size, const Json& checks
     const std::size_t wanted = std::min<std::size_t>(kChunkBytes, size - chunk * kChunkBytes);
     std::size_t filled = 0;
     while (filled < wanted) {
-      const ssize_t got = read(file.get(), buffer.data() + filled, wanted - filled);
+      const ssize_t got = file_calls().read(file.get(), buffer.data() + filled, wanted - filled);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) throw_system_error("cannot read file", path, errno);
       if (got == 0) refuse("file became shorter while it was read", "", "", path);
