@@ -22,6 +22,14 @@ UNFINISHED = re.compile("|".join([r"\bTO" + "DO", r"\bFIX" + "ME", r"\bXX" + "X\
                                   "(?i:place" + "holder)", "(?i:not (?:yet )?implemented)"]))
 LOCKS = re.compile(r"\b(?:mutex|shared_mutex|condition_variable\w*|lock_guard|unique_lock|"
                    r"scoped_lock|sleep_for|sleep_until|usleep|nanosleep|sched_yield|yield)\b")
+# A call that reaches files, spelled as a call: after an operator, a bracket or `return`.
+FILE_CALL = re.compile(
+    r"(?:^|[=(,!&|?;{}<+-]|(?<!-)>|\breturn|\belse)\s*(?:::)?(?:open|openat|creat|read|pread|write|pwrite|"
+    r"fsync|fdatasync|f?truncate|rename|renameat2?|mkdir|mkdtemp|rmdir|unlink|unlinkat|symlink|"
+    r"readlink|flock|opendir|readdir|f?stat|lstat)\s*\(|"
+    r"std::(?:rename|remove|fopen|[io]?fstream)\b|\b(?:fs|filesystem)::(?:create_\w+|remove\w*|"
+    r"rename|copy\w*|resize_file|read_symlink|is_empty|(?:recursive_)?directory_iterator)\b",
+    re.MULTILINE)
 THIRD_PARTY = ("nlohmann/", "CLI/")
 TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md", "pyproject.toml",
              "benchmarks", "bindings", "cpp", "python", "tests", "tools"}
@@ -131,6 +139,13 @@ def locks(path, text):
     return [f"line {number}: {line.strip()}" for number, line in lines if LOCKS.search(line)]
 
 
+def direct_file_calls(path, text):
+    """Layers that hold a user's work reach files through base/file_calls.h, so that tests can."""
+    code = code_only(text)
+    return [f"line {code.count(chr(10), 0, match.start(0) + 1) + 1}: {match.group().strip()}"
+            for match in FILE_CALL.finditer(code)]
+
+
 def oracle_independence(path, text):
     """The reference training loop shares the batch plan with the engine and nothing else."""
     return [f"includes {name}" for _, name in includes(text)
@@ -141,6 +156,12 @@ def oracle_independence(path, text):
 
 ENGINE = ("cpp/src/sync", "cpp/src/spheres", "cpp/src/reduce")
 OUTSIDE = ("tools", "bindings")
+# The table itself, and what writes to a terminal or a pipe.
+NO_FILES = ("cpp/src/base/file_calls.cc", "cpp/src/base/process.cc",
+            "cpp/src/telemetry/patient_writer.cc")
+FILES = [f for f in sources("cpp/src/base", "cpp/src/telemetry", "cpp/src/data",
+                            "cpp/src/checkpoint", "cpp/src/train")
+         if f not in NO_FILES and ("/train/" not in f or f[14:].startswith(("run_folder", "run_lock")))]
 RULES = [
     # rule, the files it is for, a path and a text that break it
     (include_direction, sources("cpp/src"), "cpp/src/base/x.h",
@@ -157,6 +178,7 @@ RULES = [
     (unfinished, sources("cpp", *OUTSIDE, "benchmarks", "tests"), "cpp/src/base/x.cc",
      "int f();  // " + "TO" + "DO: later\n"),
     (locks, sources(*ENGINE), "cpp/src/sync/x.h", "std::mutex m;  // guards x\n"),
+    (direct_file_calls, FILES, "cpp/src/checkpoint/x.cc", "const int fd = ::open(p, 0);\n"),
     (oracle_independence, [f for f in sources("tests") if "oracle" in Path(f).name],
      "tests/cpp/oracle.h", '#include "reduce/ordered_sum.h"\n'),
 ]
@@ -177,6 +199,21 @@ def test_comments_and_literals_are_not_code():
     text = '// no mutex here\nconst char* s = "std::mutex";\n/* sleep_for\n */ int x;\n'
     assert not locks("cpp/src/sync/x.h", text)
     assert locks("cpp/src/sync/x.h", text + "std::mutex m;\n") == ["line 5: std::mutex m;"]
+
+
+@pytest.mark.parametrize("line", [
+    "if (fsync(fd) != 0) fail();", "FileDescriptor f(open(path, 0));", "return ::rename(a, b);",
+    "fs::remove_all(path);", "std::ofstream out(path);", "mkdir(path, 0777);",
+    "for (auto& e : std::filesystem::directory_iterator(p)) {"])
+def test_file_calls_are_seen(line):
+    assert direct_file_calls("cpp/src/base/x.cc", line + "\n")
+
+
+@pytest.mark.parametrize("line", [
+    "void write(const void* data, std::size_t size);", "file_calls().fsync(fd);",
+    "void DurableFile::write(const void* data) {", "file.write(data, size);", "// open(path)"])
+def test_what_is_no_file_call_is_not_seen(line):
+    assert not direct_file_calls("cpp/src/base/x.cc", line + "\n")
 
 
 def test_top_level_holds_what_the_design_lists():

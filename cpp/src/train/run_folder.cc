@@ -23,10 +23,13 @@ constexpr const char* kCheckpoints = "checkpoints";
 
 /// Only making something tells: root passes every permission check, read-only mounts pass access().
 void check_writable(const std::string& folder) {
+  remove_partial_folders(folder);  // a probe that a crash left here, among others
   try {
     FileDescriptor lock;
     const std::string probe = make_partial_folder(folder + "/probe", &lock);
-    file_calls().rmdir(probe.c_str());
+    if (file_calls().rmdir(probe.c_str()) != 0) {
+      throw_system_error("cannot remove the folder", probe, errno);
+    }
   } catch (const Error& error) {
     refuse("cannot write there", error.what(), "a folder that can be written to");
   }
