@@ -89,22 +89,34 @@ std::string checkpoint_name(std::int64_t step) {
 
 std::vector<FoundCheckpoint> find_checkpoints(const std::string& run,
                                               std::vector<UnusableCheckpoint>* unusable) {
+  constexpr int kTries = 20;
   std::vector<FoundCheckpoint> found;
-  std::vector<FileIdentity> seen;
-  for (const std::string& folder : candidates(run)) {
-    FileIdentity identity;
-    const bool known = identify(folder, &identity);
-    if (known && std::find(seen.begin(), seen.end(), identity) != seen.end()) continue;
-    seen.push_back(identity);
-    try {
-      found.push_back({folder, checked_step(folder)});
-    } catch (const Error& error) {
-      if (unusable != nullptr) unusable->push_back({folder, error.what()});
+  std::vector<UnusableCheckpoint> bad;
+  bool gone = true;
+  // Of a run that goes on, every checkpoint of one look may be gone before it is read.
+  for (int i = 0; i < kTries && found.empty() && gone; ++i) {
+    gone = false;
+    bad.clear();
+    std::vector<FileIdentity> seen;
+    for (const std::string& folder : candidates(run)) {
+      FileIdentity identity;
+      const bool known = identify(folder, &identity);
+      if (known && std::find(seen.begin(), seen.end(), identity) != seen.end()) continue;
+      seen.push_back(identity);
+      try {
+        found.push_back({folder, checked_step(folder)});
+      } catch (const Error& error) {
+        FileIdentity now;
+        const bool same = known && identify(folder, &now) && now == identity;
+        if (same) bad.push_back({folder, error.what()});
+        gone = gone || !same;
+      }
     }
   }
   std::stable_sort(
       found.begin(), found.end(),
       [](const FoundCheckpoint& a, const FoundCheckpoint& b) { return a.step > b.step; });
+  if (unusable != nullptr) *unusable = std::move(bad);
   return found;
 }
 
