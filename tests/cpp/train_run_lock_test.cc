@@ -166,6 +166,15 @@ TEST_F(RunLockTest, ARenamedOrRemovedFolderIsNoticed) {
   EXPECT_EQ(folder.place_now(), "");
 }
 
+TEST_F(RunLockTest, AFolderBelowALinkIsInPlace) {
+  fs::create_directory_symlink(root_.path(), root_ / "link");
+  RunFolder folder(root_ / "link/run", Start::kNew);
+  folder.check_in_place();
+  EXPECT_EQ(folder.place_now(), root_ / "link/run");
+  fs::rename(run_, root_ / "moved");
+  EXPECT_EQ(folder.place_now(), fs::canonical(root_.path()).string() + "/moved");
+}
+
 TEST_F(RunLockTest, OurOwnBeginningsAreFree) {
   {
     const RunFolder begun(run_, Start::kNew);

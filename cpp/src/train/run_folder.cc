@@ -23,7 +23,6 @@ constexpr const char* kCheckpoints = "checkpoints";
 
 /// Only making something tells: root passes every permission check, read-only mounts pass access().
 void check_writable(const std::string& folder) {
-  remove_partial_folders(folder);  // a probe that a crash left here, among others
   try {
     FileDescriptor lock;
     const std::string probe = make_partial_folder(folder + "/probe", &lock);
@@ -92,6 +91,7 @@ void check_new_run_folder(const std::string& path) {
   std::string parent = parent_folder(place);
   while (!exists(parent) && parent != "/") parent = parent_folder(parent);
   if (!is_folder(parent)) refuse("the run folder would lie below a file", parent, "a folder");
+  remove_partial_folders(parent);  // the probe of a start that was killed, among others
   check_writable(parent);
 }
 
@@ -121,9 +121,14 @@ void RunFolder::clear_leftovers() const {
 }
 
 std::string RunFolder::place_now() const {
-  struct stat info{};
-  if (file_calls().fstat(folder_.get(), &info) != 0 || info.st_nlink == 0) return "";
-  return link_target("/proc/self/fd/" + std::to_string(folder_.get()));
+  const auto leads_here = [this](const std::string& path) {
+    FileIdentity named;
+    return identify(path, &named) && named == identity_;
+  };
+  // Asked first, because the kernel's name for a folder below a link is another one.
+  if (leads_here(path_)) return path_;
+  const std::string now = link_target("/proc/self/fd/" + std::to_string(folder_.get()));
+  return leads_here(now) ? now : "";
 }
 
 void RunFolder::check_in_place() {
