@@ -14,11 +14,26 @@ class InUse {
  public:
   unsigned long holder() const noexcept { return holder_.load(std::memory_order_acquire); }
 
-  /// Only reading: allowed to the holder too, whose callbacks run between two steps.
-  void check_readable(const char* what) const {
-    const unsigned long now = holder();
-    if (now != 0 && now != PyThread_get_thread_ident()) refuse(what, "another thread is using it");
-  }
+  /// Holds the object while it is read. The holder itself may read too: its callbacks run between
+  /// two steps. Throws Error when another thread uses the object.
+  class Reading {
+   public:
+    Reading(InUse& object, const char* what) : object_(object) {
+      unsigned long nobody = 0;
+      const unsigned long self = PyThread_get_thread_ident();
+      entered_ = object_.holder_.compare_exchange_strong(nobody, self);
+      if (!entered_ && nobody != self) refuse(what, "another thread is using it");
+    }
+    ~Reading() {
+      if (entered_) object_.holder_.store(0, std::memory_order_release);
+    }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+
+   private:
+    InUse& object_;
+    bool entered_;
+  };
 
   /// Holds the object until the end of a scope. Throws Error when somebody else does.
   class Hold {

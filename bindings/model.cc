@@ -48,7 +48,7 @@ void save(PyModel& self, const py::object& folder) {
 }
 
 py::dict parameters(PyModel& self) {
-  self.in_use.check_readable("the model");
+  const InUse::Reading hold(self.in_use, "the model");
   return array_views(self.model.parameters());
 }
 

@@ -6,9 +6,7 @@
 #include <thread>
 
 #include "bindings.h"
-#include "cllm/options.h"
 #include "cllm/progress.h"
-#include "cllm/run_config.h"
 #include "py_trainer.h"
 #include "signals.h"
 
@@ -41,6 +39,13 @@ void stop_running() {
     const py::gil_scoped_release release;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+}
+
+/// What is read of a trainer is read by one thread at a time, as everything else is done.
+template <class Read>
+auto reading(PyTrainer& self, const Read& read) {
+  const InUse::Reading hold(self.in_use, "the trainer");
+  return read(self.trainer);
 }
 
 /// Calls Python functions between steps, and progress on standard error when it is wanted.
@@ -101,19 +106,8 @@ class Callbacks final : public TrainObserver {
   bool interrupted_ = false;
 };
 
-/// A configuration that only names a run to resume means all that the run's folder says.
-TrainConfig complete(const TrainConfig& config) {
-  if (config.resume.empty() || !config.data.empty()) return config;
-  GivenOptions given;
-  for (const Option& option : options()) {
-    const std::string text = option_text(config, option);
-    if (text != option.default_text) given.given.emplace_back(option.name, text);
-  }
-  return run_config(given);
-}
-
 std::unique_ptr<PyTrainer> create(const TrainConfig& config) {
-  const TrainConfig settings = complete(config);  // others may change theirs without the GIL held
+  const TrainConfig settings = config;  // others may change theirs without the GIL held
   const py::gil_scoped_release release;
   return std::make_unique<PyTrainer>(settings);
 }
@@ -203,7 +197,9 @@ EvaluationReport evaluate(PyTrainer& self) {
 }
 
 StepReport next(PyTrainer& self) {
-  if (self.trainer.steps_done() >= self.trainer.steps_total()) throw py::stop_iteration();
+  const bool done =
+      reading(self, [](Trainer& trainer) { return trainer.steps_done() >= trainer.steps_total(); });
+  if (done) throw py::stop_iteration();
   return step(self, py::none(), py::none());
 }
 
@@ -214,36 +210,57 @@ void resize(PyTrainer& self, std::int64_t workers) {
 }
 
 void save(PyTrainer& self, const py::object& folder) {
-  self.in_use.check_readable("the trainer");
   const std::string path = path_text(folder, "folder");
-  const py::gil_scoped_release release;
-  self.trainer.save(path);
+  reading(self, [&](Trainer& trainer) {
+    const py::gil_scoped_release release;
+    trainer.save(path);
+  });
 }
 
-std::string weights_hash(const PyTrainer& self) {
-  self.in_use.check_readable("the trainer");
-  const py::gil_scoped_release release;
-  return self.trainer.weights_hash();
+std::string weights_hash(PyTrainer& self) {
+  return reading(self, [](Trainer& trainer) {
+    const py::gil_scoped_release release;
+    return trainer.weights_hash();
+  });
 }
 
 py::dict parameters(PyTrainer& self) {
-  self.in_use.check_readable("the trainer");
-  return array_views(self.trainer.parameters());
+  return reading(self, [](Trainer& trainer) { return array_views(trainer.parameters()); });
 }
 
-py::dict gradients(const PyTrainer& self) {
-  self.in_use.check_readable("the trainer");
-  return array_views(self.trainer.gradients());
+py::dict gradients(PyTrainer& self) {
+  return reading(self, [](Trainer& trainer) { return array_views(trainer.gradients()); });
 }
 
-std::vector<SphereReport> spheres(const PyTrainer& self) {
-  self.in_use.check_readable("the trainer");
-  return self.trainer.spheres();
+/// A method of the engine's trainer that only tells something.
+template <class Result>
+auto getter(Result (Trainer::*method)() const) {
+  return [method](PyTrainer& self) {
+    return reading(self, [&](Trainer& trainer) {
+      return static_cast<std::decay_t<Result>>((trainer.*method)());
+    });
+  };
 }
 
-std::vector<GroupReport> groups(const PyTrainer& self) {
-  self.in_use.check_readable("the trainer");
-  return self.trainer.groups();
+template <class Result>
+auto getter(Result (Trainer::*method)() const noexcept) {
+  return [method](PyTrainer& self) {
+    return reading(self, [&](Trainer& trainer) {
+      return static_cast<std::decay_t<Result>>((trainer.*method)());
+    });
+  };
+}
+
+std::string repr(PyTrainer& self) {
+  const unsigned long holder = self.in_use.holder();
+  if (holder != 0 && holder != PyThread_get_thread_ident()) {
+    return "<cllm.Trainer: another thread is using it>";
+  }
+  return reading(self, [](Trainer& trainer) {
+    return "<cllm.Trainer: step " + std::to_string(trainer.steps_done()) + " of " +
+           std::to_string(trainer.steps_total()) + ", " + std::to_string(trainer.workers()) +
+           " workers>";
+  });
 }
 
 using Class = py::class_<PyTrainer>;
@@ -270,12 +287,14 @@ void add_training(Class& cls) {
            "Another number of computing threads from the next step on. No bit changes.")
       .def(
           "request_stop", [](PyTrainer& self) { self.trainer.request_stop(); },
-          "Asks run() to save and return after this step; from any thread or callback.")
+          "Asks run() to save and return; from any thread or callback.")
       .def(
           "request_save", [](PyTrainer& self) { self.trainer.request_save(); },
           "Asks run() to write a checkpoint after this step and go on; likewise.")
       .def("save", &save, py::arg("folder"),
-           "Writes a complete checkpoint, which Model.load and transformers open too.");
+           "Writes a complete checkpoint, which Model.load and transformers open too, and from "
+           "which\n"
+           "TrainConfig(resume=folder, out=\"run\") goes on in a run of its own.");
 }
 
 void add_views(Class& cls) {
@@ -285,37 +304,34 @@ void add_views(Class& cls) {
       .def("gradients", &gradients,
            "The gradient of the last step before clipping, likewise; read-only, and overwritten\n"
            "by the next step.")
-      .def("spheres", &spheres, "What each sphere did, by id.")
-      .def("groups", &groups, "What the steps held of each symmetry group of tokens.")
+      .def("spheres", getter(&Trainer::spheres), "What each sphere did, by id.")
+      .def("groups", getter(&Trainer::groups),
+           "What the steps held of each symmetry group of tokens.")
       .def("weights_hash", &weights_hash, "SHA-256 of the model.safetensors that save() writes.")
+      .def_property_readonly("config", getter(&Trainer::config),
+                             "A copy of the configuration with every \"auto\" decided.")
+      .def_property_readonly("model_config", getter(&Trainer::model))
       .def_property_readonly(
-          "config", [](const PyTrainer& self) { return self.trainer.config(); },
-          "A copy of the configuration with every \"auto\" decided.")
-      .def_property_readonly("model_config",
-                             [](const PyTrainer& self) { return self.trainer.model(); })
-      .def_property_readonly("steps_done",
-                             [](const PyTrainer& self) { return self.trainer.steps_done(); })
+          "steps_done", [](const PyTrainer& self) { return self.trainer.steps_done(); },
+          "From any thread.")
       .def_property_readonly("steps_total",
                              [](const PyTrainer& self) { return self.trainer.steps_total(); })
-      .def_property_readonly("workers",
-                             [](const PyTrainer& self) { return self.trainer.workers(); })
-      .def_property_readonly("has_validation",
-                             [](const PyTrainer& self) { return self.trainer.has_validation(); })
-      .def("__repr__", [](const PyTrainer& self) {
-        return "<cllm.Trainer: step " + std::to_string(self.trainer.steps_done()) + " of " +
-               std::to_string(self.trainer.steps_total()) + ", " +
-               std::to_string(self.trainer.workers()) + " workers>";
-      });
+      .def_property_readonly("workers", getter(&Trainer::workers))
+      .def_property_readonly("has_validation", getter(&Trainer::has_validation))
+      .def("__repr__", &repr);
 }
 
 }  // namespace
 
 void register_trainer(py::module_& m) {
-  Class cls(m, "Trainer", py::release_gil_before_calling_cpp_dtor(),
-            "A training run on a tree of threads. Nothing is written before run() or save().\n\n"
-            "TrainConfig(resume=\"run\") continues a run. One thread at a time may call it; a\n"
-            "second one gets a CllmError. After fork() the child gets a CllmError from the first\n"
-            "step, because threads are not copied.");
+  Class cls(
+      m, "Trainer", py::release_gil_before_calling_cpp_dtor(),
+      "A training run on a tree of threads. Nothing is written before run() or save().\n\n"
+      "TrainConfig(resume=\"run\") continues a run: options that are not set are the run's own.\n"
+      "One thread at a time may use it; a second one gets a CllmError. From any thread may come\n"
+      "request_stop(), request_save() and a look at steps_done. After fork() the child gets a "
+      "CllmError from the first\n"
+      "step, because threads are not copied.");
   add_training(cls);
   add_views(cls);
   py::module_::import("atexit").attr("register")(py::cpp_function(&stop_running));

@@ -18,8 +18,8 @@ struct GivenOptions {
   const std::string* find(const std::string& name) const;
 };
 
-/// Defaults, then the config file, then what is given; or, with resume, what the run was started
-/// with, then the options that may change in a resumed run. Throws InputError.
+/// Defaults, then the config file, then what is given. With resume only what is given: a Trainer
+/// adds what the run was started with, and decides what may change. Throws InputError.
 TrainConfig run_config(const GivenOptions& line);
 
 }  // namespace cllm

@@ -78,18 +78,22 @@ struct TrainObserver {
 enum class RunOutcome { kFinished, kStopped };
 
 /// Thread safety: one thread at a time calls it; request_stop and request_save may be called from
-/// anywhere, signal handlers included.
+/// anywhere, signal handlers included, and steps_done and steps_total from any thread.
 class Trainer {
  public:
-  /// Reads the data, plans, makes the threads. Throws InputError before anything is written.
+  /// Reads the data, plans, makes the threads. With `config.resume` it reads the run's newest
+  /// checkpoint, and every option that was not given is as the run has it. Throws InputError before
+  /// anything is written.
   explicit Trainer(const TrainConfig& config);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
   /// Trains to the last step: metrics, evaluations, checkpoints, final model. On a requested stop
-  /// it saves and returns kStopped; another run() goes on. Rethrows the first exception of any
-  /// sphere.
+  /// it saves and returns kStopped; another run() goes on. Holds the run folder locked: throws
+  /// InputError when another run does. A checkpoint that cannot be written is told as a note and
+  /// tried again at the next interval; the last one that cannot is an Error. Throws Error when the
+  /// training diverged (skip_limit). Rethrows the first exception of any sphere.
   RunOutcome run(TrainObserver& observer);
 
   /// One optimizer update; for callers who drive the loop themselves.
@@ -101,7 +105,8 @@ class Trainer {
   /// REQUIRES: has_validation().
   EvaluationReport evaluate(const std::function<bool()>& stop = nullptr);
   bool has_validation() const noexcept;
-  /// Writes a complete model folder that can be resumed from.
+  /// Writes a complete model folder. With it as `config.resume`, and a new folder as `config.out`,
+  /// another trainer goes on from here. Throws Error when a weight is not finite.
   void save(const std::string& folder) const;
 
   /// Another number of computing threads from the next step on, every one of them at work as far

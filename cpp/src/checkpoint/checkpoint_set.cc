@@ -56,9 +56,8 @@ std::vector<std::string> candidates(const std::string& run) {
   return folders;
 }
 
-/// Clears the way for the link when `latest` is no link. Returns why that cannot be.
-std::string settle_latest(const std::string& checkpoints) {
-  const std::string latest = checkpoints + "/" + kLatest;
+/// Clears the way for a link when something else has its name. Returns why that cannot be.
+std::string settle_link(const std::string& latest, const std::string& checkpoints) {
   const PathKind kind = kind_of_name(latest);
   if (kind == PathKind::kMissing || kind == PathKind::kLink) return "";
   if (kind == PathKind::kFile) {
@@ -77,6 +76,33 @@ std::string settle_latest(const std::string& checkpoints) {
 /// Codes by which file systems, and the policies of some containers, say that they have no links.
 bool no_links(int code) {
   return code == EPERM || code == ENOTSUP || code == EOPNOTSUPP || code == EINVAL || code == ENOSYS;
+}
+
+std::string update_link(const std::string& checkpoints, const char* link, const std::string& name) {
+  const std::string place = checkpoints + "/" + link;
+  const auto warning = [&place](int code) {
+    return place + ": cannot point to a checkpoint: got " + std::generic_category().message(code) +
+           " (resuming does not need it)";
+  };
+  try {
+    const std::string kept = settle_link(place, checkpoints);
+    if (!kept.empty()) return kept;
+    const std::string fresh = checkpoints + "/" + kNextLinkName;
+    const FileCalls& calls = file_calls();
+    calls.unlink(fresh.c_str());  // left by a crash; one writer per run, so one name will do
+    if (calls.symlink(name.c_str(), fresh.c_str()) != 0) {
+      return no_links(errno) ? "" : warning(errno);
+    }
+    if (calls.rename(fresh.c_str(), place.c_str()) != 0) {
+      const int code = errno;
+      calls.unlink(fresh.c_str());
+      return warning(code);
+    }
+    sync_folder(checkpoints);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
 }
 
 }  // namespace
@@ -126,30 +152,21 @@ std::string newest_model_folder(const std::string& run) {
 }
 
 std::string update_latest_link(const std::string& checkpoints, const std::string& name) {
-  const std::string latest = checkpoints + "/" + kLatest;
-  const auto warning = [&latest](int code) {
-    return latest + ": cannot point to the newest checkpoint: got " +
-           std::generic_category().message(code) + " (resuming does not need it)";
-  };
-  try {
-    const std::string kept = settle_latest(checkpoints);
-    if (!kept.empty()) return kept;
-    const std::string fresh = checkpoints + "/" + kNextLinkName;
-    const FileCalls& calls = file_calls();
-    calls.unlink(fresh.c_str());  // left by a crash; one writer per run, so one name will do
-    if (calls.symlink(name.c_str(), fresh.c_str()) != 0) {
-      return no_links(errno) ? "" : warning(errno);
-    }
-    if (calls.rename(fresh.c_str(), latest.c_str()) != 0) {
-      const int code = errno;
-      calls.unlink(fresh.c_str());
-      return warning(code);
-    }
-    sync_folder(checkpoints);
-  } catch (const Error& error) {
-    return error.what();
+  return update_link(checkpoints, kLatest, name);
+}
+
+std::string update_best_link(const std::string& checkpoints, const std::string& name) {
+  return update_link(checkpoints, "best", name);
+}
+
+void set_checkpoint_aside(const std::string& folder) {
+  const std::string parent = parent_folder(folder);
+  const std::string aside = parent + "/diverged-" + file_name(folder);
+  if (exists(aside)) remove_tree(aside);
+  if (file_calls().rename(folder.c_str(), aside.c_str()) != 0) {
+    throw_system_error("cannot set the checkpoint aside", folder, errno);
   }
-  return "";
+  sync_folder(parent);
 }
 
 PruneResult prune_checkpoints(const std::string& checkpoints, std::int64_t keep,

@@ -63,6 +63,7 @@ std::string trainer_state_json(const TrainerState& state) {
       {"step", state.step},
       {"tokens", state.tokens},
       {"optimizer_step", state.optimizer_step},
+      {"rate_scale", state.rate_scale},
       {"seed", state.seed},
       {"precision", state.precision},
       {"isa", state.isa},
@@ -103,6 +104,11 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     state.tokens = whole(where, json, "tokens", 0);
     state.optimizer_step = whole(where, json, "optimizer_step", 0);
     state.seed = whole(where, json, "seed", std::numeric_limits<std::int64_t>::min());
+    state.rate_scale = json.value("rate_scale", 1.0);  // versions without rollback wrote none
+    if (!(state.rate_scale > 0 && state.rate_scale <= 1)) {
+      throw InputError({"not a scale of the learning rate", json.at("rate_scale").dump(),
+                        "above 0 and at most 1", where, ""});
+    }
     json.at("precision").get_to(state.precision);
     json.at("isa").get_to(state.isa);
     json.at("gemm").get_to(state.gemm);

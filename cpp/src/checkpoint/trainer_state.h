@@ -31,6 +31,7 @@ struct TrainerState {
   std::int64_t step = 0;            ///< updates done, skipped ones included
   std::int64_t tokens = 0;          ///< tokens trained on
   std::int64_t optimizer_step = 0;  ///< t of AdamW's bias correction: updates applied
+  double rate_scale = 1;            ///< multiplies every learning rate: below 1 after a rollback
   std::int64_t seed = 0;
   std::string config;  ///< the resolved config.toml
   ModelConfig model;

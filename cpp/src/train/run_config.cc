@@ -1,7 +1,5 @@
 #include "cllm/run_config.h"
 
-#include <sys/stat.h>
-
 #include "cllm/error.h"
 #include "cllm/options.h"
 
@@ -39,39 +37,14 @@ TrainConfig new_run(const GivenOptions& line) {
   return config;
 }
 
-/// REQUIRES: the run was started by this program, so that config.toml holds every option.
-TrainConfig resumed_run(const GivenOptions& line, const std::string& run) {
+/// What is given alone: the run's folder says the rest, to whoever opens it.
+TrainConfig resumed_run(const GivenOptions& line) {
   if (!line.config_file.empty()) {
     refuse("a resumed run takes its configuration from its folder", "--config " + line.config_file,
            "", "--resume", "leave --config out");
   }
-  const std::string file = run + "/config.toml";
-  struct stat info{};
-  if (::stat(file.c_str(), &info) != 0) {
-    refuse("not a run folder", run, "a folder with config.toml", "--resume");
-  }
   TrainConfig config;
-  load_toml(config, file);
-  // Both may stand there with their autos decided; the more exact one counts.
-  if (config.steps > 0) config.epochs = 0;
-  if (config.threads > 0) config.workers = "auto";
-  drop_excluded(line, config);
-  for (const auto& [name, value] : line.given) {
-    const Option& option = *find_option(name);
-    const std::string before = option_text(config, option);
-    set_option(config, name, value);
-    const bool is_place = name == "resume" || name == "out";
-    if (option_text(config, option) != before && !option.on_resume && !is_place) {
-      refuse("a resumed run cannot change what its answer depends on", value,
-             before.empty() ? "none" : before, "--" + name,
-             "a new run can start from its weights with --init");
-    }
-  }
-  if (const std::string* out = line.find("out"); out != nullptr && *out != run) {
-    refuse("a resumed run stays in its folder", *out, run, "--out");
-  }
-  config.resume = config.out = run;
-  check(config);
+  for (const auto& [name, value] : line.given) set_option(config, name, value);
   return config;
 }
 
@@ -88,7 +61,7 @@ TrainConfig run_config(const GivenOptions& line) {
   const std::string* resume = line.find("resume");
   if (resume == nullptr) return new_run(line);
   if (resume->empty()) refuse("no run to resume", "\"\"", "a run folder", "--resume");
-  return resumed_run(line, *resume);
+  return resumed_run(line);
 }
 
 }  // namespace cllm

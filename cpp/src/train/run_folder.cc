@@ -131,16 +131,15 @@ std::string RunFolder::place_now() const {
   return leads_here(now) ? now : "";
 }
 
-void RunFolder::check_in_place() {
-  FileIdentity named;
-  if (!identify(path_, &named) || named != identity_) {
-    const std::string now = place_now();
-    throw Error({now.empty() ? "the run folder was removed while the run was using it"
-                             : "the run folder was renamed while the run was using it",
-                 now, "", path_,
-                 now.empty() ? "" : "give it its name back, or continue with --resume " + now});
+bool RunFolder::follow() {
+  const std::string now = place_now();
+  const bool moved = now != path_;
+  if (moved) {
+    path_ = now;
+    lock_->moved_to(path_);
   }
   lock_->renew();
+  return moved;
 }
 
 void RunFolder::write_config(std::string_view text) const {

@@ -38,9 +38,11 @@ class RunFolder {
   const std::string& path() const noexcept { return path_; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
 
-  /// Throws Error when the folder was renamed, replaced or removed since it was opened. Takes the
-  /// lock again when only that file is gone.
-  void check_in_place();
+  /// Takes a new name of the folder for its path: true when it was renamed since it was opened.
+  /// Takes the lock again when only that file is gone. REQUIRES: !removed().
+  bool follow();
+  /// Whether the folder was removed since it was opened.
+  bool removed() const { return place_now().empty(); }
   /// Where the folder is now; "" when it was removed.
   std::string place_now() const;
 

@@ -148,6 +148,8 @@ void RunLock::renew() {
   acquire();
 }
 
+void RunLock::moved_to(const std::string& run) { path_ = run + "/" + kLockName; }
+
 bool RunLock::ours() const noexcept {
   FileIdentity held, named;
   return file_.valid() && identify(file_.get(), &held) && identify(path_, &named) && held == named;

@@ -29,6 +29,8 @@ class RunLock {
   /// Takes the lock again when its file was removed under us. Throws InputError when another
   /// process took the run meanwhile.
   void renew();
+  /// The run folder has another name now.
+  void moved_to(const std::string& run);
 
  private:
   void acquire();

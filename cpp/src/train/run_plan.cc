@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
+#include "base/folders.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
@@ -10,6 +12,7 @@
 #include "cpu/features.h"
 #include "data/sequence_length.h"
 #include "train/crew_size.h"
+#include "train/run_folder.h"
 
 namespace cllm {
 namespace {
@@ -64,6 +67,10 @@ void plan_model(RunPlan& plan) {
   TrainConfig& c = plan.config;
   ModelConfig& model = plan.session.model;
   const std::int64_t vocabulary = needed_vocabulary(plan);
+  if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) {
+    model = plan.resume->state.model;  // as it was planned when the run started
+    return;
+  }
   if (c.init.empty()) {
     c.sequence = fit_sequence(c.sequence, plan.train.size(), c.data);
     model.layers = c.layers;
@@ -149,9 +156,49 @@ void plan_session(RunPlan& plan) {
   plan_session_batch(s.model, s.batch, s.sequence, s.positions);  // throws for impossible positions
 }
 
+/// The settings of a resumed run, as its folder and what is asked for make them.
+void take_up(RunPlan& plan) {
+  plan.resume = find_resume_point(plan.config.resume);
+  plan.notes = plan.resume->notes;
+  plan.config = resumed_config(plan.config, *plan.resume);
+}
+
+/// A run that is made longer trains on with another learning rate than it would have begun with.
+void note_rate_jump(RunPlan& plan) {
+  const std::int64_t step = plan.resume->state.step;
+  TrainConfig before;
+  apply_toml(before, plan.resume->state.config, "trainer_state.json: config");
+  if (step == 0 || before.steps == plan.config.steps) return;
+  Schedule schedule = plan.session.schedule;
+  schedule.steps = before.steps;
+  const double was = schedule.at(step - 1), is = plan.session.schedule.at(step);
+  if (std::abs(is - was) <= 0.1 * was) return;
+  const auto number = [](double rate) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2g", rate);
+    return std::string(text);
+  };
+  plan.notes.push_back("with " + text(plan.config.steps) + " steps instead of " +
+                       text(before.steps) + " the learning rate goes from " + number(was) + " to " +
+                       number(is) + " at step " + text(step) +
+                       ": a run that may be made longer is better started with --schedule wsd, and "
+                       "a new run with --init and a warmup of its own goes on from any model");
+}
+
 std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes >> 20)) + " MiB"; }
 
 }  // namespace
+
+/// Whether a copy of the state fits in memory beside the rest.
+static bool has_room_for_snapshot(const SessionConfig& session) {
+  const MemoryPlan plan = plan_memory(session);
+  return static_cast<double>(plan.total() + plan.parameters + plan.moments) <= memory_limit_bytes();
+}
+
+bool RunPlan::continues_in_place() const {
+  return resume.has_value() && !resume->run.empty() &&
+         absolute_path(resume->run) == absolute_path(config.out);
+}
 
 void check_memory(const SessionConfig& session) {
   const double needed = static_cast<double>(plan_memory(session).total());
@@ -164,15 +211,19 @@ void check_memory(const SessionConfig& session) {
 }
 
 RunPlan plan_run(const TrainConfig& config) {
-  check(config);
   RunPlan plan;
   plan.config = config;
+  if (!config.resume.empty()) take_up(plan);
+  check(plan.config);
   open_data(plan);
   plan_model(plan);
   check_parameters_fit(plan.session.model, 4, "memory plan");  // before anything is planned of them
   plan_steps(plan);
   plan_session(plan);
+  if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) note_rate_jump(plan);
   check_memory(plan.session);
+  plan.session.snapshot = has_room_for_snapshot(plan.session);
+  if (!plan.continues_in_place()) check_new_run_folder(plan.config.out);
   return plan;
 }
 

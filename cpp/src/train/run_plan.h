@@ -3,18 +3,21 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "checkpoint/carried_files.h"
 #include "cllm/train_config.h"
 #include "data/split.h"
+#include "train/resume.h"
 #include "train/session.h"
 
 namespace cllm {
 
 struct RunPlan {
-  TrainConfig config;  ///< every "auto" decided
+  TrainConfig config;                 ///< every "auto" decided
+  std::optional<ResumePoint> resume;  ///< where a resumed run goes on
   SessionConfig session;
   bool byte_tokens = true;
   std::string init_folder;              ///< the model folder that --init means; "": new weights
@@ -24,9 +27,13 @@ struct RunPlan {
   TokenRange train;
   TokenRange validation;           ///< empty: none
   std::vector<std::string> notes;  ///< what the user should know, once
+
+  /// Whether the run goes on in the folder that it has been in.
+  bool continues_in_place() const;
 };
 
-/// Throws InputError for everything that cannot be done, memory that is not there included.
+/// Throws InputError for everything that cannot be done, memory that is not there and a place for
+/// the run that is taken included.
 RunPlan plan_run(const TrainConfig& config);
 
 /// Throws InputError when the session would need more memory than there is.

@@ -147,7 +147,7 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
   StepInput input;
   input.inputs = inputs;
   input.targets = targets;
-  input.learning_rate = config_.schedule.at(step);
+  input.learning_rate = learning_rate(step);
   input.clip = config_.clip;
   input.adamw = config_.adamw;
   input.meanwhile = std::move(meanwhile);

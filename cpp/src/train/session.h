@@ -41,6 +41,9 @@ struct SessionConfig {
   /// sleep; without it all of them compute, as many as there are CPUs.
   bool tune_workers = false;
 
+  /// Checkpoints are written from a copy of parameters and moments, which takes their memory again.
+  bool snapshot = false;
+
   /// Most workers that compute in a step.
   int active_workers() const;
 };
@@ -92,6 +95,11 @@ class Session {
   /// REQUIRES: 1 to tree().most_active_workers().
   void set_active(int workers);
 
+  /// Every learning rate of the schedule is multiplied by it from the next step on; 1 at first.
+  void set_rate_scale(double scale) noexcept { rate_scale_ = scale; }
+  /// What step `step` updates with.
+  double learning_rate(std::int64_t step) const { return rate_scale_ * config_.schedule.at(step); }
+
   /// What tune_workers came to; settled at once without it.
   const WorkerTuner& tuner() const noexcept { return tuner_; }
 
@@ -133,6 +141,7 @@ class Session {
   const std::shared_ptr<ModelState> state_;
   std::unique_ptr<Crew> crew_;
   WorkerTuner tuner_;
+  double rate_scale_ = 1;
 };
 
 }  // namespace cllm

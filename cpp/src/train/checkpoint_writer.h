@@ -1,0 +1,68 @@
+// Writes checkpoints of a run beside its steps: from a copy of the state, on a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "checkpoint/trainer_state.h"
+#include "train/model_state.h"
+
+namespace cllm {
+
+/// What is to be written.
+struct CheckpointJob {
+  std::string checkpoints;           ///< the folder that holds the run's checkpoints
+  TrainerState state;                ///< its step names the checkpoint
+  ExtraFiles extra;                  ///< further files of the model folder
+  std::int64_t keep = 0;             ///< checkpoints kept beside this one
+  std::vector<std::string> protect;  ///< names of those that stay in any case
+};
+
+struct CheckpointResult {
+  std::string folder;
+  std::int64_t step = 0;
+  std::string failure;                ///< why it could not be written; "" when it is complete
+  std::vector<std::string> warnings;  ///< an old checkpoint that could not be removed, ...
+};
+
+/// At most one write is under way. The copy is taken by start() before it returns, so the next step
+/// may change the state at once. A write ends in a result that poll() or wait() hands out once; a
+/// failed one leaves the checkpoints before it as they were.
+/// Thread safety: one thread at a time; the writing thread touches only the copy and the disk.
+class CheckpointWriter {
+ public:
+  /// The state that is saved stays where it is. With `snapshot` false there is no copy, no thread,
+  /// and start() returns when the checkpoint is written.
+  CheckpointWriter(const ModelState& state, bool snapshot);
+  /// Waits for the write that is under way.
+  ~CheckpointWriter();
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  /// REQUIRES: !busy().
+  void start(CheckpointJob job);
+  /// A write has begun whose result nobody has taken.
+  bool busy() const noexcept { return job_.has_value(); }
+  /// The result of a write that has come to its end.
+  std::optional<CheckpointResult> poll();
+  /// The same, after waiting for the end.
+  std::optional<CheckpointResult> wait();
+
+ private:
+  void write(const float* parameters, const float* first, const float* second) noexcept;
+  CheckpointResult take();
+
+  const ModelState& state_;
+  AlignedBuffer<float> copy_;  // parameters and both moments; empty without a snapshot
+  std::optional<CheckpointJob> job_;
+  CheckpointResult result_;
+  std::thread thread_;
+  std::atomic<bool> done_{false};  // set by the writing thread; orders result_ before its reader
+  int owner_ = 0;                  // process that made the thread: a forked child has none
+};
+
+}  // namespace cllm

@@ -1,0 +1,212 @@
+#include "train/resume.h"
+
+#include <filesystem>
+
+#include "base/folders.h"
+#include "checkpoint/checkpoint_set.h"
+#include "checkpoint/manifest.h"
+#include "cllm/error.h"
+#include "cllm/options.h"
+
+namespace cllm {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfigName = "config.toml";
+constexpr const char* kStateName = "trainer_state.json";
+constexpr const char* kOther = "name another one, such as --resume RUN/checkpoints/step-00000500";
+
+[[noreturn]] void refuse(const std::string& what, const std::string& seen,
+                         const std::string& wanted, const std::string& where,
+                         const std::string& hint = "") {
+  throw InputError(ErrorParts{what, seen, wanted, where, hint});
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+/// The run folder in which a checkpoint lies, "" when it lies in none.
+std::string run_of(const std::string& checkpoint) {
+  const fs::path parent = fs::path(absolute_path(checkpoint)).parent_path();
+  for (const fs::path& run : {parent.parent_path(), parent}) {
+    const bool named =
+        run == parent ? file_name(checkpoint) == "final" : parent.filename() == "checkpoints";
+    if (named && is_there(run / kConfigName)) return run.string();
+  }
+  return "";
+}
+
+std::string without_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+/// Takes the folder when every byte of it is as its manifest says.
+ResumePoint checked(const std::string& run, const std::string& checkpoint) {
+  if (!verify_folder(checkpoint)) {
+    refuse("this checkpoint has no manifest", "no " + std::string(kManifestName), "one", checkpoint,
+           std::string("it may be incomplete; ") + kOther);
+  }
+  ResumePoint point;
+  point.run = run;
+  point.checkpoint = checkpoint;
+  point.state = read_trainer_state(checkpoint);
+  return point;
+}
+
+ResumePoint newest(const std::string& run) {
+  std::vector<UnusableCheckpoint> unusable;
+  const std::vector<FoundCheckpoint> found = find_checkpoints(run, &unusable);
+  std::vector<std::string> damaged;
+  for (const FoundCheckpoint& each : found) {
+    try {
+      ResumePoint point = checked(run, each.folder);
+      point.newest = found.front().step;
+      for (const std::string& said : damaged) {
+        point.notes.push_back("a newer checkpoint cannot be used, going on from step " +
+                              std::to_string(point.state.step) + ": " + said);
+      }
+      return point;
+    } catch (const Error& error) {
+      damaged.push_back(error.what());
+    }
+  }
+  if (!damaged.empty()) {
+    refuse("none of the checkpoints can be used", damaged.front(), "one that is undamaged",
+           "--resume " + run, "a new run can start from another model with --init");
+  }
+  if (!unusable.empty()) {
+    refuse("there are checkpoint folders, but none is complete",
+           unusable.front().folder + ": " + unusable.front().why,
+           "a folder with manifest.json and trainer_state.json", "--resume " + run,
+           "copy the whole run folder again, or start a new run");
+  }
+  ResumePoint point;
+  point.run = run;
+  point.notes.push_back("no checkpoint was completed: starting again from step 0");
+  return point;
+}
+
+bool is_place(const Option& option) {
+  return option.name == "out" || option.name == "resume" || option.name == "data" ||
+         option.name == "val";
+}
+
+/// Of two options that exclude each other, the one that was decided counts.
+void drop_undecided(TrainConfig& config) {
+  if (config.steps > 0) config.epochs = 0;
+  if (config.threads > 0) config.workers = "auto";
+}
+
+/// Of two options that exclude each other, the one that is asked for now counts.
+void drop_excluded(const TrainConfig& asked, TrainConfig& config) {
+  const TrainConfig defaults;
+  const auto given = [&](const char* name) { return is_given(asked, *find_option(name)); };
+  if (given("steps") && !given("epochs")) config.epochs = defaults.epochs;
+  if (given("epochs") && !given("steps")) config.steps = defaults.steps;
+  if (given("workers") && !given("threads")) config.threads = defaults.threads;
+  if (given("threads") && !given("workers")) config.workers = defaults.workers;
+}
+
+/// What the run is: the settings in its checkpoint, or in its folder when it has none.
+TrainConfig recorded(const ResumePoint& point) {
+  TrainConfig config;
+  const std::string file = point.run + "/" + kConfigName;
+  if (point.checkpoint.empty()) {
+    load_toml(config, file);
+    return config;
+  }
+  apply_toml(config, point.state.config, point.checkpoint + "/" + kStateName + ": config");
+  if (point.run.empty() || !is_there(file)) return config;
+  TrainConfig edited;
+  load_toml(edited, file);
+  for (const Option& option : options()) {
+    const std::string was = option_text(config, option), is = option_text(edited, option);
+    if (was == is) continue;
+    if (!option.on_resume && !is_place(option)) {
+      refuse("this was changed after the run had started, and its answer depends on it",
+             option.key + " = " + is, was, file,
+             "write the old value there, or start a new run with --init " + point.run);
+    }
+    set_option(config, option.name, is, file);
+  }
+  return config;
+}
+
+void check_steps(const TrainConfig& config, const ResumePoint& point) {
+  if (point.checkpoint.empty() || config.steps == 0 || config.steps >= point.state.step) return;
+  refuse("the run has already made more steps", std::to_string(config.steps),
+         "at least " + std::to_string(point.state.step), "--steps",
+         "an earlier checkpoint can be resumed: --resume RUN/checkpoints/step-N");
+}
+
+std::string place_of(const TrainConfig& asked, const ResumePoint& point) {
+  const auto same = [](const std::string& a, const std::string& b) {
+    return !a.empty() && !b.empty() && absolute_path(a) == absolute_path(b);
+  };
+  const bool whole_run = same(asked.resume, point.run);
+  if (asked.out.empty()) {
+    if (point.run.empty()) {
+      refuse("this checkpoint belongs to no run folder", asked.resume, "a folder for the run",
+             "--out", "--resume " + asked.resume + " --out RUN");
+    }
+    return whole_run ? asked.resume : point.run;
+  }
+  if (whole_run && !same(asked.out, point.run)) {
+    refuse("a resumed run stays in its folder", asked.out, point.run, "--out",
+           "one of its checkpoints can go on elsewhere: --resume RUN/checkpoints/step-N --out NEW");
+  }
+  return asked.out;
+}
+
+}  // namespace
+
+ResumePoint find_resume_point(const std::string& resume) {
+  const std::string folder = without_slashes(resume);
+  if (folder.empty()) refuse("no run to resume", "\"\"", "a run folder", "--resume");
+  if (is_there(fs::path(folder) / kStateName)) {
+    ResumePoint point = checked(run_of(folder), folder);
+    if (!point.run.empty()) point.newest = find_checkpoints(point.run).front().step;
+    return point;
+  }
+  if (!is_there(fs::path(folder) / kConfigName) && !is_there(fs::path(folder) / "checkpoints")) {
+    refuse("not a run folder", folder,
+           is_there(folder) ? "a folder with config.toml, or a checkpoint"
+                            : "a folder with config.toml, which exists",
+           "--resume");
+  }
+  ResumePoint point = newest(folder);
+  if (point.checkpoint.empty() && !is_there(fs::path(folder) / kConfigName)) {
+    refuse("not a run folder", folder, "a folder with config.toml", "--resume");
+  }
+  return point;
+}
+
+TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
+  const TrainConfig before_all = recorded(point);
+  TrainConfig config = before_all;
+  drop_undecided(config);
+  drop_excluded(asked, config);
+  for (const Option& option : options()) {
+    if (option.name == "resume" || option.name == "out" || !is_given(asked, option)) continue;
+    const std::string before = option_text(before_all, option), now = option_text(asked, option);
+    if (before == now && option.name != "workers" && option.name != "threads") continue;
+    if (!option.on_resume && !is_place(option)) {
+      if (now == "auto") continue;  // it was decided when the run started
+      refuse("a resumed run cannot change what its answer depends on", now,
+             before.empty() ? "none" : before, "--" + option.name,
+             "a new run can start from its weights with --init");
+    }
+    set_option(config, option.name, now);
+  }
+  check_steps(config, point);
+  config.out = place_of(asked, point);
+  config.resume = asked.resume;
+  config.given = asked.given;
+  return config;
+}
+
+}  // namespace cllm

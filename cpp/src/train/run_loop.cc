@@ -1,0 +1,316 @@
+#include "train/run_loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+
+#include "checkpoint/checkpoint_set.h"
+#include "cllm/error.h"
+#include "cllm/options.h"
+#include "train/crew_size.h"
+
+namespace cllm {
+namespace {
+
+constexpr std::int64_t kWarmingSteps = 10;  // first touch of memory, caches, primitives
+constexpr int kMostRollbacks = 5;
+constexpr const char* kLogs[] = {"metrics.jsonl", "spheres.jsonl", "groups.jsonl"};
+
+/// Forgets a request to stop at the end of a run, however it ends.
+class StopRequest {
+ public:
+  explicit StopRequest(std::atomic<bool>& stop) : stop_(stop) {}
+  ~StopRequest() { stop_.store(false, std::memory_order_relaxed); }
+  StopRequest(const StopRequest&) = delete;
+  StopRequest& operator=(const StopRequest&) = delete;
+
+ private:
+  std::atomic<bool>& stop_;
+};
+
+std::string text(std::int64_t n) { return std::to_string(n); }
+
+std::int64_t newest_step(const std::string& run) {
+  const std::vector<FoundCheckpoint> found = find_checkpoints(run);
+  return found.empty() ? -1 : found.front().step;
+}
+
+}  // namespace
+
+RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, bool began, std::int64_t newest)
+    : trainer_(trainer),
+      observer_(observer),
+      folder_(std::in_place, trainer.plan.config.out,
+              began ? RunFolder::Start::kResumed : RunFolder::Start::kNew),
+      newest_(newest_step(folder_->path())),
+      writer_(trainer.session.state(), trainer.plan.session.snapshot),
+      saved_step_(std::min(newest, done())) {
+  if (newest_ <= std::max(newest, done())) return;
+  throw InputError(
+      {"another process has gone on with this run", "a checkpoint of step " + text(newest_),
+       "at most step " + text(std::max(newest, done())), folder_->path(), "resume it again"});
+}
+
+void RunLoop::open_logs() {
+  folder_->write_config(to_toml(trainer_.plan.config));
+  for (const char* name : kLogs) truncate_after_step(in_run(name), done());
+  metrics_.emplace(in_run(kLogs[0]));
+  spheres_.emplace(in_run(kLogs[1]));
+  groups_.emplace(in_run(kLogs[2]));
+  evaluations_ = read_evaluations(in_run(kLogs[0]));
+}
+
+bool RunLoop::stopping() {
+  if (observer_.wants_stop()) trainer_.stop.store(true, std::memory_order_relaxed);
+  return trainer_.stop.load(std::memory_order_relaxed);
+}
+
+RunOutcome RunLoop::run() {
+  const StopRequest request(trainer_.stop);
+  return train();
+}
+
+RunOutcome RunLoop::train() {
+  const TrainConfig& c = trainer_.plan.config;
+  open_logs();
+  observer_.on_start(describe(trainer_.plan));
+  for (const std::string& note : trainer_.plan.notes) observer_.on_note(note);
+  first_ = done();
+  trainer_.window->restart();
+  // A stop may have come between the save of this step and its evaluation.
+  if (due(c.eval_every) && evaluations_.last_step != done() && first_ > 0) evaluate();
+  while (done() < c.steps && !stopping()) {
+    if (done() - first_ == kWarmingSteps) trainer_.window->restart();
+    make_step();
+    if (done() < c.steps) between_steps();
+  }
+  write_counts();
+  return finish();
+}
+
+void RunLoop::make_step() {
+  const StepReport report = trainer_.step();
+  late_ += report.late ? 1 : 0;
+  metrics_->write(report);
+  observer_.on_step(report);
+  count_skip(report);
+  tell_choice();
+}
+
+void RunLoop::between_steps() {
+  const TrainConfig& c = trainer_.plan.config;
+  tell(writer_.poll(), false);
+  const bool asked = trainer_.save_requested.exchange(false, std::memory_order_relaxed);
+  // While updates are skipped the last good checkpoints are what matters.
+  if (asked || (due(c.save_every) && skipped_in_row_ == 0)) start_save();
+  if (due(c.eval_every)) evaluate();
+  if (due(c.spheres_every)) write_counts();
+}
+
+RunOutcome RunLoop::finish() {
+  const TrainConfig& c = trainer_.plan.config;
+  const std::int64_t steps = done() - first_;
+  if (late_ * 20 > steps) {
+    observer_.on_note("the workers waited for data in " + text(late_) + " of " + text(steps) +
+                      " steps");
+  }
+  if (skipped_ > 0) {
+    observer_.on_note(text(skipped_) + " of " + text(steps) + " updates were skipped");
+  }
+  if (done() < c.steps) {
+    save_and_wait();
+    return RunOutcome::kStopped;
+  }
+  if (skipped_ > 0 && skipped_ == steps) {
+    throw Error(ErrorParts{"training diverged", "every update was skipped", "a finite loss",
+                           folder_->path(), "a lower --lr"});
+  }
+  tell(writer_.wait(), false);
+  follow_folder();
+  if (was_removed_) start_save(true);
+  metrics_->flush();
+  trainer_.save(in_run("final"));
+  newest_ = std::max(newest_, done());
+  observer_.on_checkpoint(in_run("final"));
+  if (c.eval_every > 0 && evaluations_.last_step != done()) {
+    evaluate();
+    tell(writer_.wait(), false);  // it may have been the best
+    // It was broken off: the run is resumed for it.
+    if (trainer_.can_evaluate() && evaluations_.last_step != done()) {
+      return RunOutcome::kStopped;
+    }
+  }
+  return RunOutcome::kFinished;
+}
+
+// -- saving -------------------------------------------------------------------------------------
+
+void RunLoop::follow_folder() {
+  const std::string before = folder_->path();
+  if (folder_->removed()) return replace_folder();
+  if (!folder_->follow()) return;
+  trainer_.plan.config.out = folder_->path();
+  observer_.on_note("the run folder " + before + " was renamed: going on in " + folder_->path());
+}
+
+void RunLoop::replace_folder() {
+  const std::string place = folder_->path();
+  folder_.reset();
+  folder_.emplace(place, RunFolder::Start::kNew);
+  open_logs();
+  saved_step_ = newest_ = -1;
+  was_removed_ = true;
+}
+
+bool RunLoop::can_save(bool must_succeed) {
+  try {
+    trainer_.check_finite();
+    return true;
+  } catch (const Error& error) {
+    if (must_succeed) throw;
+    observer_.on_note(error.what());
+    return false;
+  }
+}
+
+void RunLoop::start_save(bool must_succeed) {
+  if (saved_step_ == done() || !can_save(must_succeed)) return;
+  tell(writer_.wait(), false);
+  trainer_.window->pause();
+  follow_folder();
+  metrics_->flush();
+  CheckpointJob job;
+  job.checkpoints = in_run("checkpoints");
+  job.state = trainer_.trainer_state();
+  job.extra = trainer_.plan.carried;
+  job.keep = trainer_.plan.config.keep;
+  if (trainer_.plan.config.keep_best && evaluations_.best_step >= 0) {
+    job.protect.push_back(checkpoint_name(evaluations_.best_step));
+  }
+  saved_step_ = done();
+  writer_.start(std::move(job));
+  trainer_.window->resume();
+  if (!was_removed_) return;
+  tell(writer_.wait(), true);
+  throw Error(ErrorParts{"the run folder was removed while the run was using it",
+                         "step " + text(saved_step_) + " was saved in a new one", "",
+                         folder_->path(), "--resume " + folder_->path() + " goes on"});
+}
+
+void RunLoop::save_and_wait() {
+  tell(writer_.wait(), false);
+  if (saved_step_ == done() && newest_ < saved_step_) saved_step_ = -1;  // it failed
+  start_save(true);
+  tell(writer_.wait(), true);
+}
+
+void RunLoop::tell(const std::optional<CheckpointResult>& result, bool must_succeed) {
+  if (!result.has_value()) return;
+  for (const std::string& warning : result->warnings) observer_.on_note(warning);
+  if (result->failure.empty()) {
+    newest_ = std::max(newest_, result->step);
+    observer_.on_checkpoint(result->folder);
+    return link_best();
+  }
+  if (must_succeed) throw Error(result->failure);
+  observer_.on_note("step " + text(result->step) +
+                    " could not be saved, the run goes on and tries "
+                    "again at the next save: " +
+                    result->failure);
+}
+
+// -- evaluating ---------------------------------------------------------------------------------
+
+void RunLoop::evaluate() {
+  if (!trainer_.can_evaluate()) return;
+  const EvaluationReport report = trainer_.evaluate([this] { return stopping(); });
+  if (std::isnan(report.validation_loss) && trainer_.stop.load()) return;  // it was broken off
+  metrics_->write(report);
+  observer_.on_evaluation(report);
+  evaluations_.add(report.step, report.validation_loss);
+  if (trainer_.plan.config.keep_best && evaluations_.best_step == report.step) {
+    start_save();
+    link_best();
+  }
+}
+
+void RunLoop::link_best() {
+  if (!trainer_.plan.config.keep_best || evaluations_.best_step < 0 || writer_.busy()) return;
+  const std::string warning =
+      update_best_link(in_run("checkpoints"), checkpoint_name(evaluations_.best_step));
+  if (!warning.empty()) observer_.on_note(warning);
+}
+
+// -- divergence ---------------------------------------------------------------------------------
+
+void RunLoop::count_skip(const StepReport& report) {
+  if (!report.skipped) {
+    skipped_in_row_ = 0;
+    ++applied_since_rollback_;
+    return;
+  }
+  ++skipped_;
+  if (++skipped_in_row_ == 1) {
+    const std::string tensor = trainer_.first_bad_gradient();
+    observer_.on_note("step " + text(report.step) + ": update skipped, " +
+                      (tensor.empty() ? "the loss or the norm of the gradient is not finite"
+                                      : "the gradient is not finite, first in " + tensor));
+  }
+  const std::int64_t limit = trainer_.plan.config.skip_limit;
+  if (limit == 0 || skipped_in_row_ < limit) return;
+  tell(writer_.wait(), false);
+  if (trainer_.plan.config.on_divergence == "rollback" && rollbacks_ < kMostRollbacks) {
+    return roll_back();
+  }
+  throw Error(ErrorParts{
+      "training diverged", text(skipped_in_row_) + " updates in a row were skipped",
+      "a finite loss and gradient", folder_->path(),
+      rollbacks_ > 0
+          ? "it was rolled back " + text(rollbacks_) + " times: a lower --lr"
+          : "--resume " + folder_->path() +
+                " --on-divergence rollback goes back to the last good checkpoint at half "
+                "the learning rate; or a lower --lr"});
+}
+
+void RunLoop::roll_back() {
+  std::vector<FoundCheckpoint> found = find_checkpoints(folder_->path());
+  // The checkpoint of the rollback before was no good if not one update has followed.
+  const std::int64_t before = rollbacks_ > 0 && applied_since_rollback_ == 0 ? newest_ : done();
+  const auto good = std::find_if(found.begin(), found.end(),
+                                 [&](const FoundCheckpoint& each) { return each.step < before; });
+  const double scale = trainer_.rate_scale() / 2;
+  trainer_.restore(good == found.end() ? "" : good->folder);
+  trainer_.set_rate_scale(scale);
+  for (auto bad = found.begin(); bad != good; ++bad) set_checkpoint_aside(bad->folder);
+  newest_ = good == found.end() ? -1 : good->step;
+  saved_step_ = newest_;
+  skipped_in_row_ = applied_since_rollback_ = 0;
+  ++rollbacks_;
+  open_logs();
+  trainer_.batches.prepare(done());
+  observer_.on_note("training diverged: going back to step " + text(done()) + " at " +
+                    std::to_string(scale) + " of the learning rate");
+}
+
+// -- counts -------------------------------------------------------------------------------------
+
+void RunLoop::tell_choice() {
+  const WorkerTuner& tuner = trainer_.session.tuner();
+  if (!tuner.settled() || tuner.trials().empty() || tuner.workers() == chosen_) return;
+  chosen_ = tuner.workers();
+  observer_.on_note(describe_choice(trainer_.session));
+  trainer_.window->restart();  // the counts are of those that go on
+}
+
+void RunLoop::write_counts() {
+  trainer_.window->pause();
+  for (const SphereReport& report : trainer_.window->report()) {
+    spheres_->write(report, done());
+  }
+  for (const GroupReport& report : trainer_.batches.groups()) {
+    groups_->write(report, done());
+  }
+  trainer_.window->resume();
+}
+
+}  // namespace cllm

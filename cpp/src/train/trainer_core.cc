@@ -1,0 +1,241 @@
+#include "train/trainer_core.h"
+
+#include <cmath>
+#include <utility>
+
+#include "base/clock.h"
+#include "checkpoint/model_folder.h"
+#include "cllm/error.h"
+#include "cllm/options.h"
+#include "cpu/features.h"
+#include "data/sampler.h"
+#include "model/initialize.h"
+#include "train/crew_size.h"
+#include "train/gemm_peak.h"
+#include "train/tensors.h"
+
+namespace cllm {
+namespace {
+
+std::int64_t step_tokens(const TrainConfig& c) { return c.batch * c.grad_accum * c.sequence; }
+
+DrawBatch draw_from(const RunPlan& plan) {
+  const Sampler sampler(plan.train, plan.session.batch, plan.session.sequence,
+                        static_cast<std::uint64_t>(plan.config.seed));
+  return [sampler](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
+    sampler.fill(step, inputs, targets);
+  };
+}
+
+/// The name of the first tensor with a value that is not finite; "" when there is none.
+std::string first_not_finite(const ParameterLayout& layout, const float* values) {
+  for (const TensorEntry& entry : layout.tensors()) {
+    const float* const first = values + entry.offset;
+    // x - x is 0 for every finite x and NaN for all others, so one sum tells of the whole tensor.
+    float sum = 0;
+    for (std::int64_t i = 0; i < entry.size; ++i) sum += first[i] - first[i];
+    if (sum != 0 || std::isnan(sum)) return entry.name;
+  }
+  return "";
+}
+
+}  // namespace
+
+TrainerCore::TrainerCore(const TrainConfig& config)
+    : plan(plan_run(config)),
+      session(plan.session),
+      batches(session.plan(), parse_routing(plan.config.routing), plan.config.symmetry,
+              draw_from(plan)),
+      peak_gflops_(measure_gemm_peak(plan.session.gemm, kernels(), plan.session.precision)) {
+  if (!plan.validation.empty()) windows_.emplace(plan.validation, plan.session.sequence);
+  if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) {
+    resume();
+  } else {
+    start_weights();
+  }
+  window.emplace(session.tree());
+  batches.prepare(steps_done);
+}
+
+void TrainerCore::start_weights() {
+  ModelState& state = session.state();
+  if (!plan.config.init.empty()) {
+    if (plan.init_folder.empty()) plan.init_folder = resolve_model_folder(plan.config.init);
+    read_model_parameters(plan.init_folder, state.layout, state.parameters.data());
+  } else {
+    initialize(state.config, state.layout, static_cast<std::uint64_t>(plan.config.seed),
+               state.parameters.data());
+  }
+}
+
+void TrainerCore::resume() {
+  const TrainerState& saved = plan.resume->state;
+  if (saved.data != fingerprint(plan.config.data)) {
+    throw InputError({"the data is not what the run was trained on", plan.config.data,
+                      "the same bytes", "--resume " + plan.config.resume,
+                      "--data says where they are now"});
+  }
+  read_state(plan.resume->checkpoint);
+  plan.carried = carried_files(plan.resume->checkpoint);
+  note_changes(saved);
+}
+
+void TrainerCore::note_changes(const TrainerState& saved) {
+  const TrainerState now = trainer_state();
+  const auto note = [&](const char* what, const std::string& before, const std::string& after) {
+    if (before == after) return;
+    plan.notes.push_back(std::string("the ") + what + " was " + before + " and is now " + after +
+                         ": the result is as good, but not bit-identical");
+  };
+  note("CPU", saved.cpu_model, now.cpu_model);
+  note("instruction set", saved.isa, now.isa);
+  note("product library", saved.gemm, now.gemm);
+}
+
+void TrainerCore::read_state(const std::string& checkpoint) {
+  ModelState& state = session.state();
+  const TrainerState saved = read_checkpoint(checkpoint, state.layout, state.parameters.data(),
+                                             state.first_moment.data(), state.second_moment.data());
+  steps_done = saved.step;
+  state.updates = saved.optimizer_step;
+  set_rate_scale(saved.rate_scale);
+}
+
+void TrainerCore::restore(const std::string& checkpoint) {
+  if (!checkpoint.empty()) return read_state(checkpoint);
+  ModelState& state = session.state();
+  for (AlignedBuffer<float>* values :
+       {&state.parameters, &state.first_moment, &state.second_moment}) {
+    std::fill_n(values->data(), values->size(), 0.0f);
+  }
+  start_weights();
+  steps_done = 0;
+  state.updates = 0;
+  set_rate_scale(1);
+}
+
+void TrainerCore::set_rate_scale(double scale) {
+  rate_scale_ = scale;
+  session.set_rate_scale(scale);
+}
+
+TrainerState TrainerCore::trainer_state() const {
+  TrainerState s;
+  s.step = steps_done;
+  s.tokens = steps_done * step_tokens(plan.config);
+  s.optimizer_step = session.state().updates;
+  s.rate_scale = rate_scale_;
+  s.seed = plan.config.seed;
+  s.config = to_toml(plan.config);
+  s.model = plan.session.model;
+  s.byte_tokens = plan.byte_tokens;
+  s.data = fingerprint(plan.config.data);
+  s.isa = kernels().name;
+  s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
+  s.cpu_model = cpu_model();
+  s.precision = plan.config.precision;
+  s.version = CLLM_VERSION;
+  return s;
+}
+
+void TrainerCore::check_finite() const {
+  const ModelState& state = session.state();
+  const std::pair<const char*, const AlignedBuffer<float>*> ranges[] = {
+      {"weight", &state.parameters},
+      {"first moment", &state.first_moment},
+      {"second moment", &state.second_moment}};
+  for (const auto& [what, values] : ranges) {
+    const std::string name = first_not_finite(state.layout, values->data());
+    if (name.empty()) continue;
+    throw Error(ErrorParts{std::string("a ") + what + " is not finite, nothing was saved", name,
+                           "finite numbers", "step " + std::to_string(steps_done),
+                           "a lower --lr; the checkpoints before are as they were"});
+  }
+}
+
+void TrainerCore::save(const std::string& folder) const {
+  check_finite();
+  const ModelState& state = session.state();
+  write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
+                   state.first_moment.data(), state.second_moment.data(), plan.carried);
+}
+
+std::string TrainerCore::first_bad_gradient() const {
+  return first_not_finite(session.state().layout, session.gradient());
+}
+
+StepReport TrainerCore::step() {
+  bool late = false;
+  const StepBatch& batch = batches.take(steps_done, late);
+  StepReport report = run_step(batch, [this] { batches.prepare(steps_done + 1); });
+  report.late = report.late || late;
+  return report;
+}
+
+StepReport TrainerCore::step(const TokenArray& inputs, const TokenArray& targets) {
+  const SessionConfig& s = session.config();
+  check_same_shape(inputs, targets);
+  if (inputs.sequences != s.batch || inputs.length != s.sequence) {
+    throw InputError({"the step batch has another shape than the configuration", shape_text(inputs),
+                      shape_text({nullptr, s.batch, s.sequence}), "inputs",
+                      "batch * grad_accum sequences of seq tokens"});
+  }
+  check_tokens("inputs", inputs, s.model.positions, s.model.vocabulary);
+  check_tokens("targets", targets, s.model.positions, s.model.vocabulary);
+  return run_step(batches.route(inputs.data, targets.data), nullptr);
+}
+
+StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> meanwhile) {
+  has_gradient = false;
+  const int workers = session.tree().active_workers();
+  const std::uint64_t start = now_ns();
+  const StepOutcome out = session.step(steps_done, batch.inputs.data(), batch.targets.data(),
+                                       std::move(meanwhile), batch.sequences.data());
+  has_gradient = true;
+  const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
+  const auto tokens = static_cast<double>(step_tokens(plan.config));
+  StepReport r;
+  r.learning_rate = session.learning_rate(steps_done);
+  r.step = ++steps_done;
+  r.tokens = r.step * step_tokens(plan.config);
+  r.epoch = static_cast<double>(r.tokens) / static_cast<double>(plan.train.size());
+  r.loss = out.loss;
+  r.gradient_norm = out.gradient_norm;
+  r.milliseconds = 1e3 * seconds;
+  r.tokens_per_second = tokens / seconds;
+  r.gflops = 1e-9 * r.tokens_per_second *
+             static_cast<double>(flops_per_token(plan.session.model, plan.session.sequence));
+  r.mfu = r.gflops / (peak_gflops_ * workers);
+  r.workers = workers;
+  r.skipped = out.skipped;
+  r.late = out.waited;
+  return r;
+}
+
+void TrainerCore::resize(std::int64_t workers) {
+  TrainConfig config = plan.config;
+  set_option(config, "workers", std::to_string(workers), "workers");
+  config.threads = 0;
+  SessionConfig changed = plan.session;
+  changed.tune_workers = false;
+  changed.threads = threads_for_workers(workers, plan.session.model.symmetry_order);
+  check_memory(changed);
+  session.resize(changed.threads);
+  window.emplace(session.tree());
+  has_gradient = false;
+  plan.session = std::move(changed);
+  plan.config = std::move(config);
+}
+
+EvaluationReport TrainerCore::evaluate(const std::function<bool()>& asked) {
+  window->pause();
+  EvaluationReport r;
+  r.step = steps_done;
+  r.validation_loss = session.evaluate(
+      *windows_, [&] { return stop.load(std::memory_order_relaxed) || (asked && asked()); });
+  if (plan.byte_tokens) r.bits_per_byte = r.validation_loss / std::log(2.0);
+  window->resume();
+  return r;
+}
+
+}  // namespace cllm

@@ -1,0 +1,67 @@
+// What a Trainer is made of: the plan, the session, the batches, and the state that a step changes.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "checkpoint/trainer_state.h"
+#include "cllm/trainer.h"
+#include "train/run_plan.h"
+#include "train/sphere_window.h"
+#include "train/step_batches.h"
+
+namespace cllm {
+
+/// Steps, evaluations and the state of a run, without its folder: that is RunLoop's.
+/// Thread safety: as Trainer's.
+class TrainerCore {
+ public:
+  explicit TrainerCore(const TrainConfig& config);
+
+  StepReport step();
+  StepReport step(const TokenArray& inputs, const TokenArray& targets);
+  /// The loss is NaN when `asked` or `stop` broke it off.
+  EvaluationReport evaluate(const std::function<bool()>& asked);
+  bool can_evaluate() const noexcept { return windows_.has_value(); }
+  void resize(std::int64_t workers);
+
+  /// What a checkpoint of now records beside weights and moments.
+  TrainerState trainer_state() const;
+  /// Writes a checkpoint of now. Throws Error when a weight or moment is not finite.
+  void save(const std::string& folder) const;
+  /// Throws Error, naming the tensor, when a weight or moment is not finite.
+  void check_finite() const;
+
+  /// Goes back to a checkpoint of this run, or with "" to the weights that it started from.
+  void restore(const std::string& checkpoint);
+  /// Multiplies every later learning rate; 1 unless the run was rolled back.
+  void set_rate_scale(double scale);
+  double rate_scale() const noexcept { return rate_scale_; }
+
+  /// The first tensor whose gradient was not finite in the last step; "" when there is none.
+  std::string first_bad_gradient() const;
+
+  RunPlan plan;
+  Session session;
+  StepBatches batches;
+  std::optional<SphereWindow> window;
+  std::atomic<bool> stop{false};            ///< asked for by anybody
+  std::atomic<bool> save_requested{false};  ///< likewise
+  std::atomic<std::int64_t> steps_done{0};  ///< any thread may read it
+  bool has_gradient = false;
+
+ private:
+  void start_weights();
+  void resume();
+  void read_state(const std::string& checkpoint);
+  void note_changes(const TrainerState& saved);
+  StepReport run_step(const StepBatch& batch, std::function<void()> meanwhile);
+
+  std::optional<EvaluationWindows> windows_;
+  double rate_scale_ = 1;
+  double peak_gflops_;  // of one core
+};
+
+}  // namespace cllm
