@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <vector>
 
 #include "spheres/job.h"
@@ -243,6 +244,97 @@ TEST(Team, DealsPartsByRank) {
     const Team::Share s = team.share(seat, 8);
     EXPECT_EQ(s.begin, static_cast<std::size_t>(seat / 8));
     EXPECT_EQ(s.end, s.begin + 1);
+  }
+}
+
+/// A lap of four phases in three strands that comes seven times after a first time of its own, and
+/// a phase after it. The last two of a time run beside the first two of the next, and the third of
+/// that one may end before them.
+JobPlan laps_of_three_strands() {
+  JobPlan plan;
+  plan.phases = {{2, {}, 1},     {1, {0}, 2}, {3, {0}, 1},    {2, {1, 2}, 0},  {2, {1}, 1},
+                 {1, {3, 4}, 2}, {3, {4}, 1}, {2, {5, 6}, 0}, {1, {30, 31}, 0}};
+  plan.laps = {{4, 1}, {4, 7}, {1, 1}};
+  return plan;
+}
+
+TEST(Job, CountsEveryTimeOfALap) {
+  const JobPlan plan = laps_of_three_strands();
+  const std::vector<PhasePlan> phases = unrolled(plan);
+  ASSERT_EQ(phases.size(), 33u);
+  EXPECT_EQ(phases[29].after, (std::vector<std::int32_t>{27, 28}));
+  EXPECT_EQ(phases[32].after, (std::vector<std::int32_t>{30, 31}));
+  EXPECT_EQ(count_tiles(plan), 8 * 8 + 1);
+}
+
+TEST(Job, OpensEveryTimeOfALapAfterWhatItWaitsFor) {
+  const JobPlan plan = laps_of_three_strands();
+  const std::vector<PhasePlan> phases = unrolled(plan);
+  Job job;
+  job.bind(plan);
+  std::mt19937 random(3);
+  for (int run = 0; run < 200; ++run) {
+    job.reset();
+    job.arrive();
+    std::vector<int> begun(phases.size(), 0), ended(phases.size(), 0);
+    std::vector<int> running, lasts;
+    int ready = job.first_tiles(), tiles = 0;
+    while (!job.finished()) {
+      const bool claims = random() % 2 == 0;
+      const Job::Ticket ticket =
+          claims ? job.claim(static_cast<int>(random() % 64)) : Job::Ticket{};
+      if (ticket.phase >= 0) {
+        const auto p = static_cast<std::size_t>(ticket.phase);
+        ASSERT_EQ(ticket.tile, begun[p]++);
+        for (const std::int32_t before : phases[p].after) {
+          const auto b = static_cast<std::size_t>(before);
+          ASSERT_EQ(ended[b], phases[b].tiles) << "phase " << p << " before " << b;
+        }
+        running.push_back(ticket.phase);
+        --ready;
+        ++tiles;
+        ASSERT_GE(ready, 0) << "of tiles that nobody was told of";
+        if (ticket.last) lasts.push_back(ticket.phase);
+        continue;
+      }
+      if (running.empty()) {
+        ASSERT_TRUE(!claims || ready == 0) << "nothing can be claimed, and nobody works";
+        continue;
+      }
+      std::swap(running[random() % running.size()], running.back());
+      const auto finished = job.finish_tile(running.back());
+      ++ended[static_cast<std::size_t>(running.back())];
+      running.pop_back();
+      ready += finished.opened;
+      ASSERT_EQ(finished.job, job.finished());
+    }
+    EXPECT_EQ(tiles, 65);
+    EXPECT_EQ(lasts.size(), 1u);
+    EXPECT_EQ(begun, ended);
+  }
+}
+
+TEST(Job, EndsWhenALapIsClaimedWhetherOpenOrNot) {
+  const JobPlan plan = laps_of_three_strands();
+  Job job;
+  job.bind(plan);
+  std::mt19937 random(4);
+  for (int run = 0; run < 100; ++run) {
+    job.reset();
+    job.open();
+    std::vector<int> claimed;
+    for (;;) {
+      const Job::Ticket ticket = job.claim(static_cast<int>(random() % 64), true);
+      if (ticket.phase < 0) break;
+      claimed.push_back(ticket.phase);
+    }
+    EXPECT_EQ(claimed.size(), 65u);
+    std::shuffle(claimed.begin(), claimed.end(), random);
+    for (std::size_t i = 0; i < claimed.size(); ++i) {
+      EXPECT_FALSE(job.finished());
+      EXPECT_EQ(job.finish_tile(claimed[i]).job, i + 1 == claimed.size());
+    }
+    EXPECT_TRUE(job.finished());
   }
 }
 

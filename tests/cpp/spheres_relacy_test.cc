@@ -30,12 +30,33 @@ class LastOfAStrandJob : public BasicJob<Atomics> {
   }
 };
 
-/// Two workers on a job of two strands and a phase after both, run twice. Whoever is not in the
+/// Two strands and a phase after both.
+struct TwoStrands {
+  static constexpr int kPhases = 4;
+  static JobPlan plan() {
+    JobPlan plan;
+    plan.phases = {{1, {}, 1}, {1, {}, 2}, {1, {0}, 1}, {1, {1, 2}}};
+    return plan;
+  }
+};
+
+/// A lap of two phases in two strands: the words of its first time are those of its fourth.
+struct ALap {
+  static constexpr int kPhases = 10;
+  static JobPlan plan() {
+    JobPlan plan;
+    plan.phases = {{1, {}, 1}, {1, {}, 2}, {1, {0, 1}, 1}, {1, {0, 1}, 2}};
+    plan.laps = {{2, 1}, {2, 4}};
+    return plan;
+  }
+};
+
+/// Two workers on such a job, run twice. Whoever is not in the
 /// last tile of the first run may still be looking at the job, or falling asleep, when the root
 /// closes and opens it for the second. Every tile runs once a run, after the opening and those that
 /// its phase waits for, one tile is the last, and all leave.
-template <class Atomics, template <class> class Event, template <class> class JobOf>
-struct JobModel : rl::test_suite<JobModel<Atomics, Event, JobOf>, 3> {
+template <class Atomics, template <class> class Event, template <class> class JobOf, class Shape>
+struct JobModel : rl::test_suite<JobModel<Atomics, Event, JobOf, Shape>, 3> {
   using Ticket = typename BasicJob<Atomics>::Ticket;
   static constexpr unsigned kRoot = 2;
   static constexpr std::uint32_t kRuns = 2;
@@ -115,7 +136,7 @@ struct JobModel : rl::test_suite<JobModel<Atomics, Event, JobOf>, 3> {
     auto& cell = s.cells[ticket.phase];
     const std::uint32_t run = cell + 1;
     RL_ASSERT(s.input == run);
-    for (int before : s.plan.phases[static_cast<std::size_t>(ticket.phase)].after) {
+    for (int before : s.phases[static_cast<std::size_t>(ticket.phase)].after) {
       RL_ASSERT(s.cells[before] == run);
     }
     cell = run;
@@ -128,10 +149,10 @@ struct JobModel : rl::test_suite<JobModel<Atomics, Event, JobOf>, 3> {
 
   struct State {
     State() {
-      plan.phases = {{1, {}, 1}, {1, {}, 2}, {1, {0}, 1}, {1, {1, 2}}};
-      job.bind(plan);
+      job.bind(Shape::plan());
+      for (auto& cell : cells) cell = 0;
     }
-    JobPlan plan;
+    const std::vector<PhasePlan> phases = unrolled(Shape::plan());
     JobOf<Atomics> job;
     Event<Atomics> event;
     Parker<Atomics> parkers[3];
@@ -139,14 +160,14 @@ struct JobModel : rl::test_suite<JobModel<Atomics, Event, JobOf>, 3> {
     typename Atomics::template Atomic<std::uint32_t> lasts{0};
     typename Atomics::template Atomic<std::uint32_t> inbox[2] = {{0}, {0}};
     typename Atomics::template Plain<std::uint32_t> input = 0;
-    typename Atomics::template Plain<std::uint32_t> cells[4] = {0, 0, 0, 0};
+    typename Atomics::template Plain<std::uint32_t> cells[Shape::kPhases];
   };
   std::unique_ptr<State> state = std::make_unique<State>();  // aligned, which the checker is not
 };
 
 template <Weaken kWeaken, template <class> class Event = EventCount, bool kEarlyWakes = true,
-          template <class> class JobOf = BasicJob>
-using Jobs = JobModel<RelacyAtomics<kWeaken, kEarlyWakes>, Event, JobOf>;
+          template <class> class JobOf = BasicJob, class Shape = TwoStrands>
+using Jobs = JobModel<RelacyAtomics<kWeaken, kEarlyWakes>, Event, JobOf, Shape>;
 
 constexpr Search kRandom{rl::sched_random, 20000};
 
@@ -157,6 +178,11 @@ TEST(JobModel, RandomWithAStraggler) {
 TEST(JobModel, RandomWithoutEarlyWakes) {
   expect_right<Jobs<Weaken::kNothing, EventCount, false>>(
       "2 workers, 3 strands, 2 runs, random, no early wakes", kRandom);
+}
+
+TEST(JobModel, RandomWithALap) {
+  expect_right<Jobs<Weaken::kNothing, EventCount, true, BasicJob, ALap>>(
+      "2 workers, a lap of 4 times, 2 runs, random", kRandom);
 }
 
 TEST(JobModel, FindsAMissingOrderOfThePhase) {

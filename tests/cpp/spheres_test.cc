@@ -338,6 +338,18 @@ TEST(Stage, RefusesWhatWouldNeverEnd) {
   EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument) << "waits for itself";
   plan.phases = {{2, {}}, {1, {0}}, {1, {}}};
   EXPECT_EQ(Stage({plan}, {0}, runner).jobs(), 1);
+  plan.laps = {{3, 1}, {1, 1}};
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument) << "laps of more phases";
+  plan.phases = {{1, {}}, {1, {0}}, {1, {}}};
+  plan.laps = {{2, 1}, {1, 4}};
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument) << "waits for no time before";
+  plan.phases = {{1, {}}, {1, {0}}, {1, {0}}};
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument) << "too far back";
+  plan.phases = {{1, {}}, {1, {0}}, {1, {3}}};
+  plan.laps = {{1, 1}, {1, 4}, {1, 1}};
+  EXPECT_THROW(Stage({plan}, {0}, runner), std::invalid_argument) << "not for the last time";
+  plan.phases[2].after = {4};
+  EXPECT_EQ(Stage({plan}, {0}, runner).jobs(), 1);
 }
 
 }  // namespace

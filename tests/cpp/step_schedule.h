@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "spheres/laps.h"
 #include "tile_costs.h"
 #include "train/schedule_play.h"
 
@@ -34,7 +35,7 @@ class StepSchedule {
                packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain),
         tree(plan_tree(threads_for_workers(workers, model.symmetry_order), model.symmetry_order)),
         schedule(batch, layout, tree.owners(workers), static_cast<int>(workers), packed_tiles),
-        jobs(schedule.jobs(shards)) {
+        jobs(unrolled_jobs()) {
     for (int j = 0; j < static_cast<int>(jobs.size()); ++j) {
       const JobPlan& job = jobs[static_cast<std::size_t>(j)];
       costs.emplace_back();
@@ -89,6 +90,15 @@ class StepSchedule {
   }
 
  private:
+  /// Every phase listed as often as it comes.
+  std::vector<JobPlan> unrolled_jobs() const {
+    std::vector<JobPlan> all = schedule.jobs(shards);
+    for (JobPlan& job : all) {
+      job.phases = unrolled(job);
+      job.laps.clear();
+    }
+    return all;
+  }
   static ModelConfig model_of(const ScheduleCase& c) {
     return {c.layers, c.heads, c.width, c.sequence, c.vocabulary};
   }
@@ -106,7 +116,7 @@ class StepSchedule {
     };
     switch (schedule.kind(claim.job)) {
       case TrainSchedule::Kind::kPosition: {
-        const ShardJobs::Place& place = shards.place(claim.job, claim.phase);
+        const ShardJobs::Place place = shards.place(claim.job, claim.phase);
         return TileCosts::of(*place.program, place.phase, claim.tile);
       }
       case TrainSchedule::Kind::kMerge:

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "plan/batch_plan.h"
+#include "plan_laps.h"
 #include "spheres/tree.h"
 
 namespace cllm {
@@ -37,7 +38,8 @@ class SyntheticStep final : public TileRunner, public Conductor {
       for (int next : plans[j].successors) {
         predecessors_[static_cast<std::size_t>(next)].push_back(static_cast<int>(j));
       }
-      for (const PhasePlan& phase : plans[j].phases) {
+      phases_.push_back(unrolled(plans[j]));
+      for (const PhasePlan& phase : phases_.back()) {
         cells_[j].emplace_back(static_cast<std::size_t>(phase.tiles), 0);
         tiles_ += static_cast<std::uint64_t>(phase.tiles);
       }
@@ -64,7 +66,9 @@ class SyntheticStep final : public TileRunner, public Conductor {
   std::uint64_t runs() const { return run_; }
   std::uint64_t tiles() const { return tiles_; }
   int reports() const { return reports_; }
-  int phases(int job) const { return static_cast<int>(stage_->plan(job).phases.size()); }
+  int phases(int job) const {
+    return static_cast<int>(phases_[static_cast<std::size_t>(job)].size());
+  }
   int jobs() const { return stage_->jobs(); }
   Stage& stage() { return *stage_; }
   std::uint64_t tiles_of(std::size_t worker) const { return ran_.at(worker).tiles; }
@@ -92,12 +96,8 @@ class SyntheticStep final : public TileRunner, public Conductor {
     for (int j = 0; j < static_cast<int>(plans.size()); ++j) {
       JobPlan& plan = plans[static_cast<std::size_t>(j)];
       const int phases = j < shape_.positions ? up_to(shape_.most_phases) : 1;
-      for (int p = 0; p < phases; ++p) {
-        plan.phases.push_back({up_to(shape_.most_tiles), {}, up_to(3) - 1});
-        for (int before = 0; before < p; ++before) {
-          if (up_to(2) == 1) plan.phases.back().after.push_back(before);
-        }
-      }
+      for (int p = 0; p < phases; ++p) add_phase(plan, up_to(shape_.most_tiles), up_to);
+      if (j < shape_.positions && shape_.seed % 2 == 0) add_laps(plan, up_to(7));
       const bool merge = j >= shape_.positions && j < first_norm();
       plan.reports = !merge || shape_.merges_report;
       if (j >= first_norm()) plan.owner = (j - first_norm()) % owners_;
@@ -128,7 +128,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
     const auto phase = static_cast<std::size_t>(claim.phase);
     const auto tile = static_cast<std::size_t>(claim.tile);
     bool right = true;
-    const std::vector<std::int32_t>& after = stage_->plan(claim.job).phases[phase].after;
+    const std::vector<std::int32_t>& after = phases_[job][phase].after;
     for (const std::int32_t before : after) {
       right = right && ran(claim.job, static_cast<std::size_t>(before));
     }
@@ -185,6 +185,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
   const Shape shape_;
   const std::vector<MergePlan> merges_;
   const int owners_;
+  std::vector<std::vector<PhasePlan>> phases_;                  // [job], each as often as it comes
   std::vector<std::vector<int>> predecessors_;                  // [job]
   std::vector<std::vector<std::vector<std::uint64_t>>> cells_;  // [job][phase][tile]
   std::vector<Count> ran_;                                      // by worker, the root behind them

@@ -9,6 +9,12 @@ ShardProgram::ShardProgram(const ModelConfig& config, const ParameterLayout& lay
                            const ShardShape& shape, Pass pass, WeightLayout weights)
     : cuts_(config, layout, shape, weights), phases_(list_phases(cuts_, pass)) {}
 
+std::int64_t ShardProgram::tiles() const noexcept {
+  std::int64_t tiles = 0;
+  for (const Phase& phase : phases_) tiles += phase.tiles;
+  return tiles;
+}
+
 void ShardProgram::run(std::size_t phase, std::int32_t tile, const ShardData& data,
                        const WorkerContext& worker) const {
   const Phase& p = phases_[phase];

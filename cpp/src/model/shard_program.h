@@ -100,6 +100,8 @@ class ShardProgram {
 
   const ShardCuts& cuts() const noexcept { return cuts_; }
   const std::vector<Phase>& phases() const noexcept { return phases_; }
+  /// Of all phases.
+  std::int64_t tiles() const noexcept;
   /// Runs one tile of a phase, 0 <= tile < tiles.
   void run(std::size_t phase, std::int32_t tile, const ShardData& data,
            const WorkerContext& worker) const;

@@ -23,6 +23,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/span.h"
 #include "spheres/job_plan.h"
 #include "spheres/phases.h"
 #include "spheres/strand.h"
@@ -33,7 +34,7 @@ namespace cllm {
 template <class Atomics = StdAtomics>
 class BasicJob {
  public:
-  /// REQUIRES: called once before use; `plan` outlives the job.
+  /// REQUIRES: called once before use.
   void bind(const JobPlan& plan);
 
   /// Closed and with no team, for the next run. REQUIRES: new, or every tile finished; workers may
@@ -128,17 +129,13 @@ using Job = BasicJob<>;
 template <class Atomics>
 void BasicJob<Atomics>::bind(const JobPlan& plan) {
   arrivals_ = plan.arrivals;
-  phases_.bind(plan.phases);
-  for (const PhasePlan& phase : plan.phases) {
-    strand_count_ = std::max(strand_count_, static_cast<std::size_t>(phase.strand) + 1);
-  }
+  phases_.bind(plan);
+  strand_count_ = count_strands(plan);
   strands_ = std::make_unique<Strand[]>(strand_count_);
-  std::int32_t number = 0;
-  for (const PhasePlan& phase : plan.phases) {
-    Strand& strand = strands_[static_cast<std::size_t>(phase.strand)];
-    if (strand.tiles() == 0) ++strands_with_tiles_;
-    strand.add(number++, phase.tiles);
-    tiles_ += phase.tiles;
+  deal_phases(plan, phases_.laps(), Span<Strand>(strands_.get(), strand_count_));
+  for (std::size_t s = 0; s < strand_count_; ++s) {
+    strands_with_tiles_ += strands_[s].tiles() > 0 ? 1 : 0;
+    tiles_ += strands_[s].tiles();
   }
 }
 
@@ -182,8 +179,9 @@ typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim(int seat,
   Ticket ticket{found.next.phase, found.next.tile};
   if (found.next.last) {
     ticket.last = left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  } else if (found.next.after >= 0 && phases_.is_open(found.next.after)) {
-    ticket.next_ready = phases_.tiles(found.next.after);
+  } else if (found.next.ends) {
+    const std::int32_t after = found.strand->phase_after(found.next);
+    if (phases_.is_open(after)) ticket.next_ready = phases_.tiles(after);
   }
   return ticket;
 }

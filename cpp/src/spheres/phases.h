@@ -2,13 +2,20 @@
 //
 // A tile's writes are released by the decrement of its phase's tiles, acquired by whoever makes it
 // zero, released again to the phases that wait for it and acquired by who finds one of them open.
+//
+// The words of a lap's phases serve every third time of it (kSets), so that what a job takes does
+// not grow with the times. They count down over all of these times and are never set anew within a
+// run: a phase is open, or finished, when its words are down to what the later times need. Nobody
+// touches them for a later time early: words of time t + 3 are touched by the ends of phases of
+// times t + 2 and t + 3, and when one of these opens everything of time t has ended (JobPlan). When
+// tiles are claimed whether open or not, times mix, but each phase's end is still counted once.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
-#include "spheres/job_plan.h"
+#include "spheres/laps.h"
 #include "sync/atomics.h"
 #include "sync/mpsc_queue.h"
 
@@ -18,34 +25,61 @@ namespace cllm {
 template <class Atomics = StdAtomics>
 class BasicPhases {
  public:
-  /// REQUIRES: called once before use; `plans` outlives it.
-  void bind(const std::vector<PhasePlan>& plans) {
-    plans_ = &plans;
-    words_ = std::make_unique<Words[]>(plans.size());
-    opens_.resize(plans.size());
-    for (std::size_t p = 0; p < plans.size(); ++p) {
-      if (plans[p].after.empty()) first_tiles_ += plans[p].tiles;
-      for (const std::int32_t before : plans[p].after) {
-        opens_[static_cast<std::size_t>(before)].push_back(static_cast<std::int32_t>(p));
+  /// REQUIRES: called once before use.
+  void bind(const JobPlan& plan) {
+    laps_ = Laps(plan);
+    std::vector<std::vector<Opening>> openings(plan.phases.size());
+    std::int32_t words = 0;
+    for (const Laps::Part& part : laps_.parts()) {
+      first_word_.push_back(words);
+      words += part.phases * std::min(part.times, kSets);
+      for (std::int32_t p = part.listed; p < part.listed + part.phases; ++p) {
+        const PhasePlan& phase = plan.phases[index(p)];
+        if (phase.after.empty()) first_tiles_ += phase.tiles;
+        for (const std::int32_t before : phase.after) {
+          const std::int32_t in = part.listed + before - part.first;  // if it is of this lap
+          if (before >= part.first) {
+            openings[index(in)].push_back({p, When::kSameTime});
+            continue;
+          }
+          openings[index(laps_.place(before).listed)].push_back({p, When::kAfterLastTime});
+          if (part.times > 1) openings[index(in + part.phases)].push_back({p, When::kNextTime});
+        }
       }
+    }
+    words_ = std::make_unique<Words[]>(index(words));
+    for (std::size_t p = 0; p < plan.phases.size(); ++p) {
+      phases_.push_back({plan.phases[p].tiles,
+                         static_cast<std::int32_t>(plan.phases[p].after.size()),
+                         static_cast<std::int32_t>(openings_.size()),
+                         static_cast<std::int32_t>(openings[p].size())});
+      openings_.insert(openings_.end(), openings[p].begin(), openings[p].end());
     }
   }
   /// All of them again. To be released by the caller.
   void reset() noexcept {
-    for (std::size_t p = 0; p < plans_->size(); ++p) {
-      const PhasePlan& plan = (*plans_)[p];
-      words_[p].waits.store(static_cast<std::int32_t>(plan.after.size()),
-                            std::memory_order_relaxed);
-      words_[p].tiles.store(plan.tiles, std::memory_order_relaxed);
+    for (const Laps::Part& part : laps_.parts()) {
+      for (std::int32_t time = 0; time < std::min(part.times, kSets); ++time) {
+        for (std::int32_t p = part.listed; p < part.listed + part.phases; ++p) {
+          const Laps::Place place{&part, time, p};
+          const std::int32_t times = later_times(place) + 1;
+          Words& words = this->words(place);
+          words.waits.store(times * listed(place).waits, std::memory_order_relaxed);
+          words.tiles.store(times * listed(place).tiles, std::memory_order_relaxed);
+        }
+      }
     }
-    left_.store(static_cast<std::int32_t>(plans_->size()), std::memory_order_relaxed);
+    left_.store(laps_.phases(), std::memory_order_relaxed);
   }
 
-  std::int32_t tiles(std::int32_t phase) const noexcept { return (*plans_)[index(phase)].tiles; }
+  const Laps& laps() const noexcept { return laps_; }
+  std::int32_t tiles(std::int32_t phase) const noexcept { return listed(laps_.place(phase)).tiles; }
   /// Tiles of those that wait for nothing.
   std::int32_t first_tiles() const noexcept { return first_tiles_; }
   bool is_open(std::int32_t phase) const noexcept {
-    return words_[index(phase)].waits.load(std::memory_order_acquire) == 0;
+    const Laps::Place place = laps_.place(phase);
+    return words(place).waits.load(std::memory_order_acquire) <=
+           later_times(place) * listed(place).waits;
   }
 
   /// What a finished tile brought about.
@@ -55,13 +89,25 @@ class BasicPhases {
   };
   Finished finish_tile(std::int32_t phase) noexcept {
     Finished finished;
-    if (words_[index(phase)].tiles.fetch_sub(1, std::memory_order_acq_rel) != 1) return finished;
+    const Laps::Place place = laps_.place(phase);
+    const Listed& self = listed(place);
+    const std::int32_t left = words(place).tiles.fetch_sub(1, std::memory_order_acq_rel) - 1;
+    if (place.part->times == 1 ? left != 0 : left % self.tiles != 0) return finished;
     // Counted before those that wait for it hear of it: once they do, the run may end without this
     // thread, and the job start again.
     finished.job = left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
-    for (const std::int32_t next : opens_[index(phase)]) {
-      if (words_[index(next)].waits.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        finished.opened += tiles(next);
+    const Opening* const openings = openings_.data() + self.openings;
+    for (const Opening* o = openings; o != openings + self.opening_count; ++o) {
+      Laps::Place next{place.part, place.time, o->phase};
+      if (o->when == When::kNextTime && ++next.time == place.part->times) continue;
+      if (o->when == When::kAfterLastTime) {
+        if (place.time + 1 < place.part->times) continue;
+        next = laps_.first_time(o->phase);
+      }
+      const Listed& opened = listed(next);
+      if (words(next).waits.fetch_sub(1, std::memory_order_acq_rel) - 1 ==
+          later_times(next) * opened.waits) {
+        finished.opened += opened.tiles;
       }
     }
     return finished;
@@ -69,18 +115,46 @@ class BasicPhases {
   bool all_finished() const noexcept { return left_.load(std::memory_order_acquire) == 0; }
 
  private:
-  /// Of one phase: those that it still waits for, and its tiles that are not finished.
+  /// Of one phase, over the times that use it: those that it still waits for, and its tiles that
+  /// are not finished.
   struct alignas(kCacheLinePair) Words {
     typename Atomics::template Atomic<std::int32_t> waits{0};
     typename Atomics::template Atomic<std::int32_t> tiles{0};
   };
-  static std::size_t index(std::int32_t phase) noexcept { return static_cast<std::size_t>(phase); }
+  /// A phase of the plan.
+  struct Listed {
+    std::int32_t tiles, waits;
+    std::int32_t openings, opening_count;  // which of openings_
+  };
+  enum class When : std::int32_t { kSameTime, kNextTime, kAfterLastTime };
+  struct Opening {
+    std::int32_t phase;  // of the plan
+    When when;
+  };
+  static constexpr std::int32_t kSets = 3;
+
+  static std::size_t index(std::int32_t i) noexcept { return static_cast<std::size_t>(i); }
+  const Listed& listed(const Laps::Place& place) const noexcept {
+    return phases_[index(place.listed)];
+  }
+  Words& words(const Laps::Place& place) const noexcept {
+    const Laps::Part& part = *place.part;
+    const auto lap = static_cast<std::size_t>(&part - laps_.parts().data());
+    return words_[index(first_word_[lap] + place.time % kSets * part.phases + place.listed -
+                        part.listed)];
+  }
+  /// Times after this one that use the same words.
+  static std::int32_t later_times(const Laps::Place& place) noexcept {
+    return (place.part->times - 1 - place.time) / kSets;
+  }
 
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> left_{0};  // unfinished
   // Read only.
-  alignas(kCacheLinePair) const std::vector<PhasePlan>* plans_ = nullptr;
+  alignas(kCacheLinePair) Laps laps_;
+  std::vector<std::int32_t> first_word_;  // [laps]
+  std::vector<Listed> phases_;            // as in the plan
+  std::vector<Opening> openings_;
   std::unique_ptr<Words[]> words_;
-  std::vector<std::vector<std::int32_t>> opens_;  // [phases] the later ones that wait for it
   std::int32_t first_tiles_ = 0;
 };
 

@@ -1,27 +1,45 @@
 #include "spheres/stage.h"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
 namespace cllm {
 namespace {
 
+/// Whether a phase can be what it says. `first`: its number the first time.
+bool is_right(const PhasePlan& phase, std::int32_t first, const Laps& laps, const Laps::Part& lap) {
+  bool right = phase.tiles >= 1 && phase.strand >= 0 && (lap.times == 1 || !phase.after.empty());
+  for (const std::int32_t before : phase.after) {
+    right = right && before >= 0 && before < first;
+    if (!right || before >= lap.first) continue;
+    const Laps::Place place = laps.place(before);
+    right =
+        place.time + 1 == place.part->times && (lap.times == 1 || before >= lap.first - lap.phases);
+  }
+  return right;
+}
+
 /// What would never be finished: better an exception now than a run that hangs.
 void check_plans(const std::vector<JobPlan>& plans) {
   for (std::size_t j = 0; j < plans.size(); ++j) {
-    const std::vector<PhasePlan>& phases = plans[j].phases;
-    bool right = !phases.empty();
-    for (std::size_t p = 0; p < phases.size(); ++p) {
-      right = right && phases[p].tiles >= 1 && phases[p].strand >= 0;
-      for (const std::int32_t before : phases[p].after) {
-        right = right && before >= 0 && static_cast<std::size_t>(before) < p;
+    const Laps laps(plans[j]);
+    std::size_t listed = 0;
+    bool right = !plans[j].phases.empty();
+    for (const Laps::Part& lap : laps.parts()) {
+      right = right && lap.phases >= 1 && lap.times >= 1;
+      for (std::int32_t p = 0; right && p < lap.phases; ++p, ++listed) {
+        right = listed < plans[j].phases.size() &&
+                is_right(plans[j].phases[listed], lap.first + p, laps, lap);
       }
     }
-    if (!right) {
+    if (!right || listed != plans[j].phases.size() ||
+        count_tiles(plans[j]) > std::numeric_limits<std::int32_t>::max()) {
       throw std::invalid_argument(
           "job " + std::to_string(j) +
-          " has a phase without tiles or strand, or one that waits for a later one");
+          " has a phase without tiles or strand, or one that waits for a later one, or laps that "
+          "are not those of its phases, or too many tiles");
     }
   }
 }
@@ -52,7 +70,7 @@ void Stage::deal_starts() {
   double tiles = 0;
   for (int j = 0; j < jobs(); ++j) {
     if (plan(j).owner >= 0 || follows[static_cast<std::size_t>(j)] != 0) continue;
-    tiles += plan(j).tiles();
+    tiles += static_cast<double>(count_tiles(plan(j)));
     starts_.push_back({j, tiles});
   }
   if (starts_.empty()) starts_.push_back({0, 0});

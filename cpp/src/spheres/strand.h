@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/span.h"
+#include "spheres/laps.h"
 #include "sync/atomics.h"
 #include "sync/mpsc_queue.h"
 
@@ -14,11 +16,19 @@ namespace cllm {
 template <class Atomics = StdAtomics>
 class alignas(kCacheLinePair) BasicStrand {
  public:
-  /// Appends a phase of the job. REQUIRES: before the first reset; tiles >= 1.
-  void add(std::int32_t phase, std::int32_t tiles) {
-    phases_.push_back(phase);
-    begin_.push_back(tiles_);
-    tiles_ += tiles;
+  /// Appends a lap of the job, of whose phases those of the strand follow. REQUIRES: before the
+  /// first reset.
+  void add_lap(const Laps::Part& lap) {
+    laps_.push_back({lap.first, lap.phases, lap.times, tiles_, 0, phases_.size(), phases_.size()});
+  }
+  /// Appends a phase of the lap, by its place in it. REQUIRES: the same; tiles >= 1.
+  void add(std::int32_t place, std::int32_t tiles) {
+    Part& lap = laps_.back();
+    phases_.push_back(place);
+    begin_.push_back(lap.tiles);
+    lap.tiles += tiles;
+    lap.end = phases_.size();
+    tiles_ += tiles * lap.times;
   }
   std::int32_t tiles() const noexcept { return tiles_; }
 
@@ -33,7 +43,7 @@ class alignas(kCacheLinePair) BasicStrand {
   struct Next {
     std::int32_t phase = -1;  ///< of the job
     std::int32_t tile = 0;    ///< of the phase
-    std::int32_t after = -1;  ///< the strand's next phase, if it is the last tile of its own
+    bool ends = false;        ///< it is its phase's last
     bool last = false;        ///< of the strand
     std::uint64_t word = 0;
   };
@@ -42,11 +52,13 @@ class alignas(kCacheLinePair) BasicStrand {
     const std::uint64_t word = this->word();
     const std::int32_t tile = tile_of(word);
     if (word / kRun != run || tile >= tiles_) return {};
-    const auto after = std::upper_bound(begin_.begin(), begin_.end(), tile);
-    const auto at = static_cast<std::size_t>(after - begin_.begin()) - 1;
-    Next next{phases_[at], tile - begin_[at], -1, tile + 1 == tiles_, word};
-    if (after != begin_.end() && *after == tile + 1) next.after = phases_[at + 1];
+    Next next = find(tile);
+    next.word = word;
     return next;
+  }
+  /// The phase that comes after one. REQUIRES: its last tile, and not the strand's.
+  std::int32_t phase_after(const Next& next) const noexcept {
+    return find(tile_of(next.word) + 1).phase;
   }
   /// Takes it; false if it was taken meanwhile. By compare-and-exchange: an increment could take
   /// one that is not open yet, and a worker that still looks from the run before one that it knows
@@ -63,13 +75,59 @@ class alignas(kCacheLinePair) BasicStrand {
   }
   std::uint64_t word() const noexcept { return word_.load(std::memory_order_acquire); }
 
+  /// What of a lap of the job belongs to the strand.
+  struct Part {
+    std::int32_t first, phases, times;  // as in Laps
+    std::int32_t first_tile;
+    std::int32_t tiles;      // each time
+    std::size_t begin, end;  // which of phases_
+  };
+  Next find(std::int32_t tile) const noexcept {
+    const Part* lap = laps_.data();
+    for (const Part* const last = lap + laps_.size() - 1; lap != last; ++lap) {
+      if (tile < lap[1].first_tile) break;
+    }
+    std::int32_t in = tile - lap->first_tile, first = lap->first;
+    if (lap->times > 1) {
+      first += in / lap->tiles * lap->phases;
+      in %= lap->tiles;
+    }
+    const auto begin = begin_.begin() + static_cast<std::ptrdiff_t>(lap->begin);
+    const auto end = begin_.begin() + static_cast<std::ptrdiff_t>(lap->end);
+    const auto after = std::upper_bound(begin, end, in);
+    const auto at = static_cast<std::size_t>(after - begin_.begin()) - 1;
+    Next next{first + phases_[at], in - begin_[at]};
+    next.ends = in + 1 == (after == end ? lap->tiles : *after);
+    next.last = tile + 1 == tiles_;
+    return next;
+  }
+
   // Run (high half) and next tile (low half). Written by whoever takes a tile and, between runs, by
   // who resets; a reset is released by the job's state.
   typename Atomics::template Atomic<std::uint64_t> word_{0};
   // Read only.
-  alignas(kCacheLinePair) std::vector<std::int32_t> phases_;
-  std::vector<std::int32_t> begin_;  // first tile of each
+  alignas(kCacheLinePair) std::vector<Part> laps_;
+  std::vector<std::int32_t> phases_;  // of all laps, by their places in them
+  std::vector<std::int32_t> begin_;   // first tile of each in its lap
   std::int32_t tiles_ = 0;
 };
+
+inline std::size_t count_strands(const JobPlan& plan) {
+  std::int32_t most = 0;
+  for (const PhasePlan& phase : plan.phases) most = std::max(most, phase.strand);
+  return static_cast<std::size_t>(most) + 1;
+}
+
+/// Every phase of the plan to its strand. REQUIRES: new strands, count_strands() of them.
+template <class Atomics>
+void deal_phases(const JobPlan& plan, const Laps& laps, Span<BasicStrand<Atomics>> strands) {
+  for (const Laps::Part& lap : laps.parts()) {
+    for (BasicStrand<Atomics>& strand : strands) strand.add_lap(lap);
+    for (std::int32_t p = 0; p < lap.phases; ++p) {
+      const PhasePlan& phase = plan.phases[static_cast<std::size_t>(lap.listed + p)];
+      strands[static_cast<std::size_t>(phase.strand)].add(p, phase.tiles);
+    }
+  }
+}
 
 }  // namespace cllm

@@ -54,7 +54,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
   }
   std::vector<JobPlan> jobs(plan_.positions.size());
   for (std::size_t p = 0; p < jobs.size(); ++p) {
-    jobs[p].phases = jobs_.phases(static_cast<int>(p));
+    jobs_.lay_out(static_cast<int>(p), jobs[p]);
     jobs[p].reports = static_cast<int>(p) + lanes() >= shards();  // the last in its lane
     jobs[p].arrivals = static_cast<int>(p) < lanes() ? 1 : 0;     // the root's
   }
@@ -79,7 +79,7 @@ void ForwardStage::run_tile(int worker, const TileClaim& claim) {
     return state_.packed->pack(claim.tile, Pass::kForward, state_.parameters.data(),
                                *context.kernels);
   }
-  const ShardJobs::Place& place = jobs_.place(claim.job, claim.phase);
+  const ShardJobs::Place place = jobs_.place(claim.job, claim.phase);
   const auto shard = static_cast<std::size_t>(place.shard);
   const std::int64_t first_row = plan_.shards[shard].first_sequence * plan_.sequence;
   ShardData data{};

@@ -41,7 +41,7 @@ struct Costs {
   TileTime of(const TileClaim& claim) const {
     switch (schedule.kind(claim.job)) {
       case TrainSchedule::Kind::kPosition: {
-        const ShardJobs::Place& place = shards.place(claim.job, claim.phase);
+        const ShardJobs::Place place = shards.place(claim.job, claim.phase);
         const ShardProgram& program = *place.program;
         return tile_time(clock, footprints, program.cuts(), program.phases()[place.phase],
                          claim.tile, precision);

@@ -10,14 +10,17 @@
 
 namespace cllm {
 
-/// Immutable after construction.
+/// Immutable after construction. What it takes does not grow with the shards of a position: those
+/// of one shape are laps of the same phases.
 class ShardJobs {
  public:
+  /// Throws InputError for a step of more tiles than can be counted.
   ShardJobs(const ModelConfig& config, const ParameterLayout& layout, const BatchPlan& plan,
             Pass pass, WeightLayout weights);
 
-  /// The phases of a position, all its shards in order, on one workspace and one gradient.
-  std::vector<PhasePlan> phases(int position) const;
+  /// The phases of a position, all its shards in order, on one workspace and one gradient, and how
+  /// often they come.
+  void lay_out(int position, JobPlan& job) const;
 
   /// Which shard a phase of a position belongs to, and which phase of its program it is.
   struct Place {
@@ -25,16 +28,46 @@ class ShardJobs {
     std::size_t phase;
     const ShardProgram* program;
   };
-  const Place& place(int position, std::int32_t phase) const noexcept {
-    return places_[static_cast<std::size_t>(position)][static_cast<std::size_t>(phase)];
+  Place place(int position, std::int32_t phase) const noexcept {
+    const std::vector<Row>& rows = positions_[static_cast<std::size_t>(position)].rows;
+    const Row* row = rows.data();
+    for (const Row* const last = row + rows.size() - 1; row != last; ++row) {
+      if (phase < row[1].first_phase) break;
+    }
+    const std::int32_t in = phase - row->first_phase;
+    return {row->first_shard + in / row->phases, static_cast<std::size_t>(in % row->phases),
+            row->program};
   }
 
+  /// What making it cost, in accesses of phases that were compared.
+  std::int64_t looks() const noexcept { return looks_; }
+
  private:
+  /// Neighbouring shards of one shape.
+  struct Row {
+    const ShardProgram* program;
+    int first_shard, shards;
+    std::int32_t first_phase, phases;  // of one shard
+  };
+  struct Position {
+    std::vector<Row> rows;
+    std::size_t shape;  // of shapes_
+  };
+  /// What positions with the same rows have in common.
+  struct Shape {
+    std::vector<PhasePlan> phases;
+    std::vector<Lap> laps;
+  };
+
   const ShardProgram* program_for(const ModelConfig& config, const ParameterLayout& layout,
                                   const ShardShape& shape, Pass pass, WeightLayout weights);
+  std::size_t shape_for(const std::vector<Row>& rows);
+  Shape plan_shape(const std::vector<Row>& rows);
 
   std::vector<std::unique_ptr<ShardProgram>> programs_;  // one for each size of shard
-  std::vector<std::vector<Place>> places_;               // [position][phase]
+  std::vector<Position> positions_;
+  std::vector<Shape> shapes_;
+  std::int64_t looks_ = 0;
 };
 
 }  // namespace cllm

@@ -38,7 +38,7 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
     job.reports = node >= positions() && recycles_;
     job.successors = norms;  // of the last node; the others are told below
     if (node < positions()) {
-      job.phases = shards.phases(node);
+      shards.lay_out(node, job);
     } else {
       const MergePlan& merge = plan_.merges[static_cast<std::size_t>(node - positions())];
       job.phases = {{blocks_, {}}};

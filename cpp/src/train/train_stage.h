@@ -46,7 +46,7 @@ class TrainStage final : private TileRunner, public TrainSchedule {
 
   /// The operation of a tile of a position. REQUIRES: kind(claim.job) is kPosition.
   Op op(const TileClaim& claim) const noexcept {
-    const ShardJobs::Place& place = jobs_.place(claim.job, claim.phase);
+    const ShardJobs::Place place = jobs_.place(claim.job, claim.phase);
     return place.program->phases()[place.phase].op;
   }
 
