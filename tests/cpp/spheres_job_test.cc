@@ -314,6 +314,47 @@ TEST(Job, OpensEveryTimeOfALapAfterWhatItWaitsFor) {
   }
 }
 
+TEST(Job, SkipsTheRestFromInsideATile) {
+  const JobPlan plan = laps_of_three_strands();
+  const std::vector<PhasePlan> phases = unrolled(plan);
+  Job job;
+  job.bind(plan);
+  std::mt19937 random(5);
+  for (int run = 0; run < 300; ++run) {
+    job.reset();
+    job.arrive();
+    const int skip_at = run % 66;
+    std::vector<int> running;
+    int claimed = 0, lasts = 0;
+    bool skipped = false;
+    while (!job.finished()) {
+      const bool claims = random() % 2 == 0;
+      const Job::Ticket ticket =
+          claims ? job.claim(static_cast<int>(random() % 64)) : Job::Ticket{};
+      if (ticket.phase >= 0) {
+        ASSERT_FALSE(skipped) << "a tile was left";
+        running.push_back(ticket.phase);
+        lasts += ticket.last ? 1 : 0;
+        if (++claimed == skip_at) {
+          skipped = true;
+          lasts += job.skip_rest() ? 1 : 0;
+          EXPECT_TRUE(job.claimed_out());
+          EXPECT_FALSE(job.skip_rest()) << "nothing is left to skip";
+        }
+        continue;
+      }
+      if (running.empty()) continue;
+      std::swap(running[random() % running.size()], running.back());
+      const auto finished = job.finish_tile(running.back());
+      running.pop_back();
+      ASSERT_EQ(finished.job, job.finished());
+      ASSERT_EQ(finished.job, running.empty() && (skipped || claimed == 65));
+    }
+    EXPECT_EQ(lasts, 1) << "skipped at " << skip_at;
+    EXPECT_EQ(claimed, skipped ? skip_at : 65);
+  }
+}
+
 TEST(Job, EndsWhenALapIsClaimedWhetherOpenOrNot) {
   const JobPlan plan = laps_of_three_strands();
   Job job;

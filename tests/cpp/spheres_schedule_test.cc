@@ -17,7 +17,8 @@ struct Case {
   TaggedStep::Shape shape;
   int runs;
   Bug bug = Bug::kNone;
-  int throw_at = -1;  ///< the tile that throws, by the order of their start
+  int throw_at = -1;   ///< the tile that throws, by the order of their start
+  int cancel_at = -1;  ///< the first that is not computed in its run
 };
 
 /// Goes through all sequences of choices, one execution each.
@@ -40,7 +41,8 @@ class Choices {
   std::size_t at_ = 0;
 };
 
-void plant_throw(const Case& c, TaggedStep& step) {
+void plant(const Case& c, TaggedStep& step) {
+  step.cancel_at = c.cancel_at;
   if (c.throw_at < 0) return;
   step.before_tile = [left = c.throw_at](const TileClaim&) mutable {
     if (left-- == 0) throw std::runtime_error("planted");
@@ -62,7 +64,7 @@ Result explore(const Case& c, int switches, std::uint64_t most) {
   Choices choices;
   do {
     SphereSchedule schedule(plan, c.shape, c.runs, c.bug);
-    plant_throw(c, schedule.step());
+    plant(c, schedule.step());
     ++result.executions;
     try {
       int current = -1, left = switches;
@@ -96,7 +98,7 @@ Result explore(const Case& c, int switches, std::uint64_t most) {
 Result play(const Case& c, std::uint32_t seed) {
   const TreePlan plan = plan_tree(c.threads, c.symmetry_order);
   SphereSchedule schedule(plan, c.shape, c.runs, c.bug);
-  plant_throw(c, schedule.step());
+  plant(c, schedule.step());
   std::mt19937 random(seed);
   Result result;
   result.executions = 1;
@@ -174,6 +176,22 @@ TEST(Schedule, ThrowsAtEveryTileOnSmallTrees) {
   tell("throws", all);
 }
 
+TEST(Schedule, CancelsAtEveryTileOnSmallTrees) {
+  Result all;
+  for (const Case& c : {Case{3, 12, kThree, 2}, Case{5, 2, kThree, 3}}) {
+    for (int tile = 0; tile < 40; ++tile) {
+      Case cancelled = c;
+      cancelled.cancel_at = tile;
+      const Result r = explore(cancelled, 1, 500);
+      EXPECT_EQ(r.violation, "") << c.threads << " spheres, tile " << tile;
+      EXPECT_EQ(r.failed, 0u);
+      all.executions += r.executions;
+      all.moves += r.moves;
+    }
+  }
+  tell("cancelled", all);
+}
+
 TEST(Schedule, RandomOrdersOnTreesOfManySizes) {
   Result all;
   for (int threads : {3, 4, 5, 7, 13, 14, 64, 157, 400}) {
@@ -182,6 +200,7 @@ TEST(Schedule, RandomOrdersOnTreesOfManySizes) {
       Case c = {threads, 12, {1 + static_cast<int>(seed) % 12, 3, 3, 0, workers}, 3};
       if (seed % 2 == 1) c.shape.active_workers = 1;  // few buffers
       if (seed % 5 == 4) c.throw_at = static_cast<int>(seed);
+      if (seed % 5 == 2) c.cancel_at = static_cast<int>(seed);
       const Result r = play(c, seed);
       EXPECT_EQ(r.violation, "") << threads << " spheres, seed " << seed;
       EXPECT_EQ(r.failed, c.throw_at >= 0 ? 1u : 0u);

@@ -52,11 +52,15 @@ class TaggedStep final : public TileRunner, public Conductor {
   Stage& stage() { return *stage_; }
   /// Called before a tile is run: may throw.
   std::function<void(const TileClaim&)> before_tile;
+  /// No tile is computed from that one on until the run ends, by the order of their start.
+  int cancel_at = -1;
 
   void run_tile(int, const TileClaim& claim) override {
     if (before_tile) before_tile(claim);
     int& ran = ran_[index(claim.job)][index(claim.phase)][index(claim.tile)];
-    check_that(++ran == run_, "a tile ran twice in a run");
+    check_that(std::exchange(ran, run_) != run_, "a tile ran twice in a run");
+    if (cancel_at >= 0 && cancel_at-- == 0) cancelled_ = true;
+    if (cancelled_) return stage_->skip_rest(claim);
     if (claim.job < shape_.positions) {
       const int round = claim.phase / halves(), half = claim.phase % halves();
       std::uint64_t& sum = sums(claim.job)[index(half * blocks_of(0) + claim.tile)];
@@ -80,6 +84,7 @@ class TaggedStep final : public TileRunner, public Conductor {
   }
 
   void begin(Stage& stage) override {
+    cancelled_ = false;
     if (run_++ > 0) pool_.give(buffer_of_[index(holders_.back())]);
     next_ = norms_ = dones_ = 0;
     open_positions(stage);
@@ -130,7 +135,7 @@ class TaggedStep final : public TileRunner, public Conductor {
   bool every_tile_ran() const {
     for (const auto& phases : ran_) {
       for (const auto& tiles : phases) {
-        for (int ran : tiles) check_that(ran == run_, "a tile did not run");
+        for (int ran : tiles) check_that(ran == run_ || cancelled_, "a tile did not run");
       }
     }
     return true;
@@ -187,8 +192,9 @@ class TaggedStep final : public TileRunner, public Conductor {
   std::vector<int> buffer_of_;                      // by position
   std::vector<int> told_at_;                        // by node of the merge tree
   std::vector<Sums> sums_;                          // [buffer][block]
-  std::vector<std::vector<std::vector<int>>> ran_;  // [job][phase][tile]: in how many runs
+  std::vector<std::vector<std::vector<int>>> ran_;  // [job][phase][tile]: the last run in which
   std::vector<int> told_;                           // [job]: in how many runs
+  bool cancelled_ = false;
   int run_ = 0, next_ = 0, norms_ = 0, dones_ = 0, clock_ = 0;
   std::unique_ptr<Stage> stage_;
 };

@@ -23,10 +23,9 @@
 #include <memory>
 #include <vector>
 
-#include "base/span.h"
 #include "spheres/job_plan.h"
 #include "spheres/phases.h"
-#include "spheres/strand.h"
+#include "spheres/strands.h"
 #include "spheres/team.h"
 
 namespace cllm {
@@ -69,9 +68,13 @@ class BasicJob {
   using Finished = typename BasicPhases<Atomics>::Finished;
   Finished finish_tile(std::int32_t phase) noexcept { return phases_.finish_tile(phase); }
 
+  /// Every tile that nobody has is taken and counts as finished; true when the last was among them.
+  /// REQUIRES: called by whoever has a tile of the job and finishes it afterwards.
+  bool skip_rest() noexcept;
+
   bool is_closed() const noexcept { return (state() & kOpen) == 0; }
   /// Nobody has claimed a tile of it, and somebody can.
-  bool untouched() const noexcept { return !is_closed() && tiles_left() == tiles_; }
+  bool untouched() const noexcept { return !is_closed() && strands_.left() == strands_.tiles(); }
   /// Tiles that nobody has claimed, if one of them can be; 0 if not.
   std::int32_t claimable() const noexcept;
   /// Every tile has been claimed.
@@ -96,11 +99,6 @@ class BasicJob {
   static std::uint32_t run_of(std::uint64_t state) noexcept {
     return static_cast<std::uint32_t>(state / kRun);
   }
-  std::int32_t tiles_left() const noexcept {
-    std::int32_t tiles = 0;
-    for (std::size_t s = 0; s < strand_count_; ++s) tiles += strands_[s].left();
-    return tiles;
-  }
   /// Keeps in `found` whichever can be claimed and is of the earlier phase: that, or the next tile
   /// of a strand.
   void look(std::size_t strand, std::uint32_t run, bool whether_open_or_not,
@@ -118,10 +116,9 @@ class BasicJob {
   typename Atomics::template Atomic<std::int32_t> gate_{0};
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> left_{0};
   BasicPhases<Atomics> phases_;
-  std::unique_ptr<Strand[]> strands_;
+  BasicStrands<Atomics> strands_;
   // Read only.
-  std::int32_t arrivals_ = 0, strands_with_tiles_ = 0, tiles_ = 0;
-  std::size_t strand_count_ = 0;
+  std::int32_t arrivals_ = 0;
 };
 
 using Job = BasicJob<>;
@@ -130,23 +127,17 @@ template <class Atomics>
 void BasicJob<Atomics>::bind(const JobPlan& plan) {
   arrivals_ = plan.arrivals;
   phases_.bind(plan);
-  strand_count_ = count_strands(plan);
-  strands_ = std::make_unique<Strand[]>(strand_count_);
-  deal_phases(plan, phases_.laps(), Span<Strand>(strands_.get(), strand_count_));
-  for (std::size_t s = 0; s < strand_count_; ++s) {
-    strands_with_tiles_ += strands_[s].tiles() > 0 ? 1 : 0;
-    tiles_ += strands_[s].tiles();
-  }
+  strands_.deal(plan, phases_.laps());
 }
 
 template <class Atomics>
 void BasicJob<Atomics>::reset() noexcept {
   phases_.reset();
   gate_.store(arrivals_, std::memory_order_relaxed);
-  left_.store(strands_with_tiles_, std::memory_order_relaxed);
+  left_.store(strands_.with_tiles(), std::memory_order_relaxed);
   team_.clear();
   const std::uint32_t run = run_of(state_.load(std::memory_order_relaxed)) + 1;
-  for (std::size_t s = 0; s < strand_count_; ++s) strands_[s].reset(run);
+  strands_.reset(run);
   state_.store(run * kRun, std::memory_order_release);
 }
 
@@ -154,7 +145,7 @@ template <class Atomics>
 typename BasicJob<Atomics>::Found BasicJob<Atomics>::find(int seat, std::uint32_t run,
                                                           bool whether_open_or_not) const noexcept {
   Found found;
-  const std::size_t dealt = strand_count_ - 1;  // among the team
+  const std::size_t dealt = strands_.size() - 1;  // among the team
   const auto own = team_.share(seat, dealt);
   if (!own.crowded) look(0, run, whether_open_or_not, &found);
   for (std::size_t s = own.begin; s < own.end; ++s) look(1 + s, run, whether_open_or_not, &found);
@@ -175,7 +166,7 @@ typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim(int seat,
     if (found.strand == nullptr) return {};
     // If it can be taken, the run has not ended since the phase was seen open in it.
   } while (!found.strand->take(found.next));
-  if (strand_count_ > 1) team_.join(seat);
+  if (strands_.size() > 1) team_.join(seat);
   Ticket ticket{found.next.phase, found.next.tile};
   if (found.next.last) {
     ticket.last = left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
@@ -187,12 +178,24 @@ typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim(int seat,
 }
 
 template <class Atomics>
+bool BasicJob<Atomics>::skip_rest() noexcept {
+  bool last = false;
+  for (Strand& strand : strands_) {
+    const typename Strand::Next first = strand.take_rest();
+    if (first.phase < 0) continue;
+    phases_.skip(first.phase, first.tile, strand.phases_from(first));
+    last = left_.fetch_sub(1, std::memory_order_acq_rel) == 1 || last;
+  }
+  return last;
+}
+
+template <class Atomics>
 std::int32_t BasicJob<Atomics>::claimable() const noexcept {
   const std::uint64_t state = this->state();
   if ((state & kOpen) == 0) return 0;
   Found found;
-  for (std::size_t s = 0; s < strand_count_; ++s) look(s, run_of(state), false, &found);
-  return found.strand != nullptr ? tiles_left() : 0;
+  for (std::size_t s = 0; s < strands_.size(); ++s) look(s, run_of(state), false, &found);
+  return found.strand != nullptr ? strands_.left() : 0;
 }
 
 }  // namespace cllm

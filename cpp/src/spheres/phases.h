@@ -112,6 +112,18 @@ class BasicPhases {
     }
     return finished;
   }
+  /// Of so many phases of one strand no tile will be run that nobody has; they open nothing. The
+  /// first is `phase`, from `tile` on. REQUIRES: some other tile of the job is not finished.
+  void skip(std::int32_t phase, std::int32_t tile, std::int32_t phases) noexcept {
+    if (tile > 0) {
+      const Laps::Place place = laps_.place(phase);
+      const std::int32_t tiles = listed(place).tiles, skipped = tiles - tile;
+      const std::int32_t left =
+          words(place).tiles.fetch_sub(skipped, std::memory_order_acq_rel) - skipped;
+      if (left % tiles != 0) --phases;  // who has the others ends it
+    }
+    left_.fetch_sub(phases, std::memory_order_acq_rel);
+  }
   bool all_finished() const noexcept { return left_.load(std::memory_order_acquire) == 0; }
 
  private:

@@ -184,6 +184,10 @@ void Stage::claimed(const Job::Ticket& ticket) noexcept {
   }
 }
 
+void Stage::skip_rest(const TileClaim& claim) noexcept {
+  if (at(claim.job).skip_rest()) claimed({claim.phase, claim.tile, 0, true});
+}
+
 bool Stage::finish(const TileClaim& claim) noexcept {
   const Job::Finished finished = at(claim.job).finish_tile(claim.phase);
   if (finished.opened > 0) event_.notify(finished.opened);

@@ -62,6 +62,9 @@ class Stage {
   /// Root, instead of going on after an error: every tile may be claimed at once, none is to be
   /// computed.
   void abandon() noexcept;
+  /// Inside a tile, which is finished as ever: of its job, no other will be run that nobody has
+  /// yet. For a run whose result nobody wants.
+  void skip_rest(const TileClaim& claim) noexcept;
   /// Every job is finished: no tile is being run and none will be.
   bool finished() const noexcept;
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/span.h"
 #include "spheres/laps.h"
 #include "sync/atomics.h"
 #include "sync/mpsc_queue.h"
@@ -19,7 +18,8 @@ class alignas(kCacheLinePair) BasicStrand {
   /// Appends a lap of the job, of whose phases those of the strand follow. REQUIRES: before the
   /// first reset.
   void add_lap(const Laps::Part& lap) {
-    laps_.push_back({lap.first, lap.phases, lap.times, tiles_, 0, phases_.size(), phases_.size()});
+    laps_.push_back(
+        {lap.first, lap.phases, lap.times, tiles_, 0, count_, phases_.size(), phases_.size()});
   }
   /// Appends a phase of the lap, by its place in it. REQUIRES: the same; tiles >= 1.
   void add(std::int32_t place, std::int32_t tiles) {
@@ -28,6 +28,7 @@ class alignas(kCacheLinePair) BasicStrand {
     begin_.push_back(lap.tiles);
     lap.tiles += tiles;
     lap.end = phases_.size();
+    count_ += lap.times;
     tiles_ += tiles * lap.times;
   }
   std::int32_t tiles() const noexcept { return tiles_; }
@@ -43,6 +44,7 @@ class alignas(kCacheLinePair) BasicStrand {
   struct Next {
     std::int32_t phase = -1;  ///< of the job
     std::int32_t tile = 0;    ///< of the phase
+    std::int32_t count = 0;   ///< phases of the strand before its own
     bool ends = false;        ///< it is its phase's last
     bool last = false;        ///< of the strand
     std::uint64_t word = 0;
@@ -67,6 +69,18 @@ class alignas(kCacheLinePair) BasicStrand {
     return word_.compare_exchange_weak(next.word, next.word + 1, std::memory_order_acq_rel,
                                        std::memory_order_relaxed);
   }
+  /// Takes all that are left: the first of them, phase -1 if there was none.
+  Next take_rest() noexcept {
+    std::uint64_t word = this->word();
+    do {
+      if (tile_of(word) >= tiles_) return {};
+    } while (!word_.compare_exchange_weak(word,
+                                          word / kRun * kRun + static_cast<std::uint64_t>(tiles_),
+                                          std::memory_order_acq_rel, std::memory_order_relaxed));
+    return find(tile_of(word));
+  }
+  /// Phases from that one's on.
+  std::int32_t phases_from(const Next& next) const noexcept { return count_ - next.count; }
 
  private:
   static constexpr std::uint64_t kRun = std::uint64_t{1} << 32;
@@ -79,8 +93,9 @@ class alignas(kCacheLinePair) BasicStrand {
   struct Part {
     std::int32_t first, phases, times;  // as in Laps
     std::int32_t first_tile;
-    std::int32_t tiles;      // each time
-    std::size_t begin, end;  // which of phases_
+    std::int32_t tiles;        // each time
+    std::int32_t first_count;  // phases of the strand before it, each time counted
+    std::size_t begin, end;    // which of phases_
   };
   Next find(std::int32_t tile) const noexcept {
     const Part* lap = laps_.data();
@@ -97,6 +112,11 @@ class alignas(kCacheLinePair) BasicStrand {
     const auto after = std::upper_bound(begin, end, in);
     const auto at = static_cast<std::size_t>(after - begin_.begin()) - 1;
     Next next{first + phases_[at], in - begin_[at]};
+    next.count = lap->first_count + static_cast<std::int32_t>(at - lap->begin);
+    if (lap->times > 1) {
+      next.count +=
+          (tile - lap->first_tile) / lap->tiles * static_cast<std::int32_t>(lap->end - lap->begin);
+    }
     next.ends = in + 1 == (after == end ? lap->tiles : *after);
     next.last = tile + 1 == tiles_;
     return next;
@@ -110,24 +130,7 @@ class alignas(kCacheLinePair) BasicStrand {
   std::vector<std::int32_t> phases_;  // of all laps, by their places in them
   std::vector<std::int32_t> begin_;   // first tile of each in its lap
   std::int32_t tiles_ = 0;
+  std::int32_t count_ = 0;  // phases, each time counted
 };
-
-inline std::size_t count_strands(const JobPlan& plan) {
-  std::int32_t most = 0;
-  for (const PhasePlan& phase : plan.phases) most = std::max(most, phase.strand);
-  return static_cast<std::size_t>(most) + 1;
-}
-
-/// Every phase of the plan to its strand. REQUIRES: new strands, count_strands() of them.
-template <class Atomics>
-void deal_phases(const JobPlan& plan, const Laps& laps, Span<BasicStrand<Atomics>> strands) {
-  for (const Laps::Part& lap : laps.parts()) {
-    for (BasicStrand<Atomics>& strand : strands) strand.add_lap(lap);
-    for (std::int32_t p = 0; p < lap.phases; ++p) {
-      const PhasePlan& phase = plan.phases[static_cast<std::size_t>(lap.listed + p)];
-      strands[static_cast<std::size_t>(phase.strand)].add(p, phase.tiles);
-    }
-  }
-}
 
 }  // namespace cllm

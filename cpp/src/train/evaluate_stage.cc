@@ -17,17 +17,20 @@ EvaluateStage::EvaluateStage(EvaluationWindows windows, std::int64_t sequence, M
   }
 }
 
-double EvaluateStage::run(SphereTree& tree, const std::function<bool()>& stop) {
+double EvaluateStage::run(SphereTree& tree, const std::function<bool()>& stop,
+                          const std::atomic<bool>* cancel) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   double sum = 0;
   fill(0);
   for (std::int64_t round = 0; round < rounds_total_; ++round) {
-    if (stop && stop()) return std::numeric_limits<double>::quiet_NaN();
+    if (stop && stop()) return kNone;
     const Round& tokens = rounds_[round % 2];
     ForwardInput input{tokens.inputs.data(), tokens.targets.data()};
     input.meanwhile = [this, round] {
       if (round + 1 < rounds_total_) fill(round + 1);
     };
-    stage_.run(tree, input);
+    input.cancel = cancel;
+    if (!stage_.run(tree, input)) return kNone;
     for (const double loss : stage_.shard_losses()) sum += loss;
   }
   return sum / static_cast<double>(windows_.targets());

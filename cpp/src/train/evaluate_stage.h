@@ -15,8 +15,9 @@ class EvaluateStage {
                 const WorkerPool& workers, SphereTree& tree);
 
   /// Sum of the losses in window order over the number of targets. Asks `stop` between rounds and
-  /// returns NaN when it says so.
-  double run(SphereTree& tree, const std::function<bool()>& stop);
+  /// looks at `cancel` within them; returns NaN when one says so.
+  double run(SphereTree& tree, const std::function<bool()>& stop,
+             const std::atomic<bool>* cancel = nullptr);
 
  private:
   void fill(std::int64_t round);

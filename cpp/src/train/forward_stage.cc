@@ -68,12 +68,18 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
   stage_ = std::make_unique<Stage>(std::move(jobs), tree.owned_runs(), runner);
 }
 
-void ForwardStage::run(SphereTree& tree, const ForwardInput& input) {
+bool ForwardStage::run(SphereTree& tree, const ForwardInput& input) {
   input_ = input;
+  left_out_.store(false, std::memory_order_relaxed);
   tree.run(*stage_, *this);
+  return !left_out_.load(std::memory_order_relaxed);
 }
 
 void ForwardStage::run_tile(int worker, const TileClaim& claim) {
+  if (input_.cancel != nullptr && input_.cancel->load(std::memory_order_relaxed)) {
+    left_out_.store(true, std::memory_order_relaxed);  // released to the root by the job's end
+    return stage_->skip_rest(claim);
+  }
   const WorkerContext& context = workers_.context(worker);
   if (claim.job == shards()) {
     return state_.packed->pack(claim.tile, Pass::kForward, state_.parameters.data(),

@@ -1,6 +1,8 @@
 // Forward passes over whole sequences as one stage: what evaluation and logits share.
 #pragma once
 
+#include <atomic>
+
 #include "spheres/lanes.h"
 #include "spheres/tree.h"
 #include "train/model_state.h"
@@ -14,6 +16,8 @@ struct ForwardInput {
   const std::int32_t* inputs;   ///< [sequences, T]
   const std::int32_t* targets;  ///< [sequences, T], -1 is not counted; nullptr: no losses
   float* logits = nullptr;      ///< [sequences, T, V'] or nullptr
+  /// Once it is set no tile is computed any more; null: never.
+  const std::atomic<bool>* cancel = nullptr;
   std::function<void()> meanwhile = nullptr;  ///< runs on the root while the workers compute
 };
 
@@ -32,7 +36,8 @@ class ForwardStage final : private TileRunner, private Conductor {
   ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
                const WorkerPool& workers, SphereTree& tree);
 
-  void run(SphereTree& tree, const ForwardInput& input);
+  /// False when it was cancelled: then nothing that it wrote means anything.
+  bool run(SphereTree& tree, const ForwardInput& input);
 
   /// Sums of the losses of the last run, shard by shard in the order of the sequences.
   const std::vector<double>& shard_losses() const noexcept { return shard_loss_; }
@@ -59,6 +64,7 @@ class ForwardStage final : private TileRunner, private Conductor {
   std::vector<std::int32_t> no_targets_;  // [R] of -1
   std::vector<double> shard_loss_;
   int lanes_done_ = 0;
+  std::atomic<bool> left_out_{false};  // set by tiles that were not computed
   std::unique_ptr<Stage> stage_;
 };
 

@@ -151,10 +151,11 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
   input.clip = config_.clip;
   input.adamw = config_.adamw;
   input.meanwhile = std::move(meanwhile);
+  input.cancel = cancel_;
   input.dropout = {config_.seed, step, sequences};
   const std::uint64_t start = now_ns();
   const StepOutcome outcome = crew_->train->run(*crew_->tree, input);
-  if (config_.tune_workers) {
+  if (config_.tune_workers && !outcome.cancelled) {
     tuner_.took(1e-9 * static_cast<double>(now_ns() - start));
     set_active(tuner_.workers());
   }
@@ -167,7 +168,7 @@ double Session::evaluate(const EvaluationWindows& windows, const std::function<b
     crew.evaluate = std::make_unique<EvaluateStage>(windows, config_.sequence, *state_,
                                                     crew.workers, *crew.tree);
   }
-  return crew.evaluate->run(*crew.tree, stop);
+  return crew.evaluate->run(*crew.tree, stop, cancel_);
 }
 
 }  // namespace cllm

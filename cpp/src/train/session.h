@@ -1,6 +1,7 @@
 // A model in training on a tree of spheres: what Trainer and the tests drive. It knows no files.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -86,6 +87,12 @@ class Session {
   /// REQUIRES: the same windows in every call between two resizes.
   double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
 
+  /// Whoever sets the flag, at any moment and from any thread, ends the step or evaluation that is
+  /// running, or the next one, as soon as each worker is through with its tile. A step is then
+  /// either cancelled and has changed nothing, or it had been decided on and is complete; an
+  /// evaluation gives NaN. It must outlive the session, which never writes it; null: none.
+  void set_cancel(const std::atomic<bool>* flag) noexcept { cancel_ = flag; }
+
   /// Another number of spheres around the same model: no bit of any later result changes. All of
   /// them compute from then on. When the system has no more threads or memory it throws, and the
   /// session stays as it was.
@@ -109,7 +116,7 @@ class Session {
   const ModelState& state() const noexcept { return *state_; }
   const SphereTree& tree() const noexcept { return *crew_->tree; }
   /// The gradient of the last step, before clipping: the layout's flat range.
-  /// REQUIRES: a step since construction or resize.
+  /// REQUIRES: a step since construction or resize, and the last one was not cancelled.
   const float* gradient() const noexcept { return crew_->train->gradient(); }
 
   /// For benchmarks: what the tiles of a step are for, and the time inside products since the last
@@ -142,6 +149,7 @@ class Session {
   std::unique_ptr<Crew> crew_;
   WorkerTuner tuner_;
   double rate_scale_ = 1;
+  const std::atomic<bool>* cancel_ = nullptr;
 };
 
 }  // namespace cllm

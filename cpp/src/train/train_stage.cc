@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace cllm {
@@ -41,6 +42,7 @@ std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& conf
 
 StepOutcome TrainStage::run(SphereTree& tree, const StepInput& input) {
   input_ = input;
+  left_out_.store(false, std::memory_order_relaxed);
   if (input_.dropout.sequences == nullptr) input_.dropout.sequences = in_order_.data();
   tree.run(*stage_, *this);
   return outcome_;
@@ -55,6 +57,10 @@ const float* TrainStage::gradient() const noexcept { return buffer_of(first_norm
 // -- workers ------------------------------------------------------------------------------------
 
 void TrainStage::run_tile(int worker, const TileClaim& claim) {
+  if (kind(claim.job) != Kind::kUpdate && cancelled()) {
+    left_out_.store(true, std::memory_order_relaxed);  // released to the root as the sums are
+    return stage_->skip_rest(claim);
+  }
   if (input_.instead_of_tile) return input_.instead_of_tile(worker, claim);
   const Kind kind = this->kind(claim.job);
   if (kind == Kind::kPosition) return run_shard_tile(worker, claim);
@@ -112,7 +118,18 @@ void TrainStage::meanwhile() {
   outcome_.waited = stage_->rests();
 }
 
+bool TrainStage::cancelled() const noexcept {
+  return input_.cancel != nullptr && input_.cancel->load(std::memory_order_relaxed);
+}
+
+// The flag may have been taken back since a tile was left out, and may be set from here on.
 void TrainStage::decide() {
+  outcome_.cancelled = cancelled() || left_out_.load(std::memory_order_relaxed);
+  if (outcome_.cancelled) {
+    updates_ = outcome_.skipped = false;
+    outcome_.loss = outcome_.gradient_norm = std::numeric_limits<double>::quiet_NaN();
+    return;
+  }
   double loss = 0;
   for (double l : shard_loss_) loss += l;
   outcome_.loss = loss / static_cast<double>(plan_.batch * plan_.sequence);

@@ -1,6 +1,8 @@
 // One optimizer update as a stage: the schedule's jobs with their buffers and their arithmetic.
 #pragma once
 
+#include <atomic>
+
 #include "optim/adamw.h"
 #include "reduce/reduce.h"
 #include "spheres/tree.h"
@@ -20,6 +22,9 @@ struct StepInput {
   std::function<void()> meanwhile;  ///< runs on the root while the workers compute
   /// Where the model has dropout rates; its `sequences` may be null: those of the plan, in order.
   DropoutSource dropout{};
+  /// Once it is set no tile is computed any more; null: never. Whether it was is decided when every
+  /// sum is in: then either nothing is updated or everything.
+  const std::atomic<bool>* cancel = nullptr;
   bool update = true;  ///< false: the gradient and its norm alone, nothing is changed
   /// Test hook: runs in place of every tile, so that a schedule can be measured without arithmetic.
   std::function<void(int worker, const TileClaim&)> instead_of_tile;
@@ -29,6 +34,7 @@ struct StepOutcome {
   double loss;           ///< mean over the step batch
   double gradient_norm;  ///< before clipping
   bool skipped;          ///< loss or norm was not finite: nothing was updated
+  bool cancelled;        ///< likewise, as StepInput::cancel was set: there is no loss and no norm
   bool waited;           ///< `meanwhile` took so long that the workers had nothing left to do
 };
 
@@ -41,7 +47,7 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   /// Runs one update. REQUIRES: one call at a time.
   StepOutcome run(SphereTree& tree, const StepInput& input);
 
-  /// The gradient of the last step. REQUIRES: a step has been run.
+  /// The gradient of the last step. REQUIRES: a step has been run that was not cancelled.
   const float* gradient() const noexcept;
 
   /// The operation of a tile of a position. REQUIRES: kind(claim.job) is kPosition.
@@ -61,6 +67,7 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   void run_shard_tile(int worker, const TileClaim& claim);
   void run_merge_tile(int merge, std::int32_t tile);
   void decide() override;
+  bool cancelled() const noexcept;
 
   float* buffer_of(int node) const noexcept;
 
@@ -75,7 +82,8 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   StepInput input_{};
   AdamWArgs adamw_{};
   StepOutcome outcome_{};
-  bool updates_ = false;  // decided with the outcome
+  bool updates_ = false;               // decided with the outcome
+  std::atomic<bool> left_out_{false};  // set by tiles that were not computed: their sums are wrong
   // Written by tiles, each its own element; read by the root when every norm is in.
   std::vector<double> shard_loss_;      // [S]
   std::vector<double> norm_partial_;    // [blocks]
