@@ -24,7 +24,8 @@ struct StepReport {
   double milliseconds = 0;  ///< wall time of the step
   double tokens_per_second = 0;
   double gflops = 0;         ///< 6 P' + 6 L C T operations a token over the wall time
-  double mfu = 0;            ///< gflops over the GEMM peak measured at start, active workers; 0..1
+  double mfu = 0;            ///< gflops over the peak of the active workers, measured at start and
+                             ///< raised to the best step; 0..1
   bool skipped = false;      ///< the update was not applied: loss or norm was not finite
   bool late = false;         ///< the workers waited for data: a batch was not laid out in time
   std::int64_t workers = 0;  ///< that were to compute in it: auto tries several counts at first

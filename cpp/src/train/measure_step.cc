@@ -91,7 +91,7 @@ StepTimes measure_step(const StepBench& bench) {
   SessionConfig config = session_of(bench);
   StepParts parts(config);
   StepTimes times;
-  times.peak_gflops = measure_gemm_peak(config.gemm, kernels(), config.precision);
+  PeakRate peak(measure_gemm_peak(config.gemm, kernels(), config.precision));
   Session session(config);
   initialize(config.model, session.state().layout, 1, session.state().parameters.data());
   const std::vector<std::int32_t> inputs = random_tokens(config, 0);
@@ -121,7 +121,8 @@ StepTimes measure_step(const StepBench& bench) {
   times.tokens_per_second = 1e3 * tokens / times.milliseconds;
   times.gflops = 1e-9 * times.tokens_per_second *
                  static_cast<double>(flops_per_token(config.model, config.sequence));
-  times.mfu = times.gflops / (times.peak_gflops * static_cast<double>(times.workers));
+  times.mfu = peak.share(times.gflops, times.workers);
+  times.peak_gflops = peak.gflops();
   times.messages =
       static_cast<double>(messages_sent(session.tree()) - sent) / static_cast<double>(times.steps);
   times.round_trip_ns = longest_round_trip_ns(config);

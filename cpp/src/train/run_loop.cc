@@ -110,10 +110,8 @@ void RunLoop::between_steps() {
 RunOutcome RunLoop::finish() {
   const TrainConfig& c = trainer_.plan.config;
   const std::int64_t steps = done() - first_;
-  if (late_ * 20 > steps) {
-    observer_.on_note("the workers waited for data in " + text(late_) + " of " + text(steps) +
-                      " steps");
-  }
+  const std::string waited = late_steps_note(late_, steps);
+  if (!waited.empty()) observer_.on_note(waited);
   if (skipped_ > 0) {
     observer_.on_note(text(skipped_) + " of " + text(steps) + " updates were skipped");
   }
@@ -296,9 +294,9 @@ void RunLoop::roll_back() {
 
 void RunLoop::tell_choice() {
   const WorkerTuner& tuner = trainer_.session.tuner();
+  if (choice_news_.is_due(tuner)) observer_.on_note(describe_choice(trainer_.session));
   if (!tuner.settled() || tuner.trials().empty() || tuner.workers() == chosen_) return;
   chosen_ = tuner.workers();
-  observer_.on_note(describe_choice(trainer_.session));
   trainer_.window->restart();  // the counts are of those that go on
 }
 

@@ -9,6 +9,7 @@
 #include "telemetry/json_lines.h"
 #include "train/checkpoint_writer.h"
 #include "train/run_folder.h"
+#include "train/step_news.h"
 #include "train/trainer_core.h"
 
 namespace cllm {
@@ -69,7 +70,8 @@ class RunLoop {
   std::int64_t applied_since_rollback_ = 0;
   int rollbacks_ = 0;
   bool was_removed_ = false;  // the run folder, under the run
-  int chosen_ = 0;            // workers, as last told
+  int chosen_ = 0;                  // workers that go on
+  ChoiceNews choice_news_;
 };
 
 }  // namespace cllm

@@ -11,7 +11,6 @@
 #include "data/sampler.h"
 #include "model/initialize.h"
 #include "train/crew_size.h"
-#include "train/gemm_peak.h"
 #include "train/tensors.h"
 
 namespace cllm {
@@ -46,7 +45,7 @@ TrainerCore::TrainerCore(const TrainConfig& config)
       session(plan.session),
       batches(session.plan(), parse_routing(plan.config.routing), plan.config.symmetry,
               draw_from(plan)),
-      peak_gflops_(measure_gemm_peak(plan.session.gemm, kernels(), plan.session.precision)) {
+      peak_(measure_gemm_peak(plan.session.gemm, kernels(), plan.session.precision)) {
   if (!plan.validation.empty()) windows_.emplace(plan.validation, plan.session.sequence);
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) {
     resume();
@@ -205,7 +204,7 @@ StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> m
   r.tokens_per_second = tokens / seconds;
   r.gflops = 1e-9 * r.tokens_per_second *
              static_cast<double>(flops_per_token(plan.session.model, plan.session.sequence));
-  r.mfu = r.gflops / (peak_gflops_ * workers);
+  r.mfu = peak_.share(r.gflops, workers);
   r.workers = workers;
   r.skipped = out.skipped;
   r.late = out.waited;

@@ -8,6 +8,7 @@
 
 #include "checkpoint/trainer_state.h"
 #include "cllm/trainer.h"
+#include "train/gemm_peak.h"
 #include "train/run_plan.h"
 #include "train/sphere_window.h"
 #include "train/step_batches.h"
@@ -61,7 +62,7 @@ class TrainerCore {
 
   std::optional<EvaluationWindows> windows_;
   double rate_scale_ = 1;
-  double peak_gflops_;  // of one core
+  PeakRate peak_;
 };
 
 }  // namespace cllm
