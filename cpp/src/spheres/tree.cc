@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <ctime>
+#include <exception>
 #include <new>
+#include <string>
+#include <system_error>
 
 #include "cllm/error.h"
 #include "cpu/affinity.h"
@@ -23,6 +26,25 @@ constexpr std::uint64_t kLookNs = 10000;
 // (spheres_bench); more yields shorten the slowest wakes but cost CPU time (sync_bench).
 constexpr int kYields = 3;
 constexpr std::size_t kMostReports = 256;  // reporting jobs of one stage
+
+/// What std::thread throws says "Resource temporarily unavailable" and no more.
+[[noreturn]] void rethrow_thread_error(const std::exception_ptr& error, std::size_t had,
+                                       const TreePlan& plan) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::system_error& failed) {
+    // One thread is left for whoever else needs one.
+    const auto spheres = std::max<std::int64_t>(1, static_cast<std::int64_t>(had));
+    const std::int64_t workers = count_workers(spheres, plan.symmetry_order);
+    throw Error({"the system gives no more threads (" + failed.code().message() + ")",
+                 std::to_string(had),
+                 std::to_string(plan.spheres.size() - 1) + " for " +
+                     std::to_string(plan.workers.size()) + " workers",
+                 "",
+                 "--workers " + std::to_string(workers) +
+                     " works; ulimit -u and a container's pids.max set the limit"});
+  }
+}
 
 std::size_t power_of_two_above(std::size_t n) {
   std::size_t p = 1;
@@ -74,12 +96,13 @@ void SphereTree::start_threads() {
         }
       });
     }
-  } catch (...) {  // the system gives no more threads: those that run are told one by one
+  } catch (...) {  // those that run are told one by one
+    const std::exception_ptr error = std::current_exception();
     for (std::size_t i = 1; i <= threads_.size(); ++i) {
       mailboxes_[i]->push({MessageKind::kStop, 0, nullptr, -1});
     }
     for (std::thread& t : threads_) t.join();
-    throw;
+    rethrow_thread_error(error, threads_.size(), plan_);
   }
 }
 

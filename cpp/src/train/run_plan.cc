@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "base/folders.h"
 #include "checkpoint/model_folder.h"
@@ -12,6 +13,7 @@
 #include "cpu/features.h"
 #include "data/sequence_length.h"
 #include "train/crew_size.h"
+#include "train/ineffective_options.h"
 #include "train/run_folder.h"
 
 namespace cllm {
@@ -224,6 +226,7 @@ RunPlan plan_run(const TrainConfig& config) {
   check_memory(plan.session);
   plan.session.snapshot = has_room_for_snapshot(plan.session);
   if (!plan.continues_in_place()) check_new_run_folder(plan.config.out);
+  for (std::string& note : ineffective_options(config, plan)) plan.notes.push_back(std::move(note));
   return plan;
 }
 

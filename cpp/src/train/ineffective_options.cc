@@ -1,0 +1,97 @@
+#include "train/ineffective_options.h"
+
+#include <utility>
+
+#include "cllm/options.h"
+
+namespace cllm {
+namespace {
+
+class Notes {
+ public:
+  Notes(const TrainConfig& asked, const RunPlan& plan)
+      : asked_(asked), used_(plan.config), plan_(plan) {}
+
+  std::vector<std::string> take() {
+    rate();
+    model();
+    intervals();
+    engine();
+    return std::move(notes_);
+  }
+
+ private:
+  /// Given, and not as "auto".
+  bool given(const char* name) const {
+    const Option& option = *find_option(name);
+    return is_given(asked_, option) && text(asked_, name) != "auto";
+  }
+  static std::string text(const TrainConfig& config, const char* name) {
+    return option_text(config, *find_option(name));
+  }
+  void unused(const char* name, const std::string& why) {
+    notes_.push_back(std::string("--") + name + " " + text(asked_, name) + " is not used: " + why);
+  }
+
+  void rate() {
+    if (used_.schedule == "constant" && given("min-lr")) {
+      unused("min-lr", "the constant schedule stays at lr");
+    }
+    if (used_.warmup >= used_.steps && given("warmup")) {
+      notes_.push_back("--warmup " + text(used_, "warmup") + " is not below the " +
+                       text(used_, "steps") + " steps of the run: the rate never reaches lr");
+    }
+    // That is how the engine has it.
+    if (static_cast<float>(used_.learning_rate) == 0.0f) {
+      notes_.push_back("--lr " + text(used_, "lr") + " is 0 in float: no weight will change");
+    }
+    if (used_.learning_rate * used_.weight_decay > 1) {
+      notes_.push_back("--lr times --weight-decay is above 1: each step takes more than the whole "
+                       "weight away");
+    }
+    if (used_.skip_limit == 0 && given("on-divergence")) {
+      unused("on-divergence", "skip-limit is 0, so that no run counts as diverged");
+    }
+  }
+
+  void model() {
+    if (used_.init.empty()) return;
+    for (const char* name : {"layers", "heads", "dim", "no-bias"}) {
+      const std::string has = text(used_, name);
+      if (given(name) && text(asked_, name) != has) {
+        unused(name, "the model given as --init has " + has);
+      }
+    }
+  }
+
+  void intervals() {
+    const bool evaluates = used_.eval_every > 0 && plan_.validation.size() > 0;
+    if (given("val") && used_.eval_every == 0) unused("val", "eval-every is 0");
+    if (used_.keep_best && !evaluates) unused("keep-best", "nothing is evaluated");
+    if (given("keep") && used_.save_every == 0) unused("keep", "save-every is 0");
+    if (given("save-every") && used_.save_every >= used_.steps) {
+      unused("save-every", "the run has " + text(used_, "steps") +
+                               " steps, and its end is saved in any case");
+    }
+  }
+
+  void engine() {
+    const SessionConfig& s = plan_.session;
+    const BatchPlan batch = plan_session_batch(s.model, s.batch, s.sequence, s.positions);
+    if (batch.positions.size() == 1 && given("routing")) unused("routing", "the step has one position");
+  }
+
+  const TrainConfig& asked_;
+  const TrainConfig& used_;
+  const RunPlan& plan_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace
+
+std::vector<std::string> ineffective_options(const TrainConfig& asked, const RunPlan& plan) {
+  if (!asked.resume.empty()) return {};
+  return Notes(asked, plan).take();
+}
+
+}  // namespace cllm
