@@ -79,11 +79,11 @@ TEST_F(IneffectiveOptions, EachOfTheOthersIs) {
             "--val " + text_ +
                 " is not used: eval-every is 0\n"
                 "--keep-best true is not used: nothing is evaluated\n");
-  EXPECT_EQ(notes({{"keep", "2"}, {"save-every", "0"}}),
-            "--keep 2 is not used: save-every is 0\n")
+  EXPECT_EQ(notes({{"keep", "2"}, {"save-every", "0"}}), "--keep 2 is not used: save-every is 0\n")
       << "given as its default";
-  EXPECT_EQ(notes({{"save-every", "50"}}),
-            "--save-every 50 is not used: the run has 50 steps, and its end is saved in any case\n");
+  EXPECT_EQ(
+      notes({{"save-every", "50"}}),
+      "--save-every 50 is not used: the run has 50 steps, and its end is saved in any case\n");
   EXPECT_EQ(notes({{"routing", "round_robin"}, {"positions", "1"}}),
             "--routing round_robin is not used: the step has one position\n");
 }

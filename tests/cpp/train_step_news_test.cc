@@ -1,5 +1,5 @@
-// What is said while steps go by: a choice of workers once, late steps when they are many, a share of
-// the peak that is none above 1.
+// What is said while steps go by: a choice of workers once, late steps when they are many, a share
+// of the peak that is none above 1.
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -46,8 +46,8 @@ double measure(GemmBackend backend, const KernelTable& kernels) {
   double peak = 0;
   // A large product, and one whose operands stay in the caches next to the core.
   for (const std::int64_t size : {kSize, kSize / 4}) {
-    const GemmArgsOf<T, float> product{GemmForm::kNN, size,     size, size,     a.data(), size,
-                                       b.data(),      size,     c.data(), size, false};
+    const GemmArgsOf<T, float> product{GemmForm::kNN, size, size,     size, a.data(), size,
+                                       b.data(),      size, c.data(), size, false};
     peak = std::max(peak, best_rate(size, size, size, [&] { gemm->run(product); }));
   }
   if (backend != GemmBackend::kNative) return peak;

@@ -9,8 +9,8 @@
 
 namespace cllm {
 
-/// GFLOP/s of the fastest product on the calling thread, of several shapes as steps have them: about
-/// 75 ms, once a process. Steps may still reach more, when others disturbed the measurement.
+/// GFLOP/s of the fastest product on the calling thread, of several shapes as steps have them:
+/// about 75 ms, once a process. Steps may still reach more, when others disturbed the measurement.
 double measure_gemm_peak(GemmBackend backend, const KernelTable& kernels, Precision precision);
 
 /// The peak of one core, raised to what was reached: a share of it is never above 1.

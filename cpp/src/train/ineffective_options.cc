@@ -46,8 +46,9 @@ class Notes {
       notes_.push_back("--lr " + text(used_, "lr") + " is 0 in float: no weight will change");
     }
     if (used_.learning_rate * used_.weight_decay > 1) {
-      notes_.push_back("--lr times --weight-decay is above 1: each step takes more than the whole "
-                       "weight away");
+      notes_.push_back(
+          "--lr times --weight-decay is above 1: each step takes more than the whole "
+          "weight away");
     }
     if (used_.skip_limit == 0 && given("on-divergence")) {
       unused("on-divergence", "skip-limit is 0, so that no run counts as diverged");
@@ -70,15 +71,16 @@ class Notes {
     if (used_.keep_best && !evaluates) unused("keep-best", "nothing is evaluated");
     if (given("keep") && used_.save_every == 0) unused("keep", "save-every is 0");
     if (given("save-every") && used_.save_every >= used_.steps) {
-      unused("save-every", "the run has " + text(used_, "steps") +
-                               " steps, and its end is saved in any case");
+      unused("save-every",
+             "the run has " + text(used_, "steps") + " steps, and its end is saved in any case");
     }
   }
 
   void engine() {
     const SessionConfig& s = plan_.session;
     const BatchPlan batch = plan_session_batch(s.model, s.batch, s.sequence, s.positions);
-    if (batch.positions.size() == 1 && given("routing")) unused("routing", "the step has one position");
+    if (batch.positions.size() == 1 && given("routing"))
+      unused("routing", "the step has one position");
   }
 
   const TrainConfig& asked_;

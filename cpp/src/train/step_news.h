@@ -9,8 +9,8 @@
 namespace cllm {
 
 /// When to tell how many workers are fastest. The first choice is told. A later one is told when it
-/// is another count, has stood for kLasting steps, and makes steps at least kMargin times as fast as
-/// the count told before: what is within the noise, or is taken back at once, interests nobody.
+/// is another count, has stood for kLasting steps, and makes steps at least kMargin times as fast
+/// as the count told before: what is within the noise, or is taken back at once, interests nobody.
 class ChoiceNews {
  public:
   static constexpr int kLasting = 200;
