@@ -44,6 +44,7 @@ ExitCode run(int argc, char** argv) {
   } else {
     return train(cllm::run_config(line));
   }
+  if (!std::cout.flush()) throw cllm::Error("standard output: cannot be written");
   return kDone;
 }
 

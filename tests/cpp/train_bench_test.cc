@@ -8,6 +8,7 @@
 #include "cllm/machine.h"
 #include "cpu/affinity.h"
 #include "cpu/features.h"
+#include "few_threads.h"
 #include "train/core_round_trip.h"
 #include "train/kernel_calls.h"
 
@@ -99,6 +100,16 @@ TEST(MeasureStep, TimesSoManySteps) {
   EXPECT_LE(times.milliseconds, times.most);
   EXPECT_NEAR(times.tokens_per_second * times.milliseconds, 1e3 * 4 * 8, 1e-6 * 1e3 * 4 * 8);
   EXPECT_NEAR(times.mfu * times.peak_gflops, times.gflops, 1e-9 * times.gflops);
+}
+
+TEST(MeasureMachine, SaysHowManyThreadsThereAre) {
+  const std::string said =
+      said_with_few_threads([] { measure_machine({14}, "native"); }, [](std::int64_t) {});
+  if (said.empty()) GTEST_SKIP() << "no limit for this user";
+  EXPECT_TRUE(std::regex_match(
+      said, std::regex("the system gives no more threads \\(.*\\): got [0-9]+, expected 14 "
+                       "\\(--workers [0-9]+ works; .*\\) and it does")))
+      << said;
 }
 
 TEST(MeasureStep, RefusesWhatCannotBe) {

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <chrono>
 #include <limits>
+#include <string>
+#include <system_error>
 #include <thread>
 
 #include "base/clock.h"
@@ -153,11 +155,30 @@ double measure_wake_us() {
 MachineRates measure_rates(std::int64_t workers, GemmBackend backend) {
   std::vector<Measured> all(static_cast<std::size_t>(workers));
   Meeting meeting(static_cast<int>(workers));
+  enum class Gate { kClosed, kOpen, kGone };
+  std::atomic<Gate> gate{Gate::kClosed};  // whoever meets waits for all of them
   std::vector<std::thread> threads;
-  for (std::size_t w = 0; w < all.size(); ++w) {
-    threads.emplace_back([&, w] { all[w] = measure_worker(backend, meeting); });
+  const auto end = [&](Gate how) {
+    gate.store(how);
+    for (std::thread& t : threads) t.join();
+  };
+  try {
+    for (std::size_t w = 0; w < all.size(); ++w) {
+      threads.emplace_back([&, w] {
+        while (gate.load() == Gate::kClosed) {
+          std::this_thread::sleep_for(std::chrono::microseconds(100));
+        }
+        if (gate.load() == Gate::kOpen) all[w] = measure_worker(backend, meeting);
+      });
+    }
+  } catch (const std::system_error& failed) {
+    end(Gate::kGone);
+    throw Error({"the system gives no more threads (" + failed.code().message() + ")",
+                 std::to_string(threads.size()), std::to_string(workers), "",
+                 "--workers " + std::to_string(std::max<std::size_t>(1, threads.size())) +
+                     " works; ulimit -u and a container's pids.max set the limit"});
   }
-  for (std::thread& t : threads) t.join();
+  end(Gate::kOpen);
   const Measured m = mean(all);
   return {workers, m.gemm_gflops, m.copy_gbs, measure_wake_us(), m.times};
 }
