@@ -8,8 +8,8 @@
 #include <chrono>
 #include <cstdio>
 #include <stdexcept>
-#include <system_error>
 
+#include "cllm/error.h"
 #include "sphere_fixture.h"
 #include "spheres/tree.h"
 
@@ -319,7 +319,7 @@ TEST(SphereTree, ThrowsWhenThreadsCannotStart) {
       static_cast<rlim_t>(pages) * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{100} << 20);
   const TreePlan plan = plan_tree(200);
   ASSERT_EQ(setrlimit(RLIMIT_AS, &bound), 0);
-  EXPECT_THROW(SphereTree(plan, options(2, true)), std::system_error);
+  EXPECT_THROW(SphereTree(plan, options(2, true)), Error) << "with numbers: FewThreads";
   ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
   SphereRig rig(200, options(2, true));
   SyntheticStep& step = rig.add({3, 3, 6, 3, true, 1});

@@ -42,7 +42,7 @@ constexpr std::size_t kMostReports = 256;  // reporting jobs of one stage
                      std::to_string(plan.workers.size()) + " workers",
                  "",
                  "--workers " + std::to_string(workers) +
-                     " works; ulimit -u and a container's pids.max set the limit"});
+                     " works; limits: ulimit -u and -v, a container's pids.max"});
   }
 }
 

@@ -176,7 +176,7 @@ MachineRates measure_rates(std::int64_t workers, GemmBackend backend) {
     throw Error({"the system gives no more threads (" + failed.code().message() + ")",
                  std::to_string(threads.size()), std::to_string(workers), "",
                  "--workers " + std::to_string(std::max<std::size_t>(1, threads.size())) +
-                     " works; ulimit -u and a container's pids.max set the limit"});
+                     " works; limits: ulimit -u and -v, a container's pids.max"});
   }
   end(Gate::kOpen);
   const Measured m = mean(all);

@@ -91,12 +91,13 @@ void on_chained(int number, siginfo_t* info, void* context) {
   const int saved = errno;
   inside.fetch_add(1);
   if (Trainer* trainer = chained.load()) trainer->request_stop();
+  const struct sigaction next = behind;
   inside.fetch_sub(1);
   errno = saved;
-  if ((behind.sa_flags & SA_SIGINFO) != 0) {
-    behind.sa_sigaction(number, info, context);
+  if ((next.sa_flags & SA_SIGINFO) != 0) {
+    next.sa_sigaction(number, info, context);
   } else {
-    behind.sa_handler(number);
+    next.sa_handler(number);
   }
 }
 
