@@ -240,6 +240,7 @@ TEST(ByteTokenizer, EachByteHasItsOwnEntry) {
   EXPECT_EQ(vocabulary["\u0142"], 160);  // no-break space
   EXPECT_EQ(vocabulary["\u0143"], 173);  // soft hyphen, the last of the replaced
   EXPECT_EQ(vocabulary["<|endoftext|>"], 256);
+  EXPECT_TRUE(json["added_tokens"].empty()) << "no text is split where that name stands in it";
 }
 
 }  // namespace

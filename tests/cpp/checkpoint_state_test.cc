@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/files.h"
-#include "base/sha256.h"
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/trainer_state.h"
@@ -35,7 +34,7 @@ TrainerState some_state() {
   state.model.vocabulary = 260;
   state.model.symmetry_order = 7;
   state.model.dropout = {0.25, 0.1, 0.3};
-  state.data = {9223372036854775809u, "first", "last"};
+  state.data = {9223372036854775809u, "whole", "", ""};
   state.isa = "avx2";
   state.gemm = "native avx2";
   state.cpu_model = "a CPU";
@@ -84,20 +83,14 @@ TEST(TrainerState, EveryFieldMustBeThere) {
   EXPECT_THROW(parse_trainer_state("{", "x"), InputError);
 }
 
-TEST(Fingerprint, SeesSizeStartAndEnd) {
-  const TemporaryFolder root;
-  std::string bytes(2 * kChunkBytes + 5, 'a');
-  const DataFingerprint whole = fingerprint(root.file("x", bytes));
-  EXPECT_EQ(whole.size, bytes.size());
-  EXPECT_EQ(whole.first_sha256, hex(sha256(std::string(kChunkBytes, 'a'))));
-  bytes[kChunkBytes - 1] = 'b';
-  EXPECT_NE(fingerprint(root.file("x", bytes)), whole);
-  bytes[kChunkBytes - 1] = 'a';
-  bytes.back() = 'b';
-  EXPECT_NE(fingerprint(root.file("x", bytes)), whole);
-  EXPECT_NE(fingerprint(root.file("x", bytes + 'b')), whole);
-  EXPECT_EQ(fingerprint(root.file("x", "")).size, 0u);
-  EXPECT_EQ(fingerprint(root.file("x", "ab")).last_sha256, hex(sha256("ab")));
+TEST(TrainerState, NamesDataByTheHashOfTheWholeOrAsOlderVersionsDid) {
+  TrainerState state = some_state();
+  const Json data = Json::parse(trainer_state_json(state))["data"];
+  EXPECT_EQ(data, (Json{{"size", 9223372036854775809u}, {"sha256", "whole"}}));
+  state.data = {5, "", "first", "last"};
+  EXPECT_EQ(Json::parse(trainer_state_json(state))["data"],
+            (Json{{"size", 5}, {"first_sha256", "first"}, {"last_sha256", "last"}}));
+  EXPECT_EQ(parse_trainer_state(trainer_state_json(state), "x").data, state.data);
 }
 
 class Checkpoint : public testing::Test {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <stdexcept>
 
 #include "interposed.h"
 #include "train/step_batches.h"
@@ -72,6 +73,25 @@ TEST(StepBatches, SaysWhatWasNotLaidOutInTime) {
   EXPECT_FALSE(late) << "a step and the next are there together";
   batches.take(5, late);
   EXPECT_TRUE(late) << "in the place of another step";
+}
+
+TEST(StepBatches, WhatCannotBeDrawnAheadIsSaidWhenItIsTaken) {
+  Source source;
+  bool fails = false;
+  StepBatches batches(plan(), Routing::kSymmetry, kOrder,
+                      [&](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
+                        if (fails) throw std::runtime_error("step " + std::to_string(step));
+                        source.draw()(step, inputs, targets);
+                      });
+  bool late = false;
+  batches.take(0, late);
+  fails = true;
+  EXPECT_NO_THROW(batches.prepare(1)) << "the step that is computed meanwhile is not lost";
+  EXPECT_THROW(batches.take(1, late), std::runtime_error);
+  EXPECT_THROW(batches.take(1, late), std::runtime_error);
+  EXPECT_EQ(batches.groups()[1].sequences, 3) << "of step 0";
+  fails = false;
+  EXPECT_EQ(batches.take(1, late).step, 1) << "it can be drawn again";
 }
 
 TEST(StepBatches, CountsWhatIsTakenAndNotWhatIsPrepared) {

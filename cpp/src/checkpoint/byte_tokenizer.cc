@@ -35,6 +35,8 @@ std::string byte_tokenizer_json() {
   Json vocabulary = Json::object();
   for (int byte = 0; byte < 256; ++byte) vocabulary[utf8(spelling(byte))] = byte;
   vocabulary[kEndOfTextName] = kEndOfText;
+  // An added token would be looked for in texts, and training reads its name there as 13 bytes. In
+  // the vocabulary alone it can be printed, and no text is encoded as it.
   const Json byte_level = {{"type", "ByteLevel"},
                            {"add_prefix_space", false},
                            {"trim_offsets", true},
@@ -43,13 +45,7 @@ std::string byte_tokenizer_json() {
       {"version", "1.0"},
       {"truncation", nullptr},
       {"padding", nullptr},
-      {"added_tokens", Json::array({{{"id", kEndOfText},
-                                     {"content", kEndOfTextName},
-                                     {"single_word", false},
-                                     {"lstrip", false},
-                                     {"rstrip", false},
-                                     {"normalized", false},
-                                     {"special", true}}})},
+      {"added_tokens", Json::array()},
       {"normalizer", nullptr},
       {"pre_tokenizer", byte_level},
       {"post_processor", nullptr},
@@ -73,6 +69,7 @@ std::string byte_tokenizer_config_json(std::int64_t positions) {
                      {"model_max_length", positions},
                      {"bos_token", kEndOfTextName},
                      {"eos_token", kEndOfTextName},
+                     {"split_special_tokens", true},
                      {"clean_up_tokenization_spaces", false}};
   return json.dump(2) + "\n";
 }

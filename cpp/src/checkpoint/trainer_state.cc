@@ -1,15 +1,11 @@
 #include "checkpoint/trainer_state.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
 #include "base/files.h"
-#include "base/mapped_file.h"
-#include "base/sha256.h"
 #include "checkpoint/json_text.h"
 #include "cllm/error.h"
 
@@ -41,19 +37,26 @@ std::int64_t whole(const std::string& where, const Json& object, const char* key
                     "use another checkpoint"});
 }
 
+Json data_json(const DataFingerprint& data) {
+  if (!data.sha256.empty()) return {{"size", data.size}, {"sha256", data.sha256}};
+  return {
+      {"size", data.size}, {"first_sha256", data.first_sha256}, {"last_sha256", data.last_sha256}};
+}
+
+/// Older versions hashed the first and the last MiB alone.
+DataFingerprint parse_data(const std::string& where, const Json& json) {
+  DataFingerprint data;
+  data.size = static_cast<std::uint64_t>(whole(where, json, "size", 0));
+  if (json.contains("sha256")) {
+    json.at("sha256").get_to(data.sha256);
+    return data;
+  }
+  json.at("first_sha256").get_to(data.first_sha256);
+  json.at("last_sha256").get_to(data.last_sha256);
+  return data;
+}
+
 }  // namespace
-
-bool operator==(const DataFingerprint& a, const DataFingerprint& b) noexcept {
-  return a.size == b.size && a.first_sha256 == b.first_sha256 && a.last_sha256 == b.last_sha256;
-}
-
-DataFingerprint fingerprint(const std::string& path) {
-  const MappedFile file(path);
-  const auto* const bytes = reinterpret_cast<const char*>(file.data());
-  const std::size_t part = std::min(file.size(), kChunkBytes);
-  return {file.size(), hex(sha256(std::string_view(bytes, part))),
-          hex(sha256(std::string_view(bytes + (file.size() - part), part)))};
-}
 
 std::string trainer_state_json(const TrainerState& state) {
   const ModelConfig& model = state.model;
@@ -81,10 +84,7 @@ std::string trainer_state_json(const TrainerState& state) {
         {"attn_pdrop", model.dropout.attention},
         {"resid_pdrop", model.dropout.residual},
         {"tokens", state.byte_tokens ? "bytes" : "ids"}}},
-      {"data",
-       {{"size", state.data.size},
-        {"first_sha256", state.data.first_sha256},
-        {"last_sha256", state.data.last_sha256}}},
+      {"data", data_json(state.data)},
       {"config", state.config},
   };
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -126,13 +126,7 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     state.model.dropout = {model.value("embd_pdrop", 0.0), model.value("attn_pdrop", 0.0),
                            model.value("resid_pdrop", 0.0)};
     state.byte_tokens = model.at("tokens") == "bytes";
-    const Json& data = json.at("data");
-    if (!data.at("size").is_number_unsigned()) {
-      throw InputError({"not a size", data.at("size").dump(), "a whole number", where, ""});
-    }
-    data.at("size").get_to(state.data.size);
-    data.at("first_sha256").get_to(state.data.first_sha256);
-    data.at("last_sha256").get_to(state.data.last_sha256);
+    state.data = parse_data(where, json.at("data"));
     json.at("config").get_to(state.config);
     return state;
   } catch (const nlohmann::json::exception& error) {

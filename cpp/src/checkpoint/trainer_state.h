@@ -6,24 +6,10 @@
 
 #include "checkpoint/model_folder.h"
 #include "cllm/model_config.h"
+#include "data/fingerprint.h"
 #include "model/layout.h"
 
 namespace cllm {
-
-/// Tells a data file from another without reading all of it.
-struct DataFingerprint {
-  std::uint64_t size = 0;    ///< bytes
-  std::string first_sha256;  ///< of the first MiB, in hex
-  std::string last_sha256;   ///< of the last MiB
-};
-
-bool operator==(const DataFingerprint& a, const DataFingerprint& b) noexcept;
-inline bool operator!=(const DataFingerprint& a, const DataFingerprint& b) noexcept {
-  return !(a == b);
-}
-
-/// Throws InputError when `path` cannot be read.
-DataFingerprint fingerprint(const std::string& path);
 
 /// The contents of trainer_state.json. Weights after N steps depend on exactly these things (and
 /// on the moments in optimizer.safetensors), so that a resumed run can tell what changed.

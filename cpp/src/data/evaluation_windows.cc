@@ -10,7 +10,7 @@ EvaluationWindow EvaluationWindows::operator[](std::int64_t index) const noexcep
 }
 
 std::int64_t EvaluationWindows::fill(std::int64_t first, std::int64_t count, std::int32_t* inputs,
-                                     std::int32_t* targets) const noexcept {
+                                     std::int32_t* targets) const {
   std::int64_t counted = 0;
   for (std::int64_t row = 0; row < count; ++row) {
     const EvaluationWindow window =
@@ -25,6 +25,7 @@ std::int64_t EvaluationWindows::fill(std::int64_t first, std::int64_t count, std
     std::fill(out + window.length, out + sequence_, kIgnored);
     counted += window.length;
   }
+  range_.source->check_unchanged();
   return counted;
 }
 

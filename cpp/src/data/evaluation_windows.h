@@ -34,10 +34,10 @@ class EvaluationWindows {
 
   /// Windows first .. first + count - 1 into inputs[count, T] and targets[count, T]. What lies past
   /// a window's end, and rows past the last window, are input 0 with target kIgnored: attention
-  /// only looks back, so they change nothing before them. Returns the targets that count.
-  /// REQUIRES: 0 <= first.
+  /// only looks back, so they change nothing before them. Returns the targets that count. Throws
+  /// DataError when the file is not what it was when it was opened. REQUIRES: 0 <= first.
   std::int64_t fill(std::int64_t first, std::int64_t count, std::int32_t* inputs,
-                    std::int32_t* targets) const noexcept;
+                    std::int32_t* targets) const;
 
  private:
   TokenRange range_;

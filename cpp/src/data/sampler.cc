@@ -21,7 +21,7 @@ std::int64_t Sampler::offset(std::int64_t step, std::int64_t row) const noexcept
   return static_cast<std::int64_t>(uniform_below(random_bits64(block, 0), starts));
 }
 
-void Sampler::fill(std::int64_t step, std::int32_t* inputs, std::int32_t* targets) const noexcept {
+void Sampler::fill(std::int64_t step, std::int32_t* inputs, std::int32_t* targets) const {
   const auto shared = static_cast<std::size_t>(sequence_ - 1) * sizeof(std::int32_t);
   for (std::int64_t row = 0; row < rows_; ++row) {
     std::int32_t* const in = inputs + row * sequence_;
@@ -30,6 +30,7 @@ void Sampler::fill(std::int64_t step, std::int32_t* inputs, std::int32_t* target
     std::memcpy(out, in + 1, shared);
     range_.copy(offset(step, row) + sequence_, 1, out + sequence_ - 1);
   }
+  range_.source->check_unchanged();
 }
 
 }  // namespace cllm

@@ -23,8 +23,9 @@ class Sampler {
   /// Where a row of a step starts in the range: 0 .. range.size() - sequence - 1.
   std::int64_t offset(std::int64_t step, std::int64_t row) const noexcept;
 
-  /// inputs[B, T] and targets[B, T], each target the token after its input.
-  void fill(std::int64_t step, std::int32_t* inputs, std::int32_t* targets) const noexcept;
+  /// inputs[B, T] and targets[B, T], each target the token after its input. Throws DataError when
+  /// the file is not what it was when it was opened.
+  void fill(std::int64_t step, std::int32_t* inputs, std::int32_t* targets) const;
 
  private:
   TokenRange range_;

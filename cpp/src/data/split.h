@@ -15,9 +15,9 @@ struct TokenRange {
 
   std::int64_t size() const noexcept { return end - begin; }
   bool empty() const noexcept { return begin == end; }
-  /// Tokens offset .. offset + count - 1 of the range into out[count].
+  /// Tokens offset .. offset + count - 1 of the range into out[count]. Throws as the source does.
   /// REQUIRES: 0 <= offset, 0 <= count, offset + count <= size().
-  void copy(std::int64_t offset, std::int64_t count, std::int32_t* out) const noexcept {
+  void copy(std::int64_t offset, std::int64_t count, std::int32_t* out) const {
     source->copy(begin + offset, count, out);
   }
 };

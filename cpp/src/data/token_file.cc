@@ -51,16 +51,13 @@ std::array<std::byte, TokenFileHeader::kBytes> TokenFileHeader::encode() const n
   return bytes;
 }
 
-bool has_token_file_magic(Span<const std::byte> file) noexcept {
-  return file.size() >= 8 && std::memcmp(file.data(), kMagic, 8) == 0;
-}
-
-TokenFileHeader decode_token_file_header(Span<const std::byte> file, const std::string& path) {
-  if (file.size() < TokenFileHeader::kBytes) {
-    throw InputError({"token file without a whole header", std::to_string(file.size()) + " bytes",
+TokenFileHeader decode_token_file_header(Span<const std::byte> head, std::uint64_t size,
+                                         const std::string& path) {
+  if (head.size() < TokenFileHeader::kBytes) {
+    throw InputError({"token file without a whole header", std::to_string(size) + " bytes",
                       "at least " + std::to_string(TokenFileHeader::kBytes), path, kMakeAgain});
   }
-  const std::byte* bytes = file.data();
+  const std::byte* bytes = head.data();
   const auto version = load<std::uint32_t>(bytes + 8);
   if (version != TokenFileHeader::kVersion) {
     throw InputError({"token file of a version this program does not read", std::to_string(version),
@@ -93,10 +90,10 @@ TokenFileHeader decode_token_file_header(Span<const std::byte> file, const std::
                       std::to_string(TokenFileHeader::kBlock), path, "prepare the tokens again"});
   }
   // The first test keeps the second one from overflowing.
-  if (header.count > file.size() || header.file_bytes() != file.size()) {
-    const bool fits = header.count <= file.size();
+  if (header.count > size || header.file_bytes() != size) {
+    const bool fits = header.count <= size;
     throw InputError({"the file does not have the size its header tells",
-                      std::to_string(file.size()) + " bytes",
+                      std::to_string(size) + " bytes",
                       (fits ? std::to_string(header.file_bytes()) + " bytes" : "room") + " for " +
                           std::to_string(header.count) + " tokens",
                       path, kMakeAgain});
@@ -104,30 +101,35 @@ TokenFileHeader decode_token_file_header(Span<const std::byte> file, const std::
   return header;
 }
 
-void verify_token_file(Span<const std::byte> file, const TokenFileHeader& header,
-                       const std::string& path) {
-  const std::byte* tokens = file.data() + TokenFileHeader::kBytes;
-  const std::byte* checksums = tokens + header.token_bytes();
-  for (std::uint64_t block = 0; block < header.blocks(); ++block) {
-    const std::uint64_t begin = block * TokenFileHeader::kBlock;
-    const std::uint64_t size = std::min(TokenFileHeader::kBlock, header.token_bytes() - begin);
-    if (crc32c(tokens + begin, size) != load<std::uint32_t>(checksums + 4 * block)) {
+void verify_token_file(const DataFile& file, const TokenFileHeader& header) {
+  static_assert(TokenFileHeader::kBlock == DataFile::kPiece, "a piece is what a checksum covers");
+  const std::uint64_t begin = TokenFileHeader::kBytes, end = begin + header.token_bytes();
+  std::string outside;  // checksums come first: a damaged token is no token
+  file.scan(begin, end, [&](std::uint64_t at, Span<const std::byte> bytes) {
+    const std::uint64_t block = (at - begin) / TokenFileHeader::kBlock;
+    std::uint32_t checksum = 0;
+    file.read(end + 4 * block, &checksum, sizeof checksum);
+    if (crc32c(bytes.data(), bytes.size()) != checksum) {
       throw InputError(
           {"tokens do not match their checksum",
            "damage in block " + std::to_string(block) + " of " + std::to_string(header.blocks()),
-           "", path, "copy or prepare the file again"});
+           "", file.path(), "copy or prepare the file again"});
     }
-  }
+    const std::uint64_t count = bytes.size() / header.width;
+    const std::uint64_t bad =
+        header.width == 2 ? first_outside<std::uint16_t>(bytes.data(), count, header.vocabulary)
+                          : first_outside<std::uint32_t>(bytes.data(), count, header.vocabulary);
+    if (bad == count || !outside.empty()) return true;
+    const std::byte* token = bytes.data() + bad * header.width;
+    outside = std::to_string(header.width == 2 ? load<std::uint16_t>(token)
+                                               : load<std::uint32_t>(token)) +
+              " at position " + std::to_string((at - begin) / header.width + bad);
+    return true;
+  });
+  if (outside.empty()) return;
   // Checksums prove what was written, not that the writer was right.
-  const std::uint64_t bad =
-      header.width == 2 ? first_outside<std::uint16_t>(tokens, header.count, header.vocabulary)
-                        : first_outside<std::uint32_t>(tokens, header.count, header.vocabulary);
-  if (bad == header.count) return;
-  const std::byte* at = tokens + bad * header.width;
-  const std::uint32_t value = header.width == 2 ? load<std::uint16_t>(at) : load<std::uint32_t>(at);
-  throw InputError({"token outside the vocabulary",
-                    std::to_string(value) + " at position " + std::to_string(bad),
-                    "below " + std::to_string(header.vocabulary), path,
+  throw InputError({"token outside the vocabulary", outside,
+                    "below " + std::to_string(header.vocabulary), file.path(),
                     "prepare the tokens again"});
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "base/span.h"
+#include "data/data_file.h"
 
 namespace cllm {
 
@@ -41,17 +42,15 @@ struct TokenFileHeader {
   std::array<std::byte, kBytes> encode() const noexcept;
 };
 
-/// Whether a file that begins with these bytes means to be a token file of this kind.
-bool has_token_file_magic(Span<const std::byte> file) noexcept;
+/// The header of a file of `size` bytes that starts with `head` (kBytes of it, or all), or
+/// InputError with `path`: cut short, damaged, of another version, or of a size that does not fit
+/// its counts. REQUIRES: the file begins with the magic.
+TokenFileHeader decode_token_file_header(Span<const std::byte> head, std::uint64_t size,
+                                         const std::string& path);
 
-/// The header of a file mapped whole, or InputError with `path`: cut short, damaged, of another
-/// version, or of a size that does not fit its counts. REQUIRES: has_token_file_magic(file).
-TokenFileHeader decode_token_file_header(Span<const std::byte> file, const std::string& path);
-
-/// The first token not below the vocabulary, or the first damaged block, as an InputError.
+/// The first damaged block, or the first token not below the vocabulary, as an InputError.
 /// REQUIRES: `header` was decoded from `file`.
-void verify_token_file(Span<const std::byte> file, const TokenFileHeader& header,
-                       const std::string& path);
+void verify_token_file(const DataFile& file, const TokenFileHeader& header);
 
 /// Writes a token file piece by piece in a few MiB of memory, however long the text. The file
 /// appears under its name at finish(), and not at all without it.

@@ -1,68 +1,86 @@
-// Tokens to train on, mapped from a file and never loaded: text, or one of three token files.
+// Tokens to train on, read from a file piece by piece and never loaded: text, or token files.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
+#include <vector>
 
-#include "base/mapped_file.h"
-#include "data/token_file.h"
+#include "data/data_file.h"
+#include "data/data_watch.h"
+#include "data/token_layout.h"
 
 namespace cllm {
 
-/// Which file is what: by its first bytes (CLLM's own token file, llm.c's shard), else by the name
-/// (.bin: uint16 tokens without a header, as nanoGPT writes), else it is text, byte by byte.
-/// Thread safety: immutable after construction, so any thread may read.
+/// What token_layout.h finds in a file, as tokens. The file is held open: its name may go.
+/// Thread safety: any thread may copy(); all else belongs to one thread at a time.
 class TokenSource {
  public:
   /// Bytes are their own tokens; id 256 ends a text.
-  static constexpr std::int64_t kByteVocabulary = 257;
+  static constexpr std::int64_t kByteVocabulary = TokenLayout::kByteVocabulary;
 
   /// `vocabulary` is the value of --vocab, 0 when not given. It is needed for a headerless file,
   /// and must cover what the file holds; a larger one pads the model. Tokens without checksums are
   /// all looked at here, so that none can lie outside. Throws InputError naming `path`.
   explicit TokenSource(const std::string& path, std::int64_t vocabulary = 0);
+  TokenSource(TokenSource&&) noexcept = default;
+  TokenSource& operator=(TokenSource&&) = delete;
 
-  const std::string& path() const noexcept { return path_; }
-  /// "text", "llm.c shard", "uint16 tokens" or "CLLM tokens".
-  const char* kind() const noexcept { return kind_; }
+  const std::string& path() const noexcept { return file_->path(); }
+  /// "text", "CLLM tokens", "llm.c shard", "llm.c shard of 32-bit tokens", "NumPy tokens" or
+  /// "uint16 tokens".
+  const char* kind() const noexcept { return layout_.kind; }
   /// Whether tokens are the bytes of a text, so that no tokenizer is needed.
-  bool is_bytes() const noexcept { return width_ == 1; }
+  bool is_bytes() const noexcept { return layout_.width == 1; }
   /// In tokens; at least 1.
-  std::int64_t size() const noexcept { return size_; }
-  /// Every token is below it; 0 when unknown: an llm.c shard opened without --vocab.
+  std::int64_t size() const noexcept { return layout_.count; }
+  /// Every token is below it; 0 when unknown: llm.c's and NumPy's files opened without --vocab.
   std::int64_t vocabulary() const noexcept { return vocabulary_; }
   /// The largest token there is; -1 when not looked for (text, CLLM tokens).
   std::int64_t largest_token() const noexcept { return largest_token_; }
   /// Bytes of text that the tokens stand for; 0 when unknown.
-  std::int64_t bytes() const noexcept { return text_bytes_; }
+  std::int64_t bytes() const noexcept { return layout_.text_bytes; }
 
-  /// Tokens offset .. offset + count - 1 into out[count].
-  /// REQUIRES: 0 <= offset, 0 <= count, offset + count <= size().
-  void copy(std::int64_t offset, std::int64_t count, std::int32_t* out) const noexcept;
+  /// Tokens offset .. offset + count - 1 into out[count], each of them below the vocabulary
+  /// whatever the file holds by now. Allocates nothing. Throws DataError when they are not there
+  /// any more. REQUIRES: 0 <= offset, 0 <= count, offset + count <= size().
+  void copy(std::int64_t offset, std::int64_t count, std::int32_t* out) const;
 
   /// Reads everything that has checksums and throws InputError where they fail. To be called once
   /// before training from a CLLM token file, whose tokens are not looked at when it is opened.
   void verify() const;
 
- private:
-  void open_token_file(std::int64_t vocabulary);
-  void open_llmc_shard();
-  void open_headerless(std::int64_t vocabulary);
-  void open_text(std::int64_t vocabulary);
-  void find_largest_token(std::int64_t vocabulary);
+  /// What the user should know of this file before it is trained on. Looks at the text.
+  std::vector<std::string> notes() const;
 
-  std::string path_;
-  MappedFile file_;
-  const char* kind_ = "";
-  const std::byte* tokens_ = nullptr;
-  int width_ = 1;
-  std::int64_t size_ = 0;
+  /// From now on changes are noticed: begins to hash the file, in the background where it is large.
+  void watch();
+  /// Throws DataError when the file is not what it was when it was opened (DataWatch::check). Does
+  /// nothing without watch(). To be called after the tokens of a batch were copied.
+  void check_unchanged() const;
+  /// Of the file as it was opened, and whether that is what `saved` names. REQUIRES: watch().
+  DataFingerprint fingerprint() const { return watch_->fingerprint(); }
+  bool matches(const DataFingerprint& saved) const { return watch_->matches(saved); }
+  /// Whether neither of them has to wait for the hash. REQUIRES: watch().
+  bool is_hashed() const { return watch_->is_hashed(); }
+  /// Whether both are one file, whatever their names.
+  bool same_file(const TokenSource& other) const noexcept {
+    return file_->opened().same_file(other.file_->opened());
+  }
+
+ private:
+  template <class T>
+  void copy_as(std::int64_t offset, std::int64_t count, std::int32_t* out) const;
+  [[noreturn]] void throw_outside(std::int64_t position, std::uint64_t token) const;
+
+  std::unique_ptr<DataFile> file_;  // on the heap: the watch refers to it
+  TokenLayout layout_;
   std::int64_t vocabulary_ = 0;
+  std::int64_t asked_vocabulary_ = 0;  // --vocab
   std::int64_t largest_token_ = -1;
-  std::int64_t text_bytes_ = 0;
-  std::optional<TokenFileHeader> header_;
+  std::uint64_t limit_ = 0;  // what no copied token reaches
+  std::unique_ptr<DataWatch> watch_;
 };
 
 }  // namespace cllm

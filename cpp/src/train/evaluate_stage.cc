@@ -1,6 +1,7 @@
 #include "train/evaluate_stage.h"
 
 #include <algorithm>
+#include <exception>
 #include <limits>
 
 namespace cllm {
@@ -26,11 +27,18 @@ double EvaluateStage::run(SphereTree& tree, const std::function<bool()>& stop,
     if (stop && stop()) return kNone;
     const Round& tokens = rounds_[round % 2];
     ForwardInput input{tokens.inputs.data(), tokens.targets.data()};
-    input.meanwhile = [this, round] {
-      if (round + 1 < rounds_total_) fill(round + 1);
+    std::exception_ptr failed;  // thrown inside a run it would end the tree
+    input.meanwhile = [this, round, &failed] {
+      try {
+        if (round + 1 < rounds_total_) fill(round + 1);
+      } catch (...) {
+        failed = std::current_exception();
+      }
     };
     input.cancel = cancel;
-    if (!stage_.run(tree, input)) return kNone;
+    const bool complete = stage_.run(tree, input);
+    if (failed) std::rethrow_exception(failed);
+    if (!complete) return kNone;
     for (const double loss : stage_.shard_losses()) sum += loss;
   }
   return sum / static_cast<double>(windows_.targets());

@@ -15,7 +15,8 @@ class EvaluateStage {
                 const WorkerPool& workers, SphereTree& tree);
 
   /// Sum of the losses in window order over the number of targets. Asks `stop` between rounds and
-  /// looks at `cancel` within them; returns NaN when one says so.
+  /// looks at `cancel` within them; returns NaN when one says so. Throws DataError when the data
+  /// changes meanwhile.
   double run(SphereTree& tree, const std::function<bool()>& stop,
              const std::atomic<bool>* cancel = nullptr);
 

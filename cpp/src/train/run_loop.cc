@@ -16,16 +16,22 @@ constexpr std::int64_t kWarmingSteps = 10;  // first touch of memory, caches, pr
 constexpr int kMostRollbacks = 5;
 constexpr const char* kLogs[] = {"metrics.jsonl", "spheres.jsonl", "groups.jsonl"};
 
-/// Forgets a request to stop at the end of a run, however it ends.
+/// While a run lasts, a request to stop ends the step that is under way. At the end of the run,
+/// however it ends, the request is forgotten.
 class StopRequest {
  public:
-  explicit StopRequest(std::atomic<bool>& stop) : stop_(stop) {}
-  ~StopRequest() { stop_.store(false, std::memory_order_relaxed); }
+  explicit StopRequest(TrainerCore& trainer) : trainer_(trainer) {
+    trainer_.session.set_cancel(&trainer_.stop);
+  }
+  ~StopRequest() {
+    trainer_.session.set_cancel(nullptr);
+    trainer_.stop.store(false, std::memory_order_relaxed);
+  }
   StopRequest(const StopRequest&) = delete;
   StopRequest& operator=(const StopRequest&) = delete;
 
  private:
-  std::atomic<bool>& stop_;
+  TrainerCore& trainer_;
 };
 
 std::string text(std::int64_t n) { return std::to_string(n); }
@@ -66,8 +72,13 @@ bool RunLoop::stopping() {
 }
 
 RunOutcome RunLoop::run() {
-  const StopRequest request(trainer_.stop);
-  return train();
+  const StopRequest request(trainer_);
+  try {
+    return train();
+  } catch (const DataError&) {
+    save_and_wait();  // the state is that of the last complete step
+    throw;
+  }
 }
 
 RunOutcome RunLoop::train() {
@@ -81,20 +92,21 @@ RunOutcome RunLoop::train() {
   if (due(c.eval_every) && evaluations_.last_step != done() && first_ > 0) evaluate();
   while (done() < c.steps && !stopping()) {
     if (done() - first_ == kWarmingSteps) trainer_.window->restart();
-    make_step();
-    if (done() < c.steps) between_steps();
+    if (make_step() && done() < c.steps) between_steps();
   }
   write_counts();
   return finish();
 }
 
-void RunLoop::make_step() {
+bool RunLoop::make_step() {
   const StepReport report = trainer_.step();
+  if (trainer_.cancelled()) return false;
   late_ += report.late ? 1 : 0;
   metrics_->write(report);
   observer_.on_step(report);
   count_skip(report);
   tell_choice();
+  return true;
 }
 
 void RunLoop::between_steps() {

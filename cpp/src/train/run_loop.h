@@ -35,7 +35,8 @@ class RunLoop {
   RunOutcome train();
   void open_logs();
   bool stopping();
-  void make_step();
+  /// False when a stop came before it was complete: the state is that of the step before.
+  bool make_step();
   void between_steps();
   RunOutcome finish();
 
@@ -70,7 +71,7 @@ class RunLoop {
   std::int64_t applied_since_rollback_ = 0;
   int rollbacks_ = 0;
   bool was_removed_ = false;  // the run folder, under the run
-  int chosen_ = 0;                  // workers that go on
+  int chosen_ = 0;            // workers that go on
   ChoiceNews choice_news_;
 };
 

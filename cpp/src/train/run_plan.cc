@@ -27,20 +27,47 @@ namespace {
 
 std::string text(std::int64_t n) { return std::to_string(n); }
 
+void add_notes(RunPlan& plan, const TokenSource& source) {
+  for (std::string& note : source.notes()) {
+    // Of two files the second one can have the same to say of --vocab.
+    if (std::find(plan.notes.begin(), plan.notes.end(), note) == plan.notes.end()) {
+      plan.notes.push_back(std::move(note));
+    }
+  }
+}
+
+/// Whether both are the same file or, as far as is known at once, one is a copy of the other.
+bool same_data(const RunPlan& plan) {
+  const TokenSource& train = *plan.source;
+  const TokenSource& validation = *plan.validation_source;
+  return validation.same_file(train) ||
+         (train.is_hashed() && validation.is_hashed() && validation.matches(train.fingerprint()));
+}
+
 void open_data(RunPlan& plan) {
   const TrainConfig& c = plan.config;
   plan.source = std::make_unique<TokenSource>(c.data, c.vocabulary);
   plan.source->verify();
+  plan.source->watch();
   plan.byte_tokens = plan.source->is_bytes();
+  add_notes(plan, *plan.source);
   plan.train = whole(*plan.source);
   if (!c.validation.empty()) {
     plan.validation_source = std::make_unique<TokenSource>(c.validation, c.vocabulary);
     plan.validation_source->verify();
+    plan.validation_source->watch();
     if (plan.validation_source->is_bytes() != plan.byte_tokens) {
       refuse("training and validation data are of different kinds", plan.validation_source->kind(),
              plan.source->kind(), "--val " + c.validation);
     }
     plan.validation = whole(*plan.validation_source);
+    if (same_data(plan)) {
+      plan.notes.push_back(
+          "warning: --val is the training data itself: its loss says nothing of "
+          "text that the model has not seen (without --val a tenth is kept apart)");
+    } else {
+      add_notes(plan, *plan.validation_source);
+    }
   } else {
     const Split split = split_train_validation(plan.train);
     plan.train = split.train;
@@ -58,7 +85,7 @@ std::int64_t needed_vocabulary(const RunPlan& plan) {
   if (vocabulary == 0) {
     refuse("this token file does not say how large its vocabulary is", plan.source->kind(),
            "--vocab N, at least " + text(plan.source->largest_token() + 1), plan.config.data,
-           "50257 for GPT-2's tokenizer");
+           "50257 for GPT-2's tokenizer, 128256 for Llama 3's");
   }
   const std::int64_t other =
       plan.validation_source ? plan.validation_source->vocabulary() : vocabulary;
@@ -242,7 +269,7 @@ std::string describe(const RunPlan& plan) {
          " parameters\n";
   out += "data    " + plan.config.data + " (" + plan.source->kind() +
          "): " + text(plan.train.size()) + " tokens train, " + text(plan.validation.size()) +
-         " validate\n";
+         (plan.validation_source ? " of " + plan.config.validation : "") + " validate\n";
   out += "step    " + text(s.batch) + " x " + text(s.sequence) + " tokens in " +
          text(static_cast<std::int64_t>(batch.shards.size())) + " shards on " +
          text(static_cast<std::int64_t>(batch.positions.size())) + " positions, routed by " +

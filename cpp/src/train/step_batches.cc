@@ -30,7 +30,7 @@ void StepBatches::lay_out(const std::int32_t* inputs, const std::int32_t* target
   }
 }
 
-void StepBatches::prepare(std::int64_t step) {
+void StepBatches::draw(std::int64_t step) {
   StepBatch& batch = laid_out_[static_cast<std::size_t>(step % 2)];
   if (batch.step == step) return;
   draw_(step, drawn_.inputs.data(), drawn_.targets.data());
@@ -38,10 +38,19 @@ void StepBatches::prepare(std::int64_t step) {
   batch.step = step;
 }
 
+void StepBatches::prepare(std::int64_t step) noexcept {
+  try {
+    draw(step);
+  } catch (...) {
+    failed_ = std::current_exception();
+  }
+}
+
 const StepBatch& StepBatches::take(std::int64_t step, bool& late) {
   const StepBatch& batch = laid_out_[static_cast<std::size_t>(step % 2)];
+  if (failed_) std::rethrow_exception(std::exchange(failed_, nullptr));
   late = batch.step != step;
-  prepare(step);
+  draw(step);
   count(batch);
   return batch;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <exception>
 #include <functional>
 #include <vector>
 
@@ -29,9 +30,11 @@ class StepBatches {
   StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order, DrawBatch draw);
 
   /// Lays out the batch of a step, if that has not been done. Two can be there at a time: of one
-  /// step and of the next.
-  void prepare(std::int64_t step);
-  /// The batch of a step, in which it counts. `late` is set when it was not there yet.
+  /// step and of the next. Throws nothing: it runs while the step before is computed, which must
+  /// not be lost with it. What kept the batch from being drawn is thrown by take().
+  void prepare(std::int64_t step) noexcept;
+  /// The batch of a step, in which it counts. `late` is set when it was not there yet. Throws what
+  /// drawing it threw; it can be called again.
   const StepBatch& take(std::int64_t step, bool& late);
   /// The same for sequences of the caller's. Stays until the next call.
   const StepBatch& route(const std::int32_t* inputs, const std::int32_t* targets);
@@ -40,6 +43,7 @@ class StepBatches {
   std::vector<GroupReport> groups() const;
 
  private:
+  void draw(std::int64_t step);
   void lay_out(const std::int32_t* inputs, const std::int32_t* targets, StepBatch& to);
   void count(const StepBatch& batch) noexcept;
 
@@ -50,6 +54,7 @@ class StepBatches {
   std::array<StepBatch, 2> laid_out_;
   std::vector<std::int64_t> slots_;
   std::vector<GroupCount> totals_;
+  std::exception_ptr failed_;  // of prepare(), for take()
 };
 
 }  // namespace cllm

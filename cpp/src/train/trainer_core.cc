@@ -69,7 +69,7 @@ void TrainerCore::start_weights() {
 
 void TrainerCore::resume() {
   const TrainerState& saved = plan.resume->state;
-  if (saved.data != fingerprint(plan.config.data)) {
+  if (!plan.source->matches(saved.data)) {
     throw InputError({"the data is not what the run was trained on", plan.config.data,
                       "the same bytes", "--resume " + plan.config.resume,
                       "--data says where they are now"});
@@ -128,7 +128,7 @@ TrainerState TrainerCore::trainer_state() const {
   s.config = to_toml(plan.config);
   s.model = plan.session.model;
   s.byte_tokens = plan.byte_tokens;
-  s.data = fingerprint(plan.config.data);
+  s.data = plan.source->fingerprint();
   s.isa = kernels().name;
   s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
   s.cpu_model = cpu_model();
@@ -190,6 +190,8 @@ StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> m
   const std::uint64_t start = now_ns();
   const StepOutcome out = session.step(steps_done, batch.inputs.data(), batch.targets.data(),
                                        std::move(meanwhile), batch.sequences.data());
+  cancelled_ = out.cancelled;
+  if (cancelled_) return {};
   has_gradient = true;
   const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
   const auto tokens = static_cast<double>(step_tokens(plan.config));

@@ -23,6 +23,9 @@ class TrainerCore {
 
   StepReport step();
   StepReport step(const TokenArray& inputs, const TokenArray& targets);
+  /// The last call of step() was given up before the update, as the session's cancel flag was set:
+  /// nothing has changed and its report means nothing.
+  bool cancelled() const noexcept { return cancelled_; }
   /// The loss is NaN when `asked` or `stop` broke it off.
   EvaluationReport evaluate(const std::function<bool()>& asked);
   bool can_evaluate() const noexcept { return windows_.has_value(); }
@@ -62,6 +65,7 @@ class TrainerCore {
 
   std::optional<EvaluationWindows> windows_;
   double rate_scale_ = 1;
+  bool cancelled_ = false;
   PeakRate peak_;
 };
 

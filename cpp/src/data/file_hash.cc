@@ -1,0 +1,66 @@
+#include "data/file_hash.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <system_error>
+
+namespace cllm {
+
+FileHash::FileHash(const DataFile& file, std::uint64_t at_once) : file_(file), process_(getpid()) {
+  if (file.size() <= at_once) {
+    run();
+    return;
+  }
+  try {
+    thread_ = std::thread([this] {
+      // On Linux this is the priority of the thread alone: hashing gives way to training.
+      setpriority(PRIO_PROCESS, 0, 19);
+      run();
+    });
+  } catch (const std::system_error&) {  // no more threads: it takes longer, and works
+    run();
+  }
+}
+
+FileHash::~FileHash() {
+  if (!thread_.joinable()) return;
+  if (getpid() != process_) {
+    thread_.detach();
+    return;
+  }
+  cancelled_.store(true, std::memory_order_relaxed);
+  thread_.join();
+}
+
+void FileHash::run() noexcept {
+  try {
+    Sha256 hash;
+    file_.scan(0, file_.size(), [&](std::uint64_t, Span<const std::byte> bytes) {
+      hash.update(bytes.data(), bytes.size());
+      return !cancelled_.load(std::memory_order_relaxed);
+    });
+    hex_ = hex(hash.finish());
+    finished_ = file_.stamp();
+  } catch (...) {
+    failed_ = std::current_exception();
+  }
+  done_.store(true, std::memory_order_release);
+}
+
+const std::string& FileHash::wait() {
+  if (thread_.joinable() && getpid() == process_) thread_.join();
+  if (failed_) std::rethrow_exception(failed_);
+  return hex_;
+}
+
+std::string FileHash::of(const DataFile& file, std::uint64_t begin, std::uint64_t end) {
+  Sha256 hash;
+  file.scan(begin, end, [&](std::uint64_t, Span<const std::byte> bytes) {
+    hash.update(bytes.data(), bytes.size());
+    return true;
+  });
+  return hex(hash.finish());
+}
+
+}  // namespace cllm
