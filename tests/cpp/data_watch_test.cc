@@ -5,11 +5,14 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include "base/file_calls.h"
 #include "base/sha256.h"
 #include "has.h"
 #include "temporary_folder.h"
@@ -128,6 +131,52 @@ TEST_F(Watch, HashesLargeFilesInTheBackground) {
   EXPECT_EQ(watch.fingerprint(), watch_.fingerprint());
   EXPECT_TRUE(watch.is_hashed());
   for (int i = 0; i < 20; ++i) DataWatch(file_, 1000).check();  // ended long before it is done
+}
+
+// What the failing calls below do next.
+int failing_errno = 0, short_reads = 0;
+
+ssize_t failing_pread(int fd, void* out, std::size_t size, off_t offset) {
+  if (failing_errno != 0) {
+    errno = failing_errno;
+    if (failing_errno == EINTR) failing_errno = 0;
+    return -1;
+  }
+  ++short_reads;
+  return system_file_calls().pread(fd, out, std::min<std::size_t>(size, 1000), offset);
+}
+
+TEST_F(Watch, ReadsOnAfterShortAndInterruptedReadsAndSaysWhatFailed) {
+  FileCalls calls = system_file_calls();
+  calls.pread = failing_pread;
+  const FileCallsForTesting scope(calls);
+  failing_errno = EINTR;
+  EXPECT_EQ(FileHash::of(file_, 0, 10'000), hex(sha256(bytes_.substr(0, 10'000))));
+  EXPECT_EQ(short_reads, 10);
+  char byte = 0;
+  for (const int code : {EIO, ESTALE}) {
+    failing_errno = code;
+    const std::string text = message_of<DataError>([&] { file_.read(5, &byte, 1); });
+    EXPECT_TRUE(has(text, path_) && has(text, "cannot be read any more")) << text;
+  }
+  failing_errno = 0;
+}
+
+ssize_t pread_without_the_middle(int fd, void* out, std::size_t size, off_t offset) {
+  constexpr off_t kMib = 1 << 20;
+  if (offset < kMib || offset >= 2 * kMib) return system_file_calls().pread(fd, out, size, offset);
+  errno = EIO;
+  return -1;
+}
+
+TEST_F(Watch, AFileThatCannotBeHashedKeepsNothingFromBeingSaved) {
+  FileCalls calls = system_file_calls();
+  calls.pread = pread_without_the_middle;
+  const FileCallsForTesting scope(calls);
+  DataWatch blind(file_);
+  EXPECT_EQ(blind.fingerprint(), hash_parts(file_));
+  EXPECT_NO_THROW(blind.check());
+  EXPECT_THROW(blind.matches(watch_.fingerprint()), DataError);
 }
 
 TEST_F(Watch, WhatChangesBeforeItIsHashedIsNamedByItsParts) {

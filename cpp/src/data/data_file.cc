@@ -1,12 +1,12 @@
 #include "data/data_file.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
 
+#include "base/file_calls.h"
 #include "base/files.h"
 
 namespace cllm {
@@ -24,7 +24,7 @@ std::int64_t ns(const timespec& time) {
 
 FileStamp stamp_of(int fd, const std::string& path) {
   struct stat now{};
-  if (fstat(fd, &now) != 0) throw_failed(path, errno);
+  if (file_calls().fstat(fd, &now) != 0) throw_failed(path, errno);
   FileStamp stamp;
   stamp.device = now.st_dev;
   stamp.inode = now.st_ino;
@@ -51,7 +51,7 @@ void DataFile::read(std::uint64_t offset, void* to, std::size_t size) const {
   std::size_t done = 0;
   while (done < size) {
     const ssize_t n =
-        pread(file_.get(), out + done, size - done, static_cast<off_t>(offset + done));
+        file_calls().pread(file_.get(), out + done, size - done, static_cast<off_t>(offset + done));
     if (n > 0) {
       done += static_cast<std::size_t>(n);
     } else if (n == 0) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/file_calls.h"
+
 namespace cllm {
 namespace {
 
@@ -34,7 +36,7 @@ bool DataWatch::name_alone_changed(const FileStamp& now) const {
     return true;
   }
   struct stat named{};
-  return stat(file_.path().c_str(), &named) != 0 || named.st_ino != now.inode ||
+  return file_calls().stat(file_.path().c_str(), &named) != 0 || named.st_ino != now.inode ||
          named.st_dev != now.device;
 }
 
