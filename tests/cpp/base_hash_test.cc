@@ -55,6 +55,16 @@ TEST(Sha256, PublishedVectors) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+TEST(Sha256, TheCpusInstructionsAndPortableCodeAgree) {
+  const std::string bytes = counting(1000);
+  for (std::size_t size = 0; size <= bytes.size(); ++size) {
+    Sha256 portable(true), own;
+    portable.update(bytes.data(), size);
+    own.update(bytes.data(), size);
+    EXPECT_EQ(hex(portable.finish()), hex(own.finish())) << size;
+  }
+}
+
 TEST(Sha256, EveryCutGivesTheSame) {
   const std::string bytes = counting(200);
   for (std::size_t size = 0; size <= bytes.size(); ++size) {

@@ -3,24 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/sha256_rounds.h"
+#include "base/sha256_x86.h"
+
 namespace cllm {
 namespace {
 
-constexpr std::uint32_t kRound[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
-
 constexpr std::uint32_t rotate(std::uint32_t x, int n) { return (x >> n) | (x << (32 - n)); }
 
-}  // namespace
-
-void Sha256::compress(const std::uint8_t* block) noexcept {
+void compress_portably(std::uint32_t* state, const std::uint8_t* block) noexcept {
   std::uint32_t w[64];
   for (std::size_t i = 0; i < 16; ++i) {
     const std::uint8_t* p = block + 4 * i;
@@ -31,10 +22,11 @@ void Sha256::compress(const std::uint8_t* block) noexcept {
     const std::uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ (w[i - 2] >> 10);
     w[i] = w[i - 16] + s0 + w[i - 7] + s1;
   }
-  auto [a, b, c, d, e, f, g, h] = state_;
+  std::uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+  std::uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
   for (std::size_t i = 0; i < 64; ++i) {
     const std::uint32_t t1 = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-                             ((e & f) ^ (~e & g)) + kRound[i] + w[i];
+                             ((e & f) ^ (~e & g)) + kSha256Rounds[i] + w[i];
     const std::uint32_t t2 =
         (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
     h = g;
@@ -47,7 +39,19 @@ void Sha256::compress(const std::uint8_t* block) noexcept {
     a = t1 + t2;
   }
   const std::uint32_t worked[8] = {a, b, c, d, e, f, g, h};
-  for (std::size_t i = 0; i < 8; ++i) state_[i] += worked[i];
+  for (std::size_t i = 0; i < 8; ++i) state[i] += worked[i];
+}
+
+}  // namespace
+
+Sha256::Sha256(bool portable) noexcept : portable_(portable) {
+  static const bool has = has_sha_instructions();
+  portable_ |= !has;
+}
+
+void Sha256::compress(const std::uint8_t* blocks, std::size_t count) noexcept {
+  if (!portable_) return compress_sha_instructions(state_.data(), blocks, count);
+  for (std::size_t i = 0; i < count; ++i) compress_portably(state_.data(), blocks + 64 * i);
 }
 
 void Sha256::update(const void* data, std::size_t size) noexcept {
@@ -55,9 +59,10 @@ void Sha256::update(const void* data, std::size_t size) noexcept {
   length_ += size;
   while (size > 0) {
     if (filled_ == 0 && size >= 64) {
-      compress(p);
-      p += 64;
-      size -= 64;
+      const std::size_t blocks = size / 64;
+      compress(p, blocks);
+      p += 64 * blocks;
+      size -= 64 * blocks;
       continue;
     }
     const std::size_t n = std::min(size, 64 - filled_);
@@ -66,7 +71,7 @@ void Sha256::update(const void* data, std::size_t size) noexcept {
     p += n;
     size -= n;
     if (filled_ == 64) {
-      compress(block_.data());
+      compress(block_.data(), 1);
       filled_ = 0;
     }
   }
