@@ -34,7 +34,7 @@ TrainerState some_state() {
   state.model.vocabulary = 260;
   state.model.symmetry_order = 7;
   state.model.dropout = {0.25, 0.1, 0.3};
-  state.data = {9223372036854775809u, "whole", "", ""};
+  state.data = {9223372036854775809u, "whole"};
   state.isa = "avx2";
   state.gemm = "native avx2";
   state.cpu_model = "a CPU";

@@ -10,10 +10,10 @@ namespace cllm {
 /// versions wrote those of the first and of the last MiB in its place, and so does a run whose file
 /// was changed before all of it was hashed.
 struct DataFingerprint {
-  std::uint64_t size = 0;    ///< bytes
-  std::string sha256;        ///< of the whole file, in hex; "" when it is not known
-  std::string first_sha256;  ///< of the first MiB; "" where the whole is known
-  std::string last_sha256;   ///< of the last MiB; "" where the whole is known
+  std::uint64_t size = 0;      ///< bytes
+  std::string sha256{};        ///< of the whole file, in hex; "" when it is not known
+  std::string first_sha256{};  ///< of the first MiB; "" where the whole is known
+  std::string last_sha256{};   ///< of the last MiB; "" where the whole is known
 };
 
 inline bool operator==(const DataFingerprint& a, const DataFingerprint& b) noexcept {
