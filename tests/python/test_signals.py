@@ -74,6 +74,20 @@ def test_a_stop_is_saved_within_the_bound_that_the_readme_names(program, tmp_pat
     assert "stopping and saving" in err and "--resume run" in err
 
 
+def test_a_long_step_is_given_up(tmp_path, text_file):
+    """Its end is more than ten seconds away; the state before it is saved."""
+    process = start(PROGRAMS["train_model"], tmp_path, text_file, "--grad-accum", "20000")
+    wait_until(process, lambda: (tmp_path / "run/metrics.jsonl").exists())
+    time.sleep(1)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    code, err = finish(process)
+    assert code == STOPPED, err
+    assert time.monotonic() - asked < 5
+    assert saved(tmp_path) == ["step-00000000"]
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == b""
+
+
 @pytest.mark.parametrize("pause", [0, 0.25])
 def test_one_request_delivered_twice_saves(program, tmp_path, text_file, pause):
     process = start(program, tmp_path, text_file)
