@@ -58,7 +58,8 @@ class FuzzFile {
 
 /// A folder in memory that lives as long as the process.
 inline const std::string& fuzz_folder() {
-  static const std::string folder = [] {
+  // Never freed: it is read when the process ends, after what is static has gone.
+  static const std::string& folder = *new std::string([] {
     std::string name = "/dev/shm/cllm-fuzz-XXXXXX";
     fuzz_require(mkdtemp(name.data()) != nullptr, "a folder in memory");
     std::atexit([] {
@@ -66,7 +67,7 @@ inline const std::string& fuzz_folder() {
       std::filesystem::remove_all(fuzz_folder(), ignored);
     });
     return name;
-  }();
+  }());
   return folder;
 }
 
