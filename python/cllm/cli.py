@@ -215,6 +215,7 @@ def plan(
     config = cllm.configure([("data", "data"), ("out", "run"), *given])
     step = cllm.plan_step(config)
     tree = cllm.plan_tree(step.threads, step.model.symmetry)
+    forecast = _forecast(config, machine)  # what it refuses, it refuses before anything is printed
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{len(tree)} spheres, {len(tree.workers)} of them workers "
                   f"({step.active_workers} would be active on this machine)\n")
@@ -233,7 +234,7 @@ def plan(
         f"memory  {_mib(step.memory)}: parameters {_mib(step.parameter_memory)}, moments "
         f"{_mib(step.moment_memory)}, gradients and activations "
         f"{_mib(step.activation_memory)}, workers {_mib(step.worker_memory)}\n"
-        + _forecast(config, machine))
+        + forecast)
 
 
 def _counts(text: str) -> list[int]:

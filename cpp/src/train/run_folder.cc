@@ -76,10 +76,7 @@ void check_free(const std::string& place, const std::string& named) {
          is_run ? "to continue it: --resume " + named : "");
 }
 
-}  // namespace
-
-void check_new_run_folder(const std::string& path) {
-  const std::string place = absolute_path(path);
+void check_place(const std::string& place, const std::string& path) {
   if (kind_of_name(place) != PathKind::kMissing) {
     if (!is_folder(place)) {
       refuse("the run folder is a file, not a folder", path, "a new name or an empty folder");
@@ -93,6 +90,18 @@ void check_new_run_folder(const std::string& path) {
   if (!is_folder(parent)) refuse("the run folder would lie below a file", parent, "a folder");
   remove_partial_folders(parent);  // the probe of a start that was killed, among others
   check_writable(parent);
+}
+
+}  // namespace
+
+void check_new_run_folder(const std::string& path) {
+  try {
+    check_place(absolute_path(path), path);
+  } catch (const InputError&) {
+    throw;
+  } catch (const Error& error) {  // links in a circle, a name that is too long
+    refuse("no run folder can be there", error.what(), "a folder to create");
+  }
 }
 
 RunFolder::RunFolder(const std::string& path, Start start) : path_(absolute_path(path)) {
