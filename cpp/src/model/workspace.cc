@@ -67,15 +67,27 @@ void cut_backward(Cutter& cut, const ModelConfig& config, std::int64_t R, const 
 
 Workspace::Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
                      Precision precision)
-    : precision_(precision) {
-  memory_ = AlignedBuffer<float>(lay_out(nullptr, config, largest, pass));
+    : precision_(precision), memory_(floats_for(config, largest, pass, precision)) {
   lay_out(memory_.data(), config, largest, pass);
+}
+
+Workspace::Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
+                     Precision precision, float* memory)
+    : precision_(precision) {
+  lay_out(memory, config, largest, pass);
+}
+
+std::size_t Workspace::floats_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
+                                  Precision precision) {
+  constexpr std::int64_t kPage = 4096 / sizeof(float);
+  Workspace counting(precision);
+  const auto floats = static_cast<std::int64_t>(counting.lay_out(nullptr, config, largest, pass));
+  return static_cast<std::size_t>(ceil_div(floats, kPage) * kPage);
 }
 
 std::size_t Workspace::bytes_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
                                  Precision precision) {
-  Workspace counting(precision);
-  return sizeof(float) * counting.lay_out(nullptr, config, largest, pass);
+  return sizeof(float) * floats_for(config, largest, pass, precision);
 }
 
 std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const ShardShape& largest,

@@ -68,6 +68,9 @@ class Workspace {
   /// Room for shards of at most `largest` sequences.
   Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
             Precision precision = Precision::kFp32);
+  /// The same in memory of the caller's, which outlives it: floats_for() floats.
+  Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass, Precision precision,
+            float* memory);
 
   std::vector<LayerActivations> layers;
   float* x_final;     // [R, C] leaving the last layer
@@ -90,8 +93,9 @@ class Workspace {
   template <class T>
   const Operands<T>& operands() const noexcept;
 
-  std::size_t bytes() const noexcept { return memory_.bytes(); }
-  /// The same number without making one.
+  /// How many floats one takes, a whole number of pages, and bytes.
+  static std::size_t floats_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
+                                Precision precision = Precision::kFp32);
   static std::size_t bytes_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
                                Precision precision = Precision::kFp32);
 

@@ -7,10 +7,10 @@
 namespace cllm {
 
 EvaluateStage::EvaluateStage(EvaluationWindows windows, std::int64_t sequence, ModelState& state,
-                             const WorkerPool& workers, SphereTree& tree)
+                             const WorkerPool& workers, SphereTree& tree, Span<float> spare)
     : windows_(windows),
       stage_(std::min(windows.size(), ForwardStage::most_sequences(sequence)), sequence, state,
-             workers, tree),
+             workers, tree, spare),
       rounds_total_((windows.size() + stage_.sequences() - 1) / stage_.sequences()) {
   for (Round& round : rounds_) {
     round.inputs.resize(static_cast<std::size_t>(stage_.sequences() * sequence));

@@ -11,8 +11,9 @@ namespace cllm {
 
 class EvaluateStage {
  public:
+  /// `spare`: as in ForwardStage.
   EvaluateStage(EvaluationWindows windows, std::int64_t sequence, ModelState& state,
-                const WorkerPool& workers, SphereTree& tree);
+                const WorkerPool& workers, SphereTree& tree, Span<float> spare = {});
 
   /// Sum of the losses in window order over the number of targets. Asks `stop` between rounds and
   /// looks at `cancel` within them; returns NaN when one says so. Throws DataError when the data

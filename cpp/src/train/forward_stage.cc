@@ -29,28 +29,43 @@ BatchPlan ForwardStage::plan(std::int64_t sequences, std::int64_t length) {
   return plan;
 }
 
-int ForwardStage::workspaces_for(const BatchPlan& plan, int active_workers) {
-  return std::min(static_cast<int>(plan.shards.size()), active_workers);
+ForwardStage::Workspaces ForwardStage::workspaces_for(const BatchPlan& plan,
+                                                      const ModelConfig& config,
+                                                      Precision precision, int active_workers,
+                                                      std::size_t spare_floats) {
+  const std::size_t floats = Workspace::floats_for(config, {plan.largest_shard(), plan.sequence},
+                                                   Pass::kForward, precision);
+  const int wanted = std::min(static_cast<int>(plan.shards.size()), active_workers);
+  const auto fit = static_cast<int>(std::min<std::size_t>(spare_floats / floats, kShards));
+  return {fit > 0 ? std::min(fit, wanted) : wanted, floats, fit > 0};
 }
 
 std::size_t ForwardStage::bytes_for(const ModelConfig& config, std::int64_t sequences,
-                                    std::int64_t length, int active_workers) {
-  const BatchPlan shards = plan(sequences, length);
-  return static_cast<std::size_t>(workspaces_for(shards, active_workers)) *
-         Workspace::bytes_for(config, {shards.largest_shard(), length}, Pass::kForward);
+                                    std::int64_t length, int active_workers, Precision precision,
+                                    std::size_t spare) {
+  const Workspaces w = workspaces_for(plan(sequences, length), config, precision, active_workers,
+                                      spare / sizeof(float));
+  return w.in_spare ? 0 : static_cast<std::size_t>(w.count) * w.floats * sizeof(float);
 }
 
 ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
-                           const WorkerPool& workers, SphereTree& tree)
+                           const WorkerPool& workers, SphereTree& tree, Span<float> spare)
     : plan_(plan(sequences, length)),
       state_(state),
       workers_(workers),
       jobs_(state.config, state.layout, plan_, Pass::kForward, state.weights()),
       no_targets_(static_cast<std::size_t>(plan_.largest_shard() * length), -1),
       shard_loss_(plan_.shards.size(), 0.0) {
-  for (int i = 0; i < workspaces_for(plan_, tree.most_active_workers()); ++i) {
+  const Workspaces w = workspaces_for(plan_, state.config, state.precision,
+                                      tree.most_active_workers(), spare.size());
+  const auto count = static_cast<std::size_t>(w.count);
+  if (!w.in_spare) {
+    own_memory_ = AlignedBuffer<float>(count * w.floats);
+    spare = own_memory_.span();
+  }
+  for (std::size_t i = 0; i < count; ++i) {
     workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length},
-                             Pass::kForward, state.precision);
+                             Pass::kForward, state.precision, spare.data() + i * w.floats);
   }
   std::vector<JobPlan> jobs(plan_.positions.size());
   for (std::size_t p = 0; p < jobs.size(); ++p) {

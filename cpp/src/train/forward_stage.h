@@ -28,13 +28,16 @@ class ForwardStage final : private TileRunner, private Conductor {
   static std::int64_t most_sequences(std::int64_t length);
   /// Sequences of the largest shard.
   static std::int64_t shard_sequences(std::int64_t length);
-  /// Bytes of the workspaces for this many active workers.
+  /// Bytes of the workspaces for this many active workers, beyond those of `spare` that it can use.
   static std::size_t bytes_for(const ModelConfig& config, std::int64_t sequences,
-                               std::int64_t length, int active_workers);
+                               std::int64_t length, int active_workers,
+                               Precision precision = Precision::kFp32, std::size_t spare = 0);
 
+  /// `spare`: memory that is free in every run, for as many workspaces as fit. Only where none
+  /// does they are its own, then one for each active worker.
   /// REQUIRES: 1 <= sequences <= most_sequences(length).
   ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
-               const WorkerPool& workers, SphereTree& tree);
+               const WorkerPool& workers, SphereTree& tree, Span<float> spare = {});
 
   /// False when it was cancelled: then nothing that it wrote means anything.
   bool run(SphereTree& tree, const ForwardInput& input);
@@ -45,7 +48,15 @@ class ForwardStage final : private TileRunner, private Conductor {
 
  private:
   static BatchPlan plan(std::int64_t sequences, std::int64_t length);
-  static int workspaces_for(const BatchPlan& plan, int active_workers);
+  /// How many, of so many floats each, and whether they are in memory that is spare.
+  struct Workspaces {
+    int count;
+    std::size_t floats;
+    bool in_spare;
+  };
+  static Workspaces workspaces_for(const BatchPlan& plan, const ModelConfig& config,
+                                   Precision precision, int active_workers,
+                                   std::size_t spare_floats);
 
   void run_tile(int worker, const TileClaim& claim) override;
   void begin(Stage& stage) override;
@@ -59,6 +70,7 @@ class ForwardStage final : private TileRunner, private Conductor {
   ModelState& state_;
   const WorkerPool& workers_;
   const ShardJobs jobs_;
+  AlignedBuffer<float> own_memory_;
   std::vector<Workspace> workspaces_;
   ForwardInput input_{};
   std::vector<std::int32_t> no_targets_;  // [R] of -1

@@ -165,8 +165,9 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
 double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {
   Crew& crew = *crew_;
   if (!crew.evaluate) {
-    crew.evaluate = std::make_unique<EvaluateStage>(windows, config_.sequence, *state_,
-                                                    crew.workers, *crew.tree);
+    crew.evaluate =
+        std::make_unique<EvaluateStage>(windows, config_.sequence, *state_, crew.workers,
+                                        *crew.tree, crew.train->workspace_memory());
   }
   return crew.evaluate->run(*crew.tree, stop, cancel_);
 }

@@ -23,8 +23,12 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
   const ShardShape largest{plan.largest_shard(), plan.sequence};
   const auto flat = static_cast<std::size_t>(state.layout.flat_size());
   for (int b = 0; b < gradient_buffers(); ++b) gradients_.emplace_back(flat);
-  for (int b = 0; b < workspaces(); ++b) {
-    workspaces_.emplace_back(state.config, largest, pass, state.precision);
+  const std::size_t floats = Workspace::floats_for(state.config, largest, pass, state.precision);
+  const auto count = static_cast<std::size_t>(workspaces());
+  workspace_memory_ = AlignedBuffer<float>(count * floats);
+  for (std::size_t b = 0; b < count; ++b) {
+    workspaces_.emplace_back(state.config, largest, pass, state.precision,
+                             workspace_memory_.data() + b * floats);
   }
   TileRunner& runner = *this;
   stage_ = std::make_unique<Stage>(jobs(jobs_), tree.owned_runs(), runner);

@@ -56,6 +56,9 @@ class TrainStage final : private TileRunner, public TrainSchedule {
     return place.program->phases()[place.phase].op;
   }
 
+  /// Where its workspaces are: free for others between two steps, which need not find it as it was.
+  Span<float> workspace_memory() noexcept { return workspace_memory_.span(); }
+
   /// Bytes of gradient buffers and workspaces for this many active workers.
   static std::size_t bytes_for(const BatchPlan& plan, const ModelConfig& config,
                                const ParameterLayout& layout, int active_workers,
@@ -77,7 +80,8 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   const WorkerPool& workers_;
   const ShardJobs jobs_;
   std::vector<AlignedBuffer<float>> gradients_;
-  std::vector<Workspace> workspaces_;
+  AlignedBuffer<float> workspace_memory_;
+  std::vector<Workspace> workspaces_;  // in it, one behind the other
   // Written by the root before it opens the job that reads them.
   StepInput input_{};
   AdamWArgs adamw_{};
