@@ -67,6 +67,13 @@ TEST(Allowance, AnAncestorsTighterLimitCounts) {
   EXPECT_EQ(cpu_quota(tree.root()), 0.5);
   EXPECT_EQ(workers_of(tree, 8), 1) << "never none";
   EXPECT_EQ(memory_limit_bytes(tree.root()), kGiB);
+  // 300 MiB used, 100 of them files, 50 our own: others keep 150.
+  constexpr double kMiB = 1 << 20;
+  tree.put("sys/fs/cgroup/slice/job/memory.current", "314572800")
+      .put("sys/fs/cgroup/slice/job/memory.stat",
+           "anon 209715200\nactive_file 52428800\ninactive_file 52428800\n")
+      .put("proc/self/statm", "100000 25600 12800 1 0 1 0");
+  EXPECT_EQ(memory_limit_bytes(tree.root()), kGiB - 150 * kMiB);
 }
 
 TEST(Allowance, HostPathInsideAContainerFallsBackToTheMount) {

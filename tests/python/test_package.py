@@ -109,7 +109,7 @@ def test_step_plan_needs_no_files():
     assert 1 <= plan.positions <= plan.shards and plan.largest_shard * plan.shards >= 24
     assert plan.parameter_memory >= 4 * plan.parameters
     assert plan.memory == (plan.parameter_memory + plan.moment_memory + plan.activation_memory
-                           + plan.worker_memory)
+                           + plan.worker_memory + plan.other_memory)
 
 
 # -- training -----------------------------------------------------------------------------------

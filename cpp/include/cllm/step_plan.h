@@ -26,9 +26,10 @@ struct StepPlan {
   std::size_t moment_memory = 0;
   std::size_t activation_memory = 0;  ///< with the gradients and packed weights
   std::size_t worker_memory = 0;
+  std::size_t other_memory = 0;  ///< the program, its tables, batches and evaluation
 
   std::size_t memory() const noexcept {
-    return parameter_memory + moment_memory + activation_memory + worker_memory;
+    return parameter_memory + moment_memory + activation_memory + worker_memory + other_memory;
   }
 };
 

@@ -76,6 +76,14 @@ Allowance allowance() { return read_allowance(usable_cpus()); }
 
 int usable_cores() { return allowance().most_workers(); }
 
+Resident resident_memory(const std::string& root) {
+  constexpr double kPage = 4096;
+  std::ifstream file(root + "/proc/self/statm");
+  double size = 0, resident = 0, files = 0;
+  if (!(file >> size >> resident >> files)) return {};
+  return {(resident - files) * kPage, files * kPage};
+}
+
 double memory_limit_bytes(const std::string& root) {
   double available = std::numeric_limits<double>::infinity();
   std::ifstream file(root + "/proc/meminfo");
@@ -85,7 +93,8 @@ double memory_limit_bytes(const std::string& root) {
     double kilobytes = 0.0;
     if (text >> key >> kilobytes && key == "MemAvailable:") available = kilobytes * 1024.0;
   }
-  return std::min(available, cgroup_memory_limit(root));
+  const double own = resident_memory(root).own;
+  return std::min(available + own, cgroup_memory_limit(own, root));
 }
 
 }  // namespace cllm

@@ -38,8 +38,14 @@ Allowance allowance();
 /// Its most_workers().
 int usable_cores();
 
-/// The smaller of the system's available memory and the cgroups' limit, in bytes; infinity when
-/// neither is known.
+/// What this process has in memory, in bytes: its own, and files that are mapped (programs, data).
+struct Resident {
+  double own = 0, files = 0;
+};
+Resident resident_memory(const std::string& root = "/");
+
+/// How much this process can have in all, in bytes: what it has, and the smaller of the system's
+/// available memory and what others leave of the cgroups' limits. Infinity when nothing is known.
 double memory_limit_bytes(const std::string& root = "/");
 
 }  // namespace cllm

@@ -89,6 +89,20 @@ double tightest(const std::string& root, const std::string& controller, V2 v2, V
   return smallest;
 }
 
+/// Bytes that a group's statistics count as files, or as tables that the kernel can drop.
+double reclaimable(const std::string& path, const std::string& prefix) {
+  std::ifstream file(path);
+  double bytes = 0;
+  for (std::string name; file >> name;) {
+    double value = 0;
+    if (!(file >> value)) break;
+    for (const char* counted : {"active_file", "inactive_file", "slab_reclaimable"}) {
+      if (name == prefix + counted) bytes += value;
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
 double cpu_quota(const std::string& root) {
@@ -104,14 +118,21 @@ double cpu_quota(const std::string& root) {
       });
 }
 
-double cgroup_memory_limit(const std::string& root) {
+double cgroup_memory_limit(double own, const std::string& root) {
+  const auto left = [own](double limit, const std::string& used, const std::string& statistics,
+                          const char* prefix) {
+    const double by_others = limit_or(words_of(used), 0, 0) - reclaimable(statistics, prefix) - own;
+    return std::max(0.0, limit - std::max(0.0, by_others));
+  };
   return tightest(
       root, "memory",
-      [](const std::string& folder) {
-        return limit_or(words_of(folder + "/memory.max"), 0, kUnlimited);
+      [&](const std::string& folder) {
+        return left(limit_or(words_of(folder + "/memory.max"), 0, kUnlimited),
+                    folder + "/memory.current", folder + "/memory.stat", "");
       },
-      [](const std::string& folder) {
-        return limit_or(words_of(folder + "/memory.limit_in_bytes"), 0, kUnlimited);
+      [&](const std::string& folder) {
+        return left(limit_or(words_of(folder + "/memory.limit_in_bytes"), 0, kUnlimited),
+                    folder + "/memory.usage_in_bytes", folder + "/memory.stat", "total_");
       });
 }
 

@@ -13,8 +13,10 @@ namespace cllm {
 /// when nothing limits it.
 double cpu_quota(const std::string& root = "/");
 
-/// Bytes of memory; infinity when nothing limits it.
-double cgroup_memory_limit(const std::string& root = "/");
+/// Bytes of memory for a process that has `own` of them already: limits without what others of the
+/// same groups use, except files, which are given back when memory is short. Infinity when nothing
+/// limits it.
+double cgroup_memory_limit(double own, const std::string& root = "/");
 
 /// The CPUs of the cpuset that this process is in; none when no group says so.
 std::vector<int> cgroup_cpus(const std::string& root = "/");

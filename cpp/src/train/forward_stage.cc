@@ -37,6 +37,7 @@ ForwardStage::Workspaces ForwardStage::workspaces_for(const BatchPlan& plan,
                                                    Pass::kForward, precision);
   const int wanted = std::min(static_cast<int>(plan.shards.size()), active_workers);
   const auto fit = static_cast<int>(std::min<std::size_t>(spare_floats / floats, kShards));
+  if (spare_floats > 0 && fit == 0) return {1, floats, false};  // a team can work in one
   return {fit > 0 ? std::min(fit, wanted) : wanted, floats, fit > 0};
 }
 

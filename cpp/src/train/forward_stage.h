@@ -33,8 +33,8 @@ class ForwardStage final : private TileRunner, private Conductor {
                                std::int64_t length, int active_workers,
                                Precision precision = Precision::kFp32, std::size_t spare = 0);
 
-  /// `spare`: memory that is free in every run, for as many workspaces as fit. Only where none
-  /// does they are its own, then one for each active worker.
+  /// `spare`: memory that is free in every run, for as many workspaces as fit. Where not even
+  /// one does it has one of its own, and without any one for each active worker.
   /// REQUIRES: 1 <= sequences <= most_sequences(length).
   ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
                const WorkerPool& workers, SphereTree& tree, Span<float> spare = {});

@@ -219,9 +219,9 @@ std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes
 }  // namespace
 
 /// Whether a copy of the state fits in memory beside the rest.
-static bool has_room_for_snapshot(const SessionConfig& session) {
-  const MemoryPlan plan = plan_memory(session);
-  return static_cast<double>(plan.total() + plan.parameters + plan.moments) <= memory_limit_bytes();
+static bool has_room_for_snapshot(SessionConfig session) {
+  session.snapshot = true;
+  return static_cast<double>(plan_memory(session).total()) <= memory_limit_bytes();
 }
 
 bool RunPlan::continues_in_place() const {
@@ -280,7 +280,8 @@ std::string describe(const RunPlan& plan) {
          precision_name(s.precision) + "\n";
   out += "memory  " + mib(memory.total()) + ": parameters " + mib(memory.parameters) +
          ", moments " + mib(memory.moments) + ", gradients and activations " +
-         mib(memory.activations_and_gradients) + ", workers " + mib(memory.workers);
+         mib(memory.activations_and_gradients) + ", workers " + mib(memory.workers) +
+         ", program, data and saving " + mib(memory.rest());
   return out;
 }
 

@@ -27,6 +27,7 @@ SessionConfig session_of(const TrainConfig& c) {
   s.sequence = s.model.positions;
   s.positions = c.positions;
   s.precision = parse_precision(c.precision);
+  s.pass = c.recompute ? Pass::kRecomputing : Pass::kTraining;
   set_crew(s, c, allowance());
   return s;
 }
@@ -67,6 +68,7 @@ StepPlan plan_step(const TrainConfig& config) {
   plan.moment_memory = memory.moments;
   plan.activation_memory = memory.activations_and_gradients;
   plan.worker_memory = memory.workers;
+  plan.other_memory = memory.rest();
   return plan;
 }
 

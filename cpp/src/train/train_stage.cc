@@ -39,9 +39,13 @@ std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& conf
                                   Precision precision, Pass pass) {
   const auto gradients = static_cast<std::size_t>(gradient_buffers_for(plan, active_workers)) *
                          static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
-  const ShardShape largest{plan.largest_shard(), plan.sequence};
-  return gradients + static_cast<std::size_t>(workspaces_for(plan, active_workers)) *
-                         Workspace::bytes_for(config, largest, pass, precision);
+  return gradients + workspace_bytes_for(plan, config, active_workers, precision, pass);
+}
+
+std::size_t TrainStage::workspace_bytes_for(const BatchPlan& plan, const ModelConfig& config,
+                                            int active_workers, Precision precision, Pass pass) {
+  return static_cast<std::size_t>(workspaces_for(plan, active_workers)) *
+         Workspace::bytes_for(config, {plan.largest_shard(), plan.sequence}, pass, precision);
 }
 
 StepOutcome TrainStage::run(SphereTree& tree, const StepInput& input) {

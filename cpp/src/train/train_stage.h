@@ -59,6 +59,8 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   /// Where its workspaces are: free for others between two steps, which need not find it as it was.
   Span<float> workspace_memory() noexcept { return workspace_memory_.span(); }
 
+  static std::size_t workspace_bytes_for(const BatchPlan& plan, const ModelConfig& config,
+                                         int active_workers, Precision precision, Pass pass);
   /// Bytes of gradient buffers and workspaces for this many active workers.
   static std::size_t bytes_for(const BatchPlan& plan, const ModelConfig& config,
                                const ParameterLayout& layout, int active_workers,
