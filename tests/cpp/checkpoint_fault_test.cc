@@ -54,7 +54,7 @@ class SavedRun {
     state.step = step;
     state.model = tiny();
     state.byte_tokens = false;
-    state.data = {1, "first", "last"};
+    state.data = {1, "of the whole", "", ""};
     write_checkpoint(folder, state, layout_, values.data(), values.data(), values.data());
   }
   /// The steps that can be resumed from; each must load whole, with its own numbers.

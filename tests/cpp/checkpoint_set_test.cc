@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 void save(const std::string& folder, std::int64_t step) {
   TrainerState state;
   state.step = step;
-  state.data = {1, "whole"};
+  state.data = {1, "of the whole", "", ""};
   FolderWriter writer(folder);
   writer.add_text("trainer_state.json", trainer_state_json(state));
   writer.add_text("weights", std::to_string(step));
