@@ -138,41 +138,39 @@ TEST_F(RunLockTest, OfManyNewRunsAtOnceOneBegins) {
 
 TEST_F(RunLockTest, ARemovedLockIsTakenAgain) {
   RunFolder folder(run_, Start::kNew);
-  folder.check_in_place();
+  EXPECT_FALSE(folder.follow());
   fs::remove(run_ + "/.lock");
-  folder.check_in_place();
+  EXPECT_FALSE(folder.follow());
   EXPECT_TRUE(has(refusal(), "in use"));
   fs::remove(run_ + "/.lock");
   const RunFolder thief(run_, Start::kResumed);
-  EXPECT_TRUE(has(message_of<InputError>([&] { folder.check_in_place(); }), "in use"));
+  EXPECT_TRUE(has(message_of<InputError>([&] { folder.follow(); }), "in use"));
 }
 
-TEST_F(RunLockTest, ARenamedOrRemovedFolderIsNoticed) {
+TEST_F(RunLockTest, ARenamedFolderIsFollowedAndARemovedOneNoticed) {
   RunFolder folder(run_, Start::kNew);
   fs::rename(run_, root_ / "moved");
-  std::string text = message_of<Error>([&] { folder.check_in_place(); });
-  EXPECT_TRUE(has(text, run_ + ": the run folder was renamed") && has(text, root_ / "moved"))
-      << text;
-  EXPECT_EQ(folder.place_now(), root_ / "moved");
-  fs::create_directory(run_);
-  EXPECT_TRUE(has(message_of<Error>([&] { folder.check_in_place(); }), "renamed"))
-      << "another folder has its name";
-  fs::remove(run_);
-  fs::rename(root_ / "moved", run_);
-  folder.check_in_place();
-  fs::remove_all(run_);
-  text = message_of<Error>([&] { folder.check_in_place(); });
-  EXPECT_TRUE(has(text, "the run folder was removed")) << text;
-  EXPECT_EQ(folder.place_now(), "");
+  fs::create_directory(run_);  // another folder has its name
+  EXPECT_TRUE(folder.follow());
+  EXPECT_EQ(folder.path(), root_ / "moved");
+  EXPECT_FALSE(folder.follow());
+  EXPECT_EQ(refusal(), "") << "the other folder is nobody's";
+  EXPECT_TRUE(
+      has(message_of<InputError>([&] { RunFolder(root_ / "moved", Start::kResumed); }), "in use"));
+  EXPECT_FALSE(folder.removed());
+  fs::remove_all(root_ / "moved");
+  EXPECT_TRUE(folder.removed());
+  EXPECT_FALSE(folder.follow());
 }
 
 TEST_F(RunLockTest, AFolderBelowALinkIsInPlace) {
   fs::create_directory_symlink(root_.path(), root_ / "link");
   RunFolder folder(root_ / "link/run", Start::kNew);
-  folder.check_in_place();
-  EXPECT_EQ(folder.place_now(), root_ / "link/run");
+  EXPECT_FALSE(folder.follow());
+  EXPECT_EQ(folder.path(), root_ / "link/run");
   fs::rename(run_, root_ / "moved");
-  EXPECT_EQ(folder.place_now(), fs::canonical(root_.path()).string() + "/moved");
+  EXPECT_TRUE(folder.follow());
+  EXPECT_EQ(folder.path(), fs::canonical(root_.path()).string() + "/moved");
 }
 
 TEST_F(RunLockTest, OurOwnBeginningsAreFree) {

@@ -85,7 +85,7 @@ std::string update_link(const std::string& checkpoints, const char* link, const 
            " (resuming does not need it)";
   };
   try {
-    const std::string kept = settle_link(place, checkpoints);
+    std::string kept = settle_link(place, checkpoints);
     if (!kept.empty()) return kept;
     const std::string fresh = checkpoints + "/" + kNextLinkName;
     const FileCalls& calls = file_calls();

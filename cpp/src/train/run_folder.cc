@@ -142,6 +142,7 @@ std::string RunFolder::place_now() const {
 
 bool RunFolder::follow() {
   const std::string now = place_now();
+  if (now.empty()) return false;  // removed this moment
   const bool moved = now != path_;
   if (moved) {
     path_ = now;

@@ -39,7 +39,7 @@ class RunFolder {
   std::string checkpoints() const { return path_ + "/checkpoints"; }
 
   /// Takes a new name of the folder for its path: true when it was renamed since it was opened.
-  /// Takes the lock again when only that file is gone. REQUIRES: !removed().
+  /// Takes the lock again when only that file is gone. A removed folder is left as it is: false.
   bool follow();
   /// Whether the folder was removed since it was opened.
   bool removed() const { return place_now().empty(); }
