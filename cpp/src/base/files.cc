@@ -66,7 +66,7 @@ std::string read_text_file(const std::string& path) {
 
 bool is_there(const std::string& path) {
   struct stat found{};
-  if (stat(path.c_str(), &found) == 0) return true;
+  if (file_calls().stat(path.c_str(), &found) == 0) return true;
   if (errno != ENOENT && errno != ENOTDIR) throw_unreadable(path, errno);
   return false;
 }

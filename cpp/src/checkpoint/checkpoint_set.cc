@@ -33,7 +33,7 @@ std::int64_t step_of(const std::string& name) {
 
 /// The step of the complete checkpoint in `folder`. Throws Error when it is not one.
 std::int64_t checked_step(const std::string& folder) {
-  if (!verify_folder(folder, {"trainer_state.json"})) {
+  if (!verify_files(folder, {"trainer_state.json"})) {
     throw InputError({"checkpoint without a manifest", "", "manifest.json", folder,
                       "it may be incomplete; use another checkpoint"});
   }

@@ -41,7 +41,7 @@ bool HeldFolder::in_place() const noexcept {
 }
 
 void read_held_folder(const std::function<std::string()>& find,
-                      const std::function<void(const HeldFolder& folder)>& read) {
+                      const std::function<void(const HeldFolder& folder)>& use) {
   constexpr int kTries = 20;
   std::string name;
   for (int i = 0; i < kTries; ++i) {
@@ -50,7 +50,7 @@ void read_held_folder(const std::function<std::string()>& find,
     const auto stays = [&] { return folder ? folder->in_place() : is_folder(name); };
     try {
       folder.emplace(name);
-      read(*folder);
+      use(*folder);
       if (stays()) return;
     } catch (const InputError& error) {
       if (stays()) throw InputError(with_name(error.what(), folder));

@@ -31,11 +31,11 @@ class HeldFolder {
   FileIdentity identity_;
 };
 
-/// Calls `read` with the folder that `find` names, held open. When the folder went out of place
+/// Calls `use` with the folder that `find` names, held open. When the folder went out of place
 /// meanwhile, it starts over with what `find` names then: a result is of one folder, whole, and a
 /// folder that is removed under the reader is no damaged one. Errors name the folder as `find` did.
 /// Throws what both throw; Error when the folder is exchanged all the time.
 void read_held_folder(const std::function<std::string()>& find,
-                      const std::function<void(const HeldFolder& folder)>& read);
+                      const std::function<void(const HeldFolder& folder)>& use);
 
 }  // namespace cllm

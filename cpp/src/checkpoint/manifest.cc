@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/crc32c.h"
 #include "base/file_calls.h"
 #include "base/file_descriptor.h"
 #include "base/files.h"
+#include "base/folders.h"
 #include "checkpoint/json_text.h"
 #include "cllm/error.h"
 
@@ -131,12 +131,10 @@ namespace {
 /// Those of `names` that the manifest lists; all it lists when `all`.
 bool verify(const std::string& folder, const std::vector<std::string>& needed,
             const std::vector<std::string>& optional, bool all) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (!is_there(folder) || !fs::is_directory(folder, ignored)) {
+  if (!is_there(folder) || !is_folder(folder)) {
     throw InputError({"no such folder", "", "", folder, ""});
   }
-  const std::string path = (fs::path(folder) / kManifestName).string();
+  const std::string path = folder + "/" + kManifestName;
   if (!is_there(path)) return false;
   const Json files = read_manifest(path);
   for (const std::string& name : needed) {
@@ -152,8 +150,7 @@ bool verify(const std::string& folder, const std::vector<std::string>& needed,
       if (!all && !among(needed, name) && !among(optional, name)) continue;
       const Json& size = record.at("size");
       if (!size.is_number_unsigned()) refuse("bad size in the manifest", size.dump(), "", path);
-      verify_file((fs::path(folder) / name).string(), size.get<std::uint64_t>(),
-                  record.at("crc32c"));
+      verify_file(folder + "/" + name, size.get<std::uint64_t>(), record.at("crc32c"));
     }
   } catch (const nlohmann::json::exception& error) {
     refuse("manifest cannot be read", error.what(), "the JSON that a save writes", path);

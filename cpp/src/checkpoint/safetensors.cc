@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/file_calls.h"
 #include "base/files.h"
 #include "cllm/error.h"
 
@@ -99,7 +100,7 @@ void SafetensorsFile::read_bytes(std::size_t begin, void* out, std::size_t size)
   std::size_t done = 0;
   while (done < size) {
     const ssize_t got =
-        pread(file_.get(), to + done, size - done, static_cast<off_t>(begin + done));
+        file_calls().pread(file_.get(), to + done, size - done, static_cast<off_t>(begin + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw_system_error("cannot read file", path_, errno);
     if (got == 0) refuse(path_, "file became shorter while it was read", "", "");

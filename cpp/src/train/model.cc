@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "checkpoint/held_folder.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cpu/allowance.h"
@@ -59,12 +60,16 @@ Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
 Model Model::load(const std::string& path, std::int64_t workers) {
-  const std::string folder = resolve_model_folder(path);
-  const ModelDescription description = read_model_config(folder);
-  check_parameters_fit(description.config, 1, folder);
-  auto impl = std::make_unique<Impl>(description, folder, workers);
-  read_model_parameters(folder, impl->state->layout, impl->state->parameters.data());
-  impl->extra = carried_files(folder);
+  std::unique_ptr<Impl> impl;
+  const auto find = [&path] { return resolve_model_folder(path); };
+  read_held_folder(find, [&](const HeldFolder& folder) {
+    const ModelDescription description = read_model_config(folder.path());
+    check_parameters_fit(description.config, 1, folder.name());
+    impl.reset();  // of a folder that was exchanged: two would need twice the memory
+    impl = std::make_unique<Impl>(description, folder.name(), workers);
+    read_model_parameters(folder.path(), impl->state->layout, impl->state->parameters.data());
+    impl->extra = carried_files(folder.path());
+  });
   return Model(std::move(impl));
 }
 
