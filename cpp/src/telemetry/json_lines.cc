@@ -7,10 +7,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <vector>
 
 #include "base/file_calls.h"
 #include "base/file_descriptor.h"
+#include "base/files.h"
+#include "base/read_lines.h"
 
 namespace cllm {
 namespace {
@@ -139,35 +140,21 @@ std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLin
 }
 
 void truncate_after_step(const std::string& path, std::int64_t step) {
+  if (!is_there(path)) return;
+  off_t keep = 0, end = 0;
+  read_lines(path, [&](std::string_view line, bool ended) {
+    end += static_cast<off_t>(line.size()) + 1;
+    const bool whole = ended && !line.empty() && line.front() == '{' && line.back() == '}';
+    if (whole && step_of(line) > step) return false;
+    if (whole) keep = end;
+    return true;
+  });
+  // Synced: after a power cut the lines of steps that are trained again must not come back.
   const FileCalls& calls = file_calls();
   const FileDescriptor file(calls.open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0));
-  if (!file.valid() && errno == ENOENT) return;
-  const auto fail = [&] {
+  if (!file.valid() || calls.ftruncate(file.get(), keep) != 0 || calls.fsync(file.get()) != 0) {
     throw_system_error("cannot cut the file after step " + std::to_string(step), path, errno);
-  };
-  if (!file.valid()) fail();
-  std::vector<char> piece(1 << 16);
-  std::string line;
-  off_t keep = 0, end = 0;
-  for (bool beyond = false; !beyond;) {
-    const ssize_t got = calls.read(file.get(), piece.data(), piece.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail();
-    if (got == 0) break;
-    for (ssize_t i = 0; i < got && !beyond; ++i) {
-      ++end;
-      if (const char c = piece[static_cast<std::size_t>(i)]; c != '\n') {
-        line += c;
-        continue;
-      }
-      const bool whole = !line.empty() && line.front() == '{' && line.back() == '}';
-      beyond = whole && step_of(line) > step;
-      if (whole && !beyond) keep = end;
-      line.clear();
-    }
   }
-  // Synced: after a power cut the lines of steps that are trained again must not come back.
-  if (calls.ftruncate(file.get(), keep) != 0 || calls.fsync(file.get()) != 0) fail();
 }
 
 }  // namespace cllm
