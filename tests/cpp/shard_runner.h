@@ -40,7 +40,8 @@ class ShardRunner {
                                                      precision)),
         pass_(pass) {
     fill_nan(gradient.data(), gradient.size());
-    fill_nan(workspace.layers.front().x, workspace.bytes() / sizeof(float));
+    fill_nan(workspace.layers.front().x,
+             Workspace::floats_for(config, {most_sequences, length}, pass, precision));
     fill_nan(scratch_.data(), scratch_.size());
   }
 
