@@ -178,6 +178,7 @@ TEST_F(RunData, ResumeTakesTheBytesAndNothingElse) {
 }
 
 TEST_F(RunData, ThePlanSaysWhatIsOddAboutTheFiles) {
+  config_.eval_every = 4;  // without evaluations --val is not used, which is said
   const auto notes = [&] {
     std::string all;
     for (const std::string& note : plan_run(config_).notes) all += note + "\n";
