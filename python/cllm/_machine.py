@@ -48,7 +48,8 @@ def read(file: Path) -> cllm.Machine:
     name = name if len(name) <= 200 else f"{name[:97]}...{name[-100:]}"
     try:
         if file.exists() and not file.is_file():  # reading a pipe would wait for its writer
-            raise cllm.InputError(f"{name}: no measurement of a machine: no ordinary file, {wanted}")
+            raise cllm.InputError(
+                f"{name}: no measurement of a machine: no ordinary file, {wanted}")
         with file.open("rb") as content:
             text = content.read(MOST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:

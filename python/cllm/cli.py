@@ -3,9 +3,7 @@
 import functools
 import inspect
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -319,7 +317,8 @@ def bench(
 ) -> None:
     """Times this machine's kernels and whole training steps, beside PyTorch's if asked to."""
     for option, value, least in (("--workers", workers, 1), ("--seconds", seconds, 0),
-                                 ("--batch", batch, 1), ("--seq", seq, 1), ("--steps", steps, 0), ("--rounds", rounds, 1)):
+                                 ("--batch", batch, 1), ("--seq", seq, 1), ("--steps", steps, 0),
+                                 ("--rounds", rounds, 1)):
         _at_least(option, value, least)
     if precision not in ("fp32", "bf16"):
         raise cllm.InputError(f'--precision: got "{precision}", expected fp32 or bf16')

@@ -1,5 +1,4 @@
 // A training step over tags instead of floats: every lost, doubled or reordered contribution shows.
-// The conductor opens positions as buffers allow, as a training step does.
 #pragma once
 
 #include <algorithm>
@@ -23,10 +22,9 @@ class TaggedStep final : public TileRunner, public Conductor {
  public:
   struct Shape {
     int positions;
-    int rounds;  ///< of a position over its blocks; two halves of them do not wait for each other
+    int rounds;  ///< of a position over its blocks; its two halves do not wait for each other
     int blocks;  ///< tiles of a round and of a merge
-    int owners;
-    int active_workers;
+    int owners, active_workers;
   };
 
   TaggedStep(const Shape& shape, const std::vector<int>& worker_owners, Bug bug)

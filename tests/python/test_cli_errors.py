@@ -429,6 +429,7 @@ def test_bf16_that_onednn_cannot_multiply_here_is_refused(tmp_path):
                                            ("--out", "elsewhere"), ("--config", "mine.toml")])
 def test_resumed_run_refuses_what_would_change_its_answer(tmp_path, option, value):
     (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)
+    (tmp_path / "other.txt").write_text("Another text to train on for a step or two.\n" * 10)
     (tmp_path / "mine.toml").write_text("lr = 0.5\n")
     code, _, err = train(tmp_path, "--data", "text.txt", "--out", "run", "--steps", "2", "--quiet")
     assert code == DONE, err

@@ -113,8 +113,8 @@ def test_notes_say_what_is_odd(tmp_path):
     (tmp_path / "text.txt").write_text(TEXT + "<|endoftext|>" + TEXT)
     code, said = train(tmp_path, "text.txt", "--val", "text.txt", "--vocab", 50257)
     assert code == DONE, said
-    for part in ("1 time and is read as the 13 bytes", "--vocab 50257", "--val is the training data",
-                 "of text.txt validate"):
+    for part in ("1 time and is read as the 13 bytes", "--vocab 50257",
+                 "--val is the training data", "of text.txt validate"):
         assert part in said, part
 
 

@@ -150,7 +150,7 @@ BAD_WORDS = [
 
 @pytest.mark.parametrize("words", BAD_WORDS, ids=lambda words: repr(words)[:60])
 def test_words_that_cannot_be(place, words):
-    code, out, err = run(*words, folder=place)
+    code, _, err = run(*words, folder=place)
     assert code in (FAILED, BAD_INPUT), err
     if words[0] != "data":
         assert code == BAD_INPUT, err

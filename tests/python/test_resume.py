@@ -1,11 +1,8 @@
-"""What a run keeps, and how another process goes on with it: nothing is lost, forgotten or mixed."""
+"""What a run keeps, and how another process goes on with it: nothing is lost or mixed."""
 
 import json
-import os
 import shutil
-import signal
 import threading
-import time
 from pathlib import Path
 
 import cllm
@@ -129,7 +126,8 @@ def test_the_same_bytes_may_lie_elsewhere(settings, tmp_path):
         resumed(settings["out"])
     again = resumed(settings["out"], data=tmp_path / "again.txt")
     assert again.weights_hash() == trainer.weights_hash()
-    (tmp_path / "other.txt").write_text((tmp_path / "again.txt").read_text().replace("king", "gnik"))
+    text = (tmp_path / "again.txt").read_text()
+    (tmp_path / "other.txt").write_text(text.replace("king", "gnik"))
     with pytest.raises(cllm.InputError, match="not what the run was trained on"):
         resumed(settings["out"], data=tmp_path / "other.txt")
 
@@ -420,7 +418,7 @@ def test_what_another_thread_saves_is_a_state_of_some_step(settings, tmp_path):
         nonlocal refused
         while not over.is_set():
             folder = tmp_path / f"saved-{len(saved)}"
-            for use in (lambda: trainer.save(folder), lambda: trainer.config,
+            for use in (lambda to=folder: trainer.save(to), lambda: trainer.config,
                         lambda: trainer.workers, trainer.weights_hash):
                 try:
                     use()
@@ -451,7 +449,7 @@ def test_a_run_that_diverged_says_so_and_ends(settings):
     trainer = cllm.Trainer(config_of(settings, lr=1e4, clip=0, steps=60, warmup=0, skip_limit=8,
                                      save_every=1, eval_every=0))
     notes = []
-    with pytest.raises(cllm.CllmError, match="training diverged.*8 updates in a row") as error:
+    with pytest.raises(cllm.CllmError, match=r"training diverged.*8 updates in a row") as error:
         trainer.run(on_note=notes.append)
     assert "rollback" in str(error.value)
     assert any("update skipped" in note and "transformer." in note for note in notes)

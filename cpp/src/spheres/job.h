@@ -36,8 +36,7 @@ class BasicJob {
   /// REQUIRES: called once before use.
   void bind(const JobPlan& plan);
 
-  /// Closed and with no team, for the next run. REQUIRES: new, or every tile finished; workers may
-  /// still look.
+  /// Closes it for the next run, with no team. REQUIRES: new, or all finished; workers may look.
   void reset() noexcept;
 
   /// One predecessor is done; true when it was the last one and the job is open.
@@ -51,7 +50,7 @@ class BasicJob {
     state_.store(state_.load(std::memory_order_relaxed) | kOpen, std::memory_order_release);
   }
 
-  /// A tile that nobody has taken; phase -1 if there is none that can be run now.
+  /// A tile that nobody has taken; phase -1 if none can be run now.
   struct Ticket {
     std::int32_t phase = -1;
     std::int32_t tile = 0;
@@ -68,8 +67,8 @@ class BasicJob {
   using Finished = typename BasicPhases<Atomics>::Finished;
   Finished finish_tile(std::int32_t phase) noexcept { return phases_.finish_tile(phase); }
 
-  /// Every tile that nobody has is taken and counts as finished; true when the last was among them.
-  /// REQUIRES: called by whoever has a tile of the job and finishes it afterwards.
+  /// Takes every tile that nobody has, as if finished; true when the last was among them. REQUIRES:
+  /// called by whoever has a tile of the job and finishes it afterwards.
   bool skip_rest() noexcept;
 
   bool is_closed() const noexcept { return (state() & kOpen) == 0; }

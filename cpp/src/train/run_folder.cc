@@ -86,7 +86,8 @@ void check_place(const std::string& place, const std::string& path) {
     return check_writable(place);
   }
   std::string parent = parent_folder(place);
-  while (!exists(parent) && parent != "/") parent = parent_folder(parent);
+  // The name itself is looked at: a link that leads nowhere is in the way of a folder.
+  while (kind_of_name(parent) == PathKind::kMissing) parent = parent_folder(parent);
   if (!is_folder(parent)) refuse("the run folder would lie below a file", parent, "a folder");
   remove_partial_folders(parent);  // the probe of a start that was killed, among others
   check_writable(parent);

@@ -160,6 +160,7 @@ void RunLoop::follow_folder() {
   if (folder_->removed()) return replace_folder();
   if (!folder_->follow()) return;
   trainer_.plan.config.out = folder_->path();
+  open_logs();
   observer_.on_note("the run folder " + before + " was renamed: going on in " + folder_->path());
 }
 
