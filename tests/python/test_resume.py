@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import cllm
@@ -130,6 +131,15 @@ def test_the_same_bytes_may_lie_elsewhere(settings, tmp_path):
     (tmp_path / "other.txt").write_text(text.replace("king", "gnik"))
     with pytest.raises(cllm.InputError, match="not what the run was trained on"):
         resumed(settings["out"], data=tmp_path / "other.txt")
+
+
+def test_a_run_is_resumed_from_another_folder(settings, tmp_path, monkeypatch):
+    shutil.copy(settings["data"], tmp_path / "text.txt")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    expected = stopped(settings, 3, data="text.txt", val="text.txt").weights_hash()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resumed(settings["out"]).weights_hash() == expected
 
 
 def test_a_run_with_init_does_not_need_the_first_model(settings, tmp_path):
@@ -370,6 +380,7 @@ def test_a_save_that_fails_leaves_the_run_alive(settings):
             folder.rename(settings["out"] / "aside")
             folder.write_text("no folder")
         if report.step == 14:
+            time.sleep(0.3)  # the save of step 10 is under way beside the steps
             folder.unlink()
             (settings["out"] / "aside").rename(folder)
 
@@ -478,6 +489,24 @@ def test_a_run_that_diverged_can_roll_back(settings):
     assert steps == list(range(1, 21)) and not any(row["skipped"] for row in lines(settings["out"]))
     state = json.loads((settings["out"] / "final/trainer_state.json").read_text())
     assert state["rate_scale"] == 0.5
+
+
+def test_a_rollback_passes_over_a_damaged_checkpoint(settings):
+    trainer = cllm.Trainer(config_of(settings, save_every=5, eval_every=0, skip_limit=3, keep=9,
+                                     on_divergence="rollback"))
+    folder, notes, spoilt = settings["out"] / "checkpoints", [], []
+
+    def spoil(report):
+        if report.step == 13 and not spoilt:
+            spoilt.append(True)
+            while not (folder / "step-00000010").exists():
+                time.sleep(0.001)  # it is written beside the steps
+            flip(folder / "step-00000010/model.safetensors")
+            trainer.parameters()["transformer.wte.weight"][3, 3] = np.nan
+
+    assert trainer.run(on_step=spoil, on_note=notes.append) is cllm.RunOutcome.FINISHED
+    assert any("going back to step 5 at 0.5" in note for note in notes)
+    assert (folder / "diverged-step-00000010").is_dir()
 
 
 def test_a_weight_that_is_not_finite_is_not_saved(settings, tmp_path):

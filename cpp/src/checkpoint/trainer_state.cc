@@ -85,6 +85,8 @@ std::string trainer_state_json(const TrainerState& state) {
         {"resid_pdrop", model.dropout.residual},
         {"tokens", state.byte_tokens ? "bytes" : "ids"}}},
       {"data", data_json(state.data)},
+      {"data_path", state.data_path},
+      {"validation_path", state.validation_path},
       {"config", state.config},
   };
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -127,6 +129,8 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
                            model.value("resid_pdrop", 0.0)};
     state.byte_tokens = model.at("tokens") == "bytes";
     state.data = parse_data(where, json.at("data"));
+    state.data_path = json.value("data_path", "");  // older versions wrote none
+    state.validation_path = json.value("validation_path", "");
     json.at("config").get_to(state.config);
     return state;
   } catch (const nlohmann::json::exception& error) {

@@ -23,6 +23,8 @@ struct TrainerState {
   ModelConfig model;
   bool byte_tokens = true;
   DataFingerprint data;
+  std::string data_path;  ///< where the data lay, from the root on; "" when unknown
+  std::string validation_path;
   std::string isa;                 ///< KernelTable::name
   std::string gemm;                ///< describe_gemm_backend
   std::string cpu_model;           ///< as /proc/cpuinfo names it

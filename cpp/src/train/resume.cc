@@ -143,6 +143,14 @@ void check_steps(const TrainConfig& config, const ResumePoint& point) {
          "an earlier checkpoint can be resumed: --resume RUN/checkpoints/step-N");
 }
 
+/// A file as it is named or, from another folder, as it lay when the checkpoint was written.
+std::string found_again(const char* option, const std::string& named, const std::string& before) {
+  if (named.empty() || is_there(named)) return named;
+  if (!before.empty() && is_there(before)) return before;
+  refuse("no such file", named, "the bytes that the run was trained on, wherever they are",
+         std::string("--") + option, std::string("say where they are now: --") + option + " PATH");
+}
+
 std::string place_of(const TrainConfig& asked, const ResumePoint& point) {
   const auto same = [](const std::string& a, const std::string& b) {
     return !a.empty() && !b.empty() && absolute_path(a) == absolute_path(b);
@@ -202,6 +210,8 @@ TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
     }
     set_option(config, option.name, now);
   }
+  config.data = found_again("data", config.data, point.state.data_path);
+  config.validation = found_again("val", config.validation, point.state.validation_path);
   check_steps(config, point);
   config.out = place_of(asked, point);
   config.resume = asked.resume;

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <exception>
 
-#include "checkpoint/checkpoint_set.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
 #include "train/crew_size.h"
@@ -142,6 +141,8 @@ RunOutcome RunLoop::finish() {
   trainer_.save(in_run("final"));
   newest_ = std::max(newest_, done());
   observer_.on_checkpoint(in_run("final"));
+  // A run that was killed between a save and its pruning has one checkpoint too many.
+  prune_checkpoints(in_run("checkpoints"), c.keep + 1, protected_names(), done());
   if (c.eval_every > 0 && evaluations_.last_step != done()) {
     evaluate();
     tell(writer_.wait(), false);  // it may have been the best
@@ -173,6 +174,11 @@ void RunLoop::replace_folder() {
   was_removed_ = true;
 }
 
+std::vector<std::string> RunLoop::protected_names() const {
+  if (!trainer_.plan.config.keep_best || evaluations_.best_step < 0) return {};
+  return {checkpoint_name(evaluations_.best_step)};
+}
+
 bool RunLoop::can_save(bool must_succeed) {
   try {
     trainer_.check_finite();
@@ -195,9 +201,7 @@ void RunLoop::start_save(bool must_succeed) {
   job.state = trainer_.trainer_state();
   job.extra = trainer_.plan.carried;
   job.keep = trainer_.plan.config.keep;
-  if (trainer_.plan.config.keep_best && evaluations_.best_step >= 0) {
-    job.protect.push_back(checkpoint_name(evaluations_.best_step));
-  }
+  job.protect = protected_names();
   saved_step_ = done();
   writer_.start(std::move(job));
   trainer_.window->resume();
@@ -283,17 +287,30 @@ void RunLoop::count_skip(const StepReport& report) {
                 "the learning rate; or a lower --lr"});
 }
 
+bool RunLoop::restored(const FoundCheckpoint& checkpoint) {
+  try {
+    trainer_.restore(checkpoint.folder);
+    return true;
+  } catch (const InputError& damaged) {
+    observer_.on_note(damaged.what());
+    return false;
+  }
+}
+
 void RunLoop::roll_back() {
-  std::vector<FoundCheckpoint> found = find_checkpoints(folder_->path());
   // The checkpoint of the rollback before was no good if not one update has followed.
   const std::int64_t before = rollbacks_ > 0 && applied_since_rollback_ == 0 ? newest_ : done();
-  const auto good = std::find_if(found.begin(), found.end(),
-                                 [&](const FoundCheckpoint& each) { return each.step < before; });
   const double scale = trainer_.rate_scale() / 2;
-  trainer_.restore(good == found.end() ? "" : good->folder);
+  newest_ = -1;
+  for (const FoundCheckpoint& each : find_checkpoints(folder_->path())) {
+    if (each.step < before && restored(each)) {
+      newest_ = each.step;
+      break;
+    }
+    set_checkpoint_aside(each.folder);
+  }
+  if (newest_ < 0) trainer_.restore("");
   trainer_.set_rate_scale(scale);
-  for (auto bad = found.begin(); bad != good; ++bad) set_checkpoint_aside(bad->folder);
-  newest_ = good == found.end() ? -1 : good->step;
   saved_step_ = newest_;
   skipped_in_row_ = applied_since_rollback_ = 0;
   ++rollbacks_;

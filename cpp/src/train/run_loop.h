@@ -3,7 +3,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "checkpoint/checkpoint_set.h"
 #include "cllm/trainer.h"
 #include "telemetry/evaluation_record.h"
 #include "telemetry/json_lines.h"
@@ -43,6 +45,8 @@ class RunLoop {
   bool can_save(bool must_succeed);
   void start_save(bool must_succeed = false);
   void save_and_wait();
+  /// Checkpoints that stay whatever their age.
+  std::vector<std::string> protected_names() const;
   void tell(const std::optional<CheckpointResult>& result, bool must_succeed);
   void follow_folder();
   void replace_folder();
@@ -50,6 +54,7 @@ class RunLoop {
   void link_best();
   void count_skip(const StepReport& report);
   void roll_back();
+  bool restored(const FoundCheckpoint& checkpoint);
   void tell_choice();
   void write_counts();
   std::string in_run(const char* name) const { return folder_->path() + "/" + name; }

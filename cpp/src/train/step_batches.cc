@@ -61,11 +61,11 @@ const StepBatch& StepBatches::route(const std::int32_t* inputs, const std::int32
   return drawn_;
 }
 
-void StepBatches::count(const StepBatch& batch) noexcept {
+void StepBatches::count(const StepBatch& batch, std::int64_t times) noexcept {
   for (std::size_t g = 0; g < totals_.size(); ++g) {
-    totals_[g].sequences += batch.groups[g].sequences;
-    totals_[g].tokens += batch.groups[g].tokens;
-    totals_[g].moved += batch.groups[g].moved;
+    totals_[g].sequences += times * batch.groups[g].sequences;
+    totals_[g].tokens += times * batch.groups[g].tokens;
+    totals_[g].moved += times * batch.groups[g].moved;
   }
 }
 

@@ -36,7 +36,9 @@ class StepBatches {
   /// The batch of a step, in which it counts. `late` is set when it was not there yet. Throws what
   /// drawing it threw; it can be called again.
   const StepBatch& take(std::int64_t step, bool& late);
-  /// The same for sequences of the caller's. Stays until the next call.
+  /// Takes back that a batch counts: its step was given up.
+  void give_back(const StepBatch& batch) noexcept { count(batch, -1); }
+  /// The same as take() for sequences of the caller's. Stays until the next call.
   const StepBatch& route(const std::int32_t* inputs, const std::int32_t* targets);
 
   /// What the batches that were taken held, by group.
@@ -45,7 +47,7 @@ class StepBatches {
  private:
   void draw(std::int64_t step);
   void lay_out(const std::int32_t* inputs, const std::int32_t* targets, StepBatch& to);
-  void count(const StepBatch& batch) noexcept;
+  void count(const StepBatch& batch, std::int64_t times = 1) noexcept;
 
   const std::size_t length_;  // T
   const DrawBatch draw_;

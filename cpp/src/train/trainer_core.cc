@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/folders.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
@@ -129,6 +130,8 @@ TrainerState TrainerCore::trainer_state() const {
   s.model = plan.session.model;
   s.byte_tokens = plan.byte_tokens;
   s.data = plan.source->fingerprint();
+  s.data_path = absolute_path(plan.config.data);
+  if (plan.validation_source) s.validation_path = absolute_path(plan.config.validation);
   s.isa = kernels().name;
   s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
   s.cpu_model = cpu_model();
@@ -191,7 +194,10 @@ StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> m
   const StepOutcome out = session.step(steps_done, batch.inputs.data(), batch.targets.data(),
                                        std::move(meanwhile), batch.sequences.data());
   cancelled_ = out.cancelled;
-  if (cancelled_) return {};
+  if (cancelled_) {
+    batches.give_back(batch);
+    return {};
+  }
   has_gradient = true;
   const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
   const auto tokens = static_cast<double>(step_tokens(plan.config));
@@ -232,8 +238,7 @@ EvaluationReport TrainerCore::evaluate(const std::function<bool()>& asked) {
   window->pause();
   EvaluationReport r;
   r.step = steps_done;
-  r.validation_loss = session.evaluate(
-      *windows_, [&] { return stop.load(std::memory_order_relaxed) || (asked && asked()); });
+  r.validation_loss = session.evaluate(*windows_, asked);
   if (plan.byte_tokens) r.bits_per_byte = r.validation_loss / std::log(2.0);
   window->resume();
   return r;

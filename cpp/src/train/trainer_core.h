@@ -26,7 +26,7 @@ class TrainerCore {
   /// The last call of step() was given up before the update, as the session's cancel flag was set:
   /// nothing has changed and its report means nothing.
   bool cancelled() const noexcept { return cancelled_; }
-  /// The loss is NaN when `asked` or `stop` broke it off.
+  /// The loss is NaN when `asked` broke it off.
   EvaluationReport evaluate(const std::function<bool()>& asked);
   bool can_evaluate() const noexcept { return windows_.has_value(); }
   void resize(std::int64_t workers);
