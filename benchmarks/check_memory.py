@@ -23,6 +23,14 @@ SHAPES = {
 STEPS = "--steps 3 --eval-every 2 --save-every 2"
 
 
+def write_data(folder: pathlib.Path, count: int = 300000) -> None:
+    draw = random.Random(1)
+    (folder / "text.txt").write_text(
+        "".join(draw.choice("etaoin shrdlu.\n") for _ in range(count)))
+    tokens = array.array("H", (draw.randrange(50257) for _ in range(count)))
+    (folder / "wide.bin").write_bytes(tokens.tobytes())
+
+
 def measure(program: str, options: str, folder: pathlib.Path, out: str) -> tuple[float, float]:
     """MiB that were planned and MiB that were taken."""
     run = subprocess.Popen([program, *options.split(), *STEPS.split(), "--out", out], cwd=folder,
@@ -40,11 +48,7 @@ def main() -> None:
     wrong = 0
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        draw = random.Random(1)
-        (folder / "text.txt").write_text(
-            "".join(draw.choice("etaoin shrdlu.\n") for _ in range(300000)))
-        tokens = array.array("H", (draw.randrange(50257) for _ in range(300000)))
-        (folder / "wide.bin").write_bytes(tokens.tobytes())
+        write_data(folder)
         for shape in sys.argv[2:] or SHAPES:
             planned, taken = measure(program, SHAPES[shape], folder, shape)
             off = planned / taken - 1

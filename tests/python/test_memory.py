@@ -1,0 +1,29 @@
+"""The memory that a run plans is what it takes, evaluation and saving included."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("CLLM_BUILD_DIR") or ROOT / "build/release")
+
+
+def load_check():
+    """benchmarks/check_memory.py, which measures six shapes by hand and wants a tenth."""
+    file = ROOT / "benchmarks/check_memory.py"
+    spec = importlib.util.spec_from_file_location("check_memory", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("shape", ["short", "wide"])
+def test_planned_memory_is_what_is_taken(tmp_path, shape):
+    check = load_check()
+    check.write_data(tmp_path, 40000)
+    planned, taken = check.measure(str(BUILD / "bin/train_model"), check.SHAPES[shape], tmp_path,
+                                   "run")
+    # Wider than by hand: pages and libraries differ from machine to machine.
+    assert abs(planned / taken - 1) < 0.15, f"planned {planned} MiB, taken {taken} MiB"
