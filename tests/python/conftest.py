@@ -11,6 +11,7 @@ import pytest
 # Started in the background they would ignore Ctrl-C, and so would what they start: those that send
 # it would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # likewise under nohup
 
 SECONDS = 900  # of patience with one test; a hang ends the process with every thread's stack
 

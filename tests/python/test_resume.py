@@ -1,7 +1,9 @@
 """What a run keeps, and how another process goes on with it: nothing is lost or mixed."""
 
 import json
+import resource
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -114,6 +116,29 @@ def test_longer_and_shorter_runs(settings):
     notes.clear()
     trainer = resumed(settings["out"])
     assert trainer.steps_total == 200
+
+
+def test_epochs_given_again_are_no_change(settings):
+    changes = {"steps": "auto", "epochs": 0.5}
+    total = stopped(settings, 3, **changes).steps_total
+    again = resumed(settings["out"], epochs=0.5)
+    assert again.steps_total == total > 3
+    assert resumed(settings["out"], epochs="auto", steps="auto").steps_total == total
+    with pytest.raises(cllm.InputError, match="cannot change"):
+        resumed(settings["out"], epochs=2)
+
+
+def test_validation_data_are_part_of_a_run(settings, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("quite another text to validate on, again and again\n" * 20)
+    stopped(settings, 3)
+    with pytest.raises(cllm.InputError, match="cannot change"):
+        resumed(settings["out"], val=other)
+    stopped(settings, 3, out=tmp_path / "with", val=settings["data"])
+    with pytest.raises(cllm.InputError, match="cannot change"):
+        resumed(tmp_path / "with", val="")
+    with pytest.raises(cllm.InputError, match="validation data is not that of the run"):
+        resumed(tmp_path / "with", val=other)
 
 
 # -- where the data are -------------------------------------------------------------------------
@@ -244,8 +269,9 @@ def test_an_earlier_checkpoint_can_be_named(run_with_checkpoints, settings, tmp_
             here.request_stop()
 
     here.run(on_step=stop)
-    assert {"step-00000008", "step-00000010", "step-00000015", "step-00000016"} <= set(
-        checkpoints(run_with_checkpoints)), "what is ahead stays"
+    kept = sorted(p.name for p in (run_with_checkpoints / "checkpoints").iterdir())
+    assert {"aside-step-00000010", "aside-step-00000015", "aside-step-00000016"} <= set(kept)
+    assert resumed(run_with_checkpoints).steps_done == 8, "it goes on with the branch it took"
 
 
 # -- one run, one holder ------------------------------------------------------------------------
@@ -390,6 +416,32 @@ def test_a_save_that_fails_leaves_the_run_alive(settings):
     assert checkpoints(settings["out"]) == ["step-00000015"]
 
 
+def test_a_log_that_cannot_be_written_does_not_end_the_run(settings):
+    """What a full disk does to metrics.jsonl, by a limit on the size of files."""
+    trainer = cllm.Trainer(config_of(settings, save_every=0, eval_every=0, steps=60))
+    notes, before = [], resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fill(report):
+        if report.step == 5:
+            size = (settings["out"] / "metrics.jsonl").stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + 500, before[1]))
+        if report.step == 40:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    try:
+        assert trainer.run(on_step=fill, on_note=notes.append) is cllm.RunOutcome.FINISHED
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert len([note for note in notes if "metrics.jsonl" in note]) == 1
+    steps = []
+    for line in (settings["out"] / "metrics.jsonl").read_text().splitlines():
+        if line.endswith("}"):  # one was torn where the disk was full
+            steps.append(json.loads(line)["step"])
+    assert steps == list(range(1, 61)), "no line is lost"
+
+
 def test_a_last_save_that_fails_is_a_failure(settings):
     trainer = cllm.Trainer(config_of(settings, save_every=0, eval_every=0))
 
@@ -399,6 +451,7 @@ def test_a_last_save_that_fails_is_a_failure(settings):
 
     with pytest.raises(cllm.CllmError, match="final"):
         trainer.run(on_step=spoil)
+    assert checkpoints(settings["out"]) == ["step-00000020"], "and nothing is lost by it"
 
 
 def test_a_checkpoint_can_be_asked_for(settings):
@@ -506,7 +559,7 @@ def test_a_rollback_passes_over_a_damaged_checkpoint(settings):
 
     assert trainer.run(on_step=spoil, on_note=notes.append) is cllm.RunOutcome.FINISHED
     assert any("going back to step 5 at 0.5" in note for note in notes)
-    assert (folder / "diverged-step-00000010").is_dir()
+    assert (folder / "aside-step-00000010").is_dir()
 
 
 def test_a_weight_that_is_not_finite_is_not_saved(settings, tmp_path):

@@ -156,12 +156,13 @@ std::string update_latest_link(const std::string& checkpoints, const std::string
 }
 
 std::string update_best_link(const std::string& checkpoints, const std::string& name) {
+  if (!is_folder(checkpoints + "/" + name)) return "";
   return update_link(checkpoints, "best", name);
 }
 
 void set_checkpoint_aside(const std::string& folder) {
   const std::string parent = parent_folder(folder);
-  const std::string aside = parent + "/diverged-" + file_name(folder);
+  const std::string aside = parent + "/aside-" + file_name(folder);
   if (exists(aside)) remove_tree(aside);
   if (file_calls().rename(folder.c_str(), aside.c_str()) != 0) {
     throw_system_error("cannot set the checkpoint aside", folder, errno);

@@ -40,10 +40,10 @@ std::string newest_model_folder(const std::string& run);
 /// the name of its step, or goes when that name is there.
 std::string update_latest_link(const std::string& checkpoints, const std::string& name);
 
-/// The same for checkpoints/best.
+/// The same for checkpoints/best; without such a folder nothing happens.
 std::string update_best_link(const std::string& checkpoints, const std::string& name);
 
-/// Keeps a checkpoint under a name by which no resumed run finds it: "diverged-" before its own.
+/// Keeps a checkpoint under a name by which no resumed run finds it: "aside-" before its own.
 /// Throws Error.
 void set_checkpoint_aside(const std::string& folder);
 

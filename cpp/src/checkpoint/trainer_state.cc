@@ -87,6 +87,7 @@ std::string trainer_state_json(const TrainerState& state) {
       {"data", data_json(state.data)},
       {"data_path", state.data_path},
       {"validation_path", state.validation_path},
+      {"validation", data_json(state.validation)},
       {"config", state.config},
   };
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -131,6 +132,9 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     state.data = parse_data(where, json.at("data"));
     state.data_path = json.value("data_path", "");  // older versions wrote none
     state.validation_path = json.value("validation_path", "");
+    if (json.contains("validation")) {
+      state.validation = parse_data(where, json.at("validation"));
+    }
     json.at("config").get_to(state.config);
     return state;
   } catch (const nlohmann::json::exception& error) {

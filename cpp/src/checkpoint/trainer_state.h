@@ -25,6 +25,7 @@ struct TrainerState {
   DataFingerprint data;
   std::string data_path;  ///< where the data lay, from the root on; "" when unknown
   std::string validation_path;
+  DataFingerprint validation;      ///< of the validation file; size 0 when there is none
   std::string isa;                 ///< KernelTable::name
   std::string gemm;                ///< describe_gemm_backend
   std::string cpu_model;           ///< as /proc/cpuinfo names it

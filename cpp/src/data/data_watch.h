@@ -23,6 +23,8 @@ class DataWatch {
   bool is_hashed() const noexcept { return hash_.done(); }
   /// Of the file as it was opened, whatever has happened to it since. Waits for the hash.
   DataFingerprint fingerprint();
+  /// The same without waiting: of a file that is not hashed yet, its size and its ends.
+  DataFingerprint fingerprint_now() { return hash_.done() ? fingerprint() : parts_; }
 
   /// Whether these are the bytes that `saved` names. Throws DataError when the file changed before
   /// that could be found out.

@@ -61,6 +61,9 @@ class TokenSource {
   void check_unchanged() const;
   /// Of the file as it was opened, and whether that is what `saved` names. REQUIRES: watch().
   DataFingerprint fingerprint() const { return watch_->fingerprint(); }
+  /// The same without waiting for the hash of a large file: its size and ends where that is
+  /// missing.
+  DataFingerprint fingerprint_now() const { return watch_->fingerprint_now(); }
   bool matches(const DataFingerprint& saved) const { return watch_->matches(saved); }
   /// Whether neither of them has to wait for the hash. REQUIRES: watch().
   bool is_hashed() const { return watch_->is_hashed(); }

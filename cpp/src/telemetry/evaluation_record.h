@@ -18,6 +18,11 @@ struct EvaluationRecord {
     best_step = step;
     best_loss = loss;
   }
+
+  void forget_best() noexcept {
+    best_step = -1;
+    best_loss = std::numeric_limits<double>::infinity();
+  }
 };
 
 /// Lines that are no evaluation are passed over; a missing file has none.

@@ -12,6 +12,7 @@
 #include "base/file_descriptor.h"
 #include "base/files.h"
 #include "base/read_lines.h"
+#include "cllm/error.h"
 
 namespace cllm {
 namespace {
@@ -137,6 +138,29 @@ std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLin
   line.add("tokens", report.tokens);
   line.add("moved", report.moved);
   return line.finish();
+}
+
+void JsonLines::write_line(std::string_view line) {
+  constexpr std::size_t kMost = 100000;
+  try {
+    write_waiting();
+    file_.write_line(line);
+  } catch (const Error&) {
+    if (waiting_.size() < kMost) waiting_.emplace_back(line);
+    throw;
+  }
+}
+
+void JsonLines::write_waiting() {
+  while (!waiting_.empty()) {
+    file_.write_line(waiting_.front());
+    waiting_.pop_front();
+  }
+}
+
+void JsonLines::flush() {
+  write_waiting();
+  file_.flush();
 }
 
 void truncate_after_step(const std::string& path, std::int64_t step) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 
@@ -36,21 +37,26 @@ class JsonLines {
   /// Creates the file or continues it. Throws Error when it cannot be opened.
   explicit JsonLines(const std::string& path) : file_(path) {}
 
-  /// Throws Error when the line cannot be written (disk full).
-  void write(const StepReport& report) { file_.write_line(json_line(report, buffer_)); }
-  void write(const EvaluationReport& report) { file_.write_line(json_line(report, buffer_)); }
+  /// Throws Error when the line cannot be written (disk full); it is kept then, and goes before the
+  /// next one.
+  void write(const StepReport& report) { write_line(json_line(report, buffer_)); }
+  void write(const EvaluationReport& report) { write_line(json_line(report, buffer_)); }
   void write(const SphereReport& report, std::int64_t step) {
-    file_.write_line(json_line(report, step, buffer_));
+    write_line(json_line(report, step, buffer_));
   }
   void write(const GroupReport& report, std::int64_t step) {
-    file_.write_line(json_line(report, step, buffer_));
+    write_line(json_line(report, step, buffer_));
   }
   /// What was written survives a power cut: called at each checkpoint. Throws Error.
-  void flush() { file_.flush(); }
+  void flush();
 
  private:
+  void write_line(std::string_view line);
+  void write_waiting();
+
   AppendFile file_;
   JsonLineBuffer buffer_;
+  std::deque<std::string> waiting_;  // lines that could not be written
 };
 
 /// Cuts the file before its first line of a step after `step`, and torn lines before that place, so

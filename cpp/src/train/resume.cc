@@ -1,5 +1,6 @@
 #include "train/resume.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/folders.h"
@@ -90,9 +91,12 @@ ResumePoint newest(const std::string& run) {
   return point;
 }
 
-bool is_place(const Option& option) {
-  return option.name == "out" || option.name == "resume" || option.name == "data" ||
-         option.name == "val";
+/// Whether a resumed run may have another value: the answer does not depend on it, or it says where
+/// the same bytes are now. Without a validation file of its own a run trains on less of its data.
+bool may_change(const Option& option, const std::string& was, const std::string& is) {
+  if (option.name == "val") return was.empty() == is.empty();
+  return option.on_resume || option.name == "out" || option.name == "resume" ||
+         option.name == "data";
 }
 
 /// Of two options that exclude each other, the one that was decided counts.
@@ -101,14 +105,13 @@ void drop_undecided(TrainConfig& config) {
   if (config.threads > 0) config.workers = "auto";
 }
 
-/// Of two options that exclude each other, the one that is asked for now counts.
-void drop_excluded(const TrainConfig& asked, TrainConfig& config) {
-  const TrainConfig defaults;
-  const auto given = [&](const char* name) { return is_given(asked, *find_option(name)); };
-  if (given("steps") && !given("epochs")) config.epochs = defaults.epochs;
-  if (given("epochs") && !given("steps")) config.steps = defaults.steps;
-  if (given("workers") && !given("threads")) config.threads = defaults.threads;
-  if (given("threads") && !given("workers")) config.workers = defaults.workers;
+/// Whether an option is asked for with another value than the run has. What was "auto" at the start
+/// has been decided: "auto" asks for nothing else.
+bool asks_for_change(const TrainConfig& asked, const TrainConfig& run, const Option& option) {
+  if (option.name == "resume" || option.name == "out" || !is_given(asked, option)) return false;
+  const std::string now = option_text(asked, option);
+  const bool decided = !option.on_resume || option.name == "steps";
+  return now != option_text(run, option) && !(now == "auto" && decided);
 }
 
 /// What the run is: the settings in its checkpoint, or in its folder when it has none.
@@ -126,7 +129,7 @@ TrainConfig recorded(const ResumePoint& point) {
   for (const Option& option : options()) {
     const std::string was = option_text(config, option), is = option_text(edited, option);
     if (was == is) continue;
-    if (!option.on_resume && !is_place(option)) {
+    if (!may_change(option, was, is)) {
       refuse("this was changed after the run had started, and its answer depends on it",
              option.key + " = " + is, was, file,
              "write the old value there, or start a new run with --init " + point.run);
@@ -177,7 +180,10 @@ ResumePoint find_resume_point(const std::string& resume) {
   if (folder.empty()) refuse("no run to resume", "\"\"", "a run folder", "--resume");
   if (is_there(fs::path(folder) / kStateName)) {
     ResumePoint point = checked(run_of(folder), folder);
-    if (!point.run.empty()) point.newest = find_checkpoints(point.run).front().step;
+    point.newest = point.state.step;
+    for (const FoundCheckpoint& each : find_checkpoints(point.run.empty() ? folder : point.run)) {
+      point.newest = std::max(point.newest, each.step);
+    }
     return point;
   }
   if (!is_there(fs::path(folder) / kConfigName) && !is_there(fs::path(folder) / "checkpoints")) {
@@ -194,21 +200,26 @@ ResumePoint find_resume_point(const std::string& resume) {
 }
 
 TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
-  const TrainConfig before_all = recorded(point);
-  TrainConfig config = before_all;
+  const TrainConfig run = recorded(point);
+  TrainConfig config = run;
   drop_undecided(config);
-  drop_excluded(asked, config);
+  // Of two options that exclude each other, the one that is asked for now counts.
+  const TrainConfig defaults;
+  const auto given = [&](const char* name) { return is_given(asked, *find_option(name)); };
+  if (given("workers") && !given("threads")) config.threads = defaults.threads;
+  if (given("threads") && !given("workers")) config.workers = defaults.workers;
   for (const Option& option : options()) {
-    if (option.name == "resume" || option.name == "out" || !is_given(asked, option)) continue;
-    const std::string before = option_text(before_all, option), now = option_text(asked, option);
-    if (before == now && option.name != "workers" && option.name != "threads") continue;
-    if (!option.on_resume && !is_place(option)) {
-      if (now == "auto") continue;  // it was decided when the run started
-      refuse("a resumed run cannot change what its answer depends on", now,
-             before.empty() ? "none" : before, "--" + option.name,
+    const bool counts_threads = option.name == "workers" || option.name == "threads";
+    if (!asks_for_change(asked, run, option) && !(counts_threads && is_given(asked, option))) {
+      continue;
+    }
+    const std::string was = option_text(run, option), is = option_text(asked, option);
+    if (!may_change(option, was, is)) {
+      refuse("a resumed run cannot change what its answer depends on", is,
+             was.empty() ? "none" : was, "--" + option.name,
              "a new run can start from its weights with --init");
     }
-    set_option(config, option.name, now);
+    set_option(config, option.name, is);
   }
   config.data = found_again("data", config.data, point.state.data_path);
   config.validation = found_again("val", config.validation, point.state.validation_path);

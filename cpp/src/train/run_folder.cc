@@ -141,9 +141,14 @@ std::string RunFolder::place_now() const {
   return leads_here(now) ? now : "";
 }
 
+bool RunFolder::removed() const {
+  struct stat info{};
+  return file_calls().fstat(folder_.get(), &info) == 0 && info.st_nlink == 0;
+}
+
 bool RunFolder::follow() {
   const std::string now = place_now();
-  if (now.empty()) return false;  // removed this moment
+  if (now.empty()) return false;  // removed, or not to be seen at the moment
   const bool moved = now != path_;
   if (moved) {
     path_ = now;

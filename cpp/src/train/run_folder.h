@@ -42,7 +42,7 @@ class RunFolder {
   /// Takes the lock again when only that file is gone. A removed folder is left as it is: false.
   bool follow();
   /// Whether the folder was removed since it was opened.
-  bool removed() const { return place_now().empty(); }
+  bool removed() const;
   /// Where the folder is now; "" when it was removed.
   std::string place_now() const;
 

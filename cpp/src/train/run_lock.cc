@@ -172,6 +172,20 @@ void RunLock::acquire() {
                "is another program removing it?"});
 }
 
+/// Removes the file that was found stale, and no other: somebody may have put a new one in its
+/// place since it was read.
+void RunLock::remove_stale() {
+  const std::string aside = path_ + "-" + std::to_string(getpid());
+  FileIdentity found, held;
+  if (file_calls().rename(path_.c_str(), aside.c_str()) != 0) return;
+  const bool stale = identify(aside, &found) && identify(file_.get(), &held) && found == held;
+  if (stale || exists(path_)) {
+    file_calls().unlink(aside.c_str());
+  } else {
+    file_calls().rename(aside.c_str(), path_.c_str());
+  }
+}
+
 /// One attempt; false means: look again. Throws when the run is another's.
 bool RunLock::try_file(bool* by_kernel) {
   const FileCalls& calls = file_calls();
@@ -189,7 +203,7 @@ bool RunLock::try_file(bool* by_kernel) {
   *by_kernel = code == 0;
   if (!*by_kernel && !fresh) {
     check_gone(path_, parse_holder(small_text(file_.get())));
-    if (ours()) calls.unlink(path_.c_str());
+    remove_stale();
     return false;
   }
   return ours();

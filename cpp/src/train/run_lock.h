@@ -35,6 +35,7 @@ class RunLock {
  private:
   void acquire();
   bool try_file(bool* by_kernel);
+  void remove_stale();
   bool ours() const noexcept;
 
   std::string path_;

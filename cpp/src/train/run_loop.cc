@@ -4,6 +4,7 @@
 #include <cmath>
 #include <exception>
 
+#include "base/folders.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
 #include "train/crew_size.h"
@@ -42,18 +43,20 @@ std::int64_t newest_step(const std::string& run) {
 
 }  // namespace
 
-RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, bool began, std::int64_t newest)
+RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, const Known& known)
     : trainer_(trainer),
       observer_(observer),
       folder_(std::in_place, trainer.plan.config.out,
-              began ? RunFolder::Start::kResumed : RunFolder::Start::kNew),
-      newest_(newest_step(folder_->path())),
+              known.began ? RunFolder::Start::kResumed : RunFolder::Start::kNew),
+      known_(known),
       writer_(trainer.session.state(), trainer.plan.session.snapshot),
-      saved_step_(std::min(newest, done())) {
-  if (newest_ <= std::max(newest, done())) return;
+      saving_(known.saved) {
+  known_.began = true;
+  const std::int64_t newest = newest_step(folder_->path());
+  if (newest <= std::max(known.newest, done())) return;
   throw InputError(
-      {"another process has gone on with this run", "a checkpoint of step " + text(newest_),
-       "at most step " + text(std::max(newest, done())), folder_->path(), "resume it again"});
+      {"another process has gone on with this run", "a checkpoint of step " + text(newest),
+       "at most step " + text(std::max(known.newest, done())), folder_->path(), "resume it again"});
 }
 
 void RunLoop::open_logs() {
@@ -63,6 +66,28 @@ void RunLoop::open_logs() {
   spheres_.emplace(in_run(kLogs[1]));
   groups_.emplace(in_run(kLogs[2]));
   evaluations_ = read_evaluations(in_run(kLogs[0]));
+  // A best one whose checkpoint is gone cannot be kept: the next evaluation may be the best.
+  const std::string best = checkpoint_name(evaluations_.best_step);
+  if (trainer_.plan.config.keep_best && !is_folder(in_run("checkpoints") + "/" + best)) {
+    evaluations_.forget_best();
+  }
+}
+
+template <class Write>
+void RunLoop::log(const Write& write) {
+  try {
+    write();
+    logs_fail_ = false;
+  } catch (const Error& error) {
+    if (!logs_fail_) observer_.on_note(std::string("the run goes on: ") + error.what());
+    logs_fail_ = true;
+  }
+}
+
+void RunLoop::flush_logs() {
+  for (JsonLines* lines : {&*metrics_, &*spheres_, &*groups_}) {
+    log([lines] { lines->flush(); });
+  }
 }
 
 bool RunLoop::stopping() {
@@ -101,7 +126,8 @@ bool RunLoop::make_step() {
   const StepReport report = trainer_.step();
   if (trainer_.cancelled()) return false;
   late_ += report.late ? 1 : 0;
-  metrics_->write(report);
+  ++made_;
+  log([&] { metrics_->write(report); });
   observer_.on_step(report);
   count_skip(report);
   tell_choice();
@@ -120,38 +146,47 @@ void RunLoop::between_steps() {
 
 RunOutcome RunLoop::finish() {
   const TrainConfig& c = trainer_.plan.config;
-  const std::int64_t steps = done() - first_;
-  const std::string waited = late_steps_note(late_, steps);
+  const std::string waited = late_steps_note(late_, made_);
   if (!waited.empty()) observer_.on_note(waited);
-  if (skipped_ > 0) {
-    observer_.on_note(text(skipped_) + " of " + text(steps) + " updates were skipped");
+  if (applied_ < made_) {
+    observer_.on_note(text(made_ - applied_) + " of " + text(made_) + " updates were skipped");
   }
   if (done() < c.steps) {
     save_and_wait();
     return RunOutcome::kStopped;
   }
-  if (skipped_ > 0 && skipped_ == steps) {
+  if (made_ > 0 && applied_ == 0) {
     throw Error(ErrorParts{"training diverged", "every update was skipped", "a finite loss",
                            folder_->path(), "a lower --lr"});
   }
   tell(writer_.wait(), false);
   follow_folder();
   if (was_removed_) start_save(true);
-  metrics_->flush();
-  trainer_.save(in_run("final"));
-  newest_ = std::max(newest_, done());
-  observer_.on_checkpoint(in_run("final"));
+  flush_logs();
+  save_final();
   // A run that was killed between a save and its pruning has one checkpoint too many.
   prune_checkpoints(in_run("checkpoints"), c.keep + 1, protected_names(), done());
   if (c.eval_every > 0 && evaluations_.last_step != done()) {
     evaluate();
     tell(writer_.wait(), false);  // it may have been the best
+    flush_logs();
     // It was broken off: the run is resumed for it.
     if (trainer_.can_evaluate() && evaluations_.last_step != done()) {
       return RunOutcome::kStopped;
     }
   }
   return RunOutcome::kFinished;
+}
+
+void RunLoop::save_final() {
+  try {
+    trainer_.save(in_run("final"));
+  } catch (const Error&) {
+    save_and_wait();  // what cannot be there is a checkpoint at least
+    throw;
+  }
+  known_.newest = known_.saved = done();
+  observer_.on_checkpoint(in_run("final"));
 }
 
 // -- saving -------------------------------------------------------------------------------------
@@ -170,7 +205,7 @@ void RunLoop::replace_folder() {
   folder_.reset();
   folder_.emplace(place, RunFolder::Start::kNew);
   open_logs();
-  saved_step_ = newest_ = -1;
+  saving_ = known_.newest = known_.saved = -1;
   was_removed_ = true;
 }
 
@@ -191,30 +226,30 @@ bool RunLoop::can_save(bool must_succeed) {
 }
 
 void RunLoop::start_save(bool must_succeed) {
-  if (saved_step_ == done() || !can_save(must_succeed)) return;
+  if (saving_ == done() || !can_save(must_succeed)) return;
   tell(writer_.wait(), false);
   trainer_.window->pause();
   follow_folder();
-  metrics_->flush();
+  flush_logs();
   CheckpointJob job;
   job.checkpoints = in_run("checkpoints");
-  job.state = trainer_.trainer_state();
+  job.state = trainer_.trainer_state(!must_succeed);
   job.extra = trainer_.plan.carried;
   job.keep = trainer_.plan.config.keep;
   job.protect = protected_names();
-  saved_step_ = done();
+  saving_ = done();
   writer_.start(std::move(job));
   trainer_.window->resume();
   if (!was_removed_) return;
   tell(writer_.wait(), true);
   throw Error(ErrorParts{"the run folder was removed while the run was using it",
-                         "step " + text(saved_step_) + " was saved in a new one", "",
-                         folder_->path(), "--resume " + folder_->path() + " goes on"});
+                         "step " + text(saving_) + " was saved in a new one", "", folder_->path(),
+                         "--resume " + folder_->path() + " goes on"});
 }
 
 void RunLoop::save_and_wait() {
   tell(writer_.wait(), false);
-  if (saved_step_ == done() && newest_ < saved_step_) saved_step_ = -1;  // it failed
+  if (saving_ != known_.saved) saving_ = -1;  // it failed
   start_save(true);
   tell(writer_.wait(), true);
 }
@@ -223,7 +258,8 @@ void RunLoop::tell(const std::optional<CheckpointResult>& result, bool must_succ
   if (!result.has_value()) return;
   for (const std::string& warning : result->warnings) observer_.on_note(warning);
   if (result->failure.empty()) {
-    newest_ = std::max(newest_, result->step);
+    if (known_.newest > result->step) set_branch_aside(result->step);
+    known_.newest = known_.saved = result->step;
     observer_.on_checkpoint(result->folder);
     return link_best();
   }
@@ -234,13 +270,21 @@ void RunLoop::tell(const std::optional<CheckpointResult>& result, bool must_succ
                     result->failure);
 }
 
+/// A run that went back to an earlier checkpoint goes on from its own ones: what lies ahead of them
+/// is of the branch that it left.
+void RunLoop::set_branch_aside(std::int64_t step) {
+  for (const FoundCheckpoint& each : find_checkpoints(folder_->path())) {
+    if (each.step > step) set_checkpoint_aside(each.folder);
+  }
+}
+
 // -- evaluating ---------------------------------------------------------------------------------
 
 void RunLoop::evaluate() {
   if (!trainer_.can_evaluate()) return;
   const EvaluationReport report = trainer_.evaluate([this] { return stopping(); });
   if (std::isnan(report.validation_loss) && trainer_.stop.load()) return;  // it was broken off
-  metrics_->write(report);
+  log([&] { metrics_->write(report); });
   observer_.on_evaluation(report);
   evaluations_.add(report.step, report.validation_loss);
   if (trainer_.plan.config.keep_best && evaluations_.best_step == report.step) {
@@ -261,10 +305,10 @@ void RunLoop::link_best() {
 void RunLoop::count_skip(const StepReport& report) {
   if (!report.skipped) {
     skipped_in_row_ = 0;
+    ++applied_;
     ++applied_since_rollback_;
     return;
   }
-  ++skipped_;
   if (++skipped_in_row_ == 1) {
     const std::string tensor = trainer_.first_bad_gradient();
     observer_.on_note("step " + text(report.step) + ": update skipped, " +
@@ -291,7 +335,7 @@ bool RunLoop::restored(const FoundCheckpoint& checkpoint) {
   try {
     trainer_.restore(checkpoint.folder);
     return true;
-  } catch (const InputError& damaged) {
+  } catch (const Error& damaged) {
     observer_.on_note(damaged.what());
     return false;
   }
@@ -299,19 +343,20 @@ bool RunLoop::restored(const FoundCheckpoint& checkpoint) {
 
 void RunLoop::roll_back() {
   // The checkpoint of the rollback before was no good if not one update has followed.
-  const std::int64_t before = rollbacks_ > 0 && applied_since_rollback_ == 0 ? newest_ : done();
+  const std::int64_t before =
+      rollbacks_ > 0 && applied_since_rollback_ == 0 ? known_.newest : done();
   const double scale = trainer_.rate_scale() / 2;
-  newest_ = -1;
+  known_.newest = -1;
   for (const FoundCheckpoint& each : find_checkpoints(folder_->path())) {
     if (each.step < before && restored(each)) {
-      newest_ = each.step;
+      known_.newest = each.step;
       break;
     }
     set_checkpoint_aside(each.folder);
   }
-  if (newest_ < 0) trainer_.restore("");
+  if (known_.newest < 0) trainer_.restore("");
   trainer_.set_rate_scale(scale);
-  saved_step_ = newest_;
+  saving_ = known_.saved = known_.newest;
   skipped_in_row_ = applied_since_rollback_ = 0;
   ++rollbacks_;
   open_logs();
@@ -333,10 +378,10 @@ void RunLoop::tell_choice() {
 void RunLoop::write_counts() {
   trainer_.window->pause();
   for (const SphereReport& report : trainer_.window->report()) {
-    spheres_->write(report, done());
+    log([&] { spheres_->write(report, done()); });
   }
   for (const GroupReport& report : trainer_.batches.groups()) {
-    groups_->write(report, done());
+    log([&] { groups_->write(report, done()); });
   }
   trainer_.window->resume();
 }

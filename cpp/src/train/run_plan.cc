@@ -98,6 +98,10 @@ void plan_model(RunPlan& plan) {
   const std::int64_t vocabulary = needed_vocabulary(plan);
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) {
     model = plan.resume->state.model;  // as it was planned when the run started
+    if (vocabulary > model.vocabulary) {
+      refuse("the data's vocabulary is larger than the run's", text(vocabulary),
+             "at most " + text(model.vocabulary), "--resume " + c.resume);
+    }
     return;
   }
   if (c.init.empty()) {

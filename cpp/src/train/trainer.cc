@@ -10,22 +10,27 @@ namespace cllm {
 
 class Trainer::Impl {
  public:
-  explicit Impl(const TrainConfig& config) : core(config), began(core.plan.continues_in_place()) {
-    if (began) newest = core.plan.resume->newest;
+  explicit Impl(const TrainConfig& config) : core(config) {
+    if (!core.plan.continues_in_place()) return;
+    const ResumePoint& point = *core.plan.resume;
+    known = {true, point.newest, point.checkpoint.empty() ? -1 : point.state.step};
   }
 
   RunOutcome run(TrainObserver& observer) {
-    RunLoop loop(core, observer, began, newest);
-    began = true;
-    newest = loop.newest_checkpoint();
-    const RunOutcome outcome = loop.run();
-    newest = loop.newest_checkpoint();
-    return outcome;
+    RunLoop loop(core, observer, known);
+    known = loop.known();
+    try {
+      const RunOutcome outcome = loop.run();
+      known = loop.known();
+      return outcome;
+    } catch (...) {
+      known = loop.known();
+      throw;
+    }
   }
 
   TrainerCore core;
-  bool began;                // this trainer, or the run that it continues, has used the folder
-  std::int64_t newest = -1;  // step of the newest checkpoint that was seen there
+  RunLoop::Known known;
 };
 
 Trainer::Trainer(const TrainConfig& config) : impl_(std::make_unique<Impl>(config)) {}

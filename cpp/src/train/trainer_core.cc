@@ -70,10 +70,16 @@ void TrainerCore::start_weights() {
 
 void TrainerCore::resume() {
   const TrainerState& saved = plan.resume->state;
+  const std::string where = "--resume " + plan.config.resume;
   if (!plan.source->matches(saved.data)) {
     throw InputError({"the data is not what the run was trained on", plan.config.data,
-                      "the same bytes", "--resume " + plan.config.resume,
-                      "--data says where they are now"});
+                      "the same bytes", where, "--data says where they are now"});
+  }
+  // Versions that did not record it leave its size at 0.
+  if (plan.validation_source && saved.validation.size > 0 &&
+      !plan.validation_source->matches(saved.validation)) {
+    throw InputError({"the validation data is not that of the run", plan.config.validation,
+                      "the same bytes", where, "--val says where they are now"});
   }
   read_state(plan.resume->checkpoint);
   plan.carried = carried_files(plan.resume->checkpoint);
@@ -81,7 +87,7 @@ void TrainerCore::resume() {
 }
 
 void TrainerCore::note_changes(const TrainerState& saved) {
-  const TrainerState now = trainer_state();
+  const TrainerState now = trainer_state(false);
   const auto note = [&](const char* what, const std::string& before, const std::string& after) {
     if (before == after) return;
     plan.notes.push_back(std::string("the ") + what + " was " + before + " and is now " + after +
@@ -119,7 +125,7 @@ void TrainerCore::set_rate_scale(double scale) {
   session.set_rate_scale(scale);
 }
 
-TrainerState TrainerCore::trainer_state() const {
+TrainerState TrainerCore::trainer_state(bool waits) const {
   TrainerState s;
   s.step = steps_done;
   s.tokens = steps_done * step_tokens(plan.config);
@@ -129,9 +135,15 @@ TrainerState TrainerCore::trainer_state() const {
   s.config = to_toml(plan.config);
   s.model = plan.session.model;
   s.byte_tokens = plan.byte_tokens;
-  s.data = plan.source->fingerprint();
+  const auto name = [waits](const TokenSource& source) {
+    return waits ? source.fingerprint() : source.fingerprint_now();
+  };
+  s.data = name(*plan.source);
   s.data_path = absolute_path(plan.config.data);
-  if (plan.validation_source) s.validation_path = absolute_path(plan.config.validation);
+  if (plan.validation_source) {
+    s.validation = name(*plan.validation_source);
+    s.validation_path = absolute_path(plan.config.validation);
+  }
   s.isa = kernels().name;
   s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
   s.cpu_model = cpu_model();

@@ -31,8 +31,9 @@ class TrainerCore {
   bool can_evaluate() const noexcept { return windows_.has_value(); }
   void resize(std::int64_t workers);
 
-  /// What a checkpoint of now records beside weights and moments.
-  TrainerState trainer_state() const;
+  /// What a checkpoint of now records beside weights and moments. `waits`: for the hash of large
+  /// data, which takes as long as reading them; a stop does not.
+  TrainerState trainer_state(bool waits = true) const;
   /// Writes a checkpoint of now. Throws Error when a weight or moment is not finite.
   void save(const std::string& folder) const;
   /// Throws Error, naming the tensor, when a weight or moment is not finite.
