@@ -274,7 +274,15 @@ void RunLoop::tell(const std::optional<CheckpointResult>& result, bool must_succ
 /// is of the branch that it left.
 void RunLoop::set_branch_aside(std::int64_t step) {
   for (const FoundCheckpoint& each : find_checkpoints(folder_->path())) {
-    if (each.step > step) set_checkpoint_aside(each.folder);
+    if (each.step > step) set_aside(each);
+  }
+}
+
+void RunLoop::set_aside(const FoundCheckpoint& checkpoint) {
+  try {
+    set_checkpoint_aside(checkpoint.folder);
+  } catch (const Error& error) {
+    observer_.on_note(error.what());
   }
 }
 
@@ -352,7 +360,7 @@ void RunLoop::roll_back() {
       known_.newest = each.step;
       break;
     }
-    set_checkpoint_aside(each.folder);
+    set_aside(each);
   }
   if (known_.newest < 0) trainer_.restore("");
   trainer_.set_rate_scale(scale);

@@ -52,6 +52,7 @@ class RunLoop {
   void save_final();
   void tell(const std::optional<CheckpointResult>& result, bool must_succeed);
   void set_branch_aside(std::int64_t step);
+  void set_aside(const FoundCheckpoint& checkpoint);
   /// Checkpoints that stay whatever their age.
   std::vector<std::string> protected_names() const;
   void follow_folder();
