@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <functional>
-#include <regex>
 #include <string>
 
 #include "cllm/error.h"
@@ -31,9 +31,10 @@ inline std::string said_with_few_threads(const std::function<void()>& ask,
       if (limited) ask();
     } catch (const Error& error) {
       said = error.what();
-      std::smatch found;
-      if (std::regex_search(said, found, std::regex("--workers ([0-9]+) works"))) {
-        with_workers(std::stoll(found[1]));
+      const std::string words = "(--workers ";
+      const std::size_t at = said.find(words);
+      if (at != std::string::npos) {
+        with_workers(std::atoll(said.c_str() + at + words.size()));
         said += " and it does";
       }
     } catch (const std::exception& error) {

@@ -9,6 +9,7 @@
 #include "cpu/affinity.h"
 #include "cpu/features.h"
 #include "few_threads.h"
+#include "has.h"
 #include "train/core_round_trip.h"
 #include "train/kernel_calls.h"
 
@@ -106,10 +107,10 @@ TEST(MeasureMachine, SaysHowManyThreadsThereAre) {
   const std::string said =
       said_with_few_threads([] { measure_machine({14}, "native"); }, [](std::int64_t) {});
   if (said.empty()) GTEST_SKIP() << "no limit for this user";
-  EXPECT_TRUE(std::regex_match(
-      said, std::regex("the system gives no more threads \\(.*\\): got [0-9]+, expected 14 "
-                       "\\(--workers [0-9]+ works; .*\\) and it does")))
-      << said;
+  for (const char* part : {"the system gives no more threads (", "): got ",
+                           ", expected 14 (--workers ", " works; ", ") and it does"}) {
+    EXPECT_TRUE(has(said, part)) << part << " in " << said;
+  }
 }
 
 TEST(MeasureStep, RefusesWhatCannotBe) {
