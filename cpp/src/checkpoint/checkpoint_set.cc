@@ -52,7 +52,9 @@ std::vector<std::string> candidates(const std::string& run) {
   for (const std::string& name : list_folder(checkpoints)) {
     if (step_of(name) >= 0) add(checkpoints + "/" + name);
   }
-  add(checkpoints + "/" + kLatest);
+  // As a link it leads to one of those above, and may lead to the next one at any moment.
+  const std::string latest = checkpoints + "/" + kLatest;
+  if (kind_of_name(latest) == PathKind::kFolder) add(latest);
   return folders;
 }
 

@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <optional>
 #include <system_error>
+#include <thread>
 
 #include "base/file_calls.h"
 #include "cllm/error.h"
@@ -45,6 +48,8 @@ void read_held_folder(const std::function<std::string()>& find,
   constexpr int kTries = 20;
   std::string name;
   for (int i = 0; i < kTries; ++i) {
+    // Whoever replaces it gets a chance to be through: a second and a half in all.
+    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1 << std::min(i, 7)));
     name = find();
     std::optional<HeldFolder> folder;
     const auto stays = [&] { return folder ? folder->in_place() : is_folder(name); };
