@@ -9,7 +9,6 @@
 
 #include "base/append_file.h"
 #include "base/files.h"
-#include "base/mapped_file.h"
 #include "cllm/error.h"
 #include "has.h"
 #include "temporary_folder.h"
@@ -38,34 +37,11 @@ class FileSizeLimit {
   rlimit before_{};
 };
 
-TEST(MappedFile, ShowsTheBytesOfTheFile) {
-  const TemporaryFolder folder;
-  MappedFile first(folder.file("a", "hello"));
-  MappedFile moved = std::move(first);
-  ASSERT_EQ(moved.size(), 5u);
-  EXPECT_EQ(std::string(reinterpret_cast<const char*>(moved.data()), 5), "hello");
-  EXPECT_EQ(first.size(), 0u);
-  EXPECT_EQ(first.data(), nullptr);
-}
-
-TEST(MappedFile, OutlivesTheNameAndAReplacement) {
-  const TemporaryFolder folder;
-  const std::string path = folder.file("a", "old");
-  const MappedFile mapped(path);
-  write_file_durably(path, "new contents");
-  EXPECT_EQ(std::string(reinterpret_cast<const char*>(mapped.data()), 3), "old");
-}
-
-TEST(MappedFile, AnEmptyFileIsAnEmptyMapping) {
-  const TemporaryFolder folder;
-  const MappedFile mapped(folder.file("empty", ""));
-  EXPECT_EQ(mapped.size(), 0u);
-}
-
-TEST(MappedFile, RefusesWhatIsNoReadableFile) {
+TEST(OpenForReading, RefusesWhatIsNoReadableFile) {
   const TemporaryFolder folder;
   const auto open = [](const std::string& path) {
-    return message_of<InputError>([&] { MappedFile mapped(path); });
+    std::size_t size = 0;
+    return message_of<InputError>([&] { open_for_reading(path, &size); });
   };
   const std::string missing = open(folder / "missing.txt");
   EXPECT_TRUE(has(missing, folder / "missing.txt") && has(missing, "no such file")) << missing;
@@ -80,12 +56,13 @@ TEST(MappedFile, RefusesWhatIsNoReadableFile) {
   EXPECT_TRUE(has(open(""), "empty path"));
 }
 
-TEST(MappedFile, RefusesAFileWithoutPermission) {
+TEST(OpenForReading, RefusesAFileWithoutPermission) {
   if (geteuid() == 0) GTEST_SKIP() << "the superuser may read everything";
   const TemporaryFolder folder;
   const std::string path = folder.file("secret", "x");
   ASSERT_EQ(chmod(path.c_str(), 0), 0);
-  const std::string text = message_of<InputError>([&] { MappedFile mapped(path); });
+  std::size_t size = 0;
+  const std::string text = message_of<InputError>([&] { open_for_reading(path, &size); });
   EXPECT_TRUE(has(text, path) && has(text, "permissions")) << text;
 }
 

@@ -11,6 +11,7 @@
 #include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "has.h"
+#include "sanitized.h"
 #include "temporary_folder.h"
 #include "watchdog.h"
 
@@ -87,11 +88,7 @@ TEST_F(HeldFolderTest, RealDamageIsToldOnceWithTheNameThatWasGiven) {
   EXPECT_TRUE(has(text, run_ + "/final/a") && !has(text, "/proc/")) << text;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::chrono::milliseconds kPause(60);
-#else
-constexpr std::chrono::milliseconds kPause(2);
-#endif
+constexpr std::chrono::milliseconds kPause(kSanitized ? 60 : 2);
 
 TEST_F(HeldFolderTest, ARunThatSavesAndPrunesIsReadWholeAlways) {
   const Watchdog watchdog("reading a run that goes on", std::chrono::seconds(100));

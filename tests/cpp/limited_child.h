@@ -12,13 +12,11 @@
 #include <functional>
 #include <string>
 
+#include "sanitized.h"
+
 namespace cllm {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kLimitsMemory = false;  // sanitizers reserve terabytes of addresses
-#else
-constexpr bool kLimitsMemory = true;
-#endif
+constexpr bool kLimitsMemory = !kSanitized;  // sanitizers reserve terabytes of addresses
 
 /// The calling process may have no more than a GiB beyond what it has.
 inline void limit_memory() {

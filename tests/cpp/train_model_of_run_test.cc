@@ -12,6 +12,7 @@
 #include "cllm/error.h"
 #include "cllm/model.h"
 #include "has.h"
+#include "sanitized.h"
 #include "temporary_folder.h"
 #include "watchdog.h"
 
@@ -72,11 +73,7 @@ TEST_F(ModelOfRun, LatestNeedNotBeALink) {
   EXPECT_EQ(Model::load(run_, 1).folder(), checkpoints_ + "/step-00000003");
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::chrono::milliseconds kPause(200);
-#else
-constexpr std::chrono::milliseconds kPause(5);
-#endif
+constexpr std::chrono::milliseconds kPause(kSanitized ? 200 : 5);
 
 TEST_F(ModelOfRun, LoadsFromARunThatIsBeingWritten) {
   const Watchdog watchdog("loading from a run that goes on", std::chrono::seconds(100));

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/finite.h"
 #include "base/sha256.h"
 #include "checkpoint/byte_tokenizer.h"
 #include "checkpoint/checkpoint_set.h"
@@ -61,9 +62,8 @@ const StoredTensor* find_model_tensor(const SafetensorsFile& file, const std::st
 bool is_wrong(float value, std::uint32_t sign) noexcept {
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
-  constexpr std::uint32_t kExponent = 0x7F800000u;
   const bool negative = (bits & sign) != 0 && (bits & 0x7FFFFFFFu) != 0;
-  return (bits & kExponent) == kExponent || negative;
+  return !is_finite(value) || negative;
 }
 
 void check_values(const SafetensorsFile& file, const StoredTensor& tensor, Values values,

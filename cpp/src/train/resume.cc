@@ -1,8 +1,8 @@
 #include "train/resume.h"
 
 #include <algorithm>
-#include <filesystem>
 
+#include "base/files.h"
 #include "base/folders.h"
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/manifest.h"
@@ -11,8 +11,6 @@
 
 namespace cllm {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* kConfigName = "config.toml";
 constexpr const char* kStateName = "trainer_state.json";
@@ -24,20 +22,13 @@ constexpr const char* kOther = "name another one, such as --resume RUN/checkpoin
   throw InputError(ErrorParts{what, seen, wanted, where, hint});
 }
 
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 /// The run folder in which a checkpoint lies, "" when it lies in none.
 std::string run_of(const std::string& checkpoint) {
-  const fs::path parent = fs::path(absolute_path(checkpoint)).parent_path();
-  for (const fs::path& run : {parent.parent_path(), parent}) {
-    const bool named =
-        run == parent ? file_name(checkpoint) == "final" : parent.filename() == "checkpoints";
-    if (named && is_there(run / kConfigName)) return run.string();
-  }
-  return "";
+  const std::string place = absolute_path(checkpoint), parent = parent_folder(place);
+  std::string run;
+  if (file_name(parent) == "checkpoints") run = parent_folder(parent);
+  if (file_name(place) == "final") run = parent;
+  return !run.empty() && is_there(run + "/" + kConfigName) ? run : "";
 }
 
 std::string without_slashes(std::string path) {
@@ -178,7 +169,7 @@ std::string place_of(const TrainConfig& asked, const ResumePoint& point) {
 ResumePoint find_resume_point(const std::string& resume) {
   const std::string folder = without_slashes(resume);
   if (folder.empty()) refuse("no run to resume", "\"\"", "a run folder", "--resume");
-  if (is_there(fs::path(folder) / kStateName)) {
+  if (is_there(folder + "/" + kStateName)) {
     ResumePoint point = checked(run_of(folder), folder);
     point.newest = point.state.step;
     for (const FoundCheckpoint& each : find_checkpoints(point.run.empty() ? folder : point.run)) {
@@ -186,14 +177,14 @@ ResumePoint find_resume_point(const std::string& resume) {
     }
     return point;
   }
-  if (!is_there(fs::path(folder) / kConfigName) && !is_there(fs::path(folder) / "checkpoints")) {
+  if (!is_there(folder + "/" + kConfigName) && !is_there(folder + "/checkpoints")) {
     refuse("not a run folder", folder,
            is_there(folder) ? "a folder with config.toml, or a checkpoint"
                             : "a folder with config.toml, which exists",
            "--resume");
   }
   ResumePoint point = newest(folder);
-  if (point.checkpoint.empty() && !is_there(fs::path(folder) / kConfigName)) {
+  if (point.checkpoint.empty() && !is_there(folder + "/" + kConfigName)) {
     refuse("not a run folder", folder, "a folder with config.toml", "--resume");
   }
   return point;

@@ -220,13 +220,13 @@ void note_rate_jump(RunPlan& plan) {
 
 std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes >> 20)) + " MiB"; }
 
-}  // namespace
-
 /// Whether a copy of the state fits in memory beside the rest.
-static bool has_room_for_snapshot(SessionConfig session) {
+bool has_room_for_snapshot(SessionConfig session) {
   session.snapshot = true;
   return static_cast<double>(plan_memory(session).total()) <= memory_limit_bytes();
 }
+
+}  // namespace
 
 bool RunPlan::continues_in_place() const {
   return resume.has_value() && !resume->run.empty() &&

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/finite.h"
 #include "base/folders.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
@@ -30,11 +31,7 @@ DrawBatch draw_from(const RunPlan& plan) {
 /// The name of the first tensor with a value that is not finite; "" when there is none.
 std::string first_not_finite(const ParameterLayout& layout, const float* values) {
   for (const TensorEntry& entry : layout.tensors()) {
-    const float* const first = values + entry.offset;
-    // x - x is 0 for every finite x and NaN for all others, so one sum tells of the whole tensor.
-    float sum = 0;
-    for (std::int64_t i = 0; i < entry.size; ++i) sum += first[i] - first[i];
-    if (sum != 0 || std::isnan(sum)) return entry.name;
+    if (!all_finite(values + entry.offset, entry.size)) return entry.name;
   }
   return "";
 }
