@@ -1,6 +1,9 @@
 // One answer: weights, moments and evaluation are the same bits for every number of workers, tree,
 // interleaving and delay; and each worker and control takes part.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "data/token_source.h"
 #include "one_answer.h"
@@ -64,6 +67,25 @@ TEST_P(OneAnswer, EvaluationToo) {
   for (std::int64_t threads : one_answer_threads(c)) {
     EXPECT_EQ(evaluate(c, threads, threads % 2 == 0, windows), expected) << threads << " spheres";
   }
+}
+
+// Evaluation works in the memory of training, so a step must find nothing there that it needs.
+TEST_P(OneAnswer, NothingIsLeftInWorkspacesFromStepToStep) {
+  const TrainingCase& c = GetParam();
+  const Watchdog watchdog("workspaces of " + c.name, std::chrono::seconds(250));
+  const TemporaryFolder folder;
+  const TokenSource source(token_file(folder, c, 1000), c.vocabulary);
+  const EvaluationWindows windows(whole(source), c.sequence);
+  TrainingRun undisturbed(c, 4, false), run(c, 4, false);
+  for (int step = 0; step < 4; ++step) {
+    undisturbed.train(1);
+    run.train(1);
+    const Span<float> memory = run.session().workspace_memory();
+    std::fill_n(memory.data(), memory.size(), std::numeric_limits<float>::quiet_NaN());
+    EXPECT_TRUE(std::isfinite(run.session().evaluate(windows)));
+    std::fill_n(memory.data(), memory.size(), std::numeric_limits<float>::quiet_NaN());
+  }
+  EXPECT_EQ(digest(run.state()), digest(undisturbed.state()));
 }
 
 // More tokens than one stage takes: shards follow each other in their lanes, round after round.

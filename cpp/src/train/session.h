@@ -128,6 +128,8 @@ class Session {
   /// For benchmarks: what the tiles of a step are for, and the time inside products since the last
   /// call. REQUIRES for the latter: time_products; called on the worker's thread.
   const TrainStage& stage() const noexcept { return *crew_->train; }
+  /// What passes work in; nothing in it outlives a step or an evaluation.
+  Span<float> workspace_memory() const noexcept { return crew_->train->workspace_memory(); }
   std::uint64_t take_product_ns(int worker) const noexcept {
     return crew_->workers.take_product_ns(worker);
   }
