@@ -1,13 +1,17 @@
 // A trainer as Python holds it.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "cllm/trainer.h"
 #include "in_use.h"
 
 namespace cllm::python {
 
 struct PyTrainer {
-  explicit PyTrainer(const TrainConfig& config) : trainer(config) {}
+  PyTrainer(const TrainConfig& config, const std::function<void(const std::string&)>& say)
+      : trainer(config, say) {}
   Trainer trainer;
   InUse in_use;
 };

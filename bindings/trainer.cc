@@ -106,10 +106,15 @@ class Callbacks final : public TrainObserver {
   bool interrupted_ = false;
 };
 
-std::unique_ptr<PyTrainer> create(const TrainConfig& config) {
+std::unique_ptr<PyTrainer> create(const TrainConfig& config, const py::object& on_note) {
   const TrainConfig settings = config;  // others may change theirs without the GIL held
+  const bool tells = !on_note.is_none();
   const py::gil_scoped_release release;
-  return std::make_unique<PyTrainer>(settings);
+  return std::make_unique<PyTrainer>(settings, [&](const std::string& note) {
+    if (!tells) return;
+    const py::gil_scoped_acquire gil;
+    on_note(path_object(note));
+  });
 }
 
 RunOutcome run(PyTrainer& self, const py::object& on_step, const py::object& on_evaluation,
@@ -266,7 +271,8 @@ std::string repr(PyTrainer& self) {
 using Class = py::class_<PyTrainer>;
 
 void add_training(Class& cls) {
-  cls.def(py::init(&create), py::arg("config"))
+  cls.def(py::init(&create), py::arg("config"), py::kw_only(), py::arg("on_note") = py::none(),
+          "on_note(str) is told what will take seconds before it begins.")
       .def("run", &run, py::kw_only(), py::arg("on_step") = py::none(),
            py::arg("on_evaluation") = py::none(), py::arg("on_checkpoint") = py::none(),
            py::arg("on_note") = py::none(), py::arg("progress") = false,

@@ -18,7 +18,9 @@ enum ExitCode { kDone = 0, kFailed = 1, kBadInput = 2, kStopped = 3 };
 
 ExitCode train(const cllm::TrainConfig& config) {
   cllm::catch_stop_signals(!config.quiet);
-  cllm::Trainer trainer(config);
+  cllm::Trainer trainer(config, [&](const std::string& line) {
+    if (!config.quiet) cllm::write_to_stderr(line + "\n");
+  });
   const cllm::StopOnSignal stop(trainer);
   cllm::Progress progress(
       {trainer.steps_done(), trainer.steps_total(), config.log_every, config.quiet},

@@ -572,7 +572,9 @@ class Model:
     ) -> NDArray[np.int32]: ...
 
 class Trainer(Iterator[StepReport]):
-    def __init__(self, config: TrainConfig) -> None: ...
+    def __init__(
+        self, config: TrainConfig, *, on_note: Callable[[str], object] | None = None
+    ) -> None: ...
     def run(
         self,
         *,

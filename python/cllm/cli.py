@@ -107,7 +107,7 @@ def train(
     settings = cllm.configure(given, config_file=config)
     _cllm.catch_stop_signals(announce=not settings.quiet)
     try:
-        trainer = cllm.Trainer(settings)
+        trainer = cllm.Trainer(settings, on_note=None if settings.quiet else _process.tell)
         folder = trainer.config.out
         with _cllm.StopOnSignal(trainer):
             outcome = trainer.run(progress=True)

@@ -85,7 +85,9 @@ class Trainer {
   /// Reads the data, plans, makes the threads. With `config.resume` it reads the run's newest
   /// checkpoint, and every option that was not given is as the run has it. Throws InputError before
   /// anything is written.
-  explicit Trainer(const TrainConfig& config);
+  /// `say`, where given, is told what will take seconds before it begins.
+  explicit Trainer(const TrainConfig& config,
+                   const std::function<void(const std::string&)>& say = nullptr);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;

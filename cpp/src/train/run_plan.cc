@@ -289,4 +289,15 @@ std::string describe(const RunPlan& plan) {
   return out;
 }
 
+std::string describe_preparation(const RunPlan& plan) {
+  constexpr std::size_t kMuch = std::size_t{1} << 30;  // touching it takes about half a second
+  const std::size_t memory = plan_memory(plan.session).total();
+  const bool resumes = plan.resume.has_value() && !plan.resume->checkpoint.empty();
+  const bool checks_data = resumes && !plan.source->is_hashed();
+  std::string out;
+  if (checks_data) out = "checking that " + plan.config.data + " is what the run was trained on";
+  if (memory >= kMuch) out += (checks_data ? ", then " : "") + ("preparing " + mib(memory));
+  return out;
+}
+
 }  // namespace cllm

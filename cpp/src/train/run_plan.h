@@ -42,4 +42,7 @@ void check_memory(const SessionConfig& session);
 /// What is about to happen, in a few lines: model, data, plan, tree, memory.
 std::string describe(const RunPlan& plan);
 
+/// What takes long before the first step, in one line; "" when nothing does.
+std::string describe_preparation(const RunPlan& plan);
+
 }  // namespace cllm

@@ -8,9 +8,21 @@
 
 namespace cllm {
 
+namespace {
+
+using Say = std::function<void(const std::string&)>;
+
+RunPlan announced(RunPlan plan, const Say& say) {
+  const std::string what = describe_preparation(plan);
+  if (say && !what.empty()) say(what);
+  return plan;
+}
+
+}  // namespace
+
 class Trainer::Impl {
  public:
-  explicit Impl(const TrainConfig& config) : core(config) {
+  Impl(const TrainConfig& config, const Say& say) : core(announced(plan_run(config), say)) {
     if (!core.plan.continues_in_place()) return;
     const ResumePoint& point = *core.plan.resume;
     known = {true, point.newest, point.checkpoint.empty() ? -1 : point.state.step};
@@ -33,7 +45,8 @@ class Trainer::Impl {
   RunLoop::Known known;
 };
 
-Trainer::Trainer(const TrainConfig& config) : impl_(std::make_unique<Impl>(config)) {}
+Trainer::Trainer(const TrainConfig& config, const Say& say)
+    : impl_(std::make_unique<Impl>(config, say)) {}
 Trainer::~Trainer() = default;
 
 RunOutcome Trainer::run(TrainObserver& observer) { return impl_->run(observer); }

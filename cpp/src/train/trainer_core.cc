@@ -38,8 +38,8 @@ std::string first_not_finite(const ParameterLayout& layout, const float* values)
 
 }  // namespace
 
-TrainerCore::TrainerCore(const TrainConfig& config)
-    : plan(plan_run(config)),
+TrainerCore::TrainerCore(RunPlan run_plan)
+    : plan(std::move(run_plan)),
       session(plan.session),
       batches(session.plan(), parse_routing(plan.config.routing), plan.config.symmetry,
               draw_from(plan)),

@@ -19,7 +19,7 @@ namespace cllm {
 /// Thread safety: as Trainer's.
 class TrainerCore {
  public:
-  explicit TrainerCore(const TrainConfig& config);
+  explicit TrainerCore(RunPlan run_plan);
 
   StepReport step();
   StepReport step(const TokenArray& inputs, const TokenArray& targets);
