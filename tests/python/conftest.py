@@ -1,12 +1,22 @@
-"""What the tests of the Python package share: a text, small runs, a limit on time."""
+"""What the tests of the Python package share: places, a text, small runs, a limit on time.
+
+Environment: CLLM_BUILD_DIR, the build whose programs are tested (default: build/release).
+"""
 
 import faulthandler
 import importlib.util
+import os
 import random
 import signal
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("CLLM_BUILD_DIR") or ROOT / "build/release")
+TRAIN_MODEL, RUN_MODEL = BUILD / "bin/train_model", BUILD / "bin/run_model"
+CASES = ROOT.parent / "shared/cases"  # inputs that failed once; tests do without them too
 
 # Started in the background they would ignore Ctrl-C, and so would what they start: those that send
 # it would wait for ever.

@@ -1,7 +1,5 @@
 """train_model as a program: every bad input is one clear error that leaves no trace, a stopped run
 goes on as if it had not been stopped.
-
-Environment: CLLM_TRAIN_MODEL, the program to test (default: the release build's).
 """
 
 import hashlib
@@ -18,20 +16,19 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from conftest import TRAIN_MODEL
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CLLM_TRAIN_MODEL") or ROOT / "build/release/bin/train_model")
 DONE, BAD_INPUT, STOPPED = 0, 2, 3
 SECONDS = 120  # of patience with one process; a hang is a failure
 
 
 @pytest.fixture(scope="session", autouse=True)
 def program_is_built():
-    assert PROGRAM.is_file(), f"{PROGRAM} is missing: run tools/build.sh or set CLLM_TRAIN_MODEL"
+    assert TRAIN_MODEL.is_file(), f"{TRAIN_MODEL} is missing: run tools/build.sh"
 
 
 def start(arguments, folder):
-    return subprocess.Popen([PROGRAM, *map(str, arguments)], cwd=folder, text=True,
+    return subprocess.Popen([TRAIN_MODEL, *map(str, arguments)], cwd=folder, text=True,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE)
 
@@ -247,7 +244,7 @@ def test_progress_is_one_live_line_on_a_terminal(place):
         ours, theirs = pty.openpty()
     except OSError as error:  # a chroot without /dev/pts
         pytest.skip(str(error))
-    process = subprocess.Popen([PROGRAM, *arguments_of({"--steps": "20"})], cwd=place,
+    process = subprocess.Popen([TRAIN_MODEL, *arguments_of({"--steps": "20"})], cwd=place,
                                stdin=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
     shown = b""
@@ -393,7 +390,7 @@ def test_killed_run_resumes_from_its_last_checkpoint(tmp_path, reference):
 
 def test_bf16_without_units_for_it_says_so_once(tmp_path):
     (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)
-    process = subprocess.run([PROGRAM, "--data", "text.txt", "--out", "run", "--steps", "2",
+    process = subprocess.run([TRAIN_MODEL, "--data", "text.txt", "--out", "run", "--steps", "2",
                               "--precision", "bf16"], cwd=tmp_path, text=True, timeout=SECONDS,
                              capture_output=True, env={**os.environ, "CLLM_ISA": "scalar"})
     assert process.returncode == DONE, process.stderr
@@ -406,7 +403,7 @@ def test_bf16_that_onednn_cannot_multiply_here_is_refused(tmp_path):
     before = listing(tmp_path)
 
     def attempt(*words):
-        process = subprocess.run([PROGRAM, "--data", "text.txt", "--out", "run", "--steps", "2",
+        process = subprocess.run([TRAIN_MODEL, "--data", "text.txt", "--out", "run", "--steps", "2",
                                   "--gemm", "onednn", *words], cwd=tmp_path, text=True,
                                  timeout=SECONDS, capture_output=True,
                                  env={**os.environ, "CLLM_ISA": "scalar"})

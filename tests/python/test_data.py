@@ -1,27 +1,20 @@
 """Files as other programs write them, trained on by train_model: read, or refused by name; and the
 tokenizer that is saved reads texts as they were trained on.
-
-Environment: CLLM_TRAIN_MODEL, the program to test (default: the release build's).
 """
 
 import bz2
 import gzip
 import json
 import lzma
-import os
 import pickle
 import struct
 import subprocess
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import needs
+from conftest import CASES, TRAIN_MODEL, needs
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CLLM_TRAIN_MODEL") or ROOT / "build/release/bin/train_model")
-CASES = ROOT.parent / "shared/cases"
 DONE, BAD_INPUT = 0, 2
 TEXT = "To be, or not to be, that is the question.\n" * 40
 IDS = np.arange(4000, dtype=np.int64) ** 2 % 50257
@@ -31,7 +24,7 @@ def train(folder, data, *more):
     """Two steps of a small model; exit code and what it said."""
     sizes = "--layers 1 --heads 2 --dim 16 --seq 16 --batch 2 --steps 2 --workers 1".split()
     out = [] if "--out" in more else ["--out", "run"]
-    done = subprocess.run([PROGRAM, "--data", data, *sizes, *out, *map(str, more)], cwd=folder,
+    done = subprocess.run([TRAIN_MODEL, "--data", data, *sizes, *out, *map(str, more)], cwd=folder,
                           text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
     return done.returncode, done.stderr
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import needs
+from conftest import RUN_MODEL, TRAIN_MODEL, needs
 
 pytestmark = needs("cllm", "numpy", "typer", "rich")
 cllm = pytest.importorskip("cllm")
@@ -102,16 +102,13 @@ def test_paths_that_cannot_be(place, use):
 
 @pytest.mark.parametrize("use", ["generate", "resume", "init", "config"])
 def test_paths_that_cannot_be_for_the_programs(place, use):
-    programs = os.environ.get("CLLM_BIN_DIR")
-    if programs is None:
-        pytest.skip("CLLM_BIN_DIR names no folder of programs")
+    program = RUN_MODEL if use == "generate" else TRAIN_MODEL
     for path in PLACES:
         if (use, path) in {("config", "file.txt"), ("init", ""), ("config", "")}:
             continue
         words = USES[use](path)[1:]
-        name = "run_model" if use == "generate" else "train_model"
         if use != "generate" or path != BAD_BYTES:
-            expect_one_line(run(*words, folder=place, program=[f"{programs}/{name}"]))
+            expect_one_line(run(*words, folder=place, program=[program]))
 
 
 def test_prompts_of_any_bytes(place):

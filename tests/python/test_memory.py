@@ -1,13 +1,9 @@
 """The memory that a run plans is what it takes, evaluation and saving included."""
 
 import importlib.util
-import os
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("CLLM_BUILD_DIR") or ROOT / "build/release")
+from conftest import ROOT, TRAIN_MODEL
 
 
 def load_check():
@@ -23,7 +19,7 @@ def load_check():
 def test_planned_memory_is_what_is_taken(tmp_path, shape):
     check = load_check()
     check.write_data(tmp_path, 40000)
-    planned, taken = check.measure(str(BUILD / "bin/train_model"), check.SHAPES[shape], tmp_path,
+    planned, taken = check.measure(str(TRAIN_MODEL), check.SHAPES[shape], tmp_path,
                                    "run")
     # Wider than by hand: pages and libraries differ from machine to machine.
     assert abs(planned / taken - 1) < 0.15, f"planned {planned} MiB, taken {taken} MiB"

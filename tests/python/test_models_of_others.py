@@ -4,14 +4,13 @@ The folders are made here with torch and transformers; where these are missing t
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import needs
+from conftest import CASES, needs
 
 pytestmark = needs("cllm", "numpy", "torch", "transformers", "tokenizers")
 np = pytest.importorskip("numpy")
@@ -232,13 +231,12 @@ def test_init_takes_a_run_as_model_does(tuning, tmp_path):
         cllm.Trainer(cllm.TrainConfig(**tuning | {"init": tmp_path, "out": tmp_path / "other"}))
 
 
-@pytest.mark.skipif("CLLM_CASES" not in os.environ, reason="CLLM_CASES names no folder of cases")
+@pytest.mark.skipif(not CASES.exists(), reason=f"without {CASES}")
 def test_given_cases():
-    cases = Path(os.environ["CLLM_CASES"])
     start = "The ferryman whistled a tune by the"
-    assert continuation(cases / "31-hf-tokenizer-pads", start) == start + " canal."
-    loaded = cllm.Model.load(cases / "38-hf-eos")
+    assert continuation(CASES / "31-hf-tokenizer-pads", start) == start + " canal."
+    loaded = cllm.Model.load(CASES / "38-hf-eos")
     assert loaded.end_tokens == [0]
-    assert continuation(cases / "38-hf-eos", "The").endswith(".")
+    assert continuation(CASES / "38-hf-eos", "The").endswith(".")
     with pytest.raises(cllm.InputError, match="head of its own"):
-        cllm.Model.load(cases / "24b-hf-head-differs")
+        cllm.Model.load(CASES / "24b-hf-head-differs")

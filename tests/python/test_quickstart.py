@@ -11,11 +11,10 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ["bash", "tools/quickstart.sh"]
 SECONDS = 300  # of patience; a hang is a failure
 STOPPED = 3

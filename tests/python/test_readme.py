@@ -3,9 +3,8 @@ that holds what a reader has: the built programs, two text files and the package
 
 A fence says what its block is: bash and python blocks run, text blocks only show. A command that is
 mentioned in a sentence stands in a block too. Blocks go on from those before them, as on the page.
-Environment: CLLM_BUILD_DIR, the release build (default: build/release); CLLM_STEPS, the steps of
-tools/quickstart.sh (default here: 20); CLLM_REQUIRE_PARITY=1, under which missing torch is a
-failure.
+Environment: CLLM_STEPS, the steps of tools/quickstart.sh (default here: 20);
+CLLM_REQUIRE_PARITY=1, under which missing torch is a failure.
 """
 
 import importlib.metadata
@@ -19,9 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from conftest import BUILD, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("CLLM_BUILD_DIR") or ROOT / "build/release")
 SECONDS = 300  # of patience with one block; a hang is a failure
 RUNS = {"bash", "python"}
 SHOWS = {"text"}

@@ -1,25 +1,19 @@
 """Signals to train_model, to `cllm train` and to a script: what is asked for, saved and returned.
-
-Environment: CLLM_TRAIN_MODEL, the program to test (default: the release build's).
 """
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from conftest import needs
+from conftest import TRAIN_MODEL, needs
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CLLM_TRAIN_MODEL") or ROOT / "build/release/bin/train_model")
 STOPPED, INTERRUPTED = 3, 130
 SECONDS = 120  # of patience with one process
 SMALL = ["--layers", "2", "--heads", "2", "--dim", "32", "--seq", "32", "--batch", "4",
          "--steps", "100000", "--eval-every", "0", "--save-every", "0", "--workers", "2"]
-PROGRAMS = {"train_model": [PROGRAM], "cllm": [sys.executable, "-m", "cllm", "train"]}
+PROGRAMS = {"train_model": [TRAIN_MODEL], "cllm": [sys.executable, "-m", "cllm", "train"]}
 
 
 @pytest.fixture(params=[pytest.param(name, marks=needs("cllm", "numpy", "typer", "rich")

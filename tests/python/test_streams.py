@@ -1,6 +1,4 @@
 """Standard streams that are closed, full, or read by nobody: a run neither ends nor stops by them.
-
-Environment: CLLM_TRAIN_MODEL, the program to test (default: the release build's).
 """
 
 import fcntl
@@ -9,19 +7,16 @@ import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from conftest import needs
+from conftest import TRAIN_MODEL, needs
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CLLM_TRAIN_MODEL") or ROOT / "build/release/bin/train_model")
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 SECONDS = 60
 SMALL = ["--layers", "1", "--heads", "2", "--dim", "16", "--seq", "16", "--batch", "4",
          "--steps", "300", "--eval-every", "0", "--save-every", "100", "--log-every", "1",
          "--spheres-every", "50"]
-PROGRAMS = {"train_model": [PROGRAM], "cllm": [sys.executable, "-m", "cllm", "train"]}
+PROGRAMS = {"train_model": [TRAIN_MODEL], "cllm": [sys.executable, "-m", "cllm", "train"]}
 
 
 @pytest.fixture(params=[pytest.param(name, marks=needs("cllm", "numpy", "typer", "rich")
