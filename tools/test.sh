@@ -110,9 +110,11 @@ tsan_tests() {
     without_randomisation ctest --test-dir build/tsan -j "$jobs" --output-on-failure \
       --no-tests=error -L engine -LE long
 }
+# Without kernels for AVX2 and AVX-512, which the other builds test beside the scalar ones.
 portable_tests() {
-  sanitizer_build portable engine_tests kernels_tests &&
-    run_ctest portable -L 'engine|kernels' -LE long
+  sanitizer_build portable kernels_tests train_golden_test train_one_answer_test train_oracle_test &&
+    run_ctest portable -L kernels -LE long &&
+    run_ctest portable -R '^(GoldenBits|Shapes/(OneAnswer|TrainOracle))\.'
 }
 
 # One after the other, because they train with all cores; those that no longer fit into the tier's

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "cllm/error.h"
+#include "sanitized.h"
 #include "sphere_fixture.h"
 #include "spheres/tree.h"
 
@@ -17,12 +18,6 @@ namespace cllm {
 namespace {
 
 using std::chrono::seconds;
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 TreeOptions options(int cores, bool activate_all) {
   TreeOptions o;
