@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/crc32c.h"
-#include "checkpoint/json_text.h"
+#include "base/json_text.h"
 #include "checkpoint/manifest.h"
 #include "fuzz_input.h"
 

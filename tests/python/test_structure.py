@@ -36,8 +36,10 @@ TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md", "pyp
 
 
 def read_layers():
+    """Each layer with those that it declares to depend on."""
     text = (ROOT / "cpp/CMakeLists.txt").read_text()
-    return re.search(r"set\(CLLM_LAYERS\s+([^)]*)\)", text).group(1).split()
+    found = re.findall(r"^cllm_layer\((\w+)(?:\s+DEPENDS\s+([^)]*))?\)", text, re.MULTILINE)
+    return {name: needed.split() for name, needed in found}
 
 
 LAYERS = read_layers()
@@ -47,6 +49,10 @@ def sources(*folders):
     """Our C++ files below the folders, as paths relative to the root."""
     return sorted(file.relative_to(ROOT).as_posix() for folder in folders
                   for file in (ROOT / folder).rglob("*") if file.suffix in (".h", ".cc"))
+
+
+# The layer that implements a public header.
+HOMES = {f"cllm/{Path(file).stem}.h": Path(file).parts[2] for file in sources("cpp/src")}
 
 
 def includes(text):
@@ -65,7 +71,7 @@ def complaints(rule, files):
 # -- rules --------------------------------------------------------------------------------------
 
 def include_direction(path, text):
-    """cpp/src/LAYER includes "cllm/x.h" and "layer/x.h" of its own and earlier layers."""
+    """cpp/src/LAYER includes "cllm/x.h" and "layer/x.h" of its own and of declared layers."""
     layer = Path(path).parts[2]
     if layer not in LAYERS:
         return [f"the folder {layer} is no layer of cpp/CMakeLists.txt"]
@@ -76,8 +82,9 @@ def include_direction(path, text):
             if top in LAYERS or top == "cllm":
                 found.append(f"<{name}> is ours and wants quotes")
         elif top == "cllm" or (top in LAYERS and "/" in name):
-            if top != "cllm" and LAYERS.index(top) > LAYERS.index(layer):
-                found.append(f"layer {layer} includes {name}, which is above it")
+            home = HOMES.get(name, top)
+            if home not in ("cllm", layer, *LAYERS[layer]):
+                found.append(f"layer {layer} includes {name} and does not declare {home}")
             if not any((ROOT / "cpp" / base / name).exists() for base in ("src", "include")):
                 found.append(f"{name} does not exist")
         elif not (layer == "gemm" and name.startswith("oneapi/dnnl/")):
@@ -162,15 +169,14 @@ ENGINE = ("cpp/src/sync", "cpp/src/spheres", "cpp/src/reduce")
 OUTSIDE = ("tools", "bindings")
 # The table itself, and what writes to a terminal or a pipe.
 NO_FILES = ("cpp/src/base/file_calls.cc", "cpp/src/base/process.cc",
-            "cpp/src/telemetry/patient_writer.cc")
+            "cpp/src/telemetry/patient_writer.cc", "cpp/src/train/stop_signals.cc")
 FILES = [f for f in sources("cpp/src/base", "cpp/src/telemetry", "cpp/src/data",
-                            "cpp/src/checkpoint", "cpp/src/train")
-         if f not in NO_FILES
-         and ("/train/" not in f or Path(f).name.startswith(("run_folder", "run_lock")))]
+                            "cpp/src/checkpoint", "cpp/src/config", "cpp/src/train")
+         if f not in NO_FILES]
 RULES = [
     # rule, the files it is for, a path and a text that break it
     (include_direction, sources("cpp/src"), "cpp/src/base/x.h",
-     '#include "train/trainer_loop.h"\n'),
+     '#include "train/run_loop.h"\n'),
     (public_header, sources("cpp/include"), "cpp/include/cllm/x.h", '#include "base/span.h"\n'),
     (outside_the_house, sources(*OUTSIDE), "tools/x.cc", '#include "base/span.h"\n'),
     (third_party_in_header, [f for f in sources("cpp") if f.endswith(".h")],
@@ -232,16 +238,49 @@ def test_top_level_holds_what_the_design_lists():
     assert not extra
 
 
-def test_every_cpp_test_belongs_to_a_layer_with_sources():
-    known = {layer for layer in LAYERS if list((ROOT / "cpp/src" / layer).rglob("*.cc"))}
+def test_every_cpp_test_belongs_to_a_layer():
     lost = [f for f in sources("tests/cpp") if f.endswith("_test.cc")
-            and Path(f).name.split("_")[0] not in known | {"tools"}]
+            and Path(f).parent.name not in {*LAYERS, "tools"}]
     assert not lost, f"CMake leaves these out: {lost}"
 
 
-def test_every_layer_folder_is_in_the_list():
+def linked_with(layer):
+    return {layer}.union(*(linked_with(needed) for needed in LAYERS[layer]))
+
+
+def layers_included(file, seen):
+    """The layers whose headers a test includes, itself or through support/."""
+    found = set()
+    for _, name in includes(file.read_text()):
+        shared = ROOT / "tests/cpp/support" / name
+        if shared.is_file() and shared not in seen:
+            found |= layers_included(shared, seen | {shared})
+        elif HOMES.get(name, name.split("/")[0]) in LAYERS:
+            found.add(HOMES.get(name, name.split("/")[0]))
+    return found
+
+
+def test_a_cpp_test_lies_in_a_layer_that_sees_what_it_tests():
+    for file in sources("tests/cpp"):
+        layer = Path(file).parent.name
+        if layer in LAYERS:
+            extra = layers_included(ROOT / file, set()) - linked_with(layer)
+            assert not extra, f"{file} includes headers of {extra}"
+
+
+def test_every_layer_is_a_folder_and_depends_on_layers_before_it():
     folders = {f.name for f in (ROOT / "cpp/src").iterdir() if f.is_dir()}
-    assert folders <= set(LAYERS)
+    assert folders == set(LAYERS)
+    order = list(LAYERS)
+    for layer, needed in LAYERS.items():
+        assert set(needed) <= set(order[:order.index(layer)]), layer
+
+
+def test_every_declared_dependency_is_used():
+    for layer, needed in LAYERS.items():
+        used = {HOMES.get(name, name.split("/")[0]) for file in sources(f"cpp/src/{layer}")
+                for _, name in includes((ROOT / file).read_text())}
+        assert set(needed) <= used, f"{layer} includes nothing of {set(needed) - used}"
 
 
 # -- every header compiles alone ----------------------------------------------------------------

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "cllm/trainer.h"
+#include "cllm/train_observer.h"
 
 namespace cllm {
 

@@ -10,7 +10,7 @@
 #include "base/file_descriptor.h"
 #include "base/files.h"
 #include "base/folders.h"
-#include "checkpoint/json_text.h"
+#include "base/json_text.h"
 #include "cllm/error.h"
 
 namespace cllm {

@@ -8,10 +8,10 @@
 
 #include "base/files.h"
 #include "base/finite.h"
+#include "base/json_text.h"
 #include "base/sha256.h"
 #include "checkpoint/byte_tokenizer.h"
 #include "checkpoint/checkpoint_set.h"
-#include "checkpoint/json_text.h"
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"
 #include "cpu/allowance.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/json_text.h"
+#include "base/json_text.h"
 #include "cllm/error.h"
 
 namespace cllm {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
-#include "checkpoint/json_text.h"
+#include "base/json_text.h"
 #include "cllm/error.h"
 
 namespace cllm {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/append_file.h"
-#include "cllm/trainer.h"
+#include "cllm/train_observer.h"
 
 namespace cllm {
 

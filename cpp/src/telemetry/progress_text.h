@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "cllm/trainer.h"
+#include "cllm/train_observer.h"
 
 namespace cllm {
 

@@ -28,19 +28,19 @@ void CheckpointWriter::start(CheckpointJob job) {
   const std::size_t size = state_.parameters.size();
   const float* const from[] = {state_.parameters.data(), state_.first_moment.data(),
                                state_.second_moment.data()};
-  if (copy_.size() == 0) return write(from[0], from[1], from[2]);
+  if (copy_.size() == 0) return carry_out(from[0], from[1], from[2]);
   float* const to = copy_.data();
   for (std::size_t i = 0; i < 3; ++i) std::copy_n(from[i], size, to + i * size);
   owner_ = getpid();
   try {
-    thread_ = std::thread([this, to, size] { write(to, to + size, to + 2 * size); });
+    thread_ = std::thread([this, to, size] { carry_out(to, to + size, to + 2 * size); });
   } catch (const std::system_error&) {  // no thread to be had: the step waits
-    write(to, to + size, to + 2 * size);
+    carry_out(to, to + size, to + 2 * size);
   }
 }
 
-void CheckpointWriter::write(const float* parameters, const float* first,
-                             const float* second) noexcept {
+void CheckpointWriter::carry_out(const float* parameters, const float* first,
+                                 const float* second) noexcept {
   const std::string name = checkpoint_name(job_->state.step);
   result_ = {job_->checkpoints + "/" + name, job_->state.step, "", {}};
   try {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "checkpoint/trainer_state.h"
-#include "train/model_state.h"
+#include "engine/model_state.h"
 
 namespace cllm {
 
@@ -53,7 +53,7 @@ class CheckpointWriter {
   std::optional<CheckpointResult> wait();
 
  private:
-  void write(const float* parameters, const float* first, const float* second) noexcept;
+  void carry_out(const float* parameters, const float* first, const float* second) noexcept;
   CheckpointResult take();
 
   const ModelState& state_;

@@ -9,10 +9,10 @@
 #include "cllm/error.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
+#include "engine/model_runner.h"
 #include "model/inference.h"
 #include "model/initialize.h"
 #include "model/sampling.h"
-#include "train/model_runner.h"
 #include "train/tensors.h"
 
 namespace cllm {

@@ -6,7 +6,7 @@
 #include "base/folders.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
-#include "train/crew_size.h"
+#include "engine/crew_size.h"
 
 namespace cllm {
 namespace {

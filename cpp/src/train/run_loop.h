@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "checkpoint/checkpoint_set.h"
+#include "checkpoint/run_folder.h"
 #include "cllm/trainer.h"
 #include "telemetry/evaluation_record.h"
 #include "telemetry/json_lines.h"
 #include "train/checkpoint_writer.h"
-#include "train/run_folder.h"
 #include "train/step_news.h"
 #include "train/trainer_core.h"
 

@@ -7,14 +7,15 @@
 
 #include "base/folders.h"
 #include "checkpoint/model_folder.h"
+#include "checkpoint/run_folder.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
 #include "data/sequence_length.h"
-#include "train/crew_size.h"
+#include "engine/crew_size.h"
+#include "engine/memory_plan.h"
 #include "train/ineffective_options.h"
-#include "train/run_folder.h"
 
 namespace cllm {
 namespace {
@@ -106,15 +107,7 @@ void plan_model(RunPlan& plan) {
   }
   if (c.init.empty()) {
     c.sequence = fit_sequence(c.sequence, plan.train.size(), c.data);
-    model.layers = c.layers;
-    model.heads = c.heads;
-    model.width = c.width;
-    model.positions = c.sequence;
-    model.vocabulary = vocabulary;
-    model.bias = c.bias;
-    model.symmetry_order = static_cast<int>(c.symmetry);
-    model.dropout = {c.dropout, c.dropout, c.dropout};
-    check(model);
+    model = new_model(c, c.sequence, vocabulary);
     return;
   }
   plan.init_folder = resolve_model_folder(c.init);
@@ -166,24 +159,13 @@ void plan_steps(RunPlan& plan) {
 void plan_session(RunPlan& plan) {
   TrainConfig& c = plan.config;
   SessionConfig& s = plan.session;
-  s.batch = c.batch * c.grad_accum;
-  s.sequence = c.sequence;
-  s.positions = c.positions;
-  s.adamw = {c.beta1, c.beta2, c.epsilon, c.weight_decay};
-  s.schedule = {parse_schedule(c.schedule), c.learning_rate, c.min_learning_rate, c.warmup,
-                c.steps};
-  s.clip = c.clip;
-  s.seed = static_cast<std::uint64_t>(c.seed);
-  s.precision = parse_precision(c.precision);
-  s.gemm = choose_gemm_backend(c.gemm, s.precision == Precision::kBf16);
+  s = session_for(c, ModelConfig(s.model));
   c.gemm = gemm_backend_name(s.gemm);
-  s.pass = c.recompute ? Pass::kRecomputing : Pass::kTraining;
   if (s.precision == Precision::kBf16 && !kernels().bf16_units) {
     plan.notes.push_back(std::string("the ") + kernels().name +
                          " kernels have no units for bf16 and convert every operand: --precision "
                          "fp32 is faster here");
   }
-  set_crew(s, c, allowance());
   const std::string idle = idle_cores_note(s);
   if (!idle.empty()) plan.notes.push_back(idle);
   plan_session_batch(s.model, s.batch, s.sequence, s.positions);  // throws for impossible positions
@@ -220,27 +202,11 @@ void note_rate_jump(RunPlan& plan) {
 
 std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes >> 20)) + " MiB"; }
 
-/// Whether a copy of the state fits in memory beside the rest.
-bool has_room_for_snapshot(SessionConfig session) {
-  session.snapshot = true;
-  return static_cast<double>(plan_memory(session).total()) <= memory_limit_bytes();
-}
-
 }  // namespace
 
 bool RunPlan::continues_in_place() const {
   return resume.has_value() && !resume->run.empty() &&
          absolute_path(resume->run) == absolute_path(config.out);
-}
-
-void check_memory(const SessionConfig& session) {
-  const double needed = static_cast<double>(plan_memory(session).total());
-  const double limit = memory_limit_bytes();
-  if (needed <= limit) return;
-  const auto whole_mib = [](double bytes) { return text(std::llround(bytes / 1048576)) + " MiB"; };
-  refuse("the run does not fit in memory", whole_mib(needed), "at most " + whole_mib(limit),
-         "memory plan",
-         "a smaller --batch (with --grad-accum the step batch stays), --dim or --layers");
 }
 
 RunPlan plan_run(const TrainConfig& config) {

@@ -10,8 +10,8 @@
 #include "checkpoint/carried_files.h"
 #include "cllm/train_config.h"
 #include "data/split.h"
+#include "engine/session.h"
 #include "train/resume.h"
-#include "train/session.h"
 
 namespace cllm {
 
@@ -35,9 +35,6 @@ struct RunPlan {
 /// Throws InputError for everything that cannot be done, memory that is not there and a place for
 /// the run that is taken included.
 RunPlan plan_run(const TrainConfig& config);
-
-/// Throws InputError when the session would need more memory than there is.
-void check_memory(const SessionConfig& session);
 
 /// What is about to happen, in a few lines: model, data, plan, tree, memory.
 std::string describe(const RunPlan& plan);

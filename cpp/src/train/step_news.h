@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "train/worker_tuner.h"
+#include "engine/worker_tuner.h"
 
 namespace cllm {
 

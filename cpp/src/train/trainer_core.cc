@@ -11,8 +11,9 @@
 #include "cllm/options.h"
 #include "cpu/features.h"
 #include "data/sampler.h"
+#include "engine/crew_size.h"
+#include "engine/memory_plan.h"
 #include "model/initialize.h"
-#include "train/crew_size.h"
 #include "train/tensors.h"
 
 namespace cllm {

@@ -8,10 +8,10 @@
 
 #include "checkpoint/trainer_state.h"
 #include "cllm/trainer.h"
-#include "train/gemm_peak.h"
+#include "engine/sphere_window.h"
+#include "engine/step_batches.h"
+#include "machine/gemm_peak.h"
 #include "train/run_plan.h"
-#include "train/sphere_window.h"
-#include "train/step_batches.h"
 
 namespace cllm {
 

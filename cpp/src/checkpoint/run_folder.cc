@@ -1,0 +1,165 @@
+#include "checkpoint/run_folder.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/file_calls.h"
+#include "base/files.h"
+#include "checkpoint/partial_folder.h"
+#include "cllm/error.h"
+
+namespace cllm {
+namespace {
+
+constexpr const char* kConfig = "config.toml";
+constexpr const char* kCheckpoints = "checkpoints";
+
+[[noreturn]] void refuse(const char* what, const std::string& seen, const char* wanted,
+                         const std::string& hint = "") {
+  throw InputError(ErrorParts{what, seen, wanted, "--out", hint});
+}
+
+/// Only making something tells: root passes every permission check, read-only mounts pass access().
+void check_writable(const std::string& folder) {
+  try {
+    FileDescriptor lock;
+    const std::string probe = make_partial_folder(folder + "/probe", &lock);
+    if (file_calls().rmdir(probe.c_str()) != 0) {
+      throw_system_error("cannot remove the folder", probe, errno);
+    }
+  } catch (const Error& error) {
+    refuse("cannot write there", error.what(), "a folder that can be written to");
+  }
+}
+
+bool ends_with(const std::string& text, std::string_view end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+bool is_log(const std::string& name) {
+  return name == "metrics.jsonl" || name == "spheres.jsonl" || name == "groups.jsonl";
+}
+
+bool is_partial_file(const std::string& name) {
+  return name == std::string(kConfig) + ".partial" || ends_with(name, ".jsonl.partial");
+}
+
+/// Whether everything in a folder of checkpoints is half done.
+bool holds_no_checkpoint(const std::string& checkpoints) {
+  const std::vector<std::string> names = list_folder(checkpoints);
+  return std::all_of(names.begin(), names.end(), [](const std::string& name) {
+    return is_partial_name(name) || name == kNextLinkName;
+  });
+}
+
+/// What check_new_run_folder says of the contents of a folder.
+bool holds_only_beginnings(const std::string& run) {
+  const bool begun = is_folder(run + "/" + kCheckpoints);
+  const std::vector<std::string> names = list_folder(run);
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    const std::string path = run + "/" + name;
+    if (is_log(name)) return kind_of_name(path) == PathKind::kFile && read_text_file(path).empty();
+    if (name == kConfig) return begun && kind_of_name(path) == PathKind::kFile;
+    if (name == kCheckpoints) {
+      return kind_of_name(path) == PathKind::kFolder && holds_no_checkpoint(path);
+    }
+    return name == kLockName || is_partial_name(name) || is_partial_file(name);
+  });
+}
+
+void check_free(const std::string& place, const std::string& named) {
+  if (holds_only_beginnings(place)) return;
+  const bool is_run = exists(place + "/" + kConfig);
+  refuse("the run folder is already used", named, "a new name or an empty folder",
+         is_run ? "to continue it: --resume " + named : "");
+}
+
+void check_place(const std::string& place, const std::string& path) {
+  if (kind_of_name(place) != PathKind::kMissing) {
+    if (!is_folder(place)) {
+      refuse("the run folder is a file, not a folder", path, "a new name or an empty folder");
+    }
+    check_not_locked(place);
+    check_free(place, path);
+    return check_writable(place);
+  }
+  std::string parent = parent_folder(place);
+  // The name itself is looked at: a link that leads nowhere is in the way of a folder.
+  while (kind_of_name(parent) == PathKind::kMissing) parent = parent_folder(parent);
+  if (!is_folder(parent)) refuse("the run folder would lie below a file", parent, "a folder");
+  remove_partial_folders(parent);  // the probe of a start that was killed, among others
+  check_writable(parent);
+}
+
+}  // namespace
+
+void check_new_run_folder(const std::string& path) {
+  try {
+    check_place(absolute_path(path), path);
+  } catch (const InputError&) {
+    throw;
+  } catch (const Error& error) {  // links in a circle, a name that is too long
+    refuse("no run folder can be there", error.what(), "a folder to create");
+  }
+}
+
+RunFolder::RunFolder(const std::string& path, Start start) : path_(absolute_path(path)) {
+  if (start == Start::kNew) make_folders(path_);
+  lock_.emplace(path_);
+  // Whoever lost a race for a new folder comes here after the winner, who has begun or is through.
+  if (start == Start::kNew) check_free(path_, path);
+  folder_ = FileDescriptor(file_calls().open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+  if (!folder_.valid() || !identify(folder_.get(), &identity_)) {
+    throw_system_error("cannot open the run folder", path_, errno);
+  }
+  clear_leftovers();
+  make_folders(checkpoints());
+  sync_folder(path_);
+  sync_folder(parent_folder(path_));
+}
+
+void RunFolder::clear_leftovers() const {
+  remove_partial_folders(path_);
+  for (const std::string& name : list_folder(path_)) {
+    if (is_partial_file(name)) remove_tree(path_ + "/" + name);
+  }
+  if (!is_folder(checkpoints())) return;
+  remove_partial_folders(checkpoints());
+  remove_tree(checkpoints() + "/" + kNextLinkName);
+}
+
+std::string RunFolder::place_now() const {
+  const auto leads_here = [this](const std::string& path) {
+    FileIdentity named;
+    return identify(path, &named) && named == identity_;
+  };
+  // Asked first, because the kernel's name for a folder below a link is another one.
+  if (leads_here(path_)) return path_;
+  const std::string now = link_target("/proc/self/fd/" + std::to_string(folder_.get()));
+  return leads_here(now) ? now : "";
+}
+
+bool RunFolder::removed() const {
+  struct stat info{};
+  return file_calls().fstat(folder_.get(), &info) == 0 && info.st_nlink == 0;
+}
+
+bool RunFolder::follow() {
+  const std::string now = place_now();
+  if (now.empty()) return false;  // removed, or not to be seen at the moment
+  const bool moved = now != path_;
+  if (moved) {
+    path_ = now;
+    lock_->moved_to(path_);
+  }
+  lock_->renew();
+  return moved;
+}
+
+void RunFolder::write_config(std::string_view text) const {
+  write_file_durably(path_ + "/" + kConfig, text);
+}
+
+}  // namespace cllm

@@ -1,0 +1,61 @@
+// The folder of a run: where one may be made, and the hold of an open run on it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_descriptor.h"
+#include "base/folders.h"
+#include "checkpoint/run_lock.h"
+
+namespace cllm {
+
+/// Throws InputError (--out) unless a new run can be made at `path`: below a folder that can be
+/// written to, nothing, an empty folder, or one that holds nothing but our own beginnings, as a run
+/// leaves them that died before its first checkpoint and its first line of metrics:
+///   .lock, not held; .cllm-partial-* and *.jsonl.partial, config.toml.partial;
+///   metrics.jsonl, spheres.jsonl, groups.jsonl without a byte in them;
+///   checkpoints/ with nothing in it but .cllm-partial-* and .latest-next;
+///   config.toml beside such a checkpoints/ (alone it may be what a user wrote).
+/// Leaves no trace.
+void check_new_run_folder(const std::string& path);
+
+/// Holds a run folder: from construction to destruction it is this run's alone (see RunLock).
+/// Thread safety: one thread at a time.
+class RunFolder {
+ public:
+  enum class Start { kNew, kResumed };
+
+  /// Makes the folder, its missing parents and checkpoints/ (kNew), or opens what is there
+  /// (kResumed); locks it; then removes what killed runs left half done. All entries are durable.
+  /// Throws InputError when the run is in use or (kNew) the folder holds another run, having
+  /// changed nothing of that run; Error when the file system refuses.
+  RunFolder(const std::string& path, Start start);
+
+  /// From the root on: a change of the current folder does not move a run.
+  const std::string& path() const noexcept { return path_; }
+  std::string checkpoints() const { return path_ + "/checkpoints"; }
+
+  /// Takes a new name of the folder for its path: true when it was renamed since it was opened.
+  /// Takes the lock again when only that file is gone. A removed folder is left as it is: false.
+  bool follow();
+  /// Whether the folder was removed since it was opened.
+  bool removed() const;
+  /// Where the folder is now; "" when it was removed.
+  std::string place_now() const;
+
+  /// config.toml, replaced durably.
+  void write_config(std::string_view text) const;
+
+ private:
+  void clear_leftovers() const;
+
+  std::string path_;
+  std::optional<RunLock> lock_;
+  FileDescriptor folder_;
+  FileIdentity identity_;
+};
+
+}  // namespace cllm

@@ -1,0 +1,74 @@
+#include "engine/crew_size.h"
+
+#include <cmath>
+#include <iomanip>
+#include <sstream>
+
+#include "cpu/placement.h"
+
+namespace cllm {
+namespace {
+
+std::string counted(std::int64_t n, const char* what) {
+  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+}
+
+}  // namespace
+
+void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance& allowance) {
+  const int order = static_cast<int>(config.symmetry);
+  session.allowance = allowance;
+  session.tree.cores = allowance.most_workers();
+  session.tree.cpus = allowance.ids();
+  session.tree.activate_all = config.activate_all;
+  session.threads = config.threads;
+  const bool choose = config.threads == 0 && config.workers == "auto";
+  if (config.threads == 0) {
+    const std::int64_t workers = choose ? allowance.physical_workers() : std::stoll(config.workers);
+    session.threads = threads_for_workers(workers, order);
+  }
+  // Where not all of them can compute at a time, nobody asked for a certain number to do so.
+  const bool too_many = count_workers(session.threads, order) > allowance.most_workers();
+  session.tune_workers = !config.activate_all && (choose || too_many);
+}
+
+std::string describe_crew(const SessionConfig& session) {
+  const Allowance& a = session.allowance;
+  const TreePlan tree = plan_tree(session.threads, session.model.symmetry_order);
+  const int cores = count_cores(a.cpus);
+  std::ostringstream out;
+  const auto workers = static_cast<std::int64_t>(tree.workers.size());
+  const int active = session.active_workers();
+  out << counted(workers, "worker");
+  if (active < workers) out << ", " << active << " at a time,";
+  out << " on " << counted(cores, "core");
+  if (a.cpus.size() > static_cast<std::size_t>(cores)) {
+    out << " (" << a.cpus.size() << " hyperthreads)";
+  }
+  if (std::isfinite(a.quota)) out << " with a quota of " << a.quota;
+  out << ", " << plan_placement(a, tree, active).text;
+  return out.str();
+}
+
+std::string describe_choice(const Session& session) {
+  const WorkerTuner& tuner = session.tuner();
+  std::ostringstream out;
+  out << tuner.workers() << " of " << counted(session.tree().most_active_workers(), "worker")
+      << (tuner.workers() == 1 ? " is" : " are") << " fastest:" << std::setprecision(3);
+  const char* separator = " ";
+  for (const WorkerTuner::Trial& trial : tuner.trials()) {
+    out << separator << 1e3 * trial.seconds << " ms with " << trial.workers;
+    separator = ", ";
+  }
+  return out.str();
+}
+
+std::string idle_cores_note(const SessionConfig& session) {
+  const std::int64_t workers = count_workers(session.threads, session.model.symmetry_order);
+  const std::int64_t cores = session.allowance.physical_workers();
+  if (workers >= cores) return "";
+  return std::to_string(workers) + " of " + counted(cores, "core") +
+         (workers == 1 ? " computes" : " compute") + "; --workers auto uses them all";
+}
+
+}  // namespace cllm

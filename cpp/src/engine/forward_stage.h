@@ -1,0 +1,83 @@
+// Forward passes over whole sequences as one stage: what evaluation and logits share.
+#pragma once
+
+#include <atomic>
+
+#include "engine/model_state.h"
+#include "engine/shard_jobs.h"
+#include "engine/worker_pool.h"
+#include "spheres/lanes.h"
+#include "spheres/tree.h"
+
+namespace cllm {
+
+/// What one run reads and writes.
+struct ForwardInput {
+  const std::int32_t* inputs;   ///< [sequences, T]
+  const std::int32_t* targets;  ///< [sequences, T], -1 is not counted; nullptr: no losses
+  float* logits = nullptr;      ///< [sequences, T, V'] or nullptr
+  /// Once it is set no tile is computed any more; null: never.
+  const std::atomic<bool>* cancel = nullptr;
+  std::function<void()> meanwhile = nullptr;  ///< runs on the root while the workers compute
+};
+
+class ForwardStage final : private TileRunner, private Conductor {
+ public:
+  /// The most sequences of one stage: 48 shards of about 1024 tokens are enough for many cores and
+  /// take little memory. It depends on shapes only, so the order of sums over shards does too.
+  static std::int64_t most_sequences(std::int64_t length);
+  /// Sequences of the largest shard.
+  static std::int64_t shard_sequences(std::int64_t length);
+  /// Bytes of the workspaces for this many active workers, beyond those of `spare` that it can use.
+  static std::size_t bytes_for(const ModelConfig& config, std::int64_t sequences,
+                               std::int64_t length, int active_workers,
+                               Precision precision = Precision::kFp32, std::size_t spare = 0);
+
+  /// `spare`: memory that is free in every run, for as many workspaces as fit. Where not even
+  /// one does it has one of its own, and without any one for each active worker.
+  /// REQUIRES: 1 <= sequences <= most_sequences(length).
+  ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
+               const WorkerPool& workers, SphereTree& tree, Span<float> spare = {});
+
+  /// False when it was cancelled: then nothing that it wrote means anything.
+  bool run(SphereTree& tree, const ForwardInput& input);
+
+  /// Sums of the losses of the last run, shard by shard in the order of the sequences.
+  const std::vector<double>& shard_losses() const noexcept { return shard_loss_; }
+  std::int64_t sequences() const noexcept { return plan_.batch; }
+
+ private:
+  static BatchPlan plan(std::int64_t sequences, std::int64_t length);
+  /// How many, of so many floats each, and whether they are in memory that is spare.
+  struct Workspaces {
+    int count;
+    std::size_t floats;
+    bool in_spare;
+  };
+  static Workspaces workspaces_for(const BatchPlan& plan, const ModelConfig& config,
+                                   Precision precision, int active_workers,
+                                   std::size_t spare_floats);
+
+  void run_tile(int worker, const TileClaim& claim) override;
+  void begin(Stage& stage) override;
+  void meanwhile() override;
+  bool on_done(Stage& stage, int job) override;
+  void open_lanes(Stage& stage);
+  int shards() const noexcept { return static_cast<int>(plan_.shards.size()); }
+  int lanes() const noexcept { return static_cast<int>(workspaces_.size()); }
+
+  const BatchPlan plan_;  // one shard a position
+  ModelState& state_;
+  const WorkerPool& workers_;
+  const ShardJobs jobs_;
+  AlignedBuffer<float> own_memory_;
+  std::vector<Workspace> workspaces_;
+  ForwardInput input_{};
+  std::vector<std::int32_t> no_targets_;  // [R] of -1
+  std::vector<double> shard_loss_;
+  int lanes_done_ = 0;
+  std::atomic<bool> left_out_{false};  // set by tiles that were not computed
+  std::unique_ptr<Stage> stage_;
+};
+
+}  // namespace cllm

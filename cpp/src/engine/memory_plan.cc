@@ -1,0 +1,88 @@
+#include "engine/memory_plan.h"
+
+#include <cmath>
+#include <string>
+
+#include "cllm/error.h"
+#include "cpu/allowance.h"
+#include "cpu/features.h"
+#include "engine/forward_stage.h"
+#include "engine/train_stage.h"
+
+namespace cllm {
+namespace {
+
+// Measured: a thread's stack and what the C library keeps for it; what oneDNN keeps for a thread.
+constexpr std::size_t kThreadBytes = 64 << 10, kLibraryBytes = 4 << 20;
+
+/// Step batches (as drawn, and two laid out), two rounds of evaluation, and the words and lists of
+/// phases: about 60 a layer in each position, with two laps in seven places of 128 bytes.
+std::size_t tables_bytes(const SessionConfig& config, const BatchPlan& plan, std::int64_t windows) {
+  const std::int64_t pair = 2 * sizeof(std::int32_t), phases = 60 * config.model.layers;
+  const std::int64_t tokens = 3 * config.batch * config.sequence + 2 * windows * config.sequence;
+  const auto positions = static_cast<std::int64_t>(plan.positions.size());
+  return static_cast<std::size_t>(tokens * pair + positions * phases * 7 * 128);
+}
+
+/// What the process had when it was first asked, before it made a session.
+std::size_t program_bytes() {
+  static const std::size_t bytes = [] {
+    const Resident now = resident_memory();
+    return static_cast<std::size_t>(now.own + now.files);
+  }();
+  return bytes;
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const SessionConfig& config) {
+  const ParameterLayout layout(config.model);
+  const BatchPlan plan =
+      plan_session_batch(config.model, config.batch, config.sequence, config.positions);
+  const int active = config.active_workers();
+  const auto flat = static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
+  MemoryPlan memory{};
+  memory.parameters = flat;
+  memory.moments = 2 * flat;
+  memory.activations_and_gradients =
+      TrainStage::bytes_for(plan, config.model, layout, active, config.precision, config.pass);
+  if (packs_weights(config, layout)) {
+    memory.activations_and_gradients +=
+        PackedWeights::bytes_for(config.model, layout, config.precision);
+  }
+  // Who stays parked touches a stack only.
+  const auto computing = static_cast<std::size_t>(active);
+  memory.workers =
+      computing * sizeof(float) * (scratch_floats(config, plan) + kernels().gemm_scratch_floats) +
+      static_cast<std::size_t>(config.threads) * kThreadBytes;
+  if (config.gemm != GemmBackend::kNative) memory.workers += (computing + 1) * kLibraryBytes;
+  const std::size_t spare =
+      TrainStage::workspace_bytes_for(plan, config.model, active, config.precision, config.pass);
+  const std::int64_t windows = ForwardStage::most_sequences(config.sequence);
+  memory.evaluation = ForwardStage::bytes_for(config.model, windows, config.sequence, active,
+                                              config.precision, spare);
+  memory.tables = tables_bytes(config, plan, windows);
+  memory.program = program_bytes();
+  memory.saving = config.snapshot ? 3 * flat : 0;
+  return memory;
+}
+
+void check_memory(const SessionConfig& session) {
+  const double needed = static_cast<double>(plan_memory(session).total());
+  const double limit = memory_limit_bytes();
+  if (needed <= limit) return;
+  const auto whole_mib = [](double bytes) {
+    return std::to_string(std::llround(bytes / 1048576)) + " MiB";
+  };
+  throw InputError({"the run does not fit in memory", whole_mib(needed),
+                    "at most " + whole_mib(limit), "memory plan",
+                    "a smaller --batch (with --grad-accum the step batch stays), --dim or "
+                    "--layers"});
+}
+
+bool has_room_for_snapshot(SessionConfig session) {
+  session.snapshot = true;
+  return static_cast<double>(plan_memory(session).total()) <= memory_limit_bytes();
+}
+
+}  // namespace cllm

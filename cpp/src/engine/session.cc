@@ -1,0 +1,116 @@
+#include "engine/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "cpu/features.h"
+#include "cpu/placement.h"
+
+namespace cllm {
+namespace {
+
+TreeOptions with_workers(TreeOptions options, WorkerPool& workers) {
+  options.prepare_worker = [&workers](int worker) { workers.prepare(worker); };
+  return options;
+}
+
+BatchPlan plan_for(const SessionConfig& config) {
+  return plan_session_batch(config.model, config.batch, config.sequence, config.positions);
+}
+
+int workers_of(const SessionConfig& config) {
+  return static_cast<int>(count_workers(config.threads, config.model.symmetry_order));
+}
+
+std::vector<int> worker_cpus(const SessionConfig& config) {
+  const TreePlan plan = plan_tree(config.threads, config.model.symmetry_order);
+  return plan_placement(config.allowance, plan, config.active_workers()).worker_cpus;
+}
+
+std::shared_ptr<ModelState> make_state(const SessionConfig& config) {
+  auto state = std::make_shared<ModelState>(config.model, true, config.precision);
+  if (packs_weights(config, state->layout)) {
+    state->packed = std::make_unique<PackedWeights>(config.model, state->layout, config.precision);
+  }
+  return state;
+}
+
+int workers_to_tune(const SessionConfig& config) {
+  return config.tune_workers ? config.active_workers() : 1;
+}
+
+}  // namespace
+
+Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelState& state)
+    : workers(workers_of(config), config.gemm, kernels(), scratch_floats(config, plan),
+              worker_cpus(config), config.time_products),
+      tree(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
+                                        with_workers(config.tree, workers))) {
+  train = std::make_shared<TrainStage>(plan, state, kernels(), workers, *tree, config.pass);
+}
+
+Session::Session(const SessionConfig& config)
+    : config_(config),
+      plan_(plan_for(config)),
+      state_(make_state(config)),
+      crew_(std::make_unique<Crew>(config_, plan_, *state_)),
+      tuner_(workers_to_tune(config)) {
+  if (count_nodes(config.allowance.cpus) < 2) return;  // memory is equally near to all
+  crew_->touch = std::make_unique<TouchStage>(*state_, *crew_->tree);
+  crew_->touch->run(*crew_->tree);
+}
+
+void Session::resize(std::int64_t threads) {
+  SessionConfig config = config_;
+  config.threads = threads;
+  config.tune_workers = false;
+  crew_ = std::make_unique<Crew>(config, plan_, *state_);
+  config_ = std::move(config);
+  tuner_ = WorkerTuner(workers_to_tune(config_));
+}
+
+void Session::set_active(int workers) {
+  SphereTree& tree = *crew_->tree;
+  if (workers == tree.active_workers()) return;
+  tree.set_active(workers);
+  // A worker for each core is what they were bound for; fewer are not bound.
+  const std::vector<int>& bound = crew_->workers.cpus();
+  for (std::size_t w = 0; w < bound.size(); ++w) {
+    const bool all = workers == tree.most_active_workers();
+    tree.allow_worker(static_cast<int>(w), all ? std::vector<int>{bound[w]} : tree.cpus());
+  }
+}
+
+StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
+                          const std::int32_t* targets, std::function<void()> meanwhile,
+                          const std::int64_t* sequences) {
+  StepInput input;
+  input.inputs = inputs;
+  input.targets = targets;
+  input.learning_rate = learning_rate(step);
+  input.clip = config_.clip;
+  input.adamw = config_.adamw;
+  input.meanwhile = std::move(meanwhile);
+  input.cancel = cancel_;
+  input.dropout = {config_.seed, step, sequences};
+  const std::uint64_t start = now_ns();
+  const StepOutcome outcome = crew_->train->run(*crew_->tree, input);
+  if (config_.tune_workers && !outcome.cancelled) {
+    tuner_.took(1e-9 * static_cast<double>(now_ns() - start));
+    set_active(tuner_.workers());
+  }
+  return outcome;
+}
+
+double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {
+  Crew& crew = *crew_;
+  if (!crew.evaluate) {
+    crew.evaluate =
+        std::make_unique<EvaluateStage>(windows, config_.sequence, *state_, crew.workers,
+                                        *crew.tree, crew.train->workspace_memory());
+  }
+  return crew.evaluate->run(*crew.tree, stop, cancel_);
+}
+
+}  // namespace cllm

@@ -1,0 +1,88 @@
+#include "engine/session_config.h"
+
+#include <algorithm>
+
+#include "cpu/features.h"
+#include "engine/crew_size.h"
+#include "engine/forward_stage.h"
+#include "model/packed_weights.h"
+#include "model/shard_program.h"
+
+namespace cllm {
+namespace {
+
+ShardShape largest_shard(const SessionConfig& config, const BatchPlan& plan) {
+  // Evaluation cuts shards of its own, of about as many rows.
+  return {std::max(plan.largest_shard(), ForwardStage::shard_sequences(config.sequence)),
+          config.sequence};
+}
+
+}  // namespace
+
+int SessionConfig::active_workers() const {
+  const auto workers = static_cast<int>(count_workers(threads, model.symmetry_order));
+  return tree.activate_all ? workers : std::min(workers, tree.cores);
+}
+
+std::int64_t flops_per_token(const ModelConfig& model, std::int64_t sequence) {
+  const std::int64_t multiplying =
+      model.vocabulary * model.width + model.layers * 12 * model.width * model.width;
+  return 6 * multiplying + 6 * model.layers * model.width * sequence;
+}
+
+BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::int64_t sequence,
+                             std::int64_t positions) {
+  BatchShape shape;
+  shape.batch = batch;
+  shape.sequence = sequence;
+  shape.parameters = ParameterLayout(model).parameters();
+  shape.flops_per_token = flops_per_token(model, sequence);
+  shape.symmetry_order = model.symmetry_order;
+  shape.positions = positions;
+  return plan_batch(shape);
+}
+
+bool packs_weights(const SessionConfig& config, const ParameterLayout& layout) {
+  return config.gemm == GemmBackend::kNative &&
+         (config.pack_always || PackedWeights::pays(config.model, layout, config.precision,
+                                                    config.batch * config.sequence));
+}
+
+std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan) {
+  return ShardProgram::worker_scratch_floats(config.model, largest_shard(config, plan), kernels(),
+                                             config.precision);
+}
+
+ModelConfig new_model(const TrainConfig& config, std::int64_t sequence, std::int64_t vocabulary) {
+  ModelConfig model;
+  model.layers = config.layers;
+  model.heads = config.heads;
+  model.width = config.width;
+  model.positions = sequence;
+  model.vocabulary = vocabulary;
+  model.bias = config.bias;
+  model.symmetry_order = static_cast<int>(config.symmetry);
+  model.dropout = {config.dropout, config.dropout, config.dropout};
+  check(model);
+  return model;
+}
+
+SessionConfig session_for(const TrainConfig& config, const ModelConfig& model) {
+  SessionConfig s;
+  s.model = model;
+  s.batch = config.batch * config.grad_accum;
+  s.sequence = config.sequence;
+  s.positions = config.positions;
+  s.adamw = {config.beta1, config.beta2, config.epsilon, config.weight_decay};
+  s.schedule = {parse_schedule(config.schedule), config.learning_rate, config.min_learning_rate,
+                config.warmup, config.steps};
+  s.clip = config.clip;
+  s.seed = static_cast<std::uint64_t>(config.seed);
+  s.precision = parse_precision(config.precision);
+  s.gemm = choose_gemm_backend(config.gemm, s.precision == Precision::kBf16);
+  s.pass = config.recompute ? Pass::kRecomputing : Pass::kTraining;
+  set_crew(s, config, allowance());
+  return s;
+}
+
+}  // namespace cllm

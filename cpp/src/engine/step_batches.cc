@@ -1,0 +1,83 @@
+#include "engine/step_batches.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace cllm {
+
+StepBatches::StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order,
+                         DrawBatch draw)
+    : length_(static_cast<std::size_t>(plan.sequence)),
+      draw_(std::move(draw)),
+      router_(plan, routing, symmetry_order),
+      slots_(static_cast<std::size_t>(plan.batch)),
+      totals_(static_cast<std::size_t>(symmetry_order)) {
+  for (StepBatch* batch : {&drawn_, &laid_out_[0], &laid_out_[1]}) {
+    batch->inputs.resize(slots_.size() * length_);
+    batch->targets.resize(slots_.size() * length_);
+    batch->sequences.resize(slots_.size());
+    batch->groups.resize(totals_.size());
+  }
+}
+
+void StepBatches::lay_out(const std::int32_t* inputs, const std::int32_t* targets, StepBatch& to) {
+  router_.route(inputs, slots_, to.groups);
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const std::size_t place = static_cast<std::size_t>(slots_[i]) * length_;
+    to.sequences[static_cast<std::size_t>(slots_[i])] = static_cast<std::int64_t>(i);
+    std::copy_n(inputs + i * length_, length_, to.inputs.data() + place);
+    std::copy_n(targets + i * length_, length_, to.targets.data() + place);
+  }
+}
+
+void StepBatches::draw(std::int64_t step) {
+  StepBatch& batch = laid_out_[static_cast<std::size_t>(step % 2)];
+  if (batch.step == step) return;
+  draw_(step, drawn_.inputs.data(), drawn_.targets.data());
+  lay_out(drawn_.inputs.data(), drawn_.targets.data(), batch);
+  batch.step = step;
+}
+
+void StepBatches::prepare(std::int64_t step) noexcept {
+  try {
+    draw(step);
+  } catch (...) {
+    failed_ = std::current_exception();
+  }
+}
+
+const StepBatch& StepBatches::take(std::int64_t step, bool& late) {
+  const StepBatch& batch = laid_out_[static_cast<std::size_t>(step % 2)];
+  if (failed_) std::rethrow_exception(std::exchange(failed_, nullptr));
+  late = batch.step != step;
+  draw(step);
+  count(batch);
+  return batch;
+}
+
+const StepBatch& StepBatches::route(const std::int32_t* inputs, const std::int32_t* targets) {
+  lay_out(inputs, targets, drawn_);
+  count(drawn_);
+  return drawn_;
+}
+
+void StepBatches::count(const StepBatch& batch, std::int64_t times) noexcept {
+  for (std::size_t g = 0; g < totals_.size(); ++g) {
+    totals_[g].sequences += times * batch.groups[g].sequences;
+    totals_[g].tokens += times * batch.groups[g].tokens;
+    totals_[g].moved += times * batch.groups[g].moved;
+  }
+}
+
+std::vector<GroupReport> StepBatches::groups() const {
+  std::vector<GroupReport> reports;
+  for (std::size_t g = 0; g < totals_.size(); ++g) {
+    const auto group = static_cast<std::int64_t>(g);
+    const GroupCount& total = totals_[g];
+    reports.push_back(
+        {group, router_.position_of(group), total.sequences, total.tokens, total.moved});
+  }
+  return reports;
+}
+
+}  // namespace cllm

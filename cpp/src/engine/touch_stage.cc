@@ -1,0 +1,35 @@
+#include "engine/touch_stage.h"
+
+#include <algorithm>
+
+namespace cllm {
+
+TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
+    : state_(state), owned_(state.layout, tree.owners()) {
+  std::vector<JobPlan> jobs(static_cast<std::size_t>(owned_.owners()));
+  for (int s = 0; s < owned_.owners(); ++s) {
+    JobPlan& job = jobs[static_cast<std::size_t>(s)];
+    job.phases = {{owned_.count(s), {}}};
+    job.reports = true;
+    job.owner = s;
+  }
+  TileRunner& runner = *this;
+  stage_ = std::make_unique<Stage>(std::move(jobs), tree.owned_runs(), runner);
+}
+
+void TouchStage::run_tile(int, const TileClaim& claim) {
+  constexpr std::int64_t kPage = 4096 / sizeof(float);
+  const Block& block = state_.layout.blocks()[owned_.block(claim.job, claim.tile)];
+  for (AlignedBuffer<float>* range :
+       {&state_.parameters, &state_.first_moment, &state_.second_moment}) {
+    for (std::int64_t i = 0; i < block.size; i += kPage) {
+      (*range)[static_cast<std::size_t>(block.offset + i)] = 0.0f;
+    }
+  }
+}
+
+void TouchStage::begin(Stage& stage) { stage.arrive(0, owned_.owners()); }
+
+bool TouchStage::on_done(Stage&, int) { return ++jobs_done_ == owned_.owners(); }
+
+}  // namespace cllm

@@ -1,0 +1,153 @@
+#include "engine/train_stage.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace cllm {
+
+TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
+                       const WorkerPool& workers, SphereTree& tree, Pass pass)
+    : TrainSchedule(plan, state.layout, tree.owners(), tree.most_active_workers(),
+                    state.packed ? state.packed->tiles() : 0),
+      plan_(plan),
+      state_(state),
+      kernels_(kernels),
+      workers_(workers),
+      jobs_(state.config, state.layout, plan, pass, state.weights()),
+      shard_loss_(plan.shards.size(), 0.0),
+      norm_partial_(state.layout.blocks().size(), 0.0),
+      in_order_(static_cast<std::size_t>(plan.batch)) {
+  std::iota(in_order_.begin(), in_order_.end(), 0);
+  const ShardShape largest{plan.largest_shard(), plan.sequence};
+  const auto flat = static_cast<std::size_t>(state.layout.flat_size());
+  for (int b = 0; b < gradient_buffers(); ++b) gradients_.emplace_back(flat);
+  const std::size_t floats = Workspace::floats_for(state.config, largest, pass, state.precision);
+  const auto count = static_cast<std::size_t>(workspaces());
+  workspace_memory_ = AlignedBuffer<float>(count * floats);
+  for (std::size_t b = 0; b < count; ++b) {
+    workspaces_.emplace_back(state.config, largest, pass, state.precision,
+                             workspace_memory_.data() + b * floats);
+  }
+  TileRunner& runner = *this;
+  stage_ = std::make_unique<Stage>(jobs(jobs_), tree.owned_runs(), runner);
+}
+
+std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& config,
+                                  const ParameterLayout& layout, int active_workers,
+                                  Precision precision, Pass pass) {
+  const auto gradients = static_cast<std::size_t>(gradient_buffers_for(plan, active_workers)) *
+                         static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
+  return gradients + workspace_bytes_for(plan, config, active_workers, precision, pass);
+}
+
+std::size_t TrainStage::workspace_bytes_for(const BatchPlan& plan, const ModelConfig& config,
+                                            int active_workers, Precision precision, Pass pass) {
+  return static_cast<std::size_t>(workspaces_for(plan, active_workers)) *
+         Workspace::bytes_for(config, {plan.largest_shard(), plan.sequence}, pass, precision);
+}
+
+StepOutcome TrainStage::run(SphereTree& tree, const StepInput& input) {
+  input_ = input;
+  left_out_.store(false, std::memory_order_relaxed);
+  if (input_.dropout.sequences == nullptr) input_.dropout.sequences = in_order_.data();
+  tree.run(*stage_, *this);
+  return outcome_;
+}
+
+float* TrainStage::buffer_of(int node) const noexcept {
+  return const_cast<float*>(gradients_[static_cast<std::size_t>(gradient_of(node))].data());
+}
+
+const float* TrainStage::gradient() const noexcept { return buffer_of(first_norm() - 1); }
+
+// -- workers ------------------------------------------------------------------------------------
+
+void TrainStage::run_tile(int worker, const TileClaim& claim) {
+  if (kind(claim.job) != Kind::kUpdate && cancelled()) {
+    left_out_.store(true, std::memory_order_relaxed);  // released to the root as the sums are
+    return stage_->skip_rest(claim);
+  }
+  if (input_.instead_of_tile) return input_.instead_of_tile(worker, claim);
+  const Kind kind = this->kind(claim.job);
+  if (kind == Kind::kPosition) return run_shard_tile(worker, claim);
+  if (kind == Kind::kMerge) return run_merge_tile(claim.job - positions(), claim.tile);
+  if (kind == Kind::kPacking) {
+    return state_.packed->pack(packed_tile(claim.job, claim.tile), Pass::kTraining,
+                               state_.parameters.data(), kernels_);
+  }
+  const std::size_t index = block(claim.job, claim.tile);
+  const Block& block = state_.layout.blocks()[index];
+  if (kind == Kind::kNorm) {
+    const bool frozen = state_.layout.tensors()[static_cast<std::size_t>(block.tensor)].frozen;
+    norm_partial_[index] = frozen ? 0.0 : norm_partial(kernels_, block, gradient());
+  } else if (updates_) {
+    adamw_block(
+        kernels_, state_.layout, block, adamw_, gradient(),
+        {state_.parameters.data(), state_.first_moment.data(), state_.second_moment.data()});
+  }
+}
+
+void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {
+  const ShardJobs::Place place = jobs_.place(claim.job, claim.phase);
+  const ShardPlan& shard = plan_.shards[static_cast<std::size_t>(place.shard)];
+  const auto position = static_cast<std::size_t>(claim.job);
+  const std::int64_t first_row = shard.first_sequence * plan_.sequence;
+  ShardData data;
+  data.parameters = state_.parameters.data();
+  data.gradient = buffer_of(claim.job);
+  data.workspace = &workspaces_[static_cast<std::size_t>(workspace_of(claim.job))];
+  data.inputs = input_.inputs + first_row;
+  data.targets = input_.targets + first_row;
+  data.accumulate = place.shard != plan_.positions[position].first_shard;
+  data.loss_scale = static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
+  data.loss = &shard_loss_[static_cast<std::size_t>(place.shard)];
+  data.packed = state_.packed.get();
+  if (state_.config.dropout.any()) data.dropout = &input_.dropout;
+  data.first_sequence = shard.first_sequence;
+  place.program->run(place.phase, claim.tile, data, workers_.context(worker));
+}
+
+void TrainStage::run_merge_tile(int merge, std::int32_t tile) {
+  const MergePlan& plan = plan_.merges[static_cast<std::size_t>(merge)];
+  const float* sources[3];
+  for (int i = 0; i < plan.count; ++i) sources[i] = buffer_of(plan.inputs[i]);
+  merge_block(kernels_, state_.layout.blocks()[static_cast<std::size_t>(tile)],
+              {sources, static_cast<std::size_t>(plan.count)}, buffer_of(plan.inputs[0]));
+}
+
+// -- root ---------------------------------------------------------------------------------------
+
+void TrainStage::meanwhile() {
+  outcome_.waited = false;
+  if (!input_.meanwhile) return;
+  input_.meanwhile();
+  outcome_.waited = stage_->rests();
+}
+
+bool TrainStage::cancelled() const noexcept {
+  return input_.cancel != nullptr && input_.cancel->load(std::memory_order_relaxed);
+}
+
+// The flag may have been taken back since a tile was left out, and may be set from here on.
+void TrainStage::decide() {
+  outcome_.cancelled = cancelled() || left_out_.load(std::memory_order_relaxed);
+  if (outcome_.cancelled) {
+    updates_ = outcome_.skipped = false;
+    outcome_.loss = outcome_.gradient_norm = std::numeric_limits<double>::quiet_NaN();
+    return;
+  }
+  double loss = 0;
+  for (double l : shard_loss_) loss += l;
+  outcome_.loss = loss / static_cast<double>(plan_.batch * plan_.sequence);
+  outcome_.gradient_norm = global_norm(norm_partial_);
+  outcome_.skipped = !std::isfinite(outcome_.loss) || !std::isfinite(outcome_.gradient_norm);
+  updates_ = input_.update && !outcome_.skipped;
+  if (!updates_) return;
+  ++state_.updates;
+  adamw_ = adamw_args(input_.adamw, state_.updates, input_.learning_rate,
+                      clip_scale(outcome_.gradient_norm, input_.clip));
+}
+
+}  // namespace cllm

@@ -1,0 +1,100 @@
+// One optimizer update as a stage: the schedule's jobs with their buffers and their arithmetic.
+#pragma once
+
+#include <atomic>
+
+#include "engine/model_state.h"
+#include "engine/train_schedule.h"
+#include "engine/worker_pool.h"
+#include "optim/adamw.h"
+#include "reduce/reduce.h"
+#include "spheres/tree.h"
+
+namespace cllm {
+
+/// What a step is given. All of it is read by the workers until the step ends.
+struct StepInput {
+  const std::int32_t* inputs;   ///< [B, T]
+  const std::int32_t* targets;  ///< [B, T]
+  double learning_rate;
+  double clip;
+  AdamWConfig adamw;
+  std::function<void()> meanwhile;  ///< runs on the root while the workers compute
+  /// Where the model has dropout rates; its `sequences` may be null: those of the plan, in order.
+  DropoutSource dropout{};
+  /// Once it is set no tile is computed any more; null: never. Whether it was is decided when every
+  /// sum is in: then either nothing is updated or everything.
+  const std::atomic<bool>* cancel = nullptr;
+  bool update = true;  ///< false: the gradient and its norm alone, nothing is changed
+  /// Test hook: runs in place of every tile, so that a schedule can be measured without arithmetic.
+  std::function<void(int worker, const TileClaim&)> instead_of_tile;
+};
+
+struct StepOutcome {
+  double loss;           ///< mean over the step batch
+  double gradient_norm;  ///< before clipping
+  bool skipped;          ///< loss or norm was not finite: nothing was updated
+  bool cancelled;        ///< likewise, as StepInput::cancel was set: there is no loss and no norm
+  bool waited;           ///< `meanwhile` took so long that the workers had nothing left to do
+};
+
+class TrainStage final : private TileRunner, public TrainSchedule {
+ public:
+  /// REQUIRES: trains(pass).
+  TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
+             const WorkerPool& workers, SphereTree& tree, Pass pass = Pass::kTraining);
+
+  /// Runs one update. REQUIRES: one call at a time.
+  StepOutcome run(SphereTree& tree, const StepInput& input);
+
+  /// The gradient of the last step. REQUIRES: a step has been run that was not cancelled.
+  const float* gradient() const noexcept;
+
+  /// The operation of a tile of a position. REQUIRES: kind(claim.job) is kPosition.
+  Op op(const TileClaim& claim) const noexcept {
+    const ShardJobs::Place place = jobs_.place(claim.job, claim.phase);
+    return place.program->phases()[place.phase].op;
+  }
+
+  /// Where its workspaces are: free for others between two steps, which need not find it as it was.
+  Span<float> workspace_memory() noexcept { return workspace_memory_.span(); }
+
+  static std::size_t workspace_bytes_for(const BatchPlan& plan, const ModelConfig& config,
+                                         int active_workers, Precision precision, Pass pass);
+  /// Bytes of gradient buffers and workspaces for this many active workers.
+  static std::size_t bytes_for(const BatchPlan& plan, const ModelConfig& config,
+                               const ParameterLayout& layout, int active_workers,
+                               Precision precision = Precision::kFp32, Pass pass = Pass::kTraining);
+
+ private:
+  void run_tile(int worker, const TileClaim& claim) override;
+  void meanwhile() override;
+  void run_shard_tile(int worker, const TileClaim& claim);
+  void run_merge_tile(int merge, std::int32_t tile);
+  void decide() override;
+  bool cancelled() const noexcept;
+
+  float* buffer_of(int node) const noexcept;
+
+  const BatchPlan plan_;
+  ModelState& state_;
+  const KernelTable& kernels_;
+  const WorkerPool& workers_;
+  const ShardJobs jobs_;
+  std::vector<AlignedBuffer<float>> gradients_;
+  AlignedBuffer<float> workspace_memory_;
+  std::vector<Workspace> workspaces_;  // in it, one behind the other
+  // Written by the root before it opens the job that reads them.
+  StepInput input_{};
+  AdamWArgs adamw_{};
+  StepOutcome outcome_{};
+  bool updates_ = false;               // decided with the outcome
+  std::atomic<bool> left_out_{false};  // set by tiles that were not computed: their sums are wrong
+  // Written by tiles, each its own element; read by the root when every norm is in.
+  std::vector<double> shard_loss_;      // [S]
+  std::vector<double> norm_partial_;    // [blocks]
+  std::vector<std::int64_t> in_order_;  // [B] 0, 1, 2...; never written
+  std::unique_ptr<Stage> stage_;
+};
+
+}  // namespace cllm

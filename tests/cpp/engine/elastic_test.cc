@@ -1,0 +1,21 @@
+// One answer while threads come and go between steps, under both routings and under `auto`.
+#include "elastic.h"
+
+#include "sanitized.h"
+
+namespace cllm {
+namespace {
+
+class Elastic : public testing::TestWithParam<TrainingCase> {};
+
+TEST_P(Elastic, ResizedAtRandomStepsTheBitsStay) {
+  const TrainingCase& c = GetParam();
+  const bool is_slow = is_heavy(c) || kSanitized;
+  expect_elastic(c, is_slow ? 3 : 8, is_slow ? 1 : 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Elastic, testing::ValuesIn(training_cases()),
+                         [](const auto& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace cllm

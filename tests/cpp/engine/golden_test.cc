@@ -1,0 +1,104 @@
+// The bits of training, written down: a change that is meant to change no result must leave them.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "cpu/features.h"
+#include "golden_bits.h"
+#include "one_answer.h"
+#include "sanitized.h"
+
+namespace cllm {
+namespace {
+
+constexpr int kSteps = 20;
+
+struct GoldenCase {
+  Precision precision;
+  std::int64_t positions;
+  double dropout;
+  bool bias;
+
+  std::string name() const {
+    return std::string(precision == Precision::kFp32 ? "fp32" : "bf16") + "-k" +
+           std::to_string(positions) + (dropout > 0 ? "-dropout" : "") + (bias ? "" : "-nobias");
+  }
+};
+
+/// All combinations; under a sanitizer, which is ten times slower, four in which every choice
+/// occurs twice.
+std::vector<GoldenCase> golden_cases() {
+  std::vector<GoldenCase> cases;
+  int index = 0;
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    for (const std::int64_t positions : {1, 12}) {
+      for (const double dropout : {0.0, 0.1}) {
+        for (const bool bias : {true, false}) {
+          if (!kSanitized || index % 5 == 0) cases.push_back({precision, positions, dropout, bias});
+          ++index;
+        }
+      }
+    }
+  }
+  return cases;
+}
+
+/// Sixteen hexadecimal digits of the hash of weights and moments after kSteps updates.
+std::string train(const GoldenCase& golden, bool pack) {
+  const TrainingCase c = {"golden",      2, 3, 36, 24, 101, 26, golden.positions, golden.precision,
+                          golden.dropout};
+  SessionConfig config = session_config(c, 4);
+  config.model.bias = golden.bias;
+  config.pack_always = pack;
+  Session session(config);
+  ModelState& state = session.state();
+  initialize(config.model, state.layout, 7, state.parameters.data());
+  const TextBatches text(c);
+  std::vector<std::int32_t> inputs, targets;
+  for (int step = 0; step < kSteps; ++step) {
+    text.fill(step, inputs, targets);
+    EXPECT_FALSE(session.step(step, inputs.data(), targets.data()).skipped);
+  }
+  return digest(state).substr(0, 16);
+}
+
+// CLLM_ISA decides the kernels of a process, once: GoldenBits starts this test for each of them.
+TEST(GoldenBitsOfOneIsa, AreTheSame) {
+  if (std::getenv("CLLM_ISA") == nullptr) GTEST_SKIP() << "GoldenBits runs it";
+  const Watchdog watchdog("golden bits", std::chrono::seconds(250));
+  const bool print = std::getenv("CLLM_PRINT_GOLDEN") != nullptr;
+  const bool is_slow = std::string(kernels().name) == "scalar";
+  const auto expected = golden_bits().find(kernels().name);
+  if (print) std::printf("{\"%s\", {\n", kernels().name);
+  for (const GoldenCase& golden : golden_cases()) {
+    const std::string packed = train(golden, true);
+    if (!is_slow) {
+      EXPECT_EQ(train(golden, false), packed) << golden.name() << ": packing changes no bit";
+    }
+    if (print) {
+      std::printf("  {\"%s\", \"%s\"},\n", golden.name().c_str(), packed.c_str());
+      continue;
+    }
+    ASSERT_NE(expected, golden_bits().end()) << kernels().name;
+    EXPECT_EQ(packed, expected->second.at(golden.name())) << golden.name();
+  }
+  if (print) std::printf("}},\n");
+}
+
+TEST(GoldenBits, InEveryInstructionSet) {
+  int ran = 0;
+  for (const KernelTable* table : runnable_kernels()) {
+    const std::string command = std::string("CLLM_ISA=") + table->name +
+                                " /proc/$PPID/exe --gtest_brief=1 "
+                                "--gtest_filter=GoldenBitsOfOneIsa.*";
+    EXPECT_EQ(std::system(command.c_str()), 0) << table->name;
+    ++ran;
+  }
+  EXPECT_GE(ran, 1);
+}
+
+}  // namespace
+}  // namespace cllm

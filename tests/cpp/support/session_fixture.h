@@ -1,0 +1,103 @@
+// Training cases on real text for the engine's tests: small models, awkward shapes.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "base/sha256.h"
+#include "engine/session.h"
+
+namespace cllm {
+
+struct TrainingCase {
+  std::string name;
+  std::int64_t layers, heads, width, sequence, vocabulary, batch, positions;
+  Precision precision = Precision::kFp32;
+  double dropout = 0;
+};
+
+/// Remainders everywhere; one position; twelve; bf16, with pairs that have no second; rows wider
+/// than a tile and shards that accumulate; dropout.
+inline std::vector<TrainingCase> training_cases() {
+  return {{"Remainders", 2, 5, 60, 48, 101, 13, 3},
+          {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
+          {"TwelvePositions", 2, 2, 24, 16, 101, 25, 12},
+          {"OddBf16", 2, 3, 33, 41, 101, 13, 3, Precision::kBf16},
+          {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2},
+          {"Dropout", 2, 3, 36, 70, 101, 31, 2, Precision::kFp32, 0.1}};
+}
+
+inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads) {
+  SessionConfig config;
+  config.model = {c.layers, c.heads, c.width, c.sequence, c.vocabulary};
+  config.model.dropout = {c.dropout, c.dropout, c.dropout};
+  config.seed = 9;
+  config.batch = c.batch;
+  config.sequence = c.sequence;
+  config.positions = c.positions;
+  config.threads = threads;
+  config.schedule = {ScheduleKind::kCosine, 3e-3, 3e-4, 2, 30};
+  config.precision = c.precision;
+  config.pack_always = true;  // small steps would not; the oracle never does
+  config.tree.cores = 2;
+  config.tree.activate_all = true;
+  return config;
+}
+
+/// English prose (a paragraph of the licence of this project) as tokens: real text that every
+/// checkout has. Bytes are folded below the vocabulary.
+inline const std::string& english() {
+  static const std::string text = [] {
+    std::string all;
+    const std::string license = std::string(CLLM_SOURCE_DIR) + "/LICENSE";
+    if (std::FILE* file = std::fopen(license.c_str(), "rb")) {
+      char buffer[4096];
+      std::size_t n;
+      while ((n = std::fread(buffer, 1, sizeof buffer, file)) > 0) all.append(buffer, n);
+      std::fclose(file);
+    }
+    return all;
+  }();
+  return text;
+}
+
+/// Step batches drawn from that text, a pure function of the step.
+class TextBatches {
+ public:
+  explicit TextBatches(const TrainingCase& c) : case_(c) {}
+
+  void fill(int step, std::vector<std::int32_t>& inputs, std::vector<std::int32_t>& targets) const {
+    const std::int64_t T = case_.sequence;
+    inputs.resize(static_cast<std::size_t>(case_.batch * T));
+    targets.resize(inputs.size());
+    const std::string& text = english();
+    for (std::int64_t b = 0; b < case_.batch; ++b) {
+      const auto block = random_block(11, RandomStream::kTest, static_cast<std::uint32_t>(step),
+                                      static_cast<std::uint64_t>(b));
+      const auto start = static_cast<std::int64_t>(
+          uniform_below(random_bits64(block, 0), text.size() - static_cast<std::size_t>(T) - 1));
+      for (std::int64_t t = 0; t < T; ++t) {
+        const auto at = static_cast<std::size_t>(start + t);
+        const auto row = static_cast<std::size_t>(b * T + t);
+        inputs[row] = token(text[at]);
+        targets[row] = token(text[at + 1]);
+      }
+    }
+  }
+
+ private:
+  std::int32_t token(char c) const {
+    return static_cast<std::int32_t>(static_cast<unsigned char>(c) % case_.vocabulary);
+  }
+
+  TrainingCase case_;
+};
+
+inline std::string weights_digest(const ModelState& state) {
+  return hex(sha256(std::string_view(reinterpret_cast<const char*>(state.parameters.data()),
+                                     state.parameters.bytes())));
+}
+
+}  // namespace cllm

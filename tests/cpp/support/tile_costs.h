@@ -1,0 +1,112 @@
+// How long the tiles of a training step take beside each other, by counting their arithmetic.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/shard_jobs.h"
+#include "model/layout.h"
+#include "plan/batch_plan.h"
+
+namespace cllm {
+
+/// Multiply-adds of one tile; a pass over rows counts 16 for each element, for it waits for memory.
+class TileCosts {
+ public:
+  static double of(const ShardProgram& program, std::size_t phase, std::int32_t tile) {
+    const Phase& p = program.phases()[phase];
+    return TileCosts{program.cuts()}.tile(p, p.tile(tile));
+  }
+
+ private:
+  explicit TileCosts(const ShardCuts& cuts) : p(cuts) {}
+
+  static double product(const Grid& grid, std::int64_t tile, std::int64_t depth) {
+    return static_cast<double>(grid.row_range(tile).size() * grid.column_range(tile).size() *
+                               depth);
+  }
+
+  double rows(std::int64_t tile) const {
+    const std::int64_t first = tile * p.pass_rows;
+    return 16.0 * static_cast<double>(p.config.width *
+                                      (std::min(p.shape.rows(), first + p.pass_rows) - first));
+  }
+
+  /// Causal: the rows of a block see those before them.
+  double attention(std::int64_t tile) const {
+    const std::int64_t tiles = p.attention_group_tiles();
+    const AttentionGroup g = p.attention_group(tile / tiles);
+    const std::int64_t begin = tile % tiles * p.heads_per_tile;
+    const std::int64_t items = std::min(g.items, begin + p.heads_per_tile) - begin;
+    const std::int64_t first = g.block * p.query_rows;
+    const std::int64_t last = std::min(p.shape.length, first + p.query_rows);
+    return static_cast<double>(items * (last - first) * (first + last) * p.config.head_width());
+  }
+
+  double tile(const Phase& group, std::int64_t tile) const {
+    const std::int64_t R = p.shape.rows(), T = p.shape.length, C = p.config.width;
+    switch (group.op) {
+      case Op::kQkv:
+        return product(p.qkv, tile, C);
+      case Op::kProjection:
+        return product(p.projection, tile, C);
+      case Op::kHidden:
+        return product(p.hidden, tile, C);
+      case Op::kOutput:
+        return product(p.output, tile, 4 * C);
+      case Op::kOutputBackward:
+        return product(p.output_back, tile, C);
+      case Op::kHiddenBackward:
+        return product(p.hidden_back, tile, 4 * C);
+      case Op::kProjectionBackward:
+        return product(p.projection_back, tile, C);
+      case Op::kQkvBackward:
+        return product(p.qkv_back, tile, 3 * C);
+      case Op::kQkvWeight:
+        return product(p.qkv_weight, tile, R);
+      case Op::kProjectionWeight:
+        return product(p.projection_weight, tile, R);
+      case Op::kHiddenWeight:
+        return product(p.hidden_weight, tile, R);
+      case Op::kOutputWeight:
+        return product(p.output_weight, tile, R);
+      case Op::kAttention:
+        return attention(tile);
+      case Op::kAttentionBackward:
+        return 2.5 * static_cast<double>(T * T * p.config.head_width());
+      case Op::kLogits:
+        return product(p.logits(group.chunk), tile, C);
+      case Op::kTokenWeight:
+        return product(p.token_weight, tile, p.chunk_size(group.chunk));
+      case Op::kLogitGradient:
+        return 16.0 * static_cast<double>(
+                          p.config.vocabulary *
+                          std::min(p.loss_rows, p.chunk_size(group.chunk) - tile * p.loss_rows));
+      case Op::kFeatureGradient:
+        return product(p.features(group.chunk), tile, p.config.vocabulary);
+      case Op::kEmbed:
+      case Op::kNorm1:
+      case Op::kNorm2:
+      case Op::kNormFinal:
+      case Op::kNormFinalBackward:
+      case Op::kNorm2Backward:
+      case Op::kNorm1Backward:
+        return rows(tile);
+      case Op::kEmbedBackward:
+        return 4.0 * static_cast<double>(R * p.embed_columns);
+      case Op::kLoss:
+        return static_cast<double>(R);
+      case Op::kFinalVectors:
+      case Op::kHiddenVectors:
+      case Op::kMiddleVectors:
+      case Op::kQkvVectors:
+      case Op::kInputVectors:
+        return 16.0 * static_cast<double>(4 * C);
+    }
+    return 0;
+  }
+
+  const ShardCuts& p;
+};
+
+}  // namespace cllm

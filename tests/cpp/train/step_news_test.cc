@@ -1,0 +1,84 @@
+// What is said while steps go by: a choice of workers once, late steps when they are many, a share
+// of the peak that is none above 1.
+#include "train/step_news.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "machine/gemm_peak.h"
+
+namespace cllm {
+namespace {
+
+/// How often a run of `steps` tells its choice; `seconds` by workers and step.
+int told(int most, int steps, const std::function<double(int workers, int step)>& seconds) {
+  WorkerTuner tuner(most);
+  ChoiceNews news;
+  int count = 0;
+  for (int step = 0; step < steps; ++step) {
+    tuner.took(seconds(tuner.workers(), step));
+    count += news.is_due(tuner) ? 1 : 0;
+  }
+  return count;
+}
+
+TEST(ChoiceNews, OneWorkerIsNoChoice) {
+  EXPECT_EQ(told(1, 1000, [](int, int) { return 0.01; }), 0);
+}
+
+TEST(ChoiceNews, AChoiceThatStaysIsToldOnce) {
+  EXPECT_EQ(told(8, 100000, [](int n, int) { return 0.01 / n; }), 1);
+}
+
+// One worker and two are equally fast, but for noise: the choice goes to and fro.
+TEST(ChoiceNews, ChoicesWithinTheNoiseAreToldOnce) {
+  const auto noisy = [](int n, int step) {
+    const int phase = step / 97 % 4;
+    return 0.002 * (n == 1 ? 1.0 : 0.9 + 0.06 * phase) * (1 + 0.01 * (step % 3));
+  };
+  WorkerTuner tuner(2);
+  int changes = 0, before = 0;
+  for (int step = 0; step < 20000; ++step) {
+    tuner.took(noisy(tuner.workers(), step));
+    if (!tuner.settled() || tuner.workers() == before) continue;
+    ++changes;
+    before = tuner.workers();
+  }
+  ASSERT_GE(changes, 4) << "otherwise this tests nothing";
+  EXPECT_EQ(told(2, 20000, noisy), 1);
+}
+
+// Somebody else had a core while it looked for the first time.
+TEST(ChoiceNews, ABetterChoiceIsToldWhenItLasts) {
+  EXPECT_EQ(told(2, 20000, [](int n, int step) { return n == 1 || step < 50 ? 0.02 : 0.011; }), 2);
+}
+
+TEST(LateSteps, AreSaidWhenTheyAreMany) {
+  EXPECT_EQ(late_steps_note(0, 0), "");
+  EXPECT_EQ(late_steps_note(1, 3), "");
+  EXPECT_EQ(late_steps_note(19, 19), "");
+  EXPECT_EQ(late_steps_note(100, 2000), "");
+  EXPECT_EQ(late_steps_note(101, 2000), "the workers waited for data in 101 of 2000 steps");
+  EXPECT_EQ(late_steps_note(20, 20), "the workers waited for data in 20 of 20 steps");
+}
+
+TEST(PeakRate, IsRaisedToWhatWasReached) {
+  PeakRate peak(100);
+  EXPECT_DOUBLE_EQ(peak.share(50, 1), 0.5);
+  EXPECT_DOUBLE_EQ(peak.share(100, 2), 0.5);
+  EXPECT_DOUBLE_EQ(peak.share(210, 2), 1);
+  EXPECT_DOUBLE_EQ(peak.gflops(), 105);
+  EXPECT_DOUBLE_EQ(peak.share(52.5, 1), 0.5);
+}
+
+TEST(GemmPeak, IsMeasuredForWhatCanBeUsed) {
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    const double peak = measure_gemm_peak(GemmBackend::kNative, kernels(), precision);
+    EXPECT_GT(peak, 0.01);
+    EXPECT_EQ(measure_gemm_peak(GemmBackend::kNative, kernels(), precision), peak) << "once";
+  }
+}
+
+}  // namespace
+}  // namespace cllm

@@ -1,0 +1,17 @@
+// A dozen kills inside the file calls of whole runs; train_storm_long_test.cc has 200.
+#include "train_storm.h"
+#include "watchdog.h"
+
+namespace cllm {
+namespace {
+
+TEST(TrainStorm, ADozenKills) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer ends a forked child that starts threads";
+#endif
+  const Watchdog watchdog("a small storm", std::chrono::seconds(200));
+  TrainStorm().rage(12, 4, 1);
+}
+
+}  // namespace
+}  // namespace cllm
