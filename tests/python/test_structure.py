@@ -31,8 +31,9 @@ FILE_CALL = re.compile(
     r"rename|copy\w*|resize_file|read_symlink|is_empty|(?:recursive_)?directory_iterator)\b",
     re.MULTILINE)
 THIRD_PARTY = ("nlohmann/", "CLI/")
-TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md", "pyproject.toml",
-             "benchmarks", "bindings", "cpp", "python", "tests", "tools"}
+TOP_LEVEL = {"CHANGELOG.md", "CMakeLists.txt", "CMakePresets.json", "CONTRIBUTING.md", "LICENSE",
+             "README.md", "pyproject.toml", "benchmarks", "bindings", "cpp", "python", "tests",
+             "tools"}
 
 
 def read_layers():
