@@ -80,6 +80,8 @@ def soak(minutes: float, folder: Path) -> bool:
 
 
 def main() -> None:
+    # A shell starts what it puts in the background with interrupts ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 30
     with tempfile.TemporaryDirectory() as name:
         sys.exit(0 if soak(minutes, Path(name)) else 1)
