@@ -1,21 +1,21 @@
-// The unit that spheres work on together: a job is a row of phases, a phase is a row of tiles.
+// A job is what spheres work on together: a row of phases, each of which is a row of tiles.
 //
-// A phase waits only for the earlier ones that it names, so that tiles of several run at the same
-// time: there is no barrier between them. Each belongs to a strand. Within a strand tiles are
-// claimed in one order, phase after phase, and not before their phase is open; which worker runs a
-// tile is decided by arrival and cannot be seen in the result. A job cannot come to a stop: the
-// first phase that is not finished is open, and nothing is left before it in its strand.
+// A phase waits only for the earlier phases that it names, so tiles of several phases run at the
+// same time, without a barrier. Each phase belongs to a strand. Within a strand, tiles are claimed
+// in one order, phase after phase, and only when their phase is open. Which worker runs a tile
+// depends on arrival and cannot be seen in the result. A job cannot deadlock: its first unfinished
+// phase is open, and every tile before it in its strand has been claimed.
 //
-// Strands from 1 on belong to parts of the rows, 0 to everybody. The workers who are here deal the
-// parts among themselves, as cores that share no cache read slowly what another one wrote: each
-// first takes what comes first in its own strands and in everybody's, then helps where the least
-// has been done. Where parts are too few, everybody's comes last: less waits for it, and it fills
-// gaps. A worker alone goes through the phases in their order.
+// Strands from 1 on belong to parts of the rows, strand 0 to the whole team. The team divides the
+// parts, because cores that share no cache are slow to read what another core wrote. A worker first
+// takes the earliest open tile of its own strands and strand 0, then helps the strand that has got
+// least far. Where there are fewer parts than workers, strand 0 comes last: less waits for it, and
+// it fills gaps. A worker alone takes phases in order.
 //
-// Words written by several threads, besides those of strands, team and phases: `state`, the run
-// (high half) and whether it is open, until every tile was claimed; `gate`, arrivals that are
-// missing; `left`, strands with tiles that nobody has claimed. A reset is released by the state,
-// what came before an arrival by the gate and then by the state.
+// Several threads write these words, besides those of strands, team and phases: `state`, the run
+// (high half) and whether the job is open; `gate`, the arrivals still missing; `left`, the strands
+// with unclaimed tiles. The state releases a reset; gate, then state release what came before an
+// arrival.
 #pragma once
 
 #include <algorithm>
@@ -36,57 +36,57 @@ class BasicJob {
   /// REQUIRES: called once before use.
   void bind(const JobPlan& plan);
 
-  /// Closes it for the next run, with no team. REQUIRES: new, or all finished; workers may look.
+  /// Closes the job for the next run, with no team; workers may look. REQUIRES: new, or finished.
   void reset() noexcept;
 
-  /// One predecessor is done; true when it was the last one and the job is open.
+  /// Notes that one predecessor has ended; true when it was the last one and the job is open.
   bool arrive() noexcept {
     if (gate_.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
     open();
     return true;
   }
-  /// Opens it whatever is missing: also the root's, after an error, while the last one arrives.
+  /// Opens the job whatever is missing; after an error the root may do so during the last arrival.
   void open() noexcept {
     state_.store(state_.load(std::memory_order_relaxed) | kOpen, std::memory_order_release);
   }
 
-  /// A tile that nobody has taken; phase -1 if none can be run now.
+  /// A ticket is a claimed tile; its phase is -1 if no tile can be run now.
   struct Ticket {
     std::int32_t phase = -1;
     std::int32_t tile = 0;
-    std::int32_t next_ready = 0;  ///< tiles of its strand's next phase, if it was the last before
-    bool last = false;            ///< of the job: no strand has another one
+    std::int32_t next_ready = 0;  ///< after a phase's last tile: open ones of the strand's next
+    bool last = false;            ///< it was the job's last: no strand has another
   };
-  /// For a worker at a seat of the team, who is here from now on if there is a tile.
-  /// `whether_open_or_not`: also of a phase that still waits, for tiles that will not be computed.
+  /// Claims a tile for the worker at `seat`, who joins the team if there is one. With
+  /// `whether_open_or_not` its phase may still wait; such a tile is not computed.
   Ticket claim(int seat = 0, bool whether_open_or_not = false) noexcept;
-  /// Whoever is at `seat` has gone elsewhere.
+  /// Notes that the worker at `seat` has gone to another job.
   void leave(int seat) noexcept { team_.leave(seat); }
 
-  /// When it was the job's last tile, the caller arrives at the successors.
+  /// Reports a tile; if it was the job's last, the caller must arrive at the successors.
   using Finished = typename BasicPhases<Atomics>::Finished;
   Finished finish_tile(std::int32_t phase) noexcept { return phases_.finish_tile(phase); }
 
-  /// Takes every tile that nobody has, as if finished; true when the last was among them. REQUIRES:
-  /// called by whoever has a tile of the job and finishes it afterwards.
+  /// Takes every unclaimed tile as if finished; true when the last was among them. REQUIRES: the
+  /// caller has a tile of the job and finishes it afterwards.
   bool skip_rest() noexcept;
 
   bool is_closed() const noexcept { return (state() & kOpen) == 0; }
-  /// Nobody has claimed a tile of it, and somebody can.
+  /// Says whether the job is open and nobody has claimed a tile of it.
   bool untouched() const noexcept { return !is_closed() && strands_.left() == strands_.tiles(); }
-  /// Tiles that nobody has claimed, if one of them can be; 0 if not.
+  /// Returns the number of unclaimed tiles if one of them can be claimed, else 0.
   std::int32_t claimable() const noexcept;
   /// Every tile has been claimed.
   bool claimed_out() const noexcept {
     return !is_closed() && left_.load(std::memory_order_acquire) == 0;
   }
   bool finished() const noexcept { return phases_.all_finished(); }
-  /// Those that can be claimed when the job opens.
+  /// Says how many tiles can be claimed when the job opens.
   std::int32_t first_tiles() const noexcept { return phases_.first_tiles(); }
 
  private:
   using Strand = BasicStrand<Atomics>;
-  /// A tile to take, and of which strand; null: none.
+  /// Names a tile to take and its strand; null: none.
   struct Found {
     typename Strand::Next next;
     Strand* strand = nullptr;
@@ -98,25 +98,24 @@ class BasicJob {
   static std::uint32_t run_of(std::uint64_t state) noexcept {
     return static_cast<std::uint32_t>(state / kRun);
   }
-  /// Keeps in `found` whichever can be claimed and is of the earlier phase: that, or the next tile
-  /// of a strand.
+  /// Replaces `found` by the strand's next tile if that can be claimed and its phase is earlier.
   void look(std::size_t strand, std::uint32_t run, bool whether_open_or_not,
             Found* found) const noexcept {
     const typename Strand::Next next = strands_[strand].next(run);
     if (next.phase < 0 || (found->strand != nullptr && found->next.phase < next.phase)) return;
     if (phases_.is_open(next.phase) || whether_open_or_not) *found = {next, &strands_[strand]};
   }
-  /// What whoever is at `seat` had better take.
+  /// Returns the tile that the worker at `seat` should take.
   Found find(int seat, std::uint32_t run, bool whether_open_or_not) const noexcept;
 
-  // Read for every tile, written when the job opens and when somebody comes or goes.
+  // These are read for every tile, and written when the job opens and when a worker comes or goes.
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> state_{0};
   BasicTeam<Atomics> team_;
   typename Atomics::template Atomic<std::int32_t> gate_{0};
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> left_{0};
   BasicPhases<Atomics> phases_;
   BasicStrands<Atomics> strands_;
-  // Read only.
+  // These are only read.
   std::int32_t arrivals_ = 0;
 };
 
@@ -144,7 +143,7 @@ template <class Atomics>
 typename BasicJob<Atomics>::Found BasicJob<Atomics>::find(int seat, std::uint32_t run,
                                                           bool whether_open_or_not) const noexcept {
   Found found;
-  const std::size_t dealt = strands_.size() - 1;  // among the team
+  const std::size_t dealt = strands_.size() - 1;  // to divide among the team
   const auto own = team_.share(seat, dealt);
   if (!own.crowded) look(0, run, whether_open_or_not, &found);
   for (std::size_t s = own.begin; s < own.end; ++s) look(1 + s, run, whether_open_or_not, &found);
@@ -163,7 +162,7 @@ typename BasicJob<Atomics>::Ticket BasicJob<Atomics>::claim(int seat,
     if ((state & kOpen) == 0) return {};
     found = find(seat, run_of(state), whether_open_or_not);
     if (found.strand == nullptr) return {};
-    // If it can be taken, the run has not ended since the phase was seen open in it.
+    // If the take succeeds, it is still the run in which the phase was seen open.
   } while (!found.strand->take(found.next));
   if (strands_.size() > 1) team_.join(seat);
   Ticket ticket{found.next.phase, found.next.tile};

@@ -1,4 +1,5 @@
-// What jobs, phases and tiles are: fixed before threads exist, read by all.
+// The plans say what jobs, phases and tiles are. They are fixed before threads exist; all threads
+// read them.
 #pragma once
 
 #include <cstdint>
@@ -9,33 +10,34 @@ namespace cllm {
 /// Tiles that open together and may run at the same time.
 struct PhasePlan {
   std::int32_t tiles = 1;           ///< at least 1
-  std::vector<std::int32_t> after;  ///< earlier phases that must be finished, from 0, no doubles
-  /// From 1: of one part of the job's rows, which whoever made them had better go on with. 0: of no
-  /// rows or of all.
+  std::vector<std::int32_t> after;  ///< earlier phases, from 0, that must end first; no duplicates
+  /// From 1 on: the phase works on one part of the job's rows, and should stay with the worker who
+  /// made them. 0: it works on no rows or on all.
   std::int32_t strand = 0;
 };
 
-/// Neighbouring phases of a job that come several times in a row.
+/// A lap is a few neighbouring phases of a job that come several times in a row.
 struct Lap {
   std::int32_t phases = 0;
   std::int32_t times = 1;
 };
 
-/// What a job is, fixed before threads exist.
+/// Says what a job is; it is fixed before threads exist.
 struct JobPlan {
-  /// A phase's number is its place among all as they come, so one of a lap has a number for each
-  /// time.
+  /// A phase's number is its place in the sequence in which all phases come, so a phase of a lap
+  /// has one number for each time.
   std::vector<PhasePlan> phases;
-  /// How often they come: the first laps[0].phases of them, and so on. Empty: each once. In a lap
-  /// that comes more than once every phase waits for some, `after` is that of the first time, and
-  /// what it names moves on by the lap's length with each time. So it names nothing further back
-  /// than that length, and of another lap only the last time. Whoever plans it makes sure that
-  /// everything of one time has ended before anything of the second one after it opens.
+  /// How often the phases come: laps[0] covers the first laps[0].phases of them, and so on. Empty:
+  /// each comes once. In a lap that comes more than once, every phase waits for at least one other.
+  /// Its `after` is written for the first time; with each further time the numbers in it move on by
+  /// the lap's length. It may therefore name phases at most that length back, and of another lap
+  /// only those of its last time. The planner must ensure that everything of time t has ended
+  /// before anything of time t + 2 opens.
   std::vector<Lap> laps;
-  std::int32_t arrivals = 1;             ///< how many predecessors open it
+  std::int32_t arrivals = 1;             ///< how many predecessors must arrive to open it
   std::vector<std::int32_t> successors;  ///< jobs that it arrives at when it is finished
-  bool reports = false;                  ///< its end is told to the root (Done)
-  int owner = -1;                        ///< its workers look here first; -1: nobody's
+  bool reports = false;                  ///< the root is told when it ends (Done)
+  int owner = -1;                        ///< the owner whose workers look here first; -1: none
 };
 
 /// A claimed tile, or nothing.

@@ -1,4 +1,4 @@
-// Where the phases of a job stand in its plan, which lists those of a lap once.
+// Laps tell where a phase of a job stands in its plan, which lists the phases of a lap only once.
 #pragma once
 
 #include <algorithm>
@@ -12,16 +12,16 @@ namespace cllm {
 /// Immutable after construction.
 class Laps {
  public:
-  /// A lap of the plan, or all its phases if it has none.
+  /// Describes a lap of the plan, or all its phases if it has no laps.
   struct Part {
     std::int32_t first;   ///< number of its first phase, the first time
-    std::int32_t listed;  ///< where that is in the plan
+    std::int32_t listed;  ///< index of that phase in the plan
     std::int32_t phases, times;
   };
   struct Place {
     const Part* part = nullptr;
-    std::int32_t time = 0;    ///< from 0
-    std::int32_t listed = 0;  ///< in the plan
+    std::int32_t time = 0;    ///< which repetition, from 0
+    std::int32_t listed = 0;  ///< index in the plan
   };
 
   Laps() = default;
@@ -37,7 +37,7 @@ class Laps {
   }
 
   const std::vector<Part>& parts() const noexcept { return parts_; }
-  /// Each time counted.
+  /// Counts the phases, every repetition by itself.
   std::int32_t phases() const noexcept { return phases_; }
 
   Place place(std::int32_t phase) const noexcept {
@@ -50,7 +50,7 @@ class Laps {
     return {part, in / part->phases, part->listed + in % part->phases};
   }
 
-  /// Of a phase of the plan.
+  /// Returns the place of a phase of the plan, the first time it comes.
   Place first_time(std::int32_t listed) const noexcept {
     const Part* part = parts_.data();
     while (listed >= part->listed + part->phases) ++part;
@@ -62,7 +62,7 @@ class Laps {
   std::int32_t phases_ = 0;
 };
 
-/// All tiles of a job.
+/// Counts the tiles of a job, every repetition of a lap by itself.
 inline std::int64_t count_tiles(const JobPlan& plan) {
   std::int64_t tiles = 0;
   const Laps laps(plan);
@@ -74,7 +74,7 @@ inline std::int64_t count_tiles(const JobPlan& plan) {
   return tiles;
 }
 
-/// The plan of a job, every phase listed as often as it comes: what the laps stand for.
+/// Writes out the phases of a job without laps, each as often as it comes.
 inline std::vector<PhasePlan> unrolled(const JobPlan& plan) {
   std::vector<PhasePlan> all;
   const Laps laps(plan);

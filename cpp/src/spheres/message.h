@@ -1,4 +1,4 @@
-// What spheres say to each other along the edges of the tree, and the mailbox it arrives in.
+// Spheres send these messages to each other along the edges of the tree; a mailbox receives them.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,9 @@ class Stage;
 
 enum class MessageKind : std::uint32_t {
   kWork,  ///< down: join the work on a stage
-  kIdle,  ///< up: the sender has taken its last Work to the end and may be sent another
+  kIdle,  ///< up: the sender has finished its last Work and may be sent another
   kDone,  ///< up: a reporting job of the stage has finished
-  kStop,  ///< down: leave
+  kStop,  ///< down: end the thread
 };
 
 struct Message {
@@ -26,8 +26,8 @@ struct Message {
   std::int32_t job = -1;   ///< kDone
 };
 
-/// Many senders, one owner. A sphere is never sent a second Work before it said Idle, and a job
-/// reports once a stage, so `capacity` for both bounds what can be waiting.
+/// A mailbox has many senders and one owner. A sphere gets no second Work before it has said Idle,
+/// and a job reports once per stage, so `capacity` for both bounds the number of waiting messages.
 class Mailbox {
  public:
   Mailbox(std::size_t capacity, SphereCounters& counters) : queue_(capacity), counters_(counters) {}
@@ -47,15 +47,15 @@ class Mailbox {
     return true;
   }
 
-  /// How an owner looks for a message before it sleeps: for a time, where cores are left over, or
-  /// by letting other threads of its core go first, where threads outnumber cores: they may be
-  /// about to send, and an owner who is awake need not be woken for each of their messages.
+  /// How an owner looks for a message before it sleeps. Where cores are free, it looks for some
+  /// time. Where threads outnumber cores, it lets other threads of its core go first: they may be
+  /// about to send, and an owner that stays awake need not be woken for each message.
   struct Look {
     std::uint64_t spin_ns = 0;
     int yields = 0;
   };
 
-  /// The next message: looks, then sleeps until there is one.
+  /// Returns the next message: looks first, then sleeps until there is one.
   Message wait_pop(const Look& look) noexcept {
     Message message;
     if (look.spin_ns > 0) {

@@ -1,14 +1,16 @@
-// Which phases of a job wait for others, and what the end of one opens.
+// The phases of a job know which others they wait for and what the end of each one opens.
 //
-// A tile's writes are released by the decrement of its phase's tiles, acquired by whoever makes it
-// zero, released again to the phases that wait for it and acquired by who finds one of them open.
+// A tile's writes are released when its phase's tile count goes down, and acquired by the thread
+// that brings the count to zero. That thread releases them to the waiting phases, where they are
+// acquired by each thread that finds such a phase open.
 //
-// The words of a lap's phases serve every third time of it (kSets), so that what a job takes does
-// not grow with the times. They count down over all of these times and are never set anew within a
-// run: a phase is open, or finished, when its words are down to what the later times need. Nobody
-// touches them for a later time early: words of time t + 3 are touched by the ends of phases of
-// times t + 2 and t + 3, and when one of these opens everything of time t has ended (JobPlan). When
-// tiles are claimed whether open or not, times mix, but each phase's end is still counted once.
+// The words of a lap's phases serve every third time of the lap (kSets), so a job's memory does not
+// grow with the number of times. The words count down over all the times that use them and are not
+// set anew within a run: a phase is open, or finished, when its words are down to what the later
+// times need. Nobody touches a word for a later time too early: only the ends of phases of times
+// t + 2 and t + 3 touch the words of time t + 3, and when one of these phases opens, everything of
+// time t has ended (JobPlan). When tiles are claimed whether open or not, times mix, but the end of
+// each phase is still counted once.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +23,8 @@
 
 namespace cllm {
 
-/// Thread safety: bind and reset are for who makes and resets the job, the rest for anybody.
+/// Thread safety: bind and reset are for the thread that makes and resets the job; any thread may
+/// call the others.
 template <class Atomics = StdAtomics>
 class BasicPhases {
  public:
@@ -56,7 +59,7 @@ class BasicPhases {
       openings_.insert(openings_.end(), openings[p].begin(), openings[p].end());
     }
   }
-  /// All of them again. To be released by the caller.
+  /// Makes all phases unfinished again. The caller must release this to other threads.
   void reset() noexcept {
     for (const Laps::Part& part : laps_.parts()) {
       for (std::int32_t time = 0; time < std::min(part.times, kSets); ++time) {
@@ -74,7 +77,7 @@ class BasicPhases {
 
   const Laps& laps() const noexcept { return laps_; }
   std::int32_t tiles(std::int32_t phase) const noexcept { return listed(laps_.place(phase)).tiles; }
-  /// Tiles of those that wait for nothing.
+  /// Counts the tiles of the phases that wait for nothing.
   std::int32_t first_tiles() const noexcept { return first_tiles_; }
   bool is_open(std::int32_t phase) const noexcept {
     const Laps::Place place = laps_.place(phase);
@@ -82,10 +85,10 @@ class BasicPhases {
            later_times(place) * listed(place).waits;
   }
 
-  /// What a finished tile brought about.
+  /// Says what the end of a tile has caused.
   struct Finished {
     std::int32_t opened = 0;  ///< tiles of the phases that it opened
-    bool job = false;         ///< it was the job's last
+    bool job = false;         ///< the job is finished
   };
   Finished finish_tile(std::int32_t phase) noexcept {
     Finished finished;
@@ -93,8 +96,8 @@ class BasicPhases {
     const Listed& self = listed(place);
     const std::int32_t left = words(place).tiles.fetch_sub(1, std::memory_order_acq_rel) - 1;
     if (place.part->times == 1 ? left != 0 : left % self.tiles != 0) return finished;
-    // Counted before those that wait for it hear of it: once they do, the run may end without this
-    // thread, and the job start again.
+    // The phase is counted before the waiting phases are told: once they are told, the run may end
+    // without this thread, and the job may start again.
     finished.job = left_.fetch_sub(1, std::memory_order_acq_rel) == 1;
     const Opening* const openings = openings_.data() + self.openings;
     for (const Opening* o = openings; o != openings + self.opening_count; ++o) {
@@ -112,35 +115,36 @@ class BasicPhases {
     }
     return finished;
   }
-  /// Of so many phases of one strand no tile will be run that nobody has; they open nothing. The
-  /// first is `phase`, from `tile` on. REQUIRES: some other tile of the job is not finished.
+  /// Gives up the unclaimed tiles of `phases` phases in a row of one strand: of the first, `phase`,
+  /// the tiles from `tile` on, and all of the others. They open nothing. REQUIRES: some other tile
+  /// of the job is unfinished.
   void skip(std::int32_t phase, std::int32_t tile, std::int32_t phases) noexcept {
     if (tile > 0) {
       const Laps::Place place = laps_.place(phase);
       const std::int32_t tiles = listed(place).tiles, skipped = tiles - tile;
       const std::int32_t left =
           words(place).tiles.fetch_sub(skipped, std::memory_order_acq_rel) - skipped;
-      if (left % tiles != 0) --phases;  // who has the others ends it
+      if (left % tiles != 0) --phases;  // the worker of the remaining tiles ends the phase
     }
     left_.fetch_sub(phases, std::memory_order_acq_rel);
   }
   bool all_finished() const noexcept { return left_.load(std::memory_order_acquire) == 0; }
 
  private:
-  /// Of one phase, over the times that use it: those that it still waits for, and its tiles that
-  /// are not finished.
+  /// These words of one phase count, over all the times that use them, the phases that it still
+  /// waits for and its unfinished tiles.
   struct alignas(kCacheLinePair) Words {
     typename Atomics::template Atomic<std::int32_t> waits{0};
     typename Atomics::template Atomic<std::int32_t> tiles{0};
   };
-  /// A phase of the plan.
+  /// Describes a phase as the plan lists it.
   struct Listed {
     std::int32_t tiles, waits;
-    std::int32_t openings, opening_count;  // which of openings_
+    std::int32_t openings, opening_count;  // a range of openings_
   };
   enum class When : std::int32_t { kSameTime, kNextTime, kAfterLastTime };
   struct Opening {
-    std::int32_t phase;  // of the plan
+    std::int32_t phase;  // index in the plan
     When when;
   };
   static constexpr std::int32_t kSets = 3;
@@ -155,13 +159,13 @@ class BasicPhases {
     return words_[index(first_word_[lap] + place.time % kSets * part.phases + place.listed -
                         part.listed)];
   }
-  /// Times after this one that use the same words.
+  /// Counts the later times that use the same words.
   static std::int32_t later_times(const Laps::Place& place) noexcept {
     return (place.part->times - 1 - place.time) / kSets;
   }
 
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::int32_t> left_{0};  // unfinished
-  // Read only.
+  // These are only read.
   alignas(kCacheLinePair) Laps laps_;
   std::vector<std::int32_t> first_word_;  // [laps]
   std::vector<Listed> phases_;            // as in the plan

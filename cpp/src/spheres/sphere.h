@@ -1,5 +1,6 @@
-// What each kind of sphere does with a message: state in, messages out, no thread and no clock. The
-// threads of the tree and the deterministic scheduler of the tests run the same source.
+// These classes decide what each kind of sphere does with a message: state in, messages out, with
+// no thread and no clock. The tree's threads and the tests' deterministic scheduler run the same
+// source.
 #pragma once
 
 #include <vector>
@@ -9,26 +10,26 @@
 
 namespace cllm {
 
-/// A message and where it goes.
+/// Holds a message and the sphere it goes to.
 struct Outgoing {
   std::int32_t to;
   Message message;
 };
 using Outbox = std::vector<Outgoing>;
 
-/// A child and the first worker at or below it: it takes part when that one does.
+/// Names a child and the first worker at or below it; the child takes part when that worker does.
 struct ChildSphere {
   int id;
   int first_worker;
 };
 
-/// Hands Work to the children of one sphere, at most one at a time to each: a child that has not
-/// said Idle yet gets the newest Work when it does, older ones lapse. This bounds every mailbox.
+/// Hands Work to the children of one sphere, to each at most one at a time. A child that has not
+/// said Idle yet gets the newest Work when it does; older Work lapses. This bounds every mailbox.
 class ChildLinks {
  public:
   ChildLinks(int self, const std::vector<ChildSphere>& children);
 
-  /// To the children with a worker below them that takes part in the stage.
+  /// Sends Work to the children that have a worker below them who takes part in the stage.
   void send_work(Stage* stage, Outbox& out);
   void on_idle(std::int32_t child, Outbox& out);
   void send_stop(Outbox& out) const;
@@ -45,13 +46,13 @@ class ChildLinks {
   std::vector<Link> links_;
 };
 
-/// An inner sphere: passes Work down, Done up, answers Work with Idle at once (its children have
-/// links of their own), and passes Stop to every child.
+/// An inner sphere passes Work down and Done up, and passes Stop to every child. It answers Work
+/// with Idle at once, because its children have links of their own.
 class ControlLogic {
  public:
   ControlLogic(int self, int parent, const std::vector<ChildSphere>& children);
 
-  /// Returns false when the sphere is to end, after what is in `out` has been sent.
+  /// Returns false when the sphere must end, once the messages in `out` have been sent.
   bool handle(const Message& message, Outbox& out);
 
  private:
@@ -60,16 +61,17 @@ class ControlLogic {
   ChildLinks links_;
 };
 
-/// The root: opens a stage, asks the conductor at every Done, and tells all to stop. Where there is
-/// nothing to coordinate (TreePlan::root_computes) it runs the tiles, and no sphere is sent
-/// anything.
+/// The root opens a stage, asks the conductor at every Done, and tells all spheres to stop. Where
+/// there is nothing to coordinate (TreePlan::root_computes), it runs the tiles itself and sends
+/// nothing.
 class RootLogic {
  public:
   explicit RootLogic(const std::vector<ChildSphere>& children) : links_(0, children) {}
 
-  /// Opens what can start at once and sends Work to the first `workers`; 0: the root computes.
+  /// Opens the jobs that can start at once and sends Work to the first `workers`; 0: the root
+  /// computes.
   void start(Stage& stage, Conductor& conductor, int workers, Outbox& out);
-  /// Whether the root computes in this run, and no worker.
+  /// Whether in this run the root computes and no worker does.
   bool is_alone() const noexcept { return stage_->workers() == 0; }
   /// Returns true when the stage is complete.
   bool handle(const Message& message, Outbox& out);
@@ -81,7 +83,7 @@ class RootLogic {
   Conductor* conductor_ = nullptr;
 };
 
-/// A worker: which tile it runs next, when it has nothing to do, what it says.
+/// A worker decides which tile it runs next, when it has nothing to do, and what it reports.
 class WorkerLogic {
  public:
   WorkerLogic(int self, int parent, int worker) : self_(self), parent_(parent), worker_(worker) {}
@@ -93,23 +95,24 @@ class WorkerLogic {
     kEnd,
   };
 
-  /// Work or Stop.
+  /// Takes a Work or a Stop.
   void handle(const Message& message) noexcept;
-  /// What to do now; `message_waits`: leaves the stage for it.
+  /// Returns what to do now. With `message_waits` the worker leaves the stage to receive the
+  /// message.
   Move next(bool message_waits, Outbox& out);
   const TileClaim& claim() const noexcept { return claim_; }
-  /// Reports claim(), whether it was computed or not.
+  /// Reports claim() as run, whether it was computed or not.
   void ran(Outbox& out);
 
-  /// Announces a sleep and looks once more. True: wait(observed()) on the stage's event. False:
-  /// there is something to do.
+  /// Announces a sleep and looks once more. True: call wait(observed()) on the stage's event.
+  /// False: there is something to do.
   bool fall_asleep() noexcept;
   std::uint32_t observed() const noexcept { return observed_; }
 
   Stage* stage() const noexcept { return stage_; }
 
  private:
-  /// The run may be another one by now than that it was sent Work for, with fewer workers.
+  /// The stage may be in a later run by now, with fewer workers than the run of the last Work.
   bool takes_part() const noexcept { return worker_ < stage_->workers(); }
 
   int self_, parent_, worker_;

@@ -8,7 +8,7 @@
 namespace cllm {
 namespace {
 
-/// Whether a phase can be what it says. `first`: its number the first time.
+/// Whether a phase can be run as planned. `first` is its number the first time.
 bool is_right(const PhasePlan& phase, std::int32_t first, const Laps& laps, const Laps::Part& lap) {
   bool right = phase.tiles >= 1 && phase.strand >= 0 && (lap.times == 1 || !phase.after.empty());
   for (const std::int32_t before : phase.after) {
@@ -21,7 +21,8 @@ bool is_right(const PhasePlan& phase, std::int32_t first, const Laps& laps, cons
   return right;
 }
 
-/// What would never be finished: better an exception now than a run that hangs.
+/// Throws for plans that would never finish, because an exception now is better than a run that
+/// hangs.
 void check_plans(const std::vector<JobPlan>& plans) {
   for (std::size_t j = 0; j < plans.size(); ++j) {
     const Laps laps(plans[j]);
@@ -88,9 +89,9 @@ void Stage::deal_orders() {
   }
 }
 
-// As many workers take part as there are starts, or fewer: each has its own. More: a start gets
-// them by its number of tiles, so that long and short ones end together; a long one left alone
-// could not use them all.
+// If there are at most as many workers as starts, each worker has a start of its own. Otherwise
+// starts get workers in proportion to their tiles, so that long and short ones end together; one
+// worker left alone at a long one could not do that.
 Span<const int> Stage::order(int worker) const noexcept {
   const int crew = workers(), starts = static_cast<int>(starts_.size());
   worker = std::max(worker, 0);
@@ -109,7 +110,7 @@ Span<const int> Stage::order(int worker) const noexcept {
 void Stage::reset(int workers) noexcept {
   workers_.store(workers, std::memory_order_relaxed);
   unclaimed_.store(jobs(), std::memory_order_release);
-  for (int j = 0; j < jobs(); ++j) at(j).reset();  // releases what is stored above
+  for (int j = 0; j < jobs(); ++j) at(j).reset();  // releases both stores above
 }
 
 void Stage::arrive(int first, int count) noexcept {
@@ -155,7 +156,7 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
     if (!at(job).untouched()) continue;
     if (TileClaim c = take(job)) return c;
   }
-  // The longest way to go gets help first, so that the jobs end together.
+  // The job with the most tiles left gets help first, so that the jobs end together.
   int longest = -1;
   std::int32_t most = 0;
   for (int job : order) {
@@ -168,7 +169,7 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
   if (longest >= 0) {
     if (TileClaim c = take(longest)) return c;
   }
-  for (int job : order) {  // it was taken meanwhile
+  for (int job : order) {  // another worker took that one
     if (TileClaim c = take(job)) return c;
   }
   return {};
@@ -176,10 +177,10 @@ TileClaim Stage::claim(int worker, int current_job) noexcept {
 
 void Stage::claimed(const Job::Ticket& ticket) noexcept {
   if (ticket.last) {
-    // Who sleeps now sleeps for nothing: there is another stage to come.
+    // This run has nothing left to claim: the sleepers leave it, to be ready for another stage.
     if (unclaimed_.fetch_sub(1, std::memory_order_acq_rel) == 1) event_.notify(kWakeAll);
   } else if (ticket.next_ready > 0 && event_.has_waiters()) {
-    // It opened while this phase hid it: who was woken for it then found nothing.
+    // The next phase opened while this one still hid it, so workers woken for it found nothing.
     event_.notify(ticket.next_ready);
   }
 }

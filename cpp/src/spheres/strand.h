@@ -1,4 +1,4 @@
-// A row of phases of one job whose tiles are claimed in their order.
+// A strand is a row of phases of one job whose tiles are claimed in their order.
 #pragma once
 
 #include <algorithm>
@@ -11,17 +11,19 @@
 
 namespace cllm {
 
-/// Thread safety: add and reset are for who makes and resets the job, the rest for anybody.
+/// Thread safety: add and reset are for the thread that makes and resets the job; any thread may
+/// call the others.
 template <class Atomics = StdAtomics>
 class alignas(kCacheLinePair) BasicStrand {
  public:
-  /// Appends a lap of the job, of whose phases those of the strand follow. REQUIRES: before the
-  /// first reset.
+  /// Appends a lap of the job; the strand's phases of that lap follow by add(). REQUIRES: called
+  /// before the first reset.
   void add_lap(const Laps::Part& lap) {
     laps_.push_back(
         {lap.first, lap.phases, lap.times, tiles_, 0, count_, phases_.size(), phases_.size()});
   }
-  /// Appends a phase of the lap, by its place in it. REQUIRES: the same; tiles >= 1.
+  /// Appends a phase of the lap, given by its place in the lap. REQUIRES: as for add_lap; tiles >=
+  /// 1.
   void add(std::int32_t place, std::int32_t tiles) {
     Part& lap = laps_.back();
     phases_.push_back(place);
@@ -33,23 +35,23 @@ class alignas(kCacheLinePair) BasicStrand {
   }
   std::int32_t tiles() const noexcept { return tiles_; }
 
-  /// All tiles again, for run `run` of the job.
+  /// Makes all tiles unclaimed again, for run `run` of the job.
   void reset(std::uint32_t run) noexcept {
     word_.store(std::uint64_t{run} * kRun, std::memory_order_relaxed);
   }
-  /// Tiles that nobody has claimed.
+  /// Counts the unclaimed tiles.
   std::int32_t left() const noexcept { return tiles_ - std::min(tile_of(word()), tiles_); }
 
-  /// A tile that is next; phase -1: none.
+  /// Describes the tile that is next; phase -1: none.
   struct Next {
-    std::int32_t phase = -1;  ///< of the job
-    std::int32_t tile = 0;    ///< of the phase
-    std::int32_t count = 0;   ///< phases of the strand before its own
-    bool ends = false;        ///< it is its phase's last
-    bool last = false;        ///< of the strand
+    std::int32_t phase = -1;  ///< number in the job
+    std::int32_t tile = 0;    ///< number in the phase
+    std::int32_t count = 0;   ///< phases of the strand before this one
+    bool ends = false;        ///< it is the phase's last tile
+    bool last = false;        ///< it is the strand's last tile
     std::uint64_t word = 0;
   };
-  /// The next one of run `run`.
+  /// Returns the next tile of run `run`.
   Next next(std::uint32_t run) const noexcept {
     const std::uint64_t word = this->word();
     const std::int32_t tile = tile_of(word);
@@ -58,18 +60,19 @@ class alignas(kCacheLinePair) BasicStrand {
     next.word = word;
     return next;
   }
-  /// The phase that comes after one. REQUIRES: its last tile, and not the strand's.
+  /// Returns the phase that follows. REQUIRES: `next` is the last tile of its phase but not of the
+  /// strand.
   std::int32_t phase_after(const Next& next) const noexcept {
     return find(tile_of(next.word) + 1).phase;
   }
-  /// Takes it; false if it was taken meanwhile. By compare-and-exchange: an increment could take
-  /// one that is not open yet, and a worker that still looks from the run before one that it knows
-  /// nothing of.
+  /// Takes the tile; false if another thread took it meanwhile. This is a compare-and-exchange,
+  /// because an increment could take a tile that is not open yet, or let a worker that still looks
+  /// from the run before take a tile of a run that it does not know.
   bool take(Next next) noexcept {
     return word_.compare_exchange_weak(next.word, next.word + 1, std::memory_order_acq_rel,
                                        std::memory_order_relaxed);
   }
-  /// Takes all that are left: the first of them, phase -1 if there was none.
+  /// Takes all unclaimed tiles; returns the first of them, phase -1 if there was none.
   Next take_rest() noexcept {
     std::uint64_t word = this->word();
     do {
@@ -79,7 +82,7 @@ class alignas(kCacheLinePair) BasicStrand {
                                           std::memory_order_acq_rel, std::memory_order_relaxed));
     return find(tile_of(word));
   }
-  /// Phases from that one's on.
+  /// Counts the phases from that one on.
   std::int32_t phases_from(const Next& next) const noexcept { return count_ - next.count; }
 
  private:
@@ -89,13 +92,13 @@ class alignas(kCacheLinePair) BasicStrand {
   }
   std::uint64_t word() const noexcept { return word_.load(std::memory_order_acquire); }
 
-  /// What of a lap of the job belongs to the strand.
+  /// Describes the part of a lap of the job that belongs to the strand.
   struct Part {
     std::int32_t first, phases, times;  // as in Laps
     std::int32_t first_tile;
     std::int32_t tiles;        // each time
-    std::int32_t first_count;  // phases of the strand before it, each time counted
-    std::size_t begin, end;    // which of phases_
+    std::int32_t first_count;  // phases of the strand before it, every repetition counted
+    std::size_t begin, end;    // a range of phases_
   };
   Next find(std::int32_t tile) const noexcept {
     const Part* lap = laps_.data();
@@ -123,14 +126,14 @@ class alignas(kCacheLinePair) BasicStrand {
   }
 
   // Run (high half) and next tile (low half). Written by whoever takes a tile and, between runs, by
-  // who resets; a reset is released by the job's state.
+  // whoever resets the job; the job's state releases a reset.
   typename Atomics::template Atomic<std::uint64_t> word_{0};
-  // Read only.
+  // These are only read.
   alignas(kCacheLinePair) std::vector<Part> laps_;
   std::vector<std::int32_t> phases_;  // of all laps, by their places in them
   std::vector<std::int32_t> begin_;   // first tile of each in its lap
   std::int32_t tiles_ = 0;
-  std::int32_t count_ = 0;  // phases, each time counted
+  std::int32_t count_ = 0;  // phases, every repetition counted
 };
 
 }  // namespace cllm

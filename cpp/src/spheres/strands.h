@@ -1,4 +1,4 @@
-// All strands of a job: every phase is in one of them.
+// Holds all strands of a job; every phase is in one of them.
 #pragma once
 
 #include <memory>
@@ -7,13 +7,14 @@
 
 namespace cllm {
 
-/// Thread safety: that of the strands; deal is for who makes the job.
+/// Thread safety: as for the strands; deal is for the thread that makes the job.
 template <class Atomics = StdAtomics>
 class BasicStrands {
  public:
   using Strand = BasicStrand<Atomics>;
 
-  /// REQUIRES: called once before use; the laps are those of the plan.
+  /// Puts each phase into its strand. REQUIRES: called once before use; `laps` are those of the
+  /// plan.
   void deal(const JobPlan& plan, const Laps& laps) {
     for (const PhasePlan& phase : plan.phases) {
       count_ = std::max(count_, static_cast<std::size_t>(phase.strand) + 1);
@@ -40,11 +41,11 @@ class BasicStrands {
   Strand* begin() const noexcept { return strands_.get(); }
   Strand* end() const noexcept { return strands_.get() + count_; }
 
-  /// Of all of them.
+  /// Counts the tiles of all strands.
   std::int32_t tiles() const noexcept { return tiles_; }
-  /// Those that have tiles.
+  /// Counts the strands that have tiles.
   std::int32_t with_tiles() const noexcept { return with_tiles_; }
-  /// Tiles that nobody has claimed.
+  /// Counts the unclaimed tiles.
   std::int32_t left() const noexcept {
     std::int32_t tiles = 0;
     for (const Strand& strand : *this) tiles += strand.left();

@@ -1,7 +1,7 @@
-// Who is at a job, and which part of its rows falls to whom.
+// A team records which workers are at a job and which part of its rows each should take.
 //
-// A guess, which decides only who takes what: nothing is lost when two believe that a part is
-// theirs, or nobody does. Therefore its word orders nothing.
+// It is only a hint about who takes what: nothing is lost when two workers, or none, believe that a
+// part is theirs. Therefore its word orders nothing.
 #pragma once
 
 #include <algorithm>
@@ -12,15 +12,15 @@
 
 namespace cllm {
 
-/// Thread safety: every function from any thread.
+/// Thread safety: any thread may call every function.
 template <class Atomics = StdAtomics>
 class BasicTeam {
  public:
-  /// Places for workers; those of a larger crew share them, neighbours the same one.
+  /// Workers sit here. In a larger crew neighbouring workers share a seat.
   static constexpr int kSeats = 64;
 
   void clear() noexcept { word_.store(0, std::memory_order_relaxed); }
-  /// Whoever is at `seat`, 0 <= seat < kSeats, works here or has gone elsewhere. Idempotent.
+  /// The worker at `seat`, 0 <= seat < kSeats, comes here or goes elsewhere. Both are idempotent.
   void join(int seat) noexcept {
     if ((members() & bit(seat)) == 0) word_.fetch_or(bit(seat), std::memory_order_relaxed);
   }
@@ -31,10 +31,10 @@ class BasicTeam {
   /// A half-open range of parts.
   struct Share {
     std::size_t begin, end;
-    bool crowded;  ///< there are more members than parts: others have the same one
+    bool crowded;  ///< there are more members than parts, so others have the same part
   };
-  /// What falls to `seat` of so many parts, as if it had joined: by its rank, neighbours to
-  /// neighbours, at least one unless there are none. A member alone has all.
+  /// Says what falls to `seat` out of `parts` parts, as if it had joined. Seats take parts in order
+  /// of rank, each at least one unless there are none. A member alone has all parts.
   Share share(int seat, std::size_t parts) const noexcept {
     const std::uint64_t all = members() | bit(seat);
     const auto rank = static_cast<std::size_t>(__builtin_popcountll(all & (bit(seat) - 1)));

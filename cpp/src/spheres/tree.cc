@@ -17,23 +17,26 @@
 namespace cllm {
 namespace {
 
-// Longer than the tail of most phases, and some times what sleeping and waking cost.
+// This is longer than the tail of most phases, and several times what sleeping and waking cost.
 constexpr std::uint64_t kSpinNs = 60000;
-// Who spins looks for tiles when it is notified, so that it does not take the lines on which others
-// count theirs; and now and then, as nobody is told of a phase that opened behind another one.
+// A spinning worker looks for tiles only when it is notified, so that it does not take the cache
+// lines on which others count their tiles. It also looks now and then, because a phase that opened
+// behind another one is not announced.
 constexpr std::uint64_t kLookNs = 10000;
-// Where threads outnumber cores: an empty step of 51 workers on two takes 124 us instead of 165
-// (spheres_bench); more yields shorten the slowest wakes but cost CPU time (sync_bench).
+// Yields apply where threads outnumber cores: an empty step of 51 workers on two cores takes 124 us
+// instead of 165 (spheres_bench). More yields shorten the slowest wakes but cost CPU time
+// (sync_bench).
 constexpr int kYields = 3;
 constexpr std::size_t kMostReports = 256;  // reporting jobs of one stage
 
-/// What std::thread throws says "Resource temporarily unavailable" and no more.
+/// Explains the exception of std::thread, which says no more than "Resource temporarily
+/// unavailable".
 [[noreturn]] void rethrow_thread_error(const std::exception_ptr& error, std::size_t had,
                                        const TreePlan& plan) {
   try {
     std::rethrow_exception(error);
   } catch (const std::system_error& failed) {
-    // One thread is left for whoever else needs one.
+    // One thread stays free for other parts of the program.
     const auto spheres = std::max<std::int64_t>(1, static_cast<std::int64_t>(had));
     const std::int64_t workers = count_workers(spheres, plan.symmetry_order);
     throw Error({"the system gives no more threads (" + failed.code().message() + ")",
@@ -96,7 +99,7 @@ void SphereTree::start_threads() {
         }
       });
     }
-  } catch (...) {  // those that run are told one by one
+  } catch (...) {  // the threads that run are stopped one by one
     const std::exception_ptr error = std::current_exception();
     for (std::size_t i = 1; i <= threads_.size(); ++i) {
       mailboxes_[i]->push({MessageKind::kStop, 0, nullptr, -1});
@@ -111,7 +114,7 @@ bool SphereTree::threads_are_elsewhere() const noexcept {
 }
 
 SphereTree::~SphereTree() {
-  if (threads_are_elsewhere()) {  // they can be neither joined nor detached, only forgotten
+  if (threads_are_elsewhere()) {  // neither join nor detach works here: leak them
     new (std::nothrow) std::vector<std::thread>(std::move(threads_));
     return;
   }
@@ -248,8 +251,8 @@ void SphereTree::sleep(WorkerLogic& logic, int sphere) noexcept {
   counters_[static_cast<std::size_t>(sphere)].parked_ns.add(now_ns() - start);
 }
 
-// After an error tiles are claimed and reported, not computed: the stage runs dry at once and
-// nobody waits for ever.
+// After an error tiles are claimed and reported but not computed, so that the stage runs dry at
+// once and nobody waits forever.
 void SphereTree::compute(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept {
   if (error_.raised()) return;
   SphereCounters& counters = counters_[static_cast<std::size_t>(sphere)];
@@ -297,7 +300,7 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
     complete = root_->handle(message, root_out_);
     send(root_out_);
   };
-  // Who said Idle after the last Done of the run before is sent Work at once, not after
+  // A sphere that said Idle after the last Done of the run before is sent Work at once, not after
   // `meanwhile`.
   while (mailbox.try_pop(message)) {
     handle();
@@ -316,7 +319,7 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
         compute(stage, 0, root_as_worker(), worker.claim());
         worker.ran(root_out_);
       } else {
-        spin_pause();  // for a worker of the run before that got a tile of this one
+        spin_pause();  // a worker of the run before may have taken a tile of this one
       }
       send(root_out_);
       if (!mailbox.try_pop(message)) continue;
@@ -328,8 +331,8 @@ void SphereTree::run_to_end(Stage& stage, Conductor& conductor) {
   }
 }
 
-// The root claims too: it needs nobody's help to finish what is open, and waits for those who are
-// inside a tile.
+// The root claims tiles too, so it needs no help to finish what is open. It waits only for workers
+// that are inside a tile.
 void SphereTree::run_dry(Stage& stage) noexcept {
   stage.abandon();
   for (;;) {

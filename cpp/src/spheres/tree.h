@@ -1,4 +1,5 @@
-// The tree of spheres as threads: made once, runs stages until it is destroyed.
+// SphereTree runs the tree of spheres as threads; it is made once and runs stages until it is
+// destroyed.
 #pragma once
 
 #include <atomic>
@@ -15,28 +16,30 @@
 namespace cllm {
 
 struct TreeOptions {
-  /// CPUs that this process may compute on at once; at most as many workers are active in a stage.
+  /// The CPUs that this process may compute on at once; at most as many workers are active in a
+  /// stage.
   int cores = 1;
-  /// CPUs that the threads may run on; empty: those of the thread that makes the tree.
+  /// The CPUs that the threads may run on; empty: those of the thread that makes the tree.
   std::vector<int> cpus;
-  /// Test hook: every worker is active, whatever the cores.
+  /// A test hook: every worker is active, whatever the number of cores.
   bool activate_all = false;
   /// Called on a worker's own thread before its first tile. The root, which computes while all
-  /// workers but one rest, has a number of its own behind theirs; in a tree of one sphere it is 0.
+  /// workers but one rest, has a number of its own after theirs; in a tree of one sphere it is 0.
   std::function<void(int worker)> prepare_worker;
-  /// Test hooks: may sleep or throw. Before each message is handled; before each tile is run.
+  /// Test hooks, called before each message is handled and before each tile is run. They may sleep
+  /// or throw.
   std::function<void(int sphere)> before_message;
   std::function<void(int worker, const TileClaim&)> before_tile;
-  /// For benchmarks: after each tile, on the worker's thread, with the time that it took.
+  /// A hook for benchmarks: called after each tile, on the worker's thread, with the time it took.
   std::function<void(int worker, const TileClaim&, std::uint64_t nanoseconds)> after_tile;
 };
 
-/// Thread safety: one thread at a time calls run; that thread is the root. Counters may be read by
-/// anybody. The destructor stops and joins every sphere.
+/// Thread safety: one thread at a time calls run; that thread is the root. Any thread may read the
+/// counters. The destructor stops and joins every sphere.
 ///
-/// Waiting: a worker looks for tiles for a short while where somebody is about to open a phase,
-/// then sleeps until the stage's event. It does not spin when more threads compute than there are
-/// cores, nor while only the root can open the next job and the root has no core of its own.
+/// Waiting: while another thread is about to open a phase, a worker looks for tiles for a short
+/// time, then sleeps until the stage's event. It does not spin when more threads compute than there
+/// are cores, nor while only the root can open the next job and the root has no core of its own.
 class SphereTree {
  public:
   SphereTree(const TreePlan& plan, TreeOptions options);
@@ -44,20 +47,19 @@ class SphereTree {
   SphereTree(const SphereTree&) = delete;
   SphereTree& operator=(const SphereTree&) = delete;
 
-  /// Runs the stage to its end on the calling thread as root. Rethrows the first exception of any
-  /// sphere, when no tile is being run any more; after that the tree runs nothing and throws the
-  /// same again.
-  /// In a process that was forked off since the threads were made, throws Error at once: threads
-  /// are not copied. The destructor leaves them alone there.
-  /// REQUIRES: `stage` and what it refers to outlive the tree.
+  /// Runs the stage to its end, with the calling thread as root. Rethrows the first exception of
+  /// any sphere once no tile is being run; after that the tree runs nothing and throws the same
+  /// again. In a process forked after the threads were made it throws Error at once, because
+  /// threads are not copied; there the destructor leaves them alone. REQUIRES: `stage` and what it
+  /// refers to outlive the tree.
   void run(Stage& stage, Conductor& conductor);
 
-  /// The first `workers` (1 to most_active_workers()) compute from the next run on, the others stay
-  /// asleep. Where that is one of several the root computes instead of it.
-  /// REQUIRES: the thread that calls run, between runs.
+  /// Lets the first `workers` (1 to most_active_workers()) compute from the next run on; the others
+  /// stay asleep. If that is one of several workers, the root computes instead of it. REQUIRES:
+  /// called on the thread that calls run, between runs.
   void set_active(int workers) noexcept { active_.store(workers, std::memory_order_relaxed); }
 
-  /// Where a worker may run from now on. The calling thread, when it is one, stays as it is.
+  /// Says where a worker may run from now on. If the worker is the calling thread, nothing changes.
   void allow_worker(int worker, const std::vector<int>& cpus) noexcept;
 
   const TreePlan& plan() const noexcept { return plan_; }
@@ -65,7 +67,8 @@ class SphereTree {
   int workers() const noexcept { return static_cast<int>(plan_.workers.size()); }
   int active_workers() const noexcept { return active_.load(std::memory_order_relaxed); }
   int most_active_workers() const noexcept { return most_active_; }
-  /// By worker, and how many they are (TreePlan), when as many as can be are active.
+  /// These give each worker's run of blocks and the number of owners (TreePlan) with as many active
+  /// as possible.
   std::vector<int> owned_runs() const { return plan_.owned_runs(most_active_); }
   int owners() const { return plan_.owners(most_active_); }
   /// Whether an active worker is at or below the sphere.
@@ -76,7 +79,8 @@ class SphereTree {
   const SphereCounters& counters(int sphere) const noexcept {
     return counters_[static_cast<std::size_t>(sphere)];
   }
-  /// CPU time of a sphere's thread so far. REQUIRES: for the root, called on its thread.
+  /// Returns the CPU time of a sphere's thread so far. REQUIRES: for the root, called on its
+  /// thread.
   double cpu_seconds(int sphere) const;
 
  private:
@@ -90,11 +94,11 @@ class SphereTree {
   void worker_main(int sphere, int worker);
   void compute(Stage& stage, int sphere, int worker, const TileClaim& claim) noexcept;
   void sleep(WorkerLogic& logic, int sphere) noexcept;
-  /// How long to look before sleeping while others finish a phase.
+  /// Says how long to look before sleeping while others finish a phase.
   std::uint64_t phase_spin_ns() const noexcept;
-  /// The same while waiting for the root, and of the root itself.
+  /// Says how long to look while waiting for the root; the root itself looks as long.
   std::uint64_t root_spin_ns() const noexcept;
-  /// How often a control lets others of its core go first before it sleeps.
+  /// Says how often a control lets other threads of its core go first before it sleeps.
   int control_yields() const noexcept;
   int root_as_worker() const noexcept { return plan_.spheres.size() == 1 ? 0 : workers(); }
   void run_to_end(Stage& stage, Conductor& conductor);
@@ -104,8 +108,8 @@ class SphereTree {
   const TreeOptions options_;
   std::vector<int> first_worker_;  // by sphere: the first one at or below it
   int most_active_ = 0;
-  // Written by the root between runs. Who takes part learns it from the Work that is sent; who
-  // reads it here only decides how long to look before sleeping.
+  // Written by the root between runs. A worker learns from the Work sent to it whether it takes
+  // part; other readers only decide how long to look before they sleep.
   std::atomic<int> active_{0};
   ErrorSlot error_;
   std::unique_ptr<SphereCounters[]> counters_;
@@ -114,7 +118,7 @@ class SphereTree {
   Outbox root_out_;
   bool root_prepared_ = false;
   std::vector<std::thread> threads_;  // by sphere - 1
-  const int process_;                 // the one that has the threads
+  const int process_;                 // the process that has the threads
 };
 
 }  // namespace cllm
