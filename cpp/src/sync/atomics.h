@@ -1,5 +1,5 @@
-// The atomics that the lock-free parts are written against: a template parameter, so that the same
-// source also compiles against a model checker.
+// The lock-free parts take their atomics as a template parameter, so that the same source also
+// compiles against a model checker.
 #pragma once
 
 #include <atomic>
@@ -9,11 +9,11 @@
 
 namespace cllm {
 
-/// The real thing: std::atomic and the kernel's futex.
+/// The program itself uses std::atomic and the kernel's futex.
 struct StdAtomics {
   template <class T>
   using Atomic = std::atomic<T>;
-  /// What one thread writes and another reads after an atomic has ordered the two.
+  /// Holds what one thread writes and another reads after an atomic has ordered the two.
   template <class T>
   using Plain = T;
 
@@ -26,7 +26,7 @@ struct StdAtomics {
   }
   static void wake_one(const Atomic<std::uint32_t>& word) noexcept { futex_wake(&word, 1); }
 
-  /// The same on the upper 32 bits of a word.
+  /// These do the same on the upper 32 bits of a word.
   static void wait_high(const Atomic<std::uint64_t>& word, std::uint32_t expected) noexcept {
     futex_wait(high_half(word), expected);
   }

@@ -1,4 +1,4 @@
-// Holds the first exception of a group of threads until the one who waits for it rethrows it.
+// Holds the first exception of a group of threads until the thread that waits for it rethrows it.
 #pragma once
 
 #include <atomic>
@@ -9,10 +9,10 @@
 
 namespace cllm {
 
-/// Thread safety: every function from any thread.
+/// Thread safety: any thread may call every function.
 class ErrorSlot {
  public:
-  /// Keeps the first one; later ones are dropped.
+  /// Keeps the first exception; later ones are dropped.
   void set(std::exception_ptr error) noexcept {
     std::uint32_t empty = kEmpty;
     if (!state_.compare_exchange_strong(empty, kWriting, std::memory_order_acq_rel)) return;
@@ -20,11 +20,11 @@ class ErrorSlot {
     state_.store(kSet, std::memory_order_release);
   }
 
-  /// True from the first set on: cheap enough to ask before every tile.
+  /// Returns true once set() has been called. It is cheap enough to ask before every tile.
   bool raised() const noexcept { return state_.load(std::memory_order_relaxed) != kEmpty; }
 
-  /// Throws what was set, if anything; the slot stays raised. Waits for a set that is under way, so
-  /// that what is raised is always thrown.
+  /// Throws the exception that was set, if any; the slot stays raised. Waits for a set() that is
+  /// under way, so that a raised slot always throws.
   void rethrow() const {
     std::uint32_t state = state_.load(std::memory_order_acquire);
     if (state == kEmpty) return;

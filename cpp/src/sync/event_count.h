@@ -1,11 +1,11 @@
-// Lets many threads sleep until something that they wait for may have come, without losing a wake
-// and without naming what it is.
+// Lets many threads sleep until what they wait for may have come. No wake is lost, and the event
+// count does not know what they wait for.
 //
 // A sleeper announces itself, looks once more, and sleeps; a notifier publishes, then counts up.
-// Both change the same word, so the changes have one order. If the notifier's comes first, the
-// sleeper's announcement reads it (acquire, release) and its look finds what was published. If it
-// comes second, the notifier finds somebody announced and wakes; who has not fallen asleep yet
-// finds the epoch changed and does not.
+// Both change the same word, so the changes have one order. If the notifier's change comes first,
+// the sleeper's announcement reads it (acquire, release) and its look finds what was published. If
+// it comes second, the notifier sees an announced sleeper and wakes it; a sleeper that has not
+// fallen asleep yet finds the epoch changed and stays awake.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@
 
 namespace cllm {
 
-/// Thread safety: every function from any thread.
+/// Thread safety: any thread may call every function.
 template <class Atomics = StdAtomics>
 class EventCount {
  public:
-  /// Announces a sleeper. What it returns goes to wait(), unless the look that must follow finds
-  /// something: then cancel().
+  /// Announces a sleeper, who must then look once more. If the look finds something, call cancel(),
+  /// otherwise wait() with the value returned here.
   std::uint32_t prepare() noexcept {
     return epoch_of(word_.fetch_add(1, std::memory_order_acq_rel));
   }
@@ -31,20 +31,20 @@ class EventCount {
     Atomics::wait_high(word_, epoch);
     cancel();
   }
-  /// What to give to notified_since() without announcing anything.
+  /// Returns the value for notified_since(); announces nothing.
   std::uint32_t epoch() const noexcept { return epoch_of(word_.load(std::memory_order_acquire)); }
   /// Whether wait() would return at once.
   bool notified_since(std::uint32_t epoch) const noexcept {
     return epoch_of(word_.load(std::memory_order_acquire)) != epoch;
   }
 
-  /// Wakes at most `count` of those who sleep. What they look for was published before (release).
+  /// Wakes at most `count` sleepers. REQUIRES: what they look for was published before (release).
   void notify(int count) noexcept {
     if (waiters_of(word_.fetch_add(kEpoch, std::memory_order_acq_rel)) != 0) {
       Atomics::wake_high(word_, count);
     }
   }
-  /// A guess: for wakes that nobody depends on.
+  /// Guesses, for wakes that nobody depends on.
   bool has_waiters() const noexcept {
     return waiters_of(word_.load(std::memory_order_relaxed)) != 0;
   }
@@ -58,8 +58,8 @@ class EventCount {
     return static_cast<std::uint32_t>(word);
   }
 
-  // Epoch, which is the futex (high half), and the number of those announced (low half). Written by
-  // sleepers and notifiers; ordered by the additions.
+  // The epoch, which is the futex (high half), and the number of announced sleepers (low half).
+  // Written by sleepers and notifiers; ordered by the additions.
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> word_{0};
 };
 

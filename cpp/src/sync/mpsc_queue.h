@@ -1,16 +1,16 @@
-// A bounded lock-free queue of many producers and one consumer (after Vyukov's bounded queue).
+// This is a bounded lock-free queue of many producers and one consumer (after Vyukov's bounded
+// queue).
 //
 // Thread safety: push from any thread; pop and empty from the one consumer.
 // Invariants
 //  1. Cell i carries a turn: i + n * capacity while it is free for the producer of that ticket, one
 //     more while it holds that ticket's value.
-//  2. tail_ hands out tickets; only producers write it. head_ is the consumer's own.
+//  2. tail_ hands out tickets; only producers write it. head_ belongs to the consumer.
 //  3. A value is published by the store (release) of its cell's turn and read after a load
-//  (acquire)
-//     of it; the cell is given back the same way.
-// Values of one producer arrive in the order of its pushes. The queue is meant for a few words a
-// value and for producers whose number of outstanding values is bounded by a protocol: when it is
-// full push waits, which such a protocol never lets happen.
+//     (acquire) of that turn; the cell is given back the same way.
+// The values of one producer arrive in the order of its pushes. The queue is meant for values of a
+// few words and for producers whose number of outstanding values is bounded by a protocol. A push
+// to a full queue waits; such a protocol never lets that happen.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@
 namespace cllm {
 
 constexpr std::size_t kCacheLinePair =
-    128;  ///< x86 fetches lines in pairs: writers stay this apart
+    128;  ///< x86 fetches lines in pairs: writers stay this far apart
 
 template <class T, class Atomics = StdAtomics>
 class MpscQueue {
@@ -42,7 +42,7 @@ class MpscQueue {
     cell.turn.store(ticket + 1, std::memory_order_release);
   }
 
-  /// False when no value is published yet.
+  /// Returns false when no value is published yet.
   bool pop(T& value) noexcept {
     const std::uint64_t head = head_;
     Cell& cell = cells_[head & mask_];
@@ -58,7 +58,7 @@ class MpscQueue {
     return cells_[head & mask_].turn.load(std::memory_order_acquire) != head + 1;
   }
 
-  /// Values pushed and not yet popped, by the consumer's count; pushes may be under way.
+  /// Counts the values pushed and not yet popped, as the consumer sees it; pushes may be under way.
   std::uint64_t size_estimate() const noexcept {
     return tail_.load(std::memory_order_relaxed) - head_;
   }
@@ -72,7 +72,7 @@ class MpscQueue {
                     sizeof(Cell) == kCacheLinePair,
                 "a cell is one pair of lines");
 
-  // Read by all, written by none after construction.
+  // These are read by all and written by nobody after construction.
   const std::size_t mask_;
   const std::unique_ptr<Cell[]> cells_;
   alignas(kCacheLinePair) typename Atomics::template Atomic<std::uint64_t> tail_{0};  // producers

@@ -1,12 +1,12 @@
-// Lets one thread sleep until somebody has something for it, without losing a wake.
+// Lets one thread sleep until another has something for it; no wake is lost.
 //
-// Thread safety: park_unless is for the one owner, wake for anybody.
-// Both sides do nothing but exchange the same word, so the exchanges have one order. If the waker's
-// comes second it finds kParked and wakes. If it comes first the owner's exchange reads what the
-// waker wrote (acquire, release) and therefore sees what the waker published before, and does not
-// sleep. The owner's return to kRunning is an exchange too: a plain store would hide a waker that
-// came between from the owner's next exchange. Rejected: a flag and a fence on each side; the
-// sanitizer does not model fences.
+// Thread safety: park_unless is for the one owner; any thread may call wake. Both sides do nothing
+// but exchange the same word, so the exchanges have one order. If the waker's exchange comes
+// second, it finds kParked and wakes the owner. If it comes first, the owner's exchange reads what
+// the waker wrote (acquire, release), so the owner sees what the waker published before and does
+// not sleep. The owner's return to kRunning is an exchange too: a plain store would hide a waker
+// that came in between from the owner's next exchange. Rejected: a flag and a fence on each side,
+// because the sanitizer does not model fences.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace cllm {
 template <class Atomics = StdAtomics>
 class Parker {
  public:
-  /// Sleeps once unless `ready()` holds; true when it slept. May return early: callers loop.
+  /// Sleeps once unless `ready()` holds; true when it slept. It may return early, so callers loop.
   template <class Ready>
   bool park_unless(Ready&& ready) noexcept {
     state_.exchange(kParked, std::memory_order_acq_rel);
@@ -28,7 +28,7 @@ class Parker {
     return sleep;
   }
 
-  /// REQUIRES: what `ready()` looks at was published (release) before.
+  /// Wakes the owner. REQUIRES: what `ready()` looks at was published (release) before.
   void wake() noexcept {
     if (state_.exchange(kRunning, std::memory_order_acq_rel) == kParked) Atomics::wake_one(state_);
   }
