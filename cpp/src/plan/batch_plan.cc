@@ -8,16 +8,18 @@
 namespace cllm {
 namespace {
 
-// As long as the sums over a weight's rows need, no longer: twice as long cost case B 2 % more time
-// and B, D and E a fifth more memory (benchmarks/README.md). One position alone has to feed all
-// workers, shard by shard: with 512 rows 23 of them would be busy for 83 % of the time, not 91.
+// Shards are as long as the sums over a weight's rows need and no longer: twice as long cost case B
+// 2 % more time, and B, D and E a fifth more memory (benchmarks/experiments.md). One position alone
+// must feed all workers, shard by shard: with 512 rows 23 workers would be busy for 83 % of the
+// time, with 1024 for 91 %.
 constexpr std::int64_t kShardRows = 512, kLoneShardRows = 1024;
-// Halves of a shard are worth it down to here: of 256 rows 2 positions are 4 to 23 % faster than 1
-// on two workers and 1 % slower on one; 4 are slower than 2 (benchmarks/README.md).
+// Halving shards pays down to this size: of 256 rows, 2 positions are 4 to 23 % faster than 1 on
+// two workers and 1 % slower on one; 4 are slower than 2 (benchmarks/experiments.md).
 constexpr std::int64_t kHalvedRows = 128;
 constexpr std::int64_t kCheapBytes = std::int64_t{16} << 20;
-// Case D, 237 KiB a token for each copy: one position instead of two costs 0.4 % of the time and
-// saves 570 MiB. E, 22 KiB: one instead of four costs 2.4 % (benchmarks/README.md).
+// This limit decides cases D and E. In D (237 KiB a token for each copy) one position instead of
+// two costs 0.4 % of the time and saves 570 MiB. In E (22 KiB) one instead of four costs 2.4 %
+// (benchmarks/experiments.md).
 constexpr std::int64_t kBytesPerToken = 256 << 10;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -31,7 +33,7 @@ bool cheap(const BatchShape& shape, std::int64_t k) {
          0.03 * 0.1 * static_cast<double>(tokens) * static_cast<double>(shape.flops_per_token);
 }
 
-/// Whether `parts` parts of `total` things are about equally long.
+/// Says whether `total` things can be dealt to `parts` parts of about the same length.
 bool equal(std::int64_t total, std::int64_t parts) {
   return (ceil_div(total, parts) * parts - total) * 8 <= total;
 }
@@ -49,7 +51,7 @@ std::int64_t choose_positions(const BatchShape& shape, std::int64_t shards) {
   return k;
 }
 
-/// Deals `total` things over `parts` in order, the first ones taking one more.
+/// Counts the things in part `part` when `total` are dealt in order; the first parts take one more.
 std::int64_t dealt(std::int64_t total, std::int64_t parts, std::int64_t part) {
   return total / parts + (part < total % parts ? 1 : 0);
 }

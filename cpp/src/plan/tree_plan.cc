@@ -7,7 +7,8 @@
 namespace cllm {
 namespace {
 
-/// How the spheres below one inner sphere are dealt: `controls` == 0 means all are its workers.
+/// Says how the spheres below one inner sphere are dealt; `controls` == 0 means that all are its
+/// workers.
 struct Deal {
   std::int64_t controls;
   std::int64_t share;  ///< spheres below each control; the first `extra` have one more
@@ -68,7 +69,7 @@ TreePlan plan_tree(std::int64_t threads, int symmetry_order) {
   spheres.push_back({});
   spheres[0].role = threads == 1 ? SphereRole::kRootWorker : SphereRole::kRoot;
 
-  // Level by level: a sphere's children are appended when its turn comes, so ids are in that order.
+  // A sphere's children are appended when its turn comes, so ids go level by level.
   for (std::size_t i = 0; i < spheres.size(); ++i) {
     const std::int64_t n = below[i];
     const Deal d = deal(n, symmetry_order);
@@ -88,7 +89,7 @@ TreePlan plan_tree(std::int64_t threads, int symmetry_order) {
     }
   }
 
-  // Leaves from left to right, by depth-first search.
+  // Depth-first search visits the leaves from left to right.
   std::vector<int> stack = {0};
   while (!stack.empty()) {
     const SpherePlan& s = spheres[static_cast<std::size_t>(stack.back())];
@@ -120,7 +121,7 @@ std::int64_t count_workers(std::int64_t threads, int symmetry_order) {
 
 std::int64_t threads_for_workers(std::int64_t workers, int symmetry_order) {
   check_arguments(workers, "workers", symmetry_order);
-  // One sphere more adds at most one worker, so every count is met on the way up.
+  // One more sphere adds at most one worker, so no count is skipped on the way up.
   std::int64_t threads = workers;
   while (count_workers(threads, symmetry_order) != workers) ++threads;
   return threads;
