@@ -14,7 +14,7 @@ std::vector<std::int32_t> deal_runs(Span<const std::int64_t> weights, int owners
   std::int32_t next = 0;
   for (int o = 1; o < owners; ++o) {
     const std::int32_t least = begins.back() + 1, most = count - (owners - o);
-    // A thing goes to whom its middle belongs.
+    // A thing goes to the owner whose share contains its middle.
     while (next < most) {
       const auto weight = static_cast<double>(weights[static_cast<std::size_t>(next)]);
       if (next >= least && before + weight / 2 >= share * o) break;
