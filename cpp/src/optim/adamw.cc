@@ -5,8 +5,9 @@
 namespace cllm {
 namespace {
 
-// Up to here 1 - beta is exact to a thousandth in float, and the bits are those of every run
-// before. Above, a beta that rounds to 1 would take nothing of the gradient and stop the training.
+// Up to here 1 - beta is exact to a thousandth in float, and the bits stay as they have always
+// been. Above, beta may round to 1 in float; then the gradient would count for nothing and training
+// would stop.
 constexpr double kNearOne = 0.9999;
 
 float rest_of(double beta) {
@@ -14,7 +15,7 @@ float rest_of(double beta) {
   return 1.0f - static_cast<float>(beta);
 }
 
-/// 1 / (1 - beta^t)
+/// Returns 1 / (1 - beta^t).
 float correction(double beta, double t) {
   if (beta > kNearOne) return static_cast<float>(-1 / std::expm1(t * std::log1p(beta - 1)));
   return static_cast<float>(1 / (1 - std::pow(beta, t)));
@@ -40,7 +41,7 @@ AdamWArgs adamw_args(const AdamWConfig& config, std::int64_t update, double lear
 }
 
 double clip_scale(double norm, double clip) {
-  // As torch.nn.utils.clip_grad_norm_, whose 1e-6 keeps the quotient finite.
+  // This follows torch.nn.utils.clip_grad_norm_, whose 1e-6 keeps the quotient finite.
   return clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1.0;
 }
 

@@ -1,4 +1,4 @@
-// AdamW (Loshchilov and Hutter 2019) on one block of the flat parameter range.
+// AdamW (Loshchilov and Hutter 2019) updates one block of the flat parameter range.
 #pragma once
 
 #include "cpu/kernel_table.h"
@@ -10,17 +10,19 @@ struct AdamWConfig {
   double beta1 = 0.9;
   double beta2 = 0.99;
   double epsilon = 1e-8;
-  double weight_decay = 0.1;  ///< on tensors that decay: matrices and embeddings
+  double weight_decay = 0.1;  ///< for tensors that decay: matrices and embeddings
 };
 
-/// What is the same for every block of one update. `update` counts applied updates from 1.
+/// Computes the arguments that all blocks of one update share. `update` counts applied updates from
+/// 1.
 AdamWArgs adamw_args(const AdamWConfig& config, std::int64_t update, double learning_rate,
                      double gradient_scale);
 
-/// The factor that brings a gradient of this norm down to `clip`; 1 when clip is 0 or not reached.
+/// Returns the factor that brings a gradient of norm `norm` down to `clip`; 1 if clip is 0 or not
+/// exceeded.
 double clip_scale(double norm, double clip);
 
-/// The optimizer's state: flat ranges of the layout.
+/// Holds the optimizer's state, as flat ranges of the layout.
 struct AdamWState {
   float* parameters;
   float* first_moment;

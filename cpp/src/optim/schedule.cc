@@ -20,7 +20,7 @@ double Schedule::at(std::int64_t step) const {
   if (step < warmup) {
     return peak * static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
   }
-  // 0 at the end of warmup, 1 at the last update.
+  // Progress is 0 at the end of warmup and 1 at the last update.
   const auto progress = [step](std::int64_t begin, std::int64_t end) {
     if (end - 1 <= begin) return 1.0;
     return std::min(1.0, static_cast<double>(step - begin) / static_cast<double>(end - 1 - begin));

@@ -1,4 +1,4 @@
-// Learning rates as pure functions of the step.
+// Learning rates are pure functions of the step.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@ namespace cllm {
 
 enum class ScheduleKind { kCosine, kLinear, kConstant, kWsd };
 
-/// "cosine", "linear", "constant" or "wsd" (warmup, stable, decay over the last fifth, one
-/// step at least: Hu et al. 2024). Throws InputError for another name.
+/// Parses "cosine", "linear", "constant" or "wsd" (warmup, stable, decay over the last fifth, at
+/// least one step: Hu et al. 2024). Throws InputError for another name.
 ScheduleKind parse_schedule(const std::string& name);
 
 struct Schedule {
@@ -17,9 +17,9 @@ struct Schedule {
   double peak = 1e-3;
   double floor = 1e-4;      ///< reached at the last step
   std::int64_t warmup = 0;  ///< steps of linear rise from peak / (warmup + 1)
-  std::int64_t steps = 1;   ///< of the whole run
+  std::int64_t steps = 1;   ///< in the whole run
 
-  /// The rate of update `step`, counted from 0.
+  /// Returns the rate of update `step`, counted from 0.
   double at(std::int64_t step) const;
 };
 
