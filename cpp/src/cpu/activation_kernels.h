@@ -1,5 +1,4 @@
-// The kernels over activations: one list for both ways of storing them, as part of the kernel
-// table.
+// The kernel table has one list of kernels over activations, for both types that store them.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +9,7 @@
 
 namespace cllm {
 
-/// Causal attention of one head of one sequence. Row t attends to rows 0..t.
+/// Describes causal attention of one head of one sequence. Row t attends to rows 0..t.
 template <class T>
 struct AttentionArgs {
   std::int64_t length;      ///< T
@@ -19,14 +18,14 @@ struct AttentionArgs {
   const T* k;
   const T* v;
   std::int64_t ld_qkv;
-  T* out;  ///< [T, D], rows ld_out apart: written by forward, read by backward
+  T* out;  ///< [T, D], rows ld_out apart: forward writes it, backward reads it
   std::int64_t ld_out;
-  float* lse;       ///< [T] log-sum-exp of the scaled scores: written by forward, read by backward
+  float* lse;       ///< [T] log-sum-exp of the scaled scores: forward writes it, backward reads it
   float* scratch;   ///< attention_scratch_floats(T, D) floats, private to the caller
-  Dropout dropout;  ///< of the weights [T, T], in both passes; threshold 0 costs nothing
-  // Forward only: the query rows to do. REQUIRES: row_begin is a multiple of 64.
+  Dropout dropout;  ///< for the weights [T, T], in both passes; threshold 0 costs nothing
+  // Forward alone uses these: the query rows to do. REQUIRES: row_begin is a multiple of 64.
   std::int64_t row_begin, row_end;
-  // Backward only.
+  // Backward alone uses these.
   const T* dout;  ///< [T, D], rows ld_out apart
   T* dq;          ///< [T, D], rows ld_dqkv apart, overwritten; dk and dv likewise
   T* dk;
@@ -35,55 +34,55 @@ struct AttentionArgs {
 };
 
 /// T is float, or Bf16 for what products take as operands. All arithmetic is in float; a Bf16 is
-/// rounded when it is stored, and never before. Where T is float, an output may be the float input
-/// of the same shape.
+/// rounded only when it is stored. Where T is float, an output may be the float input of the same
+/// shape.
 template <class T>
 struct ActivationKernels {
   // -- attention ------------------------------------------------------------------------------
-  /// With Bf16 the weights are rounded too before they meet v, and so are their gradients.
+  /// With Bf16, the weights are also rounded before they multiply v, and so are their gradients.
   void (*attention_forward)(const AttentionArgs<T>& args);
   void (*attention_backward)(const AttentionArgs<T>& args);
   std::size_t (*attention_scratch_floats)(std::int64_t length, std::int64_t head_width);
 
   // -- rows -----------------------------------------------------------------------------------
-  /// out[R, C] = (x - mean) * rstd * gamma + beta, epsilon 1e-5; mean[R], rstd[R] are stored.
+  /// Sets out[R, C] = (x - mean) * rstd * gamma + beta with epsilon 1e-5; stores mean[R] and
+  /// rstd[R].
   void (*layernorm_forward)(std::int64_t rows, std::int64_t width, const float* x,
                             const float* gamma, const float* beta, T* out, float* mean,
                             float* rstd);
-  /// dx[R, C] = (residual or 0) + gradient through the norm of dout[R, C]; dx may alias residual or
-  /// dout, dx_copy, when given, receives the same. `normed`[R, C], when given, receives the forward
-  /// output again. dgamma[C] and dbeta[C] are overwritten with the sums over these rows, rows in
-  /// order.
+  /// Sets dx[R, C] = (residual or 0) + the gradient of dout[R, C] through the norm. dx may alias
+  /// residual or dout. dx_copy, when given, receives the same; `normed`[R, C], when given, receives
+  /// the forward output again. dgamma[C] and dbeta[C] are overwritten with the sums over these
+  /// rows, rows in order.
   void (*layernorm_backward)(std::int64_t rows, std::int64_t width, const float* x,
                              const float* dout, const float* gamma, const float* beta,
                              const float* mean, const float* rstd, const float* residual, float* dx,
                              T* dx_copy, T* normed, float* dgamma, float* dbeta);
-  /// out[R, N] = x[R, N] + bias[N]
+  /// Sets out[R, N] = x[R, N] + bias[N].
   void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
                    std::int64_t ld_x, T* out, std::int64_t ld_out);
-  /// g[R, N] = gelu(x[R, N] + bias[N]), the tanh form (Hendrycks and Gimpel 2016); slope[R, N],
-  /// when given, receives its derivative there.
+  /// Sets g[R, N] = gelu(x[R, N] + bias[N]), in the tanh form (Hendrycks and Gimpel 2016). slope[R,
+  /// N], when given, receives the derivative there.
   void (*bias_gelu)(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
                     std::int64_t ld_x, T* g, std::int64_t ld_g, T* slope, std::int64_t ld_slope);
-  /// dh[R, N] = dg[R, N] * slope[R, N]. sums[N] is overwritten with the sums over these rows,
-  /// before they are rounded, rows in order.
+  /// Sets dh[R, N] = dg[R, N] * slope[R, N]. sums[N] is overwritten with the sums of dh over these
+  /// rows before rounding, rows in order.
   void (*gelu_backward)(std::int64_t rows, std::int64_t columns, const T* slope,
                         std::int64_t ld_slope, const float* dg, std::int64_t ld_dg, T* dh,
                         std::int64_t ld_dh, float* sums);
-  /// out[N] = (accumulate ? out : 0) + sum over rows of x[R, N], rows in order.
+  /// Sets out[N] = (accumulate ? out : 0) + the sum over rows of x[R, N], rows in order.
   void (*column_sums)(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x,
                       float* out, bool accumulate);
 
-  /// out[R, N] = dropout(x[R, N]), whole rows from `first_row` on. Where sums[N] is given it
-  /// receives (accumulate ? sums : 0) + sum over rows of these, before they are rounded, rows in
-  /// order.
+  /// Sets out[R, N] = dropout(x[R, N]), whole rows from `first_row` on. sums[N], when given,
+  /// receives (accumulate ? sums : 0) + the sum over rows of these before rounding, rows in order.
   void (*dropout_rows)(std::int64_t rows, std::int64_t columns, const float* x,
                        const Dropout& dropout, std::int64_t first_row, T* out, float* sums,
                        bool accumulate);
 
   // -- loss -----------------------------------------------------------------------------------
-  /// out[R, N] = (exp(logits - lse[R]) - [first_column + j == target[R]]) * scale. A row of out may
-  /// begin where its row of logits does, for both types.
+  /// Sets out[R, N] = (exp(logits - lse[R]) - [first_column + j == target[R]]) * scale. A row of
+  /// out may begin where its row of logits begins, for both types.
   void (*softmax_gradient)(std::int64_t rows, std::int64_t columns, const float* logits,
                            std::int64_t ld, const float* lse, const std::int32_t* targets,
                            std::int64_t first_column, float scale, T* out, std::int64_t ld_out);

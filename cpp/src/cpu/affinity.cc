@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kMostCpus = 1 << 20;
 
-/// A set of CPUs of any size.
+/// Holds a set of CPUs of any size.
 class CpuSet {
  public:
   explicit CpuSet(int capacity)

@@ -17,7 +17,7 @@ int within_quota(int cpus, double quota) noexcept {
   return static_cast<int>(std::max(1.0, std::min(static_cast<double>(cpus), std::floor(quota))));
 }
 
-/// The CPUs in both; all of `affinity` when the groups name none of it.
+/// Returns the CPUs that are in both; all of `affinity` when `groups` names none of them.
 std::vector<int> intersection(const std::vector<int>& affinity, const std::vector<int>& groups) {
   std::vector<int> both;
   std::set_intersection(affinity.begin(), affinity.end(), groups.begin(), groups.end(),
@@ -31,7 +31,7 @@ std::vector<int> usable_cpus() {
   std::vector<int> own = thread_cpus();
   const auto counted = static_cast<std::size_t>(openmp_cpu_count());
   if (counted <= own.size()) return own;
-  // libgomp bound this thread. What it had before is known when it was the whole cpuset.
+  // libgomp bound this thread. Its CPUs before that are known if they were the whole cpuset.
   std::vector<int> all = cpuset_cpus();
   if (all.size() == counted) return all;
   return own;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 
-/// The first words of a file; none when it cannot be read.
+/// Returns the first words of a file; none when it cannot be read.
 std::vector<std::string> words_of(const std::string& path) {
   std::ifstream file(path);
   std::vector<std::string> words;
@@ -20,7 +20,8 @@ std::vector<std::string> words_of(const std::string& path) {
   return words;
 }
 
-/// A number, or `otherwise` for "max", "-1", an absent word and anything else that is no limit.
+/// Returns a number, or `otherwise` for "max", "-1", a missing word and anything else that is no
+/// limit.
 double limit_or(const std::vector<std::string>& words, std::size_t index, double otherwise) {
   if (index >= words.size()) return otherwise;
   std::istringstream text(words[index]);
@@ -28,7 +29,7 @@ double limit_or(const std::vector<std::string>& words, std::size_t index, double
   return text >> value && value > 0.0 ? value : otherwise;
 }
 
-/// One line of /proc/self/cgroup: "hierarchy:controllers:path".
+/// Holds one line of /proc/self/cgroup: "hierarchy:controllers:path".
 struct Membership {
   std::string controllers;  // empty: v2
   std::string path;
@@ -51,7 +52,7 @@ bool lists(const std::string& controllers, const std::string& name) {
 }
 
 /// Calls `look` with each folder from a group up to its mount. A container often sees its host's
-/// path but a mount that starts at its own group: folders that are not there say nothing.
+/// path, but a mount that starts at its own group; folders that do not exist are ignored.
 template <class Look>
 void climb(const std::string& mount, std::string path, Look look) {
   while (true) {
@@ -62,8 +63,8 @@ void climb(const std::string& mount, std::string path, Look look) {
   }
 }
 
-/// Calls `v2` or `v1` with every folder of every group that has to do with `controller`, from the
-/// process's own group upwards.
+/// Calls `v2` or `v1` with every folder of every group that `controller` is in, from the process's
+/// own group upwards.
 template <class V2, class V1>
 void visit_groups(const std::string& root, const std::string& controller, V2 v2, V1 v1) {
   const std::string mount = root + "/sys/fs/cgroup";
@@ -78,7 +79,7 @@ void visit_groups(const std::string& root, const std::string& controller, V2 v2,
   }
 }
 
-/// The smallest limit over all groups.
+/// Returns the smallest limit over all groups.
 template <class V2, class V1>
 double tightest(const std::string& root, const std::string& controller, V2 v2, V1 v1) {
   double smallest = kUnlimited;
@@ -89,7 +90,8 @@ double tightest(const std::string& root, const std::string& controller, V2 v2, V
   return smallest;
 }
 
-/// Bytes that a group's statistics count as files, or as tables that the kernel can drop.
+/// Returns the bytes that a group's statistics count as files, or as tables that the kernel can
+/// drop.
 double reclaimable(const std::string& path, const std::string& prefix) {
   std::ifstream file(path);
   double bytes = 0;
@@ -137,7 +139,8 @@ double cgroup_memory_limit(double own, const std::string& root) {
 }
 
 std::vector<int> cgroup_cpus(const std::string& root) {
-  std::vector<int> cpus;  // of the innermost group that says so: its ancestors hold more
+  // The innermost group that names CPUs decides; its ancestors hold more.
+  std::vector<int> cpus;
   const auto keep_first = [&cpus](const std::string& path) {
     if (cpus.empty()) cpus = read_cpu_list(path);
   };

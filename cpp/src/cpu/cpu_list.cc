@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kMostCpus = 1 << 20;  // a damaged range must not fill the memory
 
-/// The number at `at`, which moves behind it; -1 when there is none.
+/// Reads the number at `at` and moves `at` behind it; -1 when there is none.
 int take_number(const char*& at, const char* end) {
   int value = -1;
   const auto read = std::from_chars(at, end, value);

@@ -1,4 +1,4 @@
-// The kernel's way to write sets of CPUs: "0-3,8,10-11".
+// The kernel writes sets of CPUs like this: "0-3,8,10-11".
 #pragma once
 
 #include <string>
@@ -6,11 +6,11 @@
 
 namespace cllm {
 
-/// The CPUs that `text` names, ascending, each once; none when any part of it is not a number or a
-/// range of them. White space around it is no fault.
+/// Returns the CPUs that `text` names, ascending and without duplicates; none when any part of it
+/// is neither a number nor a range. White space around the text is allowed.
 std::vector<int> parse_cpu_list(const std::string& text);
 
-/// parse_cpu_list of a file's first line; none when it cannot be read.
+/// Parses a file's first line with parse_cpu_list; returns none when the file cannot be read.
 std::vector<int> read_cpu_list(const std::string& path);
 
 }  // namespace cllm

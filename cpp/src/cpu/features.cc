@@ -1,4 +1,4 @@
-// Compiled for the baseline: it runs before anything is known about the CPU.
+// This file is compiled for the baseline, because it runs before anything is known about the CPU.
 #include "cpu/features.h"
 
 #include <array>

@@ -1,4 +1,4 @@
-// Which instruction sets this CPU and this build can run, and which of them is asked for.
+// These functions say which instruction sets this CPU and this build can run, and which is wanted.
 #pragma once
 
 #include <string>
@@ -9,15 +9,15 @@
 
 namespace cllm {
 
-/// The tables that can run here, best first; the last is the scalar one.
+/// Returns the tables that can run here, best first; the last is the scalar one.
 std::vector<const KernelTable*> runnable_kernels();
 
-/// What CLLM_ISA = `wanted` means among `runnable` (best first, not empty): the best for null or
-/// "". Throws InputError for a name that does not exist, or that is not among them.
+/// Returns the table that CLLM_ISA = `wanted` selects among `runnable` (best first, not empty): the
+/// best one for null or "". Throws InputError for a name that does not exist or is not among them.
 const KernelTable& choose_kernels(const char* wanted, Span<const KernelTable* const> runnable);
 
-/// The model name that the CPU gives, such as "AMD EPYC 9B14 96-Core Processor"; "unknown CPU" when
-/// it gives none.
+/// Returns the model name that the CPU gives, such as "AMD EPYC 9B14 96-Core Processor"; "unknown
+/// CPU" when it gives none.
 std::string cpu_model();
 
 }  // namespace cllm

@@ -1,13 +1,13 @@
-// How a thread rounds: a program that was linked with -ffast-math, or asked for it, has threads
-// that take denormal numbers for 0, and so would those that it starts.
+// A float mode says how a thread rounds. A program that was linked with -ffast-math, or asked for
+// it, has threads that treat denormal numbers as 0, and threads that they start would do the same.
 #pragma once
 
 #include <xmmintrin.h>
 
 namespace cllm {
 
-/// While it lives the calling thread rounds to nearest, keeps denormal numbers and traps nothing,
-/// so that the same sum has the same bits on every thread.
+/// While a FloatMode lives, the calling thread rounds to nearest, keeps denormal numbers and traps
+/// nothing, so that the same sum has the same bits on every thread.
 class FloatMode {
  public:
   FloatMode() noexcept : before_(_mm_getcsr()) { _mm_setcsr(kDefault); }
@@ -16,7 +16,7 @@ class FloatMode {
   FloatMode& operator=(const FloatMode&) = delete;
 
  private:
-  static constexpr unsigned kDefault = 0x1f80;  // as a process starts
+  static constexpr unsigned kDefault = 0x1f80;  // the mode in which a process starts
   const unsigned before_;
 };
 

@@ -1,4 +1,4 @@
-// What can be asked of a kernel's description, and values for its operands.
+// A kernel's description answers questions about its operands and fills them with values.
 #include <algorithm>
 
 #include "cpu/kernel_cases.h"

@@ -69,7 +69,7 @@ constexpr KernelCase flat_pass(const char* name, const KernelOperand (&operands)
   return work<float>(KernelShape::kFlat, name, operands, nullptr, call, variants);
 }
 
-// A step calls the kernels that follow a product on the product: in place where they store floats.
+// A step calls the kernels that follow a product on that product: in place where they store floats.
 // Where they store Bf16, the product is an operand of its own, the last.
 template <class T>
 constexpr KernelOperand made(Elements elements) {
@@ -98,7 +98,7 @@ std::int64_t attention_scratch(Table t, Sizes s) {
       activation_kernels<T>(t).attention_scratch_floats(std::min(s.rows, kLongest), s.columns));
 }
 
-/// So many for each column and each pair of a row and one that it attends to.
+/// Counts kEach operations for each column and each pair of a row and a row that it attends to.
 template <int kEach>
 double attention_operations(Sizes s) {
   double pairs = 0;
@@ -165,7 +165,7 @@ constexpr KernelCase kActivationCases[] = {
                                                      p.of<const float>(1), p.of<const float>(2),
                                                      p.of<T>(3), p.of<float>(4), p.of<float>(5));
         }),
-    // With a residual, and the copy of dx where it is of another type.
+    // This has a residual, and the copy of dx where it has another type.
     row_pass<T>("layernorm_backward",
                 {read(matrix), read(matrix), read(row), read(row), read(column), read(column),
                  read(matrix), written(matrix), written<T>(matrix), written(row), written(row),
@@ -291,7 +291,7 @@ constexpr KernelCase kProductCases[] = {
 
 std::size_t size(Sizes s) { return static_cast<std::size_t>(s.rows * s.columns); }
 
-/// A row of another place for each r, as the embeddings of tokens are: an odd stride.
+/// Returns a scattered row for each r, as the rows of token embeddings are: an odd stride.
 std::int64_t elsewhere(std::int64_t r, std::int64_t rows) { return r * 2654435761 % rows; }
 
 constexpr KernelCase kFloatCases[] = {
@@ -310,7 +310,8 @@ constexpr KernelCase kFloatCases[] = {
                t.softmax_stats(s.rows, s.columns, p.of<const float>(0), s.columns, p.of<float>(1),
                                p.of<float>(2));
              }),
-    // Alone, and as embeddings do: rows from elsewhere plus rows, and rows added to some elsewhere.
+    // Addition is called alone, and as embeddings do: rows from elsewhere plus rows, and rows added
+    // to some elsewhere.
     row_pass("add", {read(matrix), read(matrix), written(matrix)},
              [](Table t, Sizes s, Pointers p) {
                const float *a = p.of<const float>(0), *b = p.of<const float>(1);
@@ -363,7 +364,8 @@ constexpr KernelCase kFloatCases[] = {
               }),
 };
 
-// As many cases as functions; the one that says how much scratch attention needs is no kernel.
+// There are as many cases as functions; the one that says how much scratch attention needs is no
+// kernel.
 template <class Table>
 constexpr std::size_t kFunctions = sizeof(Table) / sizeof(void (*)());
 static_assert(std::size(kActivationCases<float>) + 1 == kFunctions<ActivationKernels<float>>);

@@ -1,9 +1,9 @@
-// The arithmetic of one instruction set as a table of functions, chosen once at start.
+// The arithmetic of one instruction set is a table of functions, chosen once at start.
 //
 // Every ISA implements every entry; the scalar one is the reference. All functions are noexcept in
-// effect, allocate nothing, and give bits that depend on their arguments' values and sizes only:
-// never on addresses, alignment, or on how a caller cut a larger product into calls (rows and
-// columns of a product are independent; sums run in the index order that is stated).
+// effect and allocate nothing. Their bits depend only on the values and sizes of their arguments,
+// never on addresses, alignment, or how a caller cut a larger product into calls (rows and columns
+// of a product are independent; sums run in the index order that is stated).
 //
 // Letters: R rows, N columns, C model width, D head width, T sequence length. `ld_*` is the
 // distance between rows in elements. Matrices are row-major.
@@ -17,8 +17,8 @@
 
 namespace cllm {
 
-/// One AdamW update (Loshchilov and Hutter 2019), the factors that are the same for every element
-/// computed by the caller.
+/// Holds the factors of one AdamW update (Loshchilov and Hutter 2019) that are the same for every
+/// element; the caller computes them.
 struct AdamWArgs {
   float learning_rate;
   float beta1, beta2, epsilon;
@@ -26,59 +26,59 @@ struct AdamWArgs {
   float correction1;     ///< 1 / (1 - beta1^t)
   float correction2;     ///< 1 / (1 - beta2^t)
   float gradient_scale;  ///< clipping: multiplies the gradient first
-  // 1 - beta, given where a float's difference would not do.
+  // These are 1 - beta, given where a float's difference would not be exact enough.
   float rest1 = 1.0f - beta1;
   float rest2 = 1.0f - beta2;
 };
 
-/// Passes over floats, whatever the activations are.
+/// These are passes over floats, whatever the type of the activations.
 struct FloatKernels {
   // -- rows -----------------------------------------------------------------------------------
-  /// x[R, N] = (x + bias[N]) + residual[R, N]
+  /// Sets x[R, N] = (x + bias[N]) + residual[R, N].
   void (*bias_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
                         const float* residual, std::int64_t ld_residual, float* x,
                         std::int64_t ld_x);
-  /// x[R, N] = dropout(x + bias[N]) + residual[R, N]; x[0, 0] is the matrix' element (first_row,
-  /// first_column).
+  /// Sets x[R, N] = dropout(x + bias[N]) + residual[R, N]; x[0, 0] is element (first_row,
+  /// first_column) of the matrix.
   void (*bias_dropout_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
                                 const Dropout& dropout, std::int64_t first_row,
                                 std::int64_t first_column, const float* residual,
                                 std::int64_t ld_residual, float* x, std::int64_t ld_x);
 
   // -- loss -----------------------------------------------------------------------------------
-  /// row_max[R] = max over N; row_sum[R] = sum over N of exp(logits - max).
+  /// Sets row_max[R] = max over N; row_sum[R] = sum over N of exp(logits - max).
   void (*softmax_stats)(std::int64_t rows, std::int64_t columns, const float* logits,
                         std::int64_t ld, float* row_max, float* row_sum);
 
   // -- flat ranges ----------------------------------------------------------------------------
-  /// out[n] = a[n] + b[n]; out may alias either.
+  /// Sets out[n] = a[n] + b[n]; out may alias either.
   void (*add)(std::size_t n, const float* a, const float* b, float* out);
-  /// out[n] = ((s0 + s1) + s2) + ...; out may alias a source. REQUIRES: count >= 1.
+  /// Sets out[n] = ((s0 + s1) + s2) + ...; out may alias a source. REQUIRES: count >= 1.
   void (*ordered_sum)(std::size_t n, int count, const float* const* sources, float* out);
-  /// Sum of squares; lanes and runs in a fixed order of index.
+  /// Returns the sum of squares; lanes and runs are added in a fixed order of index.
   double (*sum_squares)(std::size_t n, const float* x);
-  /// One AdamW update of n elements.
+  /// Does one AdamW update of n elements.
   void (*adamw)(std::size_t n, const AdamWArgs& args, const float* gradient, float* parameter,
                 float* first_moment, float* second_moment);
-  /// out[n] = x[n], rounded; and back.
+  /// These set out[n] = x[n], rounded, and back.
   void (*round_bf16)(std::size_t n, const float* x, Bf16* out);
   void (*widen_bf16)(std::size_t n, const Bf16* x, float* out);
 
   // -- for tests ------------------------------------------------------------------------------
-  void (*exp)(std::size_t n, const float* x, float* out);   ///< own polynomial, error stated there
+  void (*exp)(std::size_t n, const float* x, float* out);   ///< own polynomial: see vec_math.h
   void (*tanh)(std::size_t n, const float* x, float* out);  ///< likewise
 };
 
-/// The bases hold the kernels over activations that are floats. kernel_cases.h says of each how it
+/// The bases hold the kernels over activations that are floats. kernel_cases.h says how each kernel
 /// is called.
 struct KernelTable : ActivationKernels<float>, ProductKernels<float>, FloatKernels {
   ActivationKernels<Bf16> bf16;
   ProductKernels<Bf16> bf16_products;
-  std::size_t gemm_scratch_floats;  ///< of gemm and gemm_weight, for both types
+  std::size_t gemm_scratch_floats;  ///< for gemm and gemm_weight, for both types
 
   const char* name;   ///< "scalar", "avx2", "avx512", "avx512bf16"
   int vector_floats;  ///< floats in one vector register: 1, 8, 16
-  bool bf16_units;    ///< products of bf16 by instructions for them, else by conversion to float
+  bool bf16_units;    ///< instructions for bf16 multiply bf16; else it is converted to float
 };
 
 template <class T>
@@ -103,11 +103,12 @@ inline const ActivationKernels<Bf16>& activation_kernels(const KernelTable& tabl
   return table.bf16;
 }
 
-/// The table in use: the best this CPU runs, or what CLLM_ISA=scalar|avx2|avx512|avx512bf16
-/// names. Throws InputError when CLLM_ISA names one that cannot run here or does not exist.
+/// Returns the table in use: the best that this CPU runs, or the one that
+/// CLLM_ISA=scalar|avx2|avx512|avx512bf16 names. Throws InputError when CLLM_ISA names one that
+/// cannot run here or does not exist.
 const KernelTable& kernels();
 
-/// A table by name, or nullptr when this CPU (or this build) cannot run it.
+/// Returns a table by name, or nullptr when this CPU (or this build) cannot run it.
 const KernelTable* find_kernels(const char* name);
 
 }  // namespace cllm

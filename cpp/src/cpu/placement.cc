@@ -8,7 +8,7 @@
 namespace cllm {
 namespace {
 
-/// The sizes of room in which siblings may fit, smallest first.
+/// Lists the kinds of domains in which siblings may fit, smallest first.
 enum Level : int { kCache, kNode, kPackage, kMachine, kLevels };
 
 int domain_of(const LogicalCpu& cpu, int level) {
@@ -24,7 +24,7 @@ int domain_of(const LogicalCpu& cpu, int level) {
   }
 }
 
-/// Workers with one parent, and where those of them are that have a place.
+/// Holds the workers with one parent, and where those of them are that have a place.
 struct Family {
   std::vector<int> waiting;  // workers, the next one last
   std::vector<std::size_t> placed;
@@ -35,7 +35,7 @@ class Placer {
   Placer(const Topology& cpus, int workers)
       : cpus_(cpus), used_(cpus.size(), 0), in_tier_(cpus.size(), 0), result_(workers, -1) {}
 
-  /// CPUs that are equally good: of one kind of core, of one number among hyperthreads.
+  /// Opens the tier of equally good CPUs: one kind of core, one number among hyperthreads.
   int open_tier(int thread, int speed) {
     for (std::size_t i = 0; i < cpus_.size(); ++i) {
       in_tier_[i] = cpus_[i].thread == thread && cpus_[i].speed == speed;
@@ -56,7 +56,7 @@ class Placer {
  private:
   bool is_free(std::size_t i) const { return in_tier_[i] != 0 && used_[i] == 0; }
 
-  /// Free CPUs of each domain of a level.
+  /// Counts the free CPUs of each domain of a level.
   std::vector<int> room(int level) const {
     std::vector<int> free;
     for (std::size_t i = 0; i < cpus_.size(); ++i) {
@@ -67,9 +67,9 @@ class Placer {
     return free;
   }
 
-  /// The domain that `count` siblings should go to; -1 when they fit in none of this level. Best is
-  /// one where some of the family already are; then one whose surroundings have most room, so that
-  /// families spread; then the one they fill best.
+  /// Returns the domain that `count` siblings should go to; -1 when they fit in none of this level.
+  /// The best domain is one where some of the family already are; then one whose surroundings have
+  /// most room, so that families spread; then the one that they fill best.
   int best_domain(const Family& family, int count, int level) const {
     const std::vector<int> free = room(level);
     const int around = level == kCache ? kNode : std::min<int>(level + 1, kMachine);
@@ -94,7 +94,7 @@ class Placer {
     return best;
   }
 
-  /// Takes CPUs of one domain, those of few smaller ones.
+  /// Takes CPUs of one domain, from as few smaller domains as possible.
   void fill(Family& family, int count, int level, int domain) {
     if (level == kCache) {
       for (std::size_t i = 0; i < cpus_.size() && count > 0; ++i) {
@@ -114,7 +114,7 @@ class Placer {
         if (domain_of(cpus_[i], level) != domain) continue;
         const int inner = domain_of(cpus_[i], level - 1);
         const int left = free[static_cast<std::size_t>(inner)];
-        // The smallest that holds the rest; while none does, the largest.
+        // The best is the smallest that holds the rest; while none does, the largest.
         const bool better = left >= count ? most < count || left < most : left > most;
         if (left > 0 && better) {
           best = inner;
@@ -146,7 +146,7 @@ std::vector<Family> families_of(const TreePlan& plan, int active) {
   return families;
 }
 
-/// Places up to `room` workers, the same share of every family, large ones first.
+/// Places up to `room` workers: the same share of every family, large shares first.
 int place_tier(Placer& placer, std::vector<Family>& families, int room) {
   const auto waiting = [](const Family& f) { return static_cast<std::int64_t>(f.waiting.size()); };
   std::int64_t total = 0;

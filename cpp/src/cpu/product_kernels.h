@@ -1,4 +1,4 @@
-// The matrix products of the kernel table, for both ways of storing what they multiply.
+// The kernel table has these matrix products, for both types that store what they multiply.
 //
 // T is what is multiplied: float, or Bf16 in pairs along k. Sums and results are float. Matrices
 // are row-major; `ld*` is the distance between rows in elements.
@@ -11,14 +11,15 @@
 
 namespace cllm {
 
-/// How the operands of a product are stored.
+/// Says how the operands of a product are stored.
 enum class GemmForm {
   kNN,  ///< A[m, k], B[k, n]: forward (Conv1D weights are stored [in, out]); gradient of xf
   kNT,  ///< A[m, k], B[n, k]: gradient of inputs; logits
   kTN,  ///< A[k, m], B[k, n]: gradient of weights
 };
 
-/// C[m, n] = A B, or C += A B when `accumulate`. A float B with a Bf16 A is rounded first.
+/// Describes C[m, n] = A B, or C += A B when `accumulate`. A float B with a Bf16 A is rounded
+/// first.
 template <class T, class B>
 struct GemmArgsOf {
   GemmForm form;
@@ -35,7 +36,8 @@ using GemmArgs = GemmArgsOf<float, float>;
 using Bf16GemmArgs = GemmArgsOf<Bf16, Bf16>;
 using Bf16WeightGemmArgs = GemmArgsOf<Bf16, float>;
 
-/// C[m, n] = A B, or C += A B when `accumulate`, A[m, k] row-major, B packed by pack_weight.
+/// Describes C[m, n] = A B, or C += A B when `accumulate`; A[m, k] is row-major, B packed by
+/// pack_weight.
 template <class T>
 struct PackedGemmArgs {
   std::int64_t m, n, k;
@@ -47,24 +49,24 @@ struct PackedGemmArgs {
   bool accumulate;
 };
 
-/// Columns that may begin a part of a packed B: multiples of this, in every instruction set.
+/// Parts of a packed B may begin at multiples of this many columns, in every instruction set.
 constexpr std::int64_t kPackedColumns = 64;
 
-/// Where a column of a packed B[k, n] lies, counted in elements; pairs fill up an odd k. REQUIRES:
-/// a multiple of kPackedColumns.
+/// Returns where a column of a packed B[k, n] lies, counted in elements; pairs fill up an odd k.
+/// REQUIRES: `column` is a multiple of kPackedColumns.
 template <class T>
 constexpr std::int64_t packed_column(std::int64_t k, std::int64_t column) {
   constexpr std::int64_t kDepth = kPerFloat<T>;
   return column * ((k + kDepth - 1) / kDepth * kDepth);
 }
 
-/// Elements of a packed B[k, n].
+/// Counts the elements of a packed B[k, n].
 template <class T>
 constexpr std::int64_t packed_size(std::int64_t k, std::int64_t n) {
   return packed_column<T>(k, (n + kPackedColumns - 1) / kPackedColumns * kPackedColumns);
 }
 
-/// A part of B to be packed: all of k, or a run of it, of some columns.
+/// Describes a part of B to be packed: all of k, or a run of it, of some columns.
 template <class T>
 struct PackArgs {
   GemmForm form;  ///< how B is stored: [k, n] for NN, [n, k] for NT
@@ -72,23 +74,23 @@ struct PackArgs {
   const float* b;  ///< the part's first element
   std::int64_t ldb;
   T* panels;               ///< where the part's first column begins: see packed_column
-  std::int64_t depth;      ///< the whole B's k
+  std::int64_t depth;      ///< k of the whole B
   std::int64_t first = 0;  ///< the run's first k, an even number
 };
 
 /// Each element of C is a chain of multiply-adds over k in index order (fused, but plain in the
 /// scalar ISA; of pairs for Bf16), in runs of a fixed length whose sums are added to C in order. No
-/// element knows the m and n of the product of which it is a part.
-/// `scratch`: KernelTable::gemm_scratch_floats floats, private to the caller, 64-byte aligned.
+/// element depends on the m and n of the product that it is part of. `scratch` is
+/// KernelTable::gemm_scratch_floats floats, private to the caller, 64-byte aligned.
 template <class T>
 struct ProductKernels {
   void (*gemm)(const GemmArgsOf<T, T>& args, float* scratch);
-  /// With a B of floats, as weights are.
+  /// Multiplies by a B of floats, as weights are.
   void (*gemm_weight)(const GemmArgsOf<T, float>& args, float* scratch);
   /// Copies B in the order in which gemm_packed reads it, and fills up with zeros. Parts may be
-  /// packed alone. What is 64-byte aligned there is not left in the caches.
+  /// packed alone. Whole panels that begin at a multiple of 64 bytes are written past the caches.
   void (*pack_weight)(const PackArgs<T>& args);
-  /// The bits that gemm_weight gives for the same A and B, without packing anything.
+  /// Gives the bits that gemm_weight gives for the same A and B, without packing anything.
   void (*gemm_packed)(const PackedGemmArgs<T>& args);
 };
 

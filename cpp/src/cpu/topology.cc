@@ -15,7 +15,7 @@
 namespace cllm {
 namespace {
 
-/// The number in a file's first line; -1 when there is none, or a negative one.
+/// Returns the number in a file's first line; -1 when there is none or it is negative.
 long read_number(const std::string& path) {
   std::ifstream file(path);
   std::string word;
@@ -29,14 +29,14 @@ bool holds(const std::vector<int>& cpus, int cpu) {
   return std::binary_search(cpus.begin(), cpus.end(), cpu);
 }
 
-/// What stands for a set of CPUs that share something: the lowest of them. `otherwise` when the
-/// file does not name a set that `cpu` is in.
+/// Names a set of CPUs that share something by the lowest of them; `otherwise` when the file does
+/// not name a set that `cpu` is in.
 int representative(const std::string& path, int cpu, int otherwise) {
   const std::vector<int> sharing = read_cpu_list(path);
   return holds(sharing, cpu) ? sharing.front() : otherwise;
 }
 
-/// The CPUs that share the last level of cache with `cpu`, by their lowest; -1 when unknown.
+/// Names the CPUs that share the last level of cache with `cpu` by their lowest; -1 when unknown.
 int cache_of(const std::string& folder, int cpu) {
   constexpr int kMostCaches = 5;  // data and instructions of the first level, then 2, 3 and 4
   long best = 1;                  // a first level is the core's own
@@ -53,7 +53,7 @@ int cache_of(const std::string& folder, int cpu) {
   return shared;
 }
 
-/// The memory node of each CPU that some node names.
+/// Returns the memory node of each CPU that some node names.
 std::map<int, int> read_nodes(const std::string& root) {
   std::map<int, int> node_of;
   std::error_code failed;
@@ -70,8 +70,8 @@ std::map<int, int> read_nodes(const std::string& root) {
   return node_of;
 }
 
-/// One number a CPU by which kinds of cores can be told, larger is faster; all 0 when nothing that
-/// speaks of every CPU says so.
+/// Returns one number for each CPU that tells kinds of cores apart; larger is faster. All are 0
+/// when no source covers every CPU.
 std::vector<long> read_speeds(const std::string& root, const std::vector<int>& cpus) {
   std::vector<long> speeds(cpus.size(), 0);
   // Hybrid Intel chips list their kinds of cores as devices that count events.
@@ -97,8 +97,8 @@ std::vector<long> read_speeds(const std::string& root, const std::vector<int>& c
   return std::vector<long>(cpus.size(), 0);
 }
 
-/// Speeds to kinds. Single cores of one kind may differ by a tenth (preferred cores of a chip that
-/// boosts some higher); kinds of cores differ by a quarter and more.
+/// Turns speeds into kinds of cores. Single cores of one kind may differ by a tenth (preferred
+/// cores of a chip that boosts some of them higher); kinds of cores differ by a quarter and more.
 std::vector<int> kinds_of(const std::vector<long>& speeds) {
   std::vector<long> sorted = speeds;
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
@@ -115,7 +115,7 @@ std::vector<int> kinds_of(const std::vector<long>& speeds) {
   return kinds;
 }
 
-/// Gives out 0, 1, ... to keys as they come.
+/// Numbers keys 0, 1, ... in the order in which they come.
 template <class Key>
 class Numbering {
  public:
@@ -144,7 +144,8 @@ Topology read_topology(const std::string& root) {
   if (online.empty()) return {};
   const std::map<int, int> nodes = read_nodes(root);
   const std::vector<int> kinds = kinds_of(read_speeds(root, online));
-  // A domain is known by those around it as well, so that each lies in one of the next size.
+  // A domain's key contains the domains around it, so that each domain lies in one of the next
+  // size.
   Numbering<int> core;
   Numbering<long> package;
   Numbering<std::pair<int, int>> node;

@@ -1,8 +1,9 @@
-// Causal attention of one head for the kernel table: forward, backward, and the scratch they need.
+// The kernel table gets causal attention of one head here: forward, backward, and their scratch.
 //
-// GFLOP/s of one Zen 5 core with AVX-512 (peak about 282, bf16 545): counting the products of all
-// 64 x 64 blocks that touch the triangle (up to half of those on the diagonal is left out), and in
-// brackets those of the triangle alone. AVX2 has about half of the upper ones.
+// The figures are GFLOP/s of one Zen 5 core with AVX-512 (peak about 282, bf16 545). The first
+// counts the products of all 64 x 64 blocks that touch the triangle (up to half of a block on the
+// diagonal is left out), the one in brackets only those of the triangle. AVX2 reaches about half of
+// the float rows.
 //                    T = 64      256         512         1024
 //   float  D = 32   248 (126)   223 (179)   217 (193)   211 (199)   forward
 //                   312 (158)   263 (211)   251 (224)   244 (230)   backward

@@ -1,4 +1,4 @@
-// Causal attention of one head, backward: gradients of q, k and v from that of out.
+// Causal attention of one head, backward, makes the gradients of q, k and v from that of out.
 #pragma once
 
 #include <cmath>
@@ -19,7 +19,7 @@ std::int64_t attention_backward_floats(std::int64_t length, std::int64_t head_wi
          kBlock * (3 * padded + 2 * head_width + 2 * kBlock + 3 * kBlock / 2) + 32;
 }
 
-/// delta[rows] = sum over D of out * dout: what the softmax takes off every dP of a row.
+/// Sets delta[rows] = sum over D of out * dout; the softmax subtracts it from every dP of a row.
 template <class T>
 void output_dots(std::int64_t rows, std::int64_t head_width, const T* out, const T* dout,
                  std::int64_t ld_out, float* delta) {
@@ -35,9 +35,10 @@ void output_dots(std::int64_t rows, std::int64_t head_width, const T* out, const
   }
 }
 
-/// P of a vector of scores, and dscores = P * (dweights - delta); both exactly zero for keys that
-/// the query may not see. What is left of P after dropout, and the gradient that comes back through
-/// it: delta, the sum of P * dweights, is that of out * dout with dropout too.
+/// Computes P of a vector of scores, and dscores = P * (dweights - delta); both are exactly zero
+/// for keys that the query may not see. P is what is left after dropout, and dweights the gradient
+/// that comes back through it: delta, the sum of P * dweights, equals that of out * dout with
+/// dropout too.
 template <class Kept>
 inline void gradient_of_scores(V factor, float lse, float delta, int seen, const float* score,
                                const float* dweight, const Kept& kept, std::int64_t r,
@@ -51,7 +52,7 @@ inline void gradient_of_scores(V factor, float lse, float delta, int seen, const
   }
 }
 
-/// What a block leaves for its three products: A by queries for dq, by keys for dk and dv.
+/// Holds what a block leaves for its three products: A by queries for dq, by keys for dk and dv.
 template <class T>
 struct BlockWeights {
   T* weights;       ///< P [cells of queries, 64]
@@ -59,7 +60,7 @@ struct BlockWeights {
   T* dscores_rows;  ///< [queries, cells of 64]
 };
 
-/// Floats take the places of the scores and of the gradients of the weights.
+/// With floats, the results replace the scores and the gradients of the weights.
 template <class Kept>
 inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
                            const float* lse, const float* delta, const float* scores,
@@ -80,7 +81,7 @@ inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagona
                            const float* lse, const float* delta, const float* scores,
                            const float* dweights, const Kept& kept, const BlockWeights<Bf16>& to) {
   const V factor = set1(scale);
-  // A last key without a neighbour needs a zero beside it.
+  // If the last key has no neighbour, a zero must stand beside it.
   visit_row_pairs(queries, (keys + 1) / 2 * 2, diagonal,
                   [&](std::int64_t r, std::int64_t c, int seen, int next) {
                     const std::int64_t at = r * kBlock + c;
@@ -100,9 +101,9 @@ inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagona
                   });
 }
 
-/// Keys outside, queries inside: what is packed of k and v, and the sums for dk and dv, are one
-/// block's and stay in L1 and L2; q, dout and the sum for dq (3 T D floats) stream by. The other
-/// way round, five matrices of T D floats would.
+/// The outer loop is over keys, the inner one over queries. What is packed of k and v, and the sums
+/// for dk and dv, belong to one block and stay in L1 and L2; q, dout and the sum for dq (3 T D
+/// floats) stream by. The other way round, five matrices of T D floats would stream.
 template <class Kept, class T>
 void attention_backward_with(const AttentionArgs<T>& args) {
   constexpr bool kPairs = kPerCell<T> == 2;

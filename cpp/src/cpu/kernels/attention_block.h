@@ -1,4 +1,4 @@
-// The steps that causal attention, forward and backward, is made of: 64 queries meet 64 keys.
+// Causal attention, forward and backward, is made of steps in which 64 queries meet 64 keys.
 #pragma once
 
 #include "cpu/kernels/attention_pack.h"
@@ -6,15 +6,15 @@
 namespace cllm {
 namespace {
 
-// On a diagonal block (queries and keys of the same 64 positions) query r meets keys 0..r only;
-// what lies beyond is left out by groups of kMicroRows, which saves 34 to 45 % of a block.
-// `queries` and `keys` are the rows that exist: equal on the diagonal, where the last block may
-// have fewer than 64 of both, while off the diagonal all 64 keys are there.
+// On a diagonal block (queries and keys of the same 64 rows) query r meets only keys 0..r. Groups
+// of kMicroRows that lie wholly beyond are left out, which saves 34 to 45 % of a block. `queries`
+// and `keys` are the rows that exist. They are equal on the diagonal, where the last block may have
+// fewer than 64 of both; off the diagonal all 64 keys exist.
 
 /// Calls visit(row, c, seen) for each vector of scores that a later product reads: keys c to
 /// c + kLanes - 1 of `row`, of which the query may see the first `seen`. The vectors of a row come
 /// in the order of c. A diagonal block is visited down its columns, in loops of many equal steps:
-/// its rows are one to four vectors long, and exp cost as much there as in a whole block.
+/// its rows are one to four vectors long, and by rows exp would cost as much as in a whole block.
 template <class Visit>
 inline void visit_scores(std::int64_t queries, std::int64_t keys, bool diagonal, Visit visit) {
   if (!diagonal) {
@@ -24,15 +24,15 @@ inline void visit_scores(std::int64_t queries, std::int64_t keys, bool diagonal,
     return;
   }
   for (std::int64_t c = 0; c < keys; c += kLanes) {
-    std::int64_t r = c / kMicroRows * kMicroRows;  // the products go by groups of rows
+    std::int64_t r = c / kMicroRows * kMicroRows;  // products work on groups of rows
     const std::int64_t whole = std::min(c + kLanes - 1, queries);
     for (; r < whole; ++r) visit(r, c, static_cast<int>(std::max<std::int64_t>(r + 1 - c, 0)));
     for (; r < queries; ++r) visit(r, c, kLanes);
   }
 }
 
-/// The same by two rows: visit(r, c, seen, next) with r even, `next` what row r + 1 may see of the
-/// same keys. There may be no row r + 1; next is 0 then.
+/// Does the same for two rows at a time: visit(r, c, seen, next) with r even, where row r + 1 may
+/// see the first `next` of the same keys. If there is no row r + 1, next is 0.
 template <class Visit>
 inline void visit_row_pairs(std::int64_t queries, std::int64_t keys, bool diagonal, Visit visit) {
   for (std::int64_t c = 0; c < keys; c += kLanes) {
@@ -46,11 +46,11 @@ inline void visit_row_pairs(std::int64_t queries, std::int64_t keys, bool diagon
   }
 }
 
-// The three kinds of product. Operands are packed (attention_pack.h) and counted in cells; sums and
-// scores are floats.
+// These are the three kinds of product. Operands are packed (attention_pack.h) and counted in
+// cells; sums and scores are floats.
 
-/// scores[queries, 64] = rows . columns, k being D: A by pack_rows, rows ld_rows cells apart, and B
-/// by pack_columns. Right of the diagonal, scores are left undefined.
+/// Sets scores[queries, 64] = rows . columns, where k is D: A by pack_rows, rows ld_rows cells
+/// apart, and B by pack_columns. Scores right of the diagonal are undefined.
 template <class T>
 void score_tile(std::int64_t queries, std::int64_t keys, bool diagonal, std::int64_t head_width,
                 const T* rows, std::int64_t ld_rows, const T* columns, float* scores) {
@@ -69,8 +69,8 @@ void score_tile(std::int64_t queries, std::int64_t keys, bool diagonal, std::int
   }
 }
 
-/// sum[queries, padded D] (+)= weights . rows, k being the keys: A [queries, cells of 64], B
-/// [cells of keys, padded D].
+/// Sets sum[queries, padded D] (+)= weights . rows, where k is the keys: A [queries, cells of 64],
+/// B [cells of keys, padded D].
 template <class T>
 void mix_keys(std::int64_t queries, std::int64_t keys, bool diagonal, std::int64_t width,
               const T* weights, const T* rows, float* sum, bool accumulate) {
@@ -86,14 +86,14 @@ void mix_keys(std::int64_t queries, std::int64_t keys, bool diagonal, std::int64
   }
 }
 
-/// sum[keys, padded D] (+)= weights transposed . rows, k being the queries: A [cells of queries,
-/// 64 keys], B [cells of queries, padded D].
+/// Sets sum[keys, padded D] (+)= weights transposed . rows, where k is the queries: A [cells of
+/// queries, 64 keys], B [cells of queries, padded D].
 template <class T>
 void mix_queries(std::int64_t queries, std::int64_t keys, bool diagonal, std::int64_t width,
                  const T* weights, const T* rows, float* sum, bool accumulate) {
   for (std::int64_t r = 0; r < keys; r += kMicroRows) {
     const std::int64_t height = std::min<std::int64_t>(kMicroRows, keys - r);
-    const std::int64_t first = diagonal ? r / kPerCell<T> : 0;  // even: kMicroRows is
+    const std::int64_t first = diagonal ? r / kPerCell<T> : 0;  // even, because kMicroRows is
     for (std::int64_t c = 0; c < width; c += kMicroColumns) {
       const std::int64_t columns = std::min<std::int64_t>(kMicroColumns, width - c);
       find_micro_tile<MicroA::kColumns, T>(static_cast<int>(height), static_cast<int>(columns))(

@@ -1,4 +1,5 @@
-// Dropout of attention's weights, block by block: drawn again in each pass, never stored beyond it.
+// Dropout of attention's weights is drawn block by block, again in each pass, and never kept
+// longer.
 #pragma once
 
 #include "cpu/kernels/attention_pack.h"
@@ -9,7 +10,7 @@ namespace {
 
 static_assert(kBlock == kKeepColumns, "a row of a block is one piece of random bits");
 
-/// No dropout: the compiler leaves nothing of it.
+/// Does no dropout; the compiler removes it all.
 struct AllKept {
   explicit AllKept(const Dropout&) {}
   void draw(std::int64_t, std::int64_t, std::int64_t) {}
@@ -18,21 +19,21 @@ struct AllKept {
   static constexpr float scale() { return 1.0f; }
 };
 
-/// The weights are dropped where they are made; what is kept is scaled after the products, once an
-/// output instead of once a weight.
+/// Drops weights where they are made. What is kept is scaled after the products, once for each
+/// output instead of once for each weight.
 class SomeKept {
  public:
   explicit SomeKept(const Dropout& dropout) : dropout_(dropout), scale_(set1(dropout.scale)) {}
-  /// For the block of `queries` from query q on and the keys from k on.
+  /// Draws for the block of `queries` from query q on and the keys from k on.
   void draw(std::int64_t q, std::int64_t queries, std::int64_t k) {
     const Dropout dropout = dropout_;
     for (std::int64_t r = 0; r < queries; ++r) {
       rows_[r] = keep_bits(dropout, q + r, k / kBlock);
     }
   }
-  /// p, 0 where it is dropped: of the block's row r, columns c to c + kLanes - 1.
+  /// Returns p, with 0 where it is dropped, for row r of the block, columns c to c + kLanes - 1.
   V lanes(std::int64_t r, std::int64_t c, V p) const { return keep_lanes(p, rows_[r] >> c); }
-  /// The gradient of the weight before dropout, less delta.
+  /// Returns the gradient of the weight before dropout, less delta.
   V minus(std::int64_t r, std::int64_t c, V dweight, V delta) const {
     return fms(lanes(r, c, dweight), scale_, delta);
   }

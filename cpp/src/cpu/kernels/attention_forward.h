@@ -1,4 +1,4 @@
-// Causal attention of one head, forward: out = softmax(q k' / sqrt(D)) v, row by row of blocks.
+// Causal attention of one head, forward: out = softmax(q k' / sqrt(D)) v goes by rows of blocks.
 #pragma once
 
 #include <cmath>
@@ -19,7 +19,7 @@ std::int64_t attention_forward_floats(std::int64_t length, std::int64_t head_wid
          kBlock * (padded_width(cells<T>(head_width)) + cells<T>(kBlock)) + 16;
 }
 
-/// row_max[queries, kLanes] = max over the keys that each query may see, lane by lane.
+/// Sets row_max[queries, kLanes] = max over the keys that each query may see, lane by lane.
 inline void block_max(std::int64_t queries, std::int64_t keys, bool diagonal, bool first,
                       const float* scores, float* row_max) {
   for (std::int64_t r = 0; r < queries; ++r, scores += kBlock, row_max += kLanes) {
@@ -32,15 +32,15 @@ inline void block_max(std::int64_t queries, std::int64_t keys, bool diagonal, bo
   }
 }
 
-/// weights[queries, 64] = exp(scale * scores - shift[row]), exactly zero for keys that a query may
-/// not see; row_sum[queries, kLanes] += the sum, lane by lane. Floats may take the place of scores.
-/// Dropped weights are zero too, but count in the sum.
+/// Sets weights[queries, 64] = exp(scale * scores - shift[row]), exactly zero for keys that a query
+/// may not see, and adds their sum to row_sum[queries, kLanes], lane by lane. Floats may replace
+/// the scores. Dropped weights are zero too, but count in the sum.
 template <class Kept, class T>
 void block_exp(std::int64_t queries, std::int64_t keys, bool diagonal, float scale,
                const float* shift, const float* scores, const Kept& kept, T* weights,
                float* row_sum) {
   const V factor = set1(scale);
-  // A last key without a neighbour needs a zero beside it.
+  // If the last key has no neighbour, a zero must stand beside it.
   visit_scores(queries, cells<T>(keys) * kPerCell<T>, diagonal,
                [&](std::int64_t r, std::int64_t c, int seen) {
                  V p = vexp(fms(load(scores + r * kBlock + c), factor, set1(shift[r])));
@@ -50,9 +50,9 @@ void block_exp(std::int64_t queries, std::int64_t keys, bool diagonal, float sca
                });
 }
 
-/// Scores of a whole row of blocks are kept ([64, T], in L2 for the lengths that are common), so
-/// that the true maximum is known before the first exp; weights are divided by their sum only after
-/// they met v, in out.
+/// The scores of a whole row of blocks are kept ([64, T], in L2 for common lengths), so that the
+/// true maximum is known before the first exp. Weights are divided by their sum only after they
+/// multiplied v, in out.
 template <class Kept, class T>
 void attention_forward_with(const AttentionArgs<T>& args) {
   constexpr bool kPairs = kPerCell<T> == 2;
@@ -71,7 +71,7 @@ void attention_forward_with(const AttentionArgs<T>& args) {
   float* const shift = parts.take<float>(kBlock);
   float* const inverse = parts.take<float>(kBlock);
   Kept kept(args.dropout);
-  // Floats are taken where they lie, and become weights where they were scores.
+  // Floats are used where they lie, and the weights replace the scores.
   [[maybe_unused]] T* query_rows = nullptr;
   [[maybe_unused]] T* weights = nullptr;
   if constexpr (kPairs) {
@@ -79,9 +79,9 @@ void attention_forward_with(const AttentionArgs<T>& args) {
     weights = parts.take<T>(kBlock * cells<T>(kBlock));
   }
 
-  // A block of keys or values is packed when it is first met. One block of queries meets each only
-  // once, so its packed keys share one place, in L1: 16 calls of 64 rows for T = 1024, D = 64 take
-  // 674 to 695 us, 706 to 719 with a place for each; one call for all rows takes 620.
+  // A block of keys or values is packed when it is first needed. One block of queries needs each
+  // only once, so its packed keys share one place, in L1: 16 calls of 64 rows for T = 1024, D = 64
+  // take 674 to 695 us, and 706 to 719 with a place for each; one call for all rows takes 620.
   const std::int64_t place = args.row_end - args.row_begin <= kBlock ? 0 : 1;
   for (std::int64_t q = args.row_begin; q < args.row_end; q += kBlock) {
     const std::int64_t queries = std::min(kBlock, args.row_end - q);

@@ -1,7 +1,7 @@
-// How attention lays out its operands in scratch, for floats and for Bf16, counted in cells.
+// Attention lays out its operands in scratch, for floats and for Bf16, counted in cells.
 //
 // A product takes A by rows of cells along k, and B as cells along k by columns. For floats a
-// matrix [rows, D] is both as it stands; for Bf16 its pairs lie along D, or along the rows.
+// matrix [rows, D] is both as it stands; for Bf16 its pairs lie along D or along the rows.
 #pragma once
 
 #include <algorithm>
@@ -14,18 +14,18 @@
 namespace cllm {
 namespace {
 
-// Queries and keys are cut in blocks of 64 that start at multiples of 64, whatever the call, so
-// that the order of every sum is a fact of the row. A 64 x 64 tile of scores is 16 KiB: it stays in
-// L1 from the product that makes it to the products that use it. Blocks of 128 are equally fast at
+// Queries and keys are cut in blocks of 64 that start at multiples of 64 in every call, so that the
+// order of every sum depends on the row alone. A 64 x 64 tile of scores is 16 KiB and stays in L1
+// from the product that makes it to the products that use it. Blocks of 128 are equally fast at
 // D = 64 and 1 to 3 % slower at D = 32.
 constexpr std::int64_t kBlock = 64;
 static_assert(kBlock % kMicroColumns == 0 && kMicroRows % 2 == 0);
 
-/// Cells between packed rows of n cells: whole vectors, so that no tile has a tail.
+/// Returns the cells between packed rows of n cells: whole vectors, so that no tile has a tail.
 constexpr std::int64_t padded_width(std::int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 constexpr std::int64_t block_count(std::int64_t length) { return (length + kBlock - 1) / kBlock; }
 
-/// Parts of the scratch, each on a cache line of its own.
+/// Deals out parts of the scratch, each on a cache line of its own.
 class ScratchParts {
  public:
   explicit ScratchParts(float* scratch)
@@ -43,7 +43,7 @@ class ScratchParts {
   float* next_;
 };
 
-/// to[rows, padded cells of D] = from[rows, D], zeros beyond D: A, or B when T is float.
+/// Sets to[rows, padded cells of D] = from[rows, D], zeros beyond D: A, or B when T is float.
 inline void pack_rows(std::int64_t rows, std::int64_t head_width, const float* from,
                       std::int64_t ld_from, float* to) {
   for (std::int64_t r = 0; r < rows; ++r, from += ld_from) {
@@ -71,8 +71,8 @@ inline void pack_rows(std::int64_t rows, std::int64_t head_width, const Bf16* fr
   }
 }
 
-/// to[cells of rows, padded D] = from[rows, D], zeros for columns that are not there, and for the
-/// other half of a last pair: B of a product whose k is the rows.
+/// Sets to[cells of rows, padded D] = from[rows, D], with zeros for columns that do not exist and
+/// for the other half of a last pair: B of a product whose k is the rows.
 inline void pack_keyed_rows(std::int64_t rows, std::int64_t head_width, const float* from,
                             std::int64_t ld_from, float* to) {
   pack_rows(rows, head_width, from, ld_from, to);
@@ -98,8 +98,8 @@ inline void pack_keyed_rows(std::int64_t rows, std::int64_t head_width, const Bf
   }
 }
 
-/// from[rows, D] as B of a product whose k is D: panels [cells of D][kMicroColumns], a row a
-/// column.
+/// Packs from[rows, D] as B of a product whose k is D: panels [cells of D][kMicroColumns], where
+/// each row becomes a column.
 inline void pack_columns(std::int64_t rows, std::int64_t head_width, const float* from,
                          std::int64_t ld_from, float* panels) {
   pack_panels_transposed(head_width, rows, from, ld_from, panels, head_width * kMicroColumns);
@@ -129,7 +129,7 @@ inline void pack_columns(std::int64_t rows, std::int64_t head_width, const Bf16*
   }
 }
 
-/// to[rows, D] = factor * from[rows, padded D]; row r has factors[r], or `factor` when null.
+/// Sets to[rows, D] = factor * from[rows, padded D]; the factor is factors[r], or `factor` if null.
 template <class T>
 void unpack_rows(std::int64_t rows, std::int64_t head_width, const float* from,
                  const float* factors, float factor, T* to, std::int64_t ld_to) {

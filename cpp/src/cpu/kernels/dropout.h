@@ -1,4 +1,4 @@
-// Dropout of the rows of a matrix: forward on its way into a sum, backward on its way out.
+// Rows of a matrix are dropped forward on their way into a sum, and backward on their way out.
 #pragma once
 
 #include "cpu/kernels/keep_bits.h"
@@ -7,8 +7,8 @@
 namespace cllm {
 namespace {
 
-/// body(i, count, bits) for the elements [i, i + count) of the `columns` from `first` on of a row,
-/// in order; bit c of bits: element i + c is kept.
+/// Calls body(i, count, bits) for the elements [i, i + count) of the `columns` from `first` on of a
+/// row, in order; bit c of bits says that element i + c is kept.
 template <class Body>
 inline void for_kept(std::int64_t columns, const Dropout& dropout, std::int64_t row,
                      std::int64_t first, Body body) {
@@ -23,7 +23,7 @@ inline void for_kept(std::int64_t columns, const Dropout& dropout, std::int64_t 
   }
 }
 
-/// x, residual: [rows, columns], rows ld_x and ld_residual apart; bias: [columns]
+/// x and residual are [rows, columns], rows ld_x and ld_residual apart; bias is [columns].
 inline void bias_dropout_residual(std::int64_t rows, std::int64_t columns, const float* bias,
                                   const Dropout& dropout, std::int64_t first_row,
                                   std::int64_t first_column, const float* residual,
@@ -39,7 +39,8 @@ inline void bias_dropout_residual(std::int64_t rows, std::int64_t columns, const
   }
 }
 
-/// x, out: [rows, columns]; sums: [columns] or null, each a plain chain of adds as in column_sums.
+/// x and out are [rows, columns]; sums is [columns] or null, each a plain chain of adds as in
+/// column_sums.
 template <class T>
 void dropout_rows(std::int64_t rows, std::int64_t columns, const float* x, const Dropout& dropout,
                   std::int64_t first_row, T* out, float* sums, bool accumulate) {

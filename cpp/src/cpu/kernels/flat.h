@@ -1,4 +1,4 @@
-// Passes over flat ranges of the parameter buffers: sums, norms, the optimizer.
+// These are passes over flat ranges of the parameter buffers: sums, norms, the optimizer.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,7 @@ inline double sum_squares(std::size_t n, const float* x) {
   });
 }
 
-/// In this order, fma where the scalar table has two roundings:
+/// Computes in this order, with fma where the scalar table rounds twice:
 ///   g = gradient * gradient_scale
 ///   m = fma(rest1, g, beta1 * m)
 ///   v = fma(rest2, g * g, beta2 * v)

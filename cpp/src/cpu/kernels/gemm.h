@@ -1,13 +1,13 @@
-// Matrix products of one instruction set: blocked, B packed into panels, A read where it lies.
+// Matrix products of one instruction set are blocked: B is packed into panels, A is read in place.
 //
 // Bits: an element of C is a chain of fma over kGemmRun values of k, from zero and in order; the
 // sums of the runs are added to C in order (the first is stored unless `accumulate`). The chain
-// knows its row of A, its column of B and k alone, so any cut of m or n, any leading dimension and
-// any alignment give the same bits, whether B was packed or not.
+// depends only on its row of A, its column of B and k. So any cut of m or n, any leading dimension
+// and any alignment give the same bits, whether B was packed or not.
 //
-// Blocks: a packed B of kGemmRun x kGemmColumns stays in L2 or streams from L3 by panels, each of
-// them used for kGemmRows rows of A, which stay in L2. Only a transposed A is packed: broadcasts
-// read rows as well as groups.
+// Blocks: a packed B of kGemmRun x kGemmColumns stays in L2 or streams from L3 by panels. Each
+// panel is used for kGemmRows rows of A, which stay in L2. A is packed only when it is transposed,
+// because broadcasts read rows as fast as groups.
 #pragma once
 
 #include <algorithm>
@@ -26,13 +26,13 @@ constexpr std::int64_t kGemmRun = 512;
 constexpr std::int64_t kGemmColumns = 768;
 static_assert(kGemmColumns % kMicroColumns == 0);
 
-// Up to so many rows a row-major B of floats is read in place. With AVX-512 a panel's row is four
-// cache lines and 48 rows run at 243 to 262 GFLOP/s, against 178 to 223 when packing; with AVX2 it
-// is one line, and many of them, a whole matrix row apart, evict each other.
+// A row-major B of floats is read in place up to this many rows. With AVX-512 a panel's row is four
+// cache lines, and 48 rows run at 243 to 262 GFLOP/s, against 178 to 223 when packing. With AVX2 it
+// is one line, and many such lines, a whole matrix row apart, evict each other.
 constexpr std::int64_t kUnpackedRows = kLanes == 16 ? kGemmRows : 2 * kMicroRows;
 
-// Panels and groups are a few lines longer than a power of two, so that the same k of neighbouring
-// ones does not meet in the same cache set.
+// Panels and groups are a few lines longer than a power of two, so that the same k of neighbours
+// does not fall in the same cache set.
 template <class T>
 constexpr std::int64_t kPanelStep = kGemmRun * kMicroColumns + 64 * kPerCell<T>;
 template <class T>
@@ -40,9 +40,9 @@ constexpr std::int64_t kGroupStep = kGemmRun * kMicroRows + 16 * kPerCell<T>;
 constexpr std::size_t kGemmScratchFloats = static_cast<std::size_t>(
     kGemmColumns / kMicroColumns * kPanelStep<float> + kGemmRows / kMicroRows * kGroupStep<float>);
 
-/// A block of C[rows, columns] (+)= A[rows, k] B[k, columns] from packed or lying operands; k and
-/// ldb count cells. `a` is the block's first element; its groups of kMicroRows rows are group_step
-/// numbers apart, the panels of B panel_step.
+/// Computes a block of C[rows, columns] (+)= A[rows, k] B[k, columns] from operands that are packed
+/// or in place; k and ldb count cells. `a` is the block's first element. Its groups of kMicroRows
+/// rows are group_step numbers apart, the panels of B panel_step.
 template <MicroA kA, class T>
 void gemm_block(std::int64_t rows, std::int64_t columns, std::int64_t k, const T* a,
                 std::int64_t lda, std::int64_t group_step, const T* b, std::int64_t ldb,
@@ -63,8 +63,8 @@ void gemm_block(std::int64_t rows, std::int64_t columns, std::int64_t k, const T
   }
 }
 
-/// The same with a row-major A and a packed B, k counted in numbers. An odd one among Bf16, which
-/// can only be a product's last, has no pair in A: it is a run of its own.
+/// Does the same with a row-major A and a packed B; k counts numbers. With Bf16 an odd last k,
+/// which only the last run of a product can have, has no pair in A: it becomes a run of its own.
 /// REQUIRES: rows <= kGemmRows.
 template <class T>
 void gemm_block_packed(std::int64_t rows, std::int64_t columns, std::int64_t run, const T* a,
@@ -81,7 +81,7 @@ void gemm_block_packed(std::int64_t rows, std::int64_t columns, std::int64_t run
                                c, ldc, true);
 }
 
-/// The runs of k for columns [first, first + columns) of B, packed one run at a time.
+/// Multiplies columns [first, first + columns) of B, packed one run of k at a time.
 template <GemmForm kForm, class T, class S>
 void gemm_columns(const GemmArgsOf<T, S>& g, std::int64_t first, std::int64_t columns,
                   float* scratch) {
@@ -113,7 +113,7 @@ void gemm_columns(const GemmArgsOf<T, S>& g, std::int64_t first, std::int64_t co
   } while (p < g.k);
 }
 
-/// The same from a row-major B where it lies.
+/// Does the same with a row-major B in place.
 inline void gemm_unpacked(const GemmArgs& g) {
   std::int64_t p = 0;
   do {
@@ -124,7 +124,7 @@ inline void gemm_unpacked(const GemmArgs& g) {
   } while (p < g.k);
 }
 
-/// Products that need no packing: true when done.
+/// Does products that need no packing; returns true when done.
 inline bool gemm_in_place(const GemmArgs& g) {
   if (g.form == GemmForm::kNN && g.m <= kUnpackedRows) return gemm_unpacked(g), true;
   if (g.form == GemmForm::kNT && g.m <= kMicroRows) return gemm_few_rows(g, kGemmRun), true;
@@ -135,8 +135,8 @@ bool gemm_in_place(const GemmArgsOf<Bf16, S>&) {
   return false;
 }
 
-/// ProductKernels::gemm and gemm_weight. REQUIRES: `scratch` holds kGemmScratchFloats, 64-byte
-/// aligned.
+/// Implements ProductKernels::gemm and gemm_weight. REQUIRES: `scratch` holds kGemmScratchFloats,
+/// 64-byte aligned.
 template <class T, class S>
 void gemm(const GemmArgsOf<T, S>& args, float* scratch) {
   if (args.m == 0 || gemm_in_place(args)) return;

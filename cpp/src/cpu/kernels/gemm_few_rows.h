@@ -1,5 +1,5 @@
-// Products of at most kMicroRows rows with a transposed B, as the logits of generation are: B is
-// used once, so packing it would cost more than multiplying. The chains are those of gemm.h.
+// These products have at most kMicroRows rows and a transposed B, as the logits of generation do. B
+// is used once, so packing it would cost more than multiplying. The chains are those of gemm.h.
 #pragma once
 
 #include <algorithm>
@@ -16,14 +16,14 @@
 namespace cllm {
 namespace {
 
-/// C[kRows, columns] (+)= A[kRows, run] B[columns, run]^T for at most kLanes columns: squares of B
-/// are turned in registers and used from there.
+/// Computes C[kRows, columns] (+)= A[kRows, run] B[columns, run]^T for at most kLanes columns.
+/// Squares of B are turned in registers and used from there.
 template <int kRows>
 void few_rows_square(std::int64_t columns, std::int64_t run, const float* a, std::int64_t lda,
                      const float* b, std::int64_t ldb, float* c, std::int64_t ldc,
                      bool accumulate) {
-  // Rows of B are streams of their own, too many and too short for the hardware's prefetching:
-  // asking 64 floats ahead is worth a tenth.
+  // The rows of B are separate streams, too many and too short for the hardware's prefetching.
+  // Prefetching 64 floats ahead makes it a tenth faster.
   constexpr std::int64_t kAhead = 64;
   V sum[kRows];
   for (int r = 0; r < kRows; ++r) sum[r] = zero();

@@ -1,9 +1,9 @@
-// Products with a B that was packed before, once for many of them: a weight, which every tile of
-// rows multiplies by.
+// These products use a B that was packed before, once for many products: a weight, which every tile
+// of rows multiplies by.
 //
-// Layout: panels of kMicroColumns columns, each [cells of k][kMicroColumns]; so column c, when it
-// begins a panel, lies c * k numbers (k filled up to whole cells) from the start in every
-// instruction set. The chains are those of gemm.h.
+// Layout: panels of kMicroColumns columns, each [cells of k][kMicroColumns]. So in every
+// instruction set a column c that begins a panel lies c * k numbers (k rounded up to whole cells)
+// from the start. The chains are those of gemm.h.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 
 static_assert(kPackedColumns % kMicroColumns == 0);
 
-/// Columns of B, all of k or a run of it.
+/// Packs columns of B, all of k or a run of it.
 template <class T>
 void pack_some(GemmForm form, std::int64_t k, std::int64_t n, const float* b, std::int64_t ldb,
                T* panel, std::int64_t step) {
@@ -26,9 +26,9 @@ void pack_some(GemmForm form, std::int64_t k, std::int64_t n, const float* b, st
   pack_panels(k, n, b, ldb, panel, step);
 }
 
-/// ProductKernels::pack_weight. Whole panels go past the caches, strip by strip: in the last step
-/// other cores have read what lies there, and a core that shares no cache with them waits for each
-/// line that it takes back.
+/// Implements ProductKernels::pack_weight. Whole panels are written past the caches, strip by
+/// strip: in the last step other cores have read these lines, and a core that shares no cache with
+/// them waits for each line that it takes back.
 template <class T>
 void pack_weight(const PackArgs<T>& w) {
   constexpr std::int64_t kStrip = 64;  // cells of k: 16 KiB or less
@@ -58,7 +58,7 @@ void pack_weight(const PackArgs<T>& w) {
   end_streams();
 }
 
-/// ProductKernels::gemm_packed.
+/// Implements ProductKernels::gemm_packed.
 template <class T>
 void gemm_packed(const PackedGemmArgs<T>& g) {
   const std::int64_t step = packed_column<T>(g.k, kMicroColumns);

@@ -1,8 +1,10 @@
-// The random bits of dropout, 64 elements of a row at a time: the same in every instruction set.
+// The random bits of dropout come for 64 elements of a row at a time, the same in every instruction
+// set.
 //
-// Philox4x32 in lanes of 64 bits, whose lower halves hold the counters: a product of two lower
-// halves then fills a lane, and nothing has to be moved between lanes. What is left in the upper
-// halves is never read. 7 rounds, the fewest that pass all of BigCrush (Salmon et al. 2011).
+// Philox4x32 runs in lanes of 64 bits whose lower halves hold the counters. A product of two lower
+// halves then fills a lane, and nothing has to move between lanes. Whatever stays in the upper
+// halves is never read. There are 7 rounds, the fewest that pass all of BigCrush (Salmon et al.
+// 2011).
 #pragma once
 
 #include "cpu/dropout.h"
@@ -11,9 +13,9 @@
 namespace cllm {
 namespace {
 
-constexpr std::int64_t kKeepColumns = 64;  ///< whose bits come together
+constexpr std::int64_t kKeepColumns = 64;  ///< columns whose bits are drawn together
 
-/// Bit c: the element in `row` and column 64 * piece + c is kept.
+/// Returns the bits: bit c says that the element in `row` and column 64 * piece + c is kept.
 inline std::uint64_t keep_bits(const Dropout& dropout, std::int64_t row, std::int64_t piece) {
   const Wide m0 = wide(0xD2511F53u), m1 = wide(0xCD9E8D57u);
   std::uint64_t low = 0, high = 0;

@@ -1,4 +1,4 @@
-// LayerNorm over rows, forward and backward (Ba, Kiros and Hinton 2016).
+// LayerNorm works over rows, forward and backward (Ba, Kiros and Hinton 2016).
 #pragma once
 
 #include "cpu/kernels/loops.h"
@@ -8,14 +8,16 @@ namespace {
 
 constexpr float kLayerNormEpsilon = 1e-5f;
 
-// Rows that are normalised together, for which gamma and beta are loaded once. On Zen 4 one by one
-// takes 10 % longer, and so do four: more than L1 holds. Backward two are slower than one.
+// Rows are normalised in groups of this size, for which gamma and beta are loaded once. On Zen 4
+// one row at a time takes 10 % longer, and so do four, which are more than L1 holds. Backward, two
+// rows together are slower than one.
 constexpr int kRowsTogether = 2;
 
-/// (x - mean) * rstd: both directions must give the same bits, backward recomputes the output.
+/// Returns (x - mean) * rstd. Both directions must give the same bits, because backward recomputes
+/// the output.
 inline V normalise(V x, V mean, V rstd) { return mul(sub(x, mean), rstd); }
 
-/// Sums over a row: sums[s] of sum = more(sum, s, i, count), each in the order of lane_sum.
+/// Sums over a row: sums[s] comes from sum = more(sum, s, i, count), each in the order of lane_sum.
 template <int kSums, class More>
 inline void row_sums(std::int64_t n, float (&sums)[kSums], More more) {
   V part[kSums][4];
@@ -39,7 +41,8 @@ inline void row_sums(std::int64_t n, float (&sums)[kSums], More more) {
   }
 }
 
-/// The sum of (x - mean)^2. Not inline: the pass that seldom needs it would be 7 % slower.
+/// Returns the sum of (x - mean)^2. If it were inlined, the pass that seldom needs it would be 7 %
+/// slower.
 [[gnu::noinline]] float squared_differences(std::int64_t width, const float* x, V mean) {
   float sums[1];
   row_sums(width, sums, [&](V sum, int, std::int64_t i, int count) {
@@ -50,12 +53,12 @@ inline void row_sums(std::int64_t n, float (&sums)[kSums], More more) {
   return sums[0];
 }
 
-/// The mean of a row and 1 / sqrt(variance + epsilon). The variance is E[x^2] - mean^2, one pass
-/// for both, where the mean is at most a quarter of the standard deviation (all but one row of 7000
-/// in training): there it magnifies errors by little more than a tenth. Elsewhere, where it may
-/// lose all digits, it is the mean of squared differences, a second pass. After the sums all is in
-/// double, so that rstd is off by 0.54 units of 2^-24 (root mean square, AVX-512); a second pass
-/// for every row, with floats, left 0.73.
+/// Computes the mean of a row and 1 / sqrt(variance + epsilon). Where the mean is at most a quarter
+/// of the standard deviation (all but one row of 7000 in training), the variance is E[x^2] -
+/// mean^2, in one pass for both; this magnifies errors by little more than a tenth. Elsewhere it
+/// could lose all digits, so the variance is the mean of squared differences, in a second pass.
+/// After the sums all arithmetic is in double, so that rstd is off by 0.54 units of 2^-24 (root
+/// mean square, AVX-512); with a second pass for every row, in floats, it was off by 0.73.
 inline void row_statistics(std::int64_t width, const float* x, float* mean, float* rstd) {
   constexpr double kOverflow = 3e38;
   const double share = 1 / static_cast<double>(width);  // what follows waits for each division
@@ -73,7 +76,7 @@ inline void row_statistics(std::int64_t width, const float* x, float* mean, floa
   *rstd = static_cast<float>(1 / __builtin_sqrt(variance + kLayerNormEpsilon));
 }
 
-/// kRows rows of layernorm_forward, of which the statistics are known.
+/// Does kRows rows of layernorm_forward whose statistics are known.
 template <int kRows, class T>
 void normalise_rows(std::int64_t width, const float* x, const float* gamma, const float* beta,
                     T* out, const float* mean, const float* rstd) {
@@ -92,7 +95,7 @@ void normalise_rows(std::int64_t width, const float* x, const float* gamma, cons
   });
 }
 
-/// x, out: [rows, width]; gamma, beta: [width]; mean, rstd: [rows].
+/// x and out are [rows, width]; gamma and beta are [width]; mean and rstd are [rows].
 template <class T>
 void layernorm_forward(std::int64_t rows, std::int64_t width, const float* x, const float* gamma,
                        const float* beta, T* out, float* mean, float* rstd) {
@@ -111,9 +114,9 @@ void layernorm_forward(std::int64_t rows, std::int64_t width, const float* x, co
   }
 }
 
-/// x, dout, residual (or null), dx, dx_copy (or null), normed (or null): [rows, width]; gamma,
-/// beta, dgamma, dbeta: [width]; mean, rstd: [rows]. With n = normalise(x) and d = dout * gamma: dx
-/// = rstd * (d - mean(d) - n * mean(d * n)).
+/// x, dout, residual (or null), dx, dx_copy (or null) and normed (or null) are [rows, width];
+/// gamma, beta, dgamma and dbeta are [width]; mean and rstd are [rows]. With n = normalise(x) and
+/// d = dout * gamma, it sets dx = rstd * (d - mean(d) - n * mean(d * n)).
 template <class T>
 void layernorm_backward(std::int64_t rows, std::int64_t width, const float* x, const float* dout,
                         const float* gamma, const float* beta, const float* mean, const float* rstd,
@@ -128,10 +131,10 @@ void layernorm_backward(std::int64_t rows, std::int64_t width, const float* x, c
     const std::int64_t row = r * width;
     const V average = set1(mean[r]);
     const V scale = set1(rstd[r]);
-    // One pass for everything that needs the row as it is: dx may overwrite dout in the next.
+    // One pass does everything that needs the row as it is: dx may overwrite dout in the next.
     V sum_d = zero(), sum_dn = zero();
     for_vectors(width, [&](std::int64_t i, int count) {
-      // Lanes past the end carry dout = 0 and so add nothing, unless mean * rstd overflows: then
+      // Lanes past the end have dout = 0 and so add nothing, unless mean * rstd overflows; then
       // every lane is NaN anyway.
       const V n = normalise(load_some(x + row + i, count), average, scale);
       const V upper = load_some(dout + row + i, count);

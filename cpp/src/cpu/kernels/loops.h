@@ -1,8 +1,7 @@
-// The two loops of the element-wise kernels: for every vector, and sum over every vector.
+// Element-wise kernels use two loops: for every vector, and sum over every vector.
 //
-// Nothing here or in the other kernel headers calls an inline function of the standard library: an
-// unoptimised build would emit it with this ISA's instructions under a name that all of the program
-// shares.
+// No kernel header calls an inline function of the standard library: an unoptimised build would
+// emit it with this ISA's instructions, under a name that the whole program shares.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +11,8 @@
 namespace cllm {
 namespace {
 
-/// `count` is kLanes in all calls but the last, and is then a constant that folds the branch away.
+/// Loads `count` lanes. In all calls but the last, `count` is the constant kLanes, so the branch
+/// folds away.
 template <class T>
 inline V load_some(const T* p, int count) {
   return count == kLanes ? load(p) : load_partial(p, count);
@@ -27,7 +27,7 @@ inline void store_some(T* p, V v, int count) {
   }
 }
 
-/// body(i, count) for the elements [i, i + count) of [0, n), in order.
+/// Calls body(i, count) for the elements [i, i + count) of [0, n), in order.
 template <class Body>
 inline void for_vectors(std::int64_t n, Body body) {
   std::int64_t i = 0;
@@ -35,8 +35,9 @@ inline void for_vectors(std::int64_t n, Body body) {
   if (i < n) body(i, static_cast<int>(n - i));
 }
 
-/// Sum of term(i, count), a register whose lanes >= count are 0. Four running registers, the
-/// remainder in the first, then pairs, then lanes: the order depends on n alone.
+/// Returns the sum of term(i, count), a register whose lanes >= count are 0. It adds into four
+/// running registers, the remainder into the first, then by pairs, then lanes; the order depends on
+/// n alone.
 template <class Term>
 inline float lane_sum(std::int64_t n, Term term) {
   V s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero();
@@ -52,8 +53,8 @@ inline float lane_sum(std::int64_t n, Term term) {
   return reduce_add(add(add(s0, s1), add(s2, s3)));
 }
 
-/// The same over a long range: runs of 1024 elements, in order, added up in double, so that the
-/// error stays that of one run.
+/// Does the same over a long range: it adds runs of 1024 elements, in order, and their sums in
+/// double, so that the error stays that of one run.
 template <class Term>
 inline double long_sum(std::int64_t n, Term term) {
   constexpr std::int64_t kRun = 1024;

@@ -1,4 +1,4 @@
-// Softmax over rows of logits, for the fused cross-entropy: its statistics and its gradient.
+// The fused cross-entropy needs the softmax over rows of logits: its statistics and its gradient.
 #pragma once
 
 #include "cpu/kernels/loops.h"
@@ -6,7 +6,8 @@
 namespace cllm {
 namespace {
 
-/// The largest of x[0, n), n >= 1. A NaN may be passed over: the sum of exponentials keeps it.
+/// Returns the largest of x[0, n), n >= 1. It may skip a NaN, because the sum of exponentials keeps
+/// it.
 inline float largest(std::int64_t n, const float* x) {
   V m0 = set1(x[0]), m1 = m0, m2 = m0, m3 = m0;
   std::int64_t i = 0;
@@ -24,8 +25,8 @@ inline float largest(std::int64_t n, const float* x) {
   return reduce_max(max(max(m0, m1), max(m2, m3)));
 }
 
-/// logits: [rows, columns >= 1], rows ld apart; row_max, row_sum: [rows]. A NaN or +inf among the
-/// logits makes the sum NaN: the loss must show it.
+/// logits is [rows, columns >= 1], rows ld apart; row_max and row_sum are [rows]. A NaN or +inf
+/// among the logits makes the sum NaN, so that the loss shows it.
 inline void softmax_stats(std::int64_t rows, std::int64_t columns, const float* logits,
                           std::int64_t ld, float* row_max, float* row_sum) {
   for (std::int64_t r = 0; r < rows; ++r, logits += ld) {
@@ -38,9 +39,10 @@ inline void softmax_stats(std::int64_t rows, std::int64_t columns, const float* 
   }
 }
 
-/// logits, out: [rows, columns], rows ld and ld_out apart; lse, targets: [rows].
-/// out = (softmax - one-hot) * scale. A target outside [first_column, first_column + columns) is in
-/// another block of the vocabulary. In place a row of Bf16 trails behind the floats that are read.
+/// logits and out are [rows, columns], rows ld and ld_out apart; lse and targets are [rows]. Sets
+/// out = (softmax - one-hot) * scale. A target outside [first_column, first_column + columns)
+/// belongs to another block of the vocabulary. In place, a row of Bf16 is written behind the floats
+/// that are read.
 template <class T>
 void softmax_gradient(std::int64_t rows, std::int64_t columns, const float* logits, std::int64_t ld,
                       const float* lse, const std::int32_t* targets, std::int64_t first_column,

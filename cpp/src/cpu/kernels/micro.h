@@ -1,4 +1,4 @@
-// The inner tile of every matrix product: a few rows by a few vectors of C, held in registers.
+// Every matrix product has this inner tile: a few rows by a few vectors of C, held in registers.
 #pragma once
 
 #include <array>
@@ -11,25 +11,25 @@
 namespace cllm {
 namespace {
 
-// The largest tile. What limits it is registers: rows x vectors accumulators, one row of B and one
-// broadcast of A; and loads, of which a step over k needs rows + vectors for rows x vectors fmas.
+// This is the largest tile. Registers limit it: rows x vectors accumulators, one row of B and one
+// broadcast of A. So do loads: a step over k needs rows + vectors of them for rows x vectors fmas.
 // AVX-512 (32 registers): 6 x 4, measured at 97 % of a Zen 5 core's peak, as are 8 x 3 and 4 x 4,
 // while 12 x 2 and 14 x 2 wait for loads (70 %). AVX2 (16): 6 x 2. Scalar: 4 x 2; 4 x 4 spills.
 constexpr int kMicroRows = kLanes == 1 ? 4 : 6;
 constexpr int kMicroVectors = kLanes == 16 ? 4 : 2;
 constexpr int kMicroColumns = kMicroVectors * kLanes;
 
-/// Where element (row, k) of A is.
+/// Says where element (row, k) of A is.
 enum class MicroA {
   kRows,     ///< a row-major matrix as it stands: rows lda numbers apart, the cells of k in a row
   kColumns,  ///< cells [k][lda]: packed groups, or a transposed matrix of floats as it stands
 };
 
-/// C[rows, columns] = A[rows, k] B[k, columns], or C += that sum when `accumulate`. Each element is
-/// one chain of fma (Bf16: dot) from zero in the order of k, whatever the tile. k and ldb count
-/// cells, which are floats or pairs of Bf16 (operand.h). B: b[k * ldb + column]. The last vector
-/// holds `tail` columns; nothing beyond them is read or written. REQUIRES: 1 <= tail <= kLanes, and
-/// tail == kLanes unless kTail.
+/// Sets C[rows, columns] = A[rows, k] B[k, columns], or adds that to C when `accumulate`. Each
+/// element is one chain of fma (Bf16: dot) from zero in the order of k, whatever the tile. k and
+/// ldb count cells, which are floats or pairs of Bf16 (operand.h). B is b[k * ldb + column]. The
+/// last vector holds `tail` columns; nothing beyond them is read or written. REQUIRES: 1 <= tail <=
+/// kLanes, and tail == kLanes unless kTail.
 template <class T, int kRows, int kVectors, MicroA kA, bool kTail>
 void micro_tile(std::int64_t k, const T* a, std::int64_t lda, const T* b, std::int64_t ldb,
                 float* c, std::int64_t ldc, bool accumulate, int tail) {
@@ -41,7 +41,7 @@ void micro_tile(std::int64_t k, const T* a, std::int64_t lda, const T* b, std::i
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) sum[i][j] = zero();
-    // C is met only after the k loop: let it travel meanwhile.
+    // C is used only after the k loop, so it is fetched meanwhile.
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) __builtin_prefetch(c + i * ldc + j * kLanes, 1);
   }
@@ -91,7 +91,7 @@ constexpr std::array<MicroTileOf<T>, sizeof...(kIndex)> micro_tiles(
                       static_cast<int>(kIndex) % kMicroVectors + 1, kA, kTail>...};
 }
 
-/// The tile for 1 <= rows <= kMicroRows and 1 <= columns <= kMicroColumns. Call it with
+/// Returns the tile for 1 <= rows <= kMicroRows and 1 <= columns <= kMicroColumns. Call it with
 /// tail = columns - (vectors - 1) * kLanes; see micro_tail.
 template <MicroA kA, class T = float>
 MicroTileOf<T> find_micro_tile(int rows, int columns) {
@@ -103,7 +103,7 @@ MicroTileOf<T> find_micro_tile(int rows, int columns) {
   return columns % kLanes == 0 ? kWhole[index] : kPartial[index];
 }
 
-/// Columns in the last vector of a tile.
+/// Counts the columns in the last vector of a tile.
 inline int micro_tail(int columns) { return (columns - 1) % kLanes + 1; }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the inner loops of products take from memory at a time, for both types of operands.
+// This is what the inner loops of products load at a time, for both types of operands.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,12 @@
 namespace cllm {
 namespace {
 
-/// A cell is what lies in one lane and meets its like in one step over k: a float, or a pair of
+/// A cell is what lies in one lane and is multiplied in one step over k: a float, or a pair of
 /// Bf16. Packed operands are counted in cells.
 template <class T>
 constexpr std::int64_t kPerCell = kPerFloat<T>;
 
-/// Cells that hold n numbers.
+/// Counts the cells that hold n numbers.
 template <class T>
 constexpr std::int64_t cells(std::int64_t n) {
   return (n + kPerCell<T> - 1) / kPerCell<T>;

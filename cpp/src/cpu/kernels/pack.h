@@ -1,6 +1,6 @@
-// Copies of operands in the order in which micro tiles read them, rounded to bf16 where they are
-// multiplied as that. T is what is multiplied, S what the source holds; packed operands consist of
-// cells (operand.h), those of an odd k filled up with 0.
+// Operands are copied here in the order in which micro tiles read them, and rounded to bf16 where
+// they are multiplied as bf16. T is what is multiplied, S what the source holds. Packed operands
+// consist of cells (operand.h); an odd k is filled up with 0.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@ namespace {
 inline Pairs zip_rows(const float* a, const float* b) { return zip(load(a), load(b)); }
 inline Pairs zip_rows(const Bf16* a, const Bf16* b) { return zip(a, b); }
 
-/// The cells of n columns from row p of a row-major matrix and, for pairs, the row after it, which
-/// is 0 when `depth` is 1. Lanes >= n are 0.
+/// Returns the cells of n columns from row p of a row-major matrix and, for pairs, the row after
+/// it, which is 0 when `depth` is 1. Lanes >= n are 0.
 inline V gather(const float* row, std::int64_t /*ld*/, int /*depth*/, int n, const float*) {
   return n == kLanes ? load(row) : load_partial(row, n);
 }
@@ -30,8 +30,8 @@ Pairs gather(const S* row, std::int64_t ld, int depth, int n, const Bf16*) {
   return zip(load_partial(row, n), depth == 2 ? load_partial(row + ld, n) : zero());
 }
 
-/// B[run, columns] row-major -> panels [cells of run][kMicroColumns], panel_step numbers apart. A
-/// last vector is filled with zeros, vectors beyond it are left alone.
+/// Packs B[run, columns] row-major into panels [cells of run][kMicroColumns], panel_step numbers
+/// apart. The last vector is filled with zeros; vectors beyond it are not touched.
 template <class T, class S>
 void pack_panels(std::int64_t run, std::int64_t columns, const S* b, std::int64_t ldb, T* panels,
                  std::int64_t panel_step) {
@@ -52,7 +52,7 @@ void pack_panels(std::int64_t run, std::int64_t columns, const S* b, std::int64_
   }
 }
 
-/// The cells of the numbers along k that fill a register, or of n of them, the others 0.
+/// Returns the cells of the numbers along k that fill a register, or of n of them, the others 0.
 inline V cells_along(const float* p, const float*) { return load(p); }
 inline V cells_along(const float* p, const Bf16*) {
   return as_floats(pair_up(load(p), load(p + kLanes)));
@@ -70,13 +70,14 @@ inline V cells_along(const Bf16* p, int n, const Bf16*) {
 inline void store_turned(float* p, V cells) { store(p, cells); }
 inline void store_turned(Bf16* p, V cells) { store_pairs(p, as_pairs(cells)); }
 
-/// B[columns, run] row-major -> the same panels. Pairs lie side by side before they are turned, so
-/// a square of bf16 is of twice as many numbers: turned as floats and zipped it took twice as long.
+/// Packs B[columns, run] row-major into the same panels. Pairs are put side by side before they are
+/// turned, so a square of bf16 has twice as many numbers; turning them as floats and zipping them
+/// took twice as long.
 template <class T, class S>
 void pack_panels_transposed(std::int64_t run, std::int64_t columns, const S* b, std::int64_t ldb,
                             T* panels, std::int64_t panel_step) {
   constexpr int kRun = kLanes * kPerCell<T>;          // numbers whose cells fill a register
-  constexpr int kStep = kMicroColumns * kPerCell<T>;  // from a row of cells to the next
+  constexpr int kStep = kMicroColumns * kPerCell<T>;  // from one row of cells to the next
   for (std::int64_t j = 0; j < columns; j += kLanes) {
     T* const out = panels + j / kMicroColumns * panel_step + kPerCell<T> * (j % kMicroColumns);
     const std::int64_t rows = std::min<std::int64_t>(kLanes, columns - j);
@@ -106,9 +107,9 @@ void pack_panels_transposed(std::int64_t run, std::int64_t columns, const S* b, 
   }
 }
 
-/// One row of cells [rows] -> a row of each group.
-/// REQUIRES: group_step >= (cells of a run) * kMicroRows + kGroupCopy cells: a power of two of them
-/// is copied, and what exceeds the group is overwritten by the next row or lies in the gap.
+/// Deals one row of cells [rows] to a row of each group. A power of two of cells is copied; what
+/// exceeds the group is overwritten by the next row or lies in the gap. REQUIRES: group_step >=
+/// (cells of a run) * kMicroRows + kGroupCopy cells.
 constexpr std::int64_t kGroupCopy = kMicroRows == 4 ? 4 : 8;
 
 template <class T>
@@ -124,8 +125,8 @@ void deal_groups(std::int64_t rows, const T* cell, T* groups, std::int64_t group
   }
 }
 
-/// A[run, rows] row-major (a transposed operand) -> groups [cells of run][kMicroRows], group_step
-/// numbers apart. REQUIRES: what deal_groups does; rows <= kGemmRows.
+/// Packs A[run, rows] row-major (a transposed operand) into groups [cells of run][kMicroRows],
+/// group_step numbers apart. REQUIRES: as for deal_groups; rows <= kGemmRows.
 constexpr std::int64_t kGemmRows = 16 * kMicroRows;
 
 inline void pack_groups(std::int64_t run, std::int64_t rows, const float* a, std::int64_t lda,

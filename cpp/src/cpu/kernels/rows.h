@@ -1,4 +1,4 @@
-// Passes over the rows of a matrix: bias, residual, GELU, sums over rows.
+// These are passes over the rows of a matrix: bias, residual, GELU, sums over rows.
 #pragma once
 
 #include "cpu/kernels/loops.h"
@@ -6,7 +6,7 @@
 namespace cllm {
 namespace {
 
-/// x, out: [rows, columns], rows ld_x and ld_out apart; bias: [columns]
+/// x and out are [rows, columns], rows ld_x and ld_out apart; bias is [columns].
 template <class T>
 void bias_add(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
               std::int64_t ld_x, T* out, std::int64_t ld_out) {
@@ -17,7 +17,7 @@ void bias_add(std::int64_t rows, std::int64_t columns, const float* bias, const 
   }
 }
 
-/// x, residual: [rows, columns], rows ld_x and ld_residual apart; bias: [columns]
+/// x and residual are [rows, columns], rows ld_x and ld_residual apart; bias is [columns].
 inline void bias_residual(std::int64_t rows, std::int64_t columns, const float* bias,
                           const float* residual, std::int64_t ld_residual, float* x,
                           std::int64_t ld_x) {
@@ -29,14 +29,14 @@ inline void bias_residual(std::int64_t rows, std::int64_t columns, const float* 
   }
 }
 
-// GELU's tanh form is x * sigmoid(z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3) = x (a + b x^2):
-// one division instead of tanh's, and no cancellation where x is far below 0. The exponential is
-// taken to base 2, with log2 e in the factors: to reduce its argument is one exact subtraction, and
-// |z| makes as much of the factors' rounding as it does of z's own.
+// GELU's tanh form is x * sigmoid(z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3) = x (a + b x^2).
+// That takes one division instead of tanh's, and nothing cancels where x is far below 0. The
+// exponential is to base 2, with log2 e in the factors, so that reducing its argument is one exact
+// subtraction; |z| magnifies the rounding of the factors as much as the rounding of z itself.
 constexpr float kGeluA = 1.5957691216f, kGelu2A = 2.3022081985f;
 constexpr float kGeluB = 0.0713548163f, kGelu2B = 0.1029432396f;
 
-/// 2^r for |r| <= 1/2, for what is stored as a float: relative error 1.7e-7.
+/// Returns 2^r for |r| <= 1/2, for results that are stored as floats: relative error 1.7e-7.
 inline V power_of_two(const float*, V r) {
   V q = fma(set1(0x1.5bb9bep-10f), r, set1(0x1.3ceadap-7f));
   q = fma(q, r, set1(0x1.c6b754p-5f));
@@ -45,7 +45,7 @@ inline V power_of_two(const float*, V r) {
   return fma(q, r, set1(1.0f));
 }
 
-/// What becomes bf16, to within 2^-8 of its value, needs no more than degree 4: 2.8e-6.
+/// Results stored as bf16 are off by up to 2^-8 of their value, so degree 4 is enough: 2.8e-6.
 inline V power_of_two(const Bf16*, V r) {
   V q = fma(set1(0x1.3a02ccp-7f), r, set1(0x1.c9fc46p-5f));
   q = fma(q, r, set1(0x1.ec0378p-3f));
@@ -53,21 +53,21 @@ inline V power_of_two(const Bf16*, V r) {
   return fma(q, r, set1(1.0f));
 }
 
-/// sigmoid(z). `stored` says by its type what the result is good for. A true division: rcp14 with a
-/// Newton step was 15 % slower on Zen 5, and none at all would be no more than 11 % faster on
-/// Zen 4.
+/// Returns sigmoid(z); the type of `stored` says how exact the result must be. It is a true
+/// division: rcp14 with a Newton step was 15 % slower on Zen 5, and no division at all would be at
+/// most 11 % faster on Zen 4.
 template <class T>
 V gelu_gate(const T* stored, V x, V square) {
   const V z = mul(x, fma(square, set1(-kGelu2B), set1(-kGelu2A)));
-  const V clamped = max(set1(-126.0f), min(set1(128.0f), z));  // in this order a NaN comes through
+  const V clamped = max(set1(-126.0f), min(set1(128.0f), z));  // in this order a NaN passes through
   const V n = round_nearest(clamped);
   const V power = scale2(power_of_two(stored, sub(clamped, n)), n);
   return div(set1(1.0f), add(set1(1.0f), power));
 }
 
-/// x, g, slope (or null): [rows, columns], rows ld_x, ld_g and ld_slope apart; bias: [columns].
-/// With s = sigmoid(z): gelu' = s + h s (1 - s) z' = s + gelu (1 - s) (a + 3 b h^2). While the gate
-/// is at hand the derivative costs a quarter of what it takes to make the gate again in backward.
+/// x, g and slope (or null) are [rows, columns], rows ld_x, ld_g and ld_slope apart; bias is
+/// [columns]. With s = sigmoid(z): gelu' = s + h s (1 - s) z' = s + gelu (1 - s) (a + 3 b h^2). The
+/// gate is known here, so the derivative costs a quarter of making the gate again in backward.
 template <class T>
 void bias_gelu(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
                std::int64_t ld_x, T* g, std::int64_t ld_g, T* slope, std::int64_t ld_slope) {
@@ -86,7 +86,7 @@ void bias_gelu(std::int64_t rows, std::int64_t columns, const float* bias, const
   }
 }
 
-/// gelu_backward of kRows rows, added to the sums of those above.
+/// Does gelu_backward of kRows rows, added to the sums of the rows above.
 template <int kRows, class T>
 void gelu_backward_rows(std::int64_t columns, const T* slope, std::int64_t ld_slope,
                         const float* dg, std::int64_t ld_dg, T* dh, std::int64_t ld_dh,
@@ -104,8 +104,8 @@ void gelu_backward_rows(std::int64_t columns, const T* slope, std::int64_t ld_sl
   });
 }
 
-/// slope, dg, dh: [rows, columns], rows ld_slope, ld_dg and ld_dh apart; sums: [columns]. Four rows
-/// a pass, as in column_sums.
+/// slope, dg and dh are [rows, columns], rows ld_slope, ld_dg and ld_dh apart; sums is [columns].
+/// Each pass does four rows, as in column_sums.
 template <class T>
 void gelu_backward(std::int64_t rows, std::int64_t columns, const T* slope, std::int64_t ld_slope,
                    const float* dg, std::int64_t ld_dg, T* dh, std::int64_t ld_dh, float* sums) {
@@ -121,13 +121,13 @@ void gelu_backward(std::int64_t rows, std::int64_t columns, const T* slope, std:
   }
 }
 
-// Columns that are summed together: L1 holds their sums, four rows and the next four.
+// This many columns are summed together: L1 holds their sums, four rows and the next four.
 constexpr std::int64_t kColumnsSummed = 1024;
 
-/// out += the sums over rows of at most kColumnsSummed columns. Four rows a pass: the running sums
-/// are loaded and stored a quarter as often, and x is still read as it lies in memory. Rows of bf16
-/// are short and soon done, so the next are fetched meanwhile: 16 MB in 27 instead of 36 us a
-/// million. For rows of floats the hardware does that.
+/// Adds to out the sums over rows of at most kColumnsSummed columns. Each pass does four rows: the
+/// running sums are loaded and stored a quarter as often, and x is still read as it lies in memory.
+/// Rows of bf16 are short and soon done, so the next ones are fetched meanwhile: 16 MB take 27
+/// instead of 36 us a million numbers. For rows of floats the hardware does that.
 template <class T>
 void add_columns(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x,
                  float* out) {
@@ -150,8 +150,8 @@ void add_columns(std::int64_t rows, std::int64_t columns, const T* x, std::int64
   }
 }
 
-/// x: [rows, columns], rows ld_x apart; out: [columns]. Each column is a plain chain of adds that
-/// starts at out (or 0).
+/// x is [rows, columns], rows ld_x apart; out is [columns]. Each column is a plain chain of adds
+/// that starts at out (or 0).
 template <class T>
 void column_sums(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x, float* out,
                  bool accumulate) {

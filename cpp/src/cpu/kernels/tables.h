@@ -1,4 +1,4 @@
-// The tables that this build holds, one translation unit each; which may run is features.h's call.
+// This build holds these tables, each from its own translation unit; features.h says which may run.
 #pragma once
 
 #include "cpu/kernel_table.h"
@@ -7,7 +7,7 @@ namespace cllm {
 
 const KernelTable& scalar_kernels();
 
-// In builds with CLLM_SIMD only. REQUIRES of a caller of their entries: the CPU has the ISA.
+// These exist only in builds with CLLM_SIMD. REQUIRES, to call their entries: the CPU has the ISA.
 const KernelTable& avx2_kernels();
 const KernelTable& avx512_kernels();
 const KernelTable& avx512bf16_kernels();

@@ -1,5 +1,5 @@
-// A kLanes x kLanes matrix, one row a register, turned on its diagonal: how a row-major matrix
-// becomes the columns that a product reads.
+// A transpose turns a kLanes x kLanes matrix, one row a register, on its diagonal. That is how a
+// row-major matrix becomes the columns that a product reads.
 #pragma once
 
 #include "cpu/kernels/vec.h"
@@ -7,8 +7,8 @@
 namespace cllm {
 namespace {
 
-// Scalar loads and stores would cost about one cycle an element, which is a quarter of a product
-// 64 x 64 x 64; in registers it is a sixth of that.
+// Scalar loads and stores would cost about one cycle an element, a quarter of a product of 64 x 64
+// x 64. In registers it costs a sixth of that.
 #if defined(CLLM_VEC_AVX512)
 
 inline void transpose(V (&r)[kLanes]) {

@@ -1,12 +1,11 @@
-// One vector register of floats and what can be done with it: the only door from the kernels to an
-// instruction set.
+// Kernels reach an instruction set only through one vector register of floats and its operations.
 //
-// Included by one translation unit per ISA, which defines CLLM_VEC_AVX2, CLLM_VEC_AVX512 or
-// CLLM_VEC_SCALAR first (none means scalar, so that every header compiles alone). All of it sits in
-// an anonymous namespace: inline functions with a name seen by the linker would be merged across
-// ISAs, and one compiled for AVX-512 could end up in the scalar table.
+// One translation unit for each ISA includes this header and first defines CLLM_VEC_AVX2,
+// CLLM_VEC_AVX512 or CLLM_VEC_SCALAR (none means scalar, so that every header compiles alone). All
+// of it is in an anonymous namespace: inline functions with a name seen by the linker would be
+// merged across ISAs, and one compiled for AVX-512 could end up in the scalar table.
 //
-// What every ISA file gives:
+// Every ISA file provides:
 //   V, kLanes, kIsaName
 //   load(p) store(p, v)          any alignment
 //   stream(p, v)                 past the caches, aligned to V; then end_streams()
@@ -24,13 +23,13 @@
 //   zero_below(v, x, limit)      v, but 0 in lanes where x < limit
 //   copy_sign(v, s)              |v| with the signs of s
 // All four loads and stores also take Bf16*: loads are exact, stores round as to_bf16 does, to the
-// same bits in every ISA. For products of bf16 there are pairs, two of them in each lane:
+// same bits in every ISA. For products of bf16 there are pairs, one in each lane:
 //   Pairs                        kLanes pairs
-//   load_pairs(p) store_pairs(p, x)    2 kLanes numbers that lie in a row
+//   load_pairs(p) store_pairs(p, x)    2 kLanes consecutive numbers
 //   load_pairs_partial(p, n)     n in [0, 2 kLanes] numbers, the others 0; never reads past n
 //   set1_pair(p)                 p[0], p[1] in every lane
 //   zip(a, b)                    lane i: (a[i], b[i]), rounded when these are V; or from Bf16*
-//   pair_up(a, b)                the numbers of a, then those of b, rounded, as they lie in a row
+//   pair_up(a, b)                the numbers of a, then those of b, rounded, consecutive
 //   zip_partial(a, b, n)         from n in [0, kLanes] numbers each, the others 0
 //   dot(a, b, sum)               sum + a.first * b.first + a.second * b.second: kBf16Units say
 //                                how it is rounded; without them two fma, the first pair first

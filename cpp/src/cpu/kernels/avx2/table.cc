@@ -1,4 +1,4 @@
-// The avx2 kernels.
+// This file builds the avx2 kernels.
 #define CLLM_VEC_AVX2
 #include "cpu/kernels/table.h"
 

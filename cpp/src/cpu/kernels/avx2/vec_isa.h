@@ -1,7 +1,7 @@
-// Eight floats in an AVX2 register, with fused multiply-adds.
+// A vector is an AVX2 register of eight floats, with fused multiply-adds.
 #pragma once
 
-#ifdef __AVX2__  // compiles alone, to nothing, without the flags
+#ifdef __AVX2__  // without the flags this header compiles alone, to nothing
 
 #include <immintrin.h>
 
@@ -16,7 +16,7 @@ using V = __m256;
 constexpr int kLanes = 8;
 constexpr const char* kIsaName = "avx2";
 
-/// All ones in lanes < n.
+/// Returns all ones in lanes < n.
 inline __m256i lane_mask(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -78,7 +78,7 @@ inline V copy_sign(V v, V s) {
 
 constexpr bool kBf16Units = false;
 
-/// The upper half of each float, rounded, in the lower half of its lane; see to_bf16.
+/// Returns the upper half of each float, rounded, in the lower half of its lane; see to_bf16.
 inline __m256i round_halves(V v) {
   const __m256i bits = _mm256_castps_si256(v);
   const __m256i upper = _mm256_srli_epi32(bits, 16);

@@ -1,4 +1,4 @@
-// The avx512 kernels.
+// This file builds the avx512 kernels.
 #define CLLM_VEC_AVX512
 #include "cpu/kernels/table.h"
 

@@ -1,7 +1,8 @@
-// Sixteen floats in an AVX-512 register (F, BW, DQ, VL), with or without the units for bf16.
+// A vector is an AVX-512 register of sixteen floats (F, BW, DQ, VL), with or without units for
+// bf16.
 #pragma once
 
-#ifdef __AVX512F__  // compiles alone, to nothing, without the flags
+#ifdef __AVX512F__  // without the flags this header compiles alone, to nothing
 
 #include <immintrin.h>
 
@@ -22,7 +23,7 @@ constexpr const char* kIsaName = "avx512";
 constexpr bool kBf16Units = false;
 #endif
 
-/// A bit for each lane < n.
+/// Returns a bit for each lane < n.
 inline __mmask16 lane_mask(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
 inline V load(const float* p) { return _mm512_loadu_ps(p); }
@@ -39,8 +40,8 @@ inline V sub(V a, V b) { return _mm512_sub_ps(a, b); }
 inline V mul(V a, V b) { return _mm512_mul_ps(a, b); }
 inline V div(V a, V b) { return _mm512_div_ps(a, b); }
 
-// The zeroing forms with a full mask are the same instructions; the plain ones start from an
-// undefined register in GCC 12's header, and it warns about its own header.
+// The zeroing forms with a full mask are the same instructions. The plain forms start from an
+// undefined register in GCC 12's header, and GCC warns about that.
 constexpr __mmask16 kAllLanes = 0xFFFF;
 inline V min(V a, V b) { return _mm512_maskz_min_ps(kAllLanes, a, b); }
 inline V max(V a, V b) { return _mm512_maskz_max_ps(kAllLanes, a, b); }
@@ -84,7 +85,7 @@ inline V copy_sign(V v, V s) {
   return _mm512_or_ps(_mm512_andnot_ps(sign, v), _mm512_and_ps(sign, s));
 }
 
-/// The upper half of each float, rounded; see to_bf16.
+/// Returns the upper half of each float, rounded; see to_bf16.
 inline __m256i round_halves(V v) {
 #ifdef __AVX512BF16__
   return reinterpret_cast<__m256i>(_mm512_maskz_cvtneps_pbh(kAllLanes, v));
@@ -111,8 +112,8 @@ inline __m512i widen_halves(__m256i halves) {
 }
 inline __m512i shift_up(__m512i halves) { return _mm512_maskz_slli_epi32(kAllLanes, halves, 16); }
 
-/// Half i as the upper one of lane i: one permutation instead of widen_halves and shift_up. On
-/// Zen 4 sums of bf16 columns in L2 take 1.5 cycles a register, with these two 2.0.
+/// Puts half i in the upper half of lane i by one permutation instead of widen_halves and shift_up.
+/// On Zen 4, sums of bf16 columns in L2 take 1.5 cycles a register, and 2.0 with those two.
 inline V floats_of(__m256i halves) {
   const __m512i from =
       _mm512_setr_epi32(0, 1 << 16, 2 << 16, 3 << 16, 4 << 16, 5 << 16, 6 << 16, 7 << 16, 8 << 16,

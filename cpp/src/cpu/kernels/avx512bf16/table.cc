@@ -1,4 +1,5 @@
-// The avx512 kernels once more, compiled for CPUs that multiply bf16: no other difference.
+// This file builds the avx512 kernels once more, with the only difference that the CPU multiplies
+// bf16.
 #define CLLM_VEC_AVX512
 #include "cpu/kernels/table.h"
 

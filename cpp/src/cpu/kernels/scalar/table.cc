@@ -1,4 +1,4 @@
-// The scalar kernels.
+// This file builds the scalar kernels.
 #define CLLM_VEC_SCALAR
 #include "cpu/kernels/table.h"
 

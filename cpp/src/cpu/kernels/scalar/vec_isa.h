@@ -1,4 +1,4 @@
-// The scalar "register": one float and plain C++, the reference for the others.
+// The scalar "register" is one float in plain C++, the reference for the others.
 #pragma once
 
 #include <cmath>
@@ -33,7 +33,7 @@ inline V min(V a, V b) { return a < b ? a : b; }
 inline V max(V a, V b) { return a > b ? a : b; }
 inline V sqrt_(V v) { return std::sqrt(v); }
 
-// Two roundings: libm's fma would be a function call on a CPU without the instruction.
+// These round twice, because libm's fma would be a function call on a CPU without the instruction.
 inline V fma(V a, V b, V c) { return a * b + c; }
 inline V fnma(V a, V b, V c) { return c - a * b; }
 inline V fms(V a, V b, V c) { return a * b - c; }
@@ -62,7 +62,7 @@ inline V copy_sign(V v, V s) { return std::copysign(v, s); }
 
 constexpr bool kBf16Units = false;
 
-/// The upper half of v, rounded; see to_bf16.
+/// Returns the upper half of v, rounded; see to_bf16.
 inline std::uint32_t round_half(V v) {
   std::uint32_t bits;
   std::memcpy(&bits, &v, sizeof bits);
@@ -79,7 +79,7 @@ inline V widen_half(std::uint32_t half) {
   return v;
 }
 
-// Copied, not assigned: the same memory may hold floats that are read in the same loop.
+// It copies instead of assigning, because the same memory may hold floats that the same loop reads.
 inline std::uint32_t load_half(const Bf16* p) {
   std::uint16_t half;
   std::memcpy(&half, p, sizeof half);
