@@ -27,10 +27,11 @@ bool gemm_backend_takes_bf16(GemmBackend backend) {
   return backend == GemmBackend::kNative || onednn_takes_bf16();
 }
 
-// Native everywhere: on a Zen 5 core (peak 282 GFLOP/s) it reaches 230 to 276 GFLOP/s on the tiles
-// of a step and oneDNN 3.2 215 to 281, each within 10 % of the other on all but one; native is
-// ahead on their total (benchmarks/gemm_bench.cc). What decides is what oneDNN cannot give: bits
-// that do not depend on the cut or on leading dimensions, no dependency, no OpenMP runtime.
+// Native products are the default everywhere. On a Zen 5 core (peak 282 GFLOP/s) they reach 230 to
+// 276 GFLOP/s on the tiles of a step, oneDNN 3.2 215 to 281. Each is within 10 % of the other on
+// all tiles but one, and native is ahead on their total (benchmarks/gemm_bench.cc). What decides is
+// what oneDNN cannot give: bits that do not depend on the cut or on leading dimensions, no
+// dependency, no OpenMP runtime.
 GemmBackend default_gemm_backend() { return GemmBackend::kNative; }
 
 std::string describe_gemm_backend(GemmBackend backend, const KernelTable& kernels) {
@@ -40,7 +41,7 @@ std::string describe_gemm_backend(GemmBackend backend, const KernelTable& kernel
 
 GemmBackend choose_gemm_backend(const std::string& name, bool bf16) {
   const GemmBackend backend = name == "auto" ? default_gemm_backend() : parse_gemm_backend(name);
-  make_gemm(backend, kernels());  // throws, saying why
+  make_gemm(backend, kernels());  // throws and says why
   if (bf16 && !gemm_backend_takes_bf16(backend)) {
     throw InputError(ErrorParts{"products of bf16 need AVX-512",
                                 describe_gemm_backend(backend, kernels()), "native, or fp32",

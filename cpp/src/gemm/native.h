@@ -1,4 +1,4 @@
-// Products by our own kernels.
+// The native backend makes products with our own kernels.
 #pragma once
 
 #include <memory>

@@ -22,8 +22,8 @@ void check(dnnl_status_t status, const char* what) {
                          "gemm onednn", ""});
 }
 
-/// Makes OpenMP regions of this thread run on it alone, without a lasting effect on a thread that
-/// may be the user's.
+/// Makes the OpenMP regions of this thread run on it alone, and undoes that afterwards, because the
+/// thread may be the user's.
 class OneThread {
  public:
   explicit OneThread(const OneDnn& library) : set_(library.omp_set_num_threads) {
@@ -45,7 +45,7 @@ class OneThread {
 constexpr dnnl_data_type_t type_of(const float*) { return dnnl_f32; }
 constexpr dnnl_data_type_t type_of(const Bf16*) { return dnnl_bf16; }
 
-/// What a primitive is made for: calls that differ in nothing here share one.
+/// Says what a primitive is made for: calls that agree in all of this share one.
 struct CallKind {
   std::array<std::int64_t, 9> words;
   template <class T>
@@ -73,7 +73,7 @@ struct CallKindHash {
   }
 };
 
-/// One matmul primitive with the three memories that it is called with.
+/// Holds one matmul primitive with the three memories that it is called with.
 class Product {
  public:
   template <class T>
@@ -81,7 +81,7 @@ class Product {
       : library_(library) {
     const bool a_transposed = g.form == GemmForm::kTN;
     const bool b_transposed = g.form == GemmForm::kNT;
-    // Only the primitive outlives this constructor among what is made from descriptors.
+    // Of all that is made from descriptors, only the primitive outlives this constructor.
     Descriptors made(library);
     const dnnl_data_type_t type = type_of(g.a);
     make_memory(engine, type, &made.a, &a_, {g.m, g.k},
@@ -111,7 +111,7 @@ class Product {
 
   template <class T>
   void run(dnnl_stream_t stream, const GemmArgsOf<T, T>& g) const {
-    // The library takes all memory as writable; it reads the operands only.
+    // The library takes all memory as writable, but only reads the operands.
     check(library_.memory_set_data_handle(a_, const_cast<T*>(g.a)), "use an operand");
     check(library_.memory_set_data_handle(b_, const_cast<T*>(g.b)), "use an operand");
     check(library_.memory_set_data_handle(c_, g.c), "use a result");
@@ -207,7 +207,7 @@ class OneDnnGemm final : public Gemm {
     const CallKind kind(args);
     auto found = products_.find(kind);
     if (found == products_.end()) {
-      // Training repeats a few dozen kinds; prompts of every length must not collect for ever.
+      // Training repeats a few dozen kinds; prompts of every length must not accumulate forever.
       if (products_.size() >= kMostProducts) products_.clear();
       found = products_.try_emplace(kind, library_, engine_, args).first;
     }
@@ -216,7 +216,7 @@ class OneDnnGemm final : public Gemm {
 
   const OneDnn& library_;
   const KernelTable& kernels_;
-  AlignedBuffer<Bf16> rounded_;  // of the weight in use
+  AlignedBuffer<Bf16> rounded_;  // holds the weight in use
   dnnl_engine_t engine_ = nullptr;
   dnnl_stream_t stream_ = nullptr;
   std::unordered_map<CallKind, Product, CallKindHash> products_;

@@ -16,9 +16,9 @@
 namespace cllm {
 namespace {
 
-/// Loading an OpenMP runtime under these variables (Slurm sites set them) pins the loading thread
-/// to one core, and every thread that it starts inherits that. Takes them away for its lifetime,
-/// then brings them and the thread's own cores back.
+/// Takes the variables away that bind threads, and restores them and the thread's own cores at the
+/// end of its lifetime. While they are set (Slurm sites set them), loading an OpenMP runtime pins
+/// the loading thread to one core, and every thread that it starts inherits that.
 class WithoutThreadBinding {
  public:
   WithoutThreadBinding() {
@@ -47,7 +47,7 @@ class WithoutThreadBinding {
 void* open_library(std::string* problem) {
   std::vector<std::string> places;
   if (const char* named = std::getenv("CLLM_ONEDNN_LIBRARY")) {
-    places = {named};  // what a user names is used or refused, never replaced
+    places = {named};  // a library that the user names is used or refused, never replaced
   } else {
     places = {CLLM_ONEDNN_LIBRARY, "libdnnl.so.3"};
   }
@@ -59,8 +59,8 @@ void* open_library(std::string* problem) {
   return nullptr;
 }
 
-/// The library's limit must match our own kernels': CLLM_ISA promises an instruction set for all
-/// arithmetic. Nothing when there is no limit.
+/// Returns the instruction set that the library may use at most; nothing when there is no limit. It
+/// must match our own kernels, because CLLM_ISA promises an instruction set for all arithmetic.
 std::optional<dnnl_cpu_isa_t> isa_limit() {
   const char* name = kernels().name;
   if (std::strcmp(name, "avx512") == 0) return dnnl_cpu_isa_avx512_core_vnni;  // below bf16
@@ -88,8 +88,8 @@ OneDnn load() {
   }
   CLLM_ONEDNN_FUNCTIONS(CLLM_ONEDNN_FIND)
 #undef CLLM_ONEDNN_FIND
-  // Looked up through the library, hence found in the runtime that it depends on: a process may
-  // hold several.
+  // The lookup goes through the library, so it finds the runtime that the library depends on: a
+  // process may hold several.
   find(handle, "omp_set_num_threads", &library.omp_set_num_threads);
   find(handle, "omp_get_max_threads", &library.omp_get_max_threads);
   if (library.version()->major != 3) {
@@ -97,8 +97,8 @@ OneDnn load() {
     return library;
   }
   if (const auto limit = isa_limit()) {
-    // Refused when something else in the process has used the library before; then what is in
-    // effect decides.
+    // The library refuses the limit if something else in the process has used it before; then the
+    // instruction set in effect decides.
     if (library.set_max_cpu_isa(*limit) != dnnl_success &&
         (library.get_effective_cpu_isa() & ~*limit) != 0) {
       library.problem = std::string("it was used before and cannot be limited to ") +

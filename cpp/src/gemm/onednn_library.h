@@ -1,4 +1,4 @@
-// oneDNN's C functions, found at run time: the library is never linked, so that a program starts
+// oneDNN's C functions are found at run time. The library is never linked, so that a program starts
 // without it.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace cllm {
 
-// The functions in use, named without their dnnl_ prefix.
+// These functions are used, named without their dnnl_ prefix.
 #define CLLM_ONEDNN_FUNCTIONS(f)                                                        \
   f(version) f(set_max_cpu_isa) f(get_effective_cpu_isa) f(status2str) f(engine_create) \
       f(engine_destroy) f(stream_create) f(stream_wait) f(stream_destroy)               \
@@ -22,24 +22,25 @@ namespace cllm {
                           f(matmul_primitive_desc_create) f(primitive_desc_destroy)     \
                               f(primitive_create) f(primitive_execute) f(primitive_destroy)
 
-/// Immutable once loaded. Stays loaded: unloading an OpenMP runtime is not safe.
+/// Immutable once loaded. The library stays loaded, because unloading an OpenMP runtime is not
+/// safe.
 struct OneDnn {
 #define CLLM_ONEDNN_DECLARE(name) decltype(&dnnl_##name) name = nullptr;
   CLLM_ONEDNN_FUNCTIONS(CLLM_ONEDNN_DECLARE)
 #undef CLLM_ONEDNN_DECLARE
-  /// Of the OpenMP runtime that this oneDNN uses; null when it uses none.
+  /// These belong to the OpenMP runtime that this oneDNN uses; null when it uses none.
   void (*omp_set_num_threads)(int) = nullptr;
   int (*omp_get_max_threads)() = nullptr;
 
-  std::string problem;  ///< why nothing of the above can be used; empty when all can
+  std::string problem;  ///< why none of the above can be used; empty when all can
 };
 
-/// Looks in $CLLM_ONEDNN_LIBRARY, else where the build found it, else where the loader finds
-/// libdnnl.so.3. The first call loads; it may change environment variables for a moment, so make it
-/// before starting threads that read them.
+/// Looks in $CLLM_ONEDNN_LIBRARY, else where the build found the library, else where the loader
+/// finds libdnnl.so.3. The first call loads it and may change environment variables for a moment,
+/// so make it before starting threads that read them.
 const OneDnn& onednn();
 
-/// "avx512_core" and the like.
+/// Returns "avx512_core" and the like.
 const char* onednn_isa_name(dnnl_cpu_isa_t isa);
 
 }  // namespace cllm

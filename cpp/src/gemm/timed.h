@@ -1,4 +1,4 @@
-// Products whose time is added up, for benchmarks.
+// These products add up their time, for benchmarks.
 #pragma once
 
 #include <utility>
@@ -18,7 +18,7 @@ class TimedGemm final : public Gemm {
   void run(const PackedGemmArgs<float>& args) override { time(args); }
   void run(const PackedGemmArgs<Bf16>& args) override { time(args); }
 
-  /// Inside products since the last call.
+  /// Returns the time spent inside products since the last call.
   std::uint64_t take_ns() noexcept { return std::exchange(ns_, 0); }
 
  private:
