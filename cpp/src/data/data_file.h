@@ -1,4 +1,5 @@
-// A data file held open: read at offsets through its descriptor, whatever happens to its name.
+// A data file is held open and read at offsets through its descriptor, whatever happens to its
+// name.
 #pragma once
 
 #include <cstddef>
@@ -13,60 +14,60 @@
 
 namespace cllm {
 
-/// The data file was changed, or cannot be read any more, while it was in use. What was computed
-/// before is sound: a run can save it.
+/// Thrown when the data file was changed, or can no longer be read, while it was in use. What was
+/// computed before is sound, so a run can save it.
 class DataError : public Error {
  public:
   using Error::Error;
 };
 
-/// When and how a file was last changed, as its file system tells.
+/// Says when and how a file was last changed, as its file system tells.
 struct FileStamp {
   std::uint64_t device = 0, inode = 0, size = 0, links = 0;
   std::uint64_t mode = 0, owner = 0, group = 0;
   std::int64_t written = 0;  ///< ns, mtime
-  std::int64_t changed = 0;  ///< ns, ctime: of the bytes, the name, the owner...
+  std::int64_t changed = 0;  ///< ns, ctime: change of bytes, name, owner...
 
   bool same_file(const FileStamp& other) const noexcept {
     return device == other.device && inode == other.inode;
   }
-  /// Size and both times: nothing at all has happened to the file.
+  /// Says whether size and both times are the same: then nothing at all has happened to the file.
   bool untouched_since(const FileStamp& before) const noexcept {
     return size == before.size && written == before.written && changed == before.changed;
   }
 };
 
-/// The file is not mapped: memory of a file that is cut under a program ends it by SIGBUS, while a
-/// read says how far it came. Deleted, renamed or replaced by a rename, the file stays as it was.
-/// Thread safety: immutable after construction, so any thread may read.
+/// The file is read, not mapped: when a mapped file is cut, the program ends by SIGBUS, while a
+/// read says how far it came. If the file is deleted, renamed or replaced by a rename, it stays as
+/// it was for the reader. Thread safety: immutable after construction, so any thread may read.
 class DataFile {
  public:
-  /// Scans go through a buffer of this size, so that a file of any size takes no more memory.
+  /// Scans go through a buffer of this size, so a file of any size takes no more memory.
   static constexpr std::size_t kPiece = std::size_t{1} << 20;
 
   /// Throws InputError when there is no readable ordinary file at `path`.
   explicit DataFile(const std::string& path);
 
   const std::string& path() const noexcept { return path_; }
-  /// In bytes, when it was opened.
+  /// Returns the size in bytes when the file was opened.
   std::uint64_t size() const noexcept { return opened_.size; }
-  /// As it was when it was opened.
+  /// Returns the stamp that the file had when it was opened.
   const FileStamp& opened() const noexcept { return opened_; }
 
-  /// Bytes offset .. offset + size - 1 into `to`. Throws DataError when they are not there any more
+  /// Reads bytes offset .. offset + size - 1 into `to`. Throws DataError when they no longer exist
   /// or cannot be read. REQUIRES: offset + size <= size().
   void read(std::uint64_t offset, void* to, std::size_t size) const;
-  /// The first `most` bytes, or all when there are fewer; the last ones.
+  /// Returns the first `most` bytes, or all when there are fewer; tail() returns the last ones.
   std::vector<std::byte> head(std::size_t most) const;
   std::vector<std::byte> tail(std::size_t most) const;
 
-  /// Calls piece(offset, bytes) for begin .. end - 1 from front to back, each of at most kPiece
-  /// bytes; all but the last are kPiece long. Ends early when it returns false.
+  /// Calls piece(offset, bytes) for begin .. end - 1 from front to back. All pieces but the last
+  /// are kPiece bytes long; the last may be shorter. Ends early when a call returns false.
   void scan(
       std::uint64_t begin, std::uint64_t end,
       const std::function<bool(std::uint64_t offset, Span<const std::byte> bytes)>& piece) const;
 
-  /// As the file is now. Throws DataError.
+  /// Returns the stamp of the file as it is now. Throws DataError.
   FileStamp stamp() const;
 
  private:

@@ -27,8 +27,9 @@ DataFingerprint hash_parts(const DataFile& file) {
 DataWatch::DataWatch(const DataFile& file, std::uint64_t hashed_at_once)
     : file_(file), seen_(file.opened()), parts_(hash_parts(file)), hash_(file, hashed_at_once) {}
 
-/// The change time moves with names, links, owners and permissions too. Who writes moves the time
-/// of writing as well, unless he sets it back, which explains nothing away here.
+/// The change time also moves with names, links, owners and permissions. A program that writes
+/// moves the time of writing too. If it sets that time back, none of the reasons below holds, so
+/// the change is still noticed.
 bool DataWatch::name_alone_changed(const FileStamp& now) const {
   if (now.size != seen_.size || now.written != seen_.written) return false;
   if (now.links != seen_.links || now.mode != seen_.mode || now.owner != seen_.owner ||

@@ -14,11 +14,12 @@ FileHash::FileHash(const DataFile& file, std::uint64_t at_once) : file_(file), p
   }
   try {
     thread_ = std::thread([this] {
-      // On Linux this is the priority of the thread alone: hashing gives way to training.
+      // On Linux this sets the priority of the thread alone: hashing gives way to training.
       setpriority(PRIO_PROCESS, 0, 19);
       run();
     });
-  } catch (const std::system_error&) {  // no more threads: it takes longer, and works
+    // Without more threads it still works, but takes longer.
+  } catch (const std::system_error&) {
     run();
   }
 }

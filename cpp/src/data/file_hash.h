@@ -1,4 +1,4 @@
-// The SHA-256 of a data file: at once where it is small, in the background where it is large.
+// The SHA-256 of a data file is computed at once if it is small, in the background if it is large.
 #pragma once
 
 #include <atomic>
@@ -11,10 +11,10 @@
 
 namespace cllm {
 
-/// Thread safety: used by one thread; its own thread only reads the file.
+/// Thread safety: one thread uses it; its own thread only reads the file.
 class FileHash {
  public:
-  /// Files up to this size are hashed by the constructor: it takes a fraction of a second.
+  /// The constructor hashes files up to this size, which takes a fraction of a second.
   static constexpr std::uint64_t kAtOnce = std::uint64_t{64} << 20;
 
   /// REQUIRES: the file outlives this.
@@ -24,14 +24,15 @@ class FileHash {
   /// Ends a hash that is under way.
   ~FileHash();
 
-  /// Whether all of the file has been read, or cannot be.
+  /// Says whether all of the file has been read, or cannot be.
   bool done() const noexcept { return done_.load(std::memory_order_acquire); }
-  /// The hash in hex, once it is there; throws the DataError that kept it from being made.
+  /// Waits for the hash and returns it in hex; throws the DataError that prevented it.
   const std::string& wait();
-  /// The file as it was when the last byte had been hashed. REQUIRES: wait() returned.
+  /// Returns the stamp that the file had when the last byte had been hashed. REQUIRES: wait()
+  /// returned.
   const FileStamp& finished() const noexcept { return finished_; }
 
-  /// The hash of the file as it is now, on the calling thread; of some of its bytes.
+  /// Hashes the file, or some of its bytes, as it is now, on the calling thread.
   static std::string of(const DataFile& file) { return of(file, 0, file.size()); }
   static std::string of(const DataFile& file, std::uint64_t begin, std::uint64_t end);
 

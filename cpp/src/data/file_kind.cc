@@ -18,20 +18,20 @@ constexpr const char* kUtf16 = "convert it: iconv -f UTF-16 -t UTF-8 OLD > NEW";
 constexpr const char* kUtf32 = "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW";
 constexpr const char* kLlmcShards = "llm.c's token shards begin with 20240520 or 20240801";
 
-/// A file is of the first row whose marks are all there.
+/// A file is of the first row whose marks it has.
 struct Row {
   std::string_view mark;
   const char* name;
   const char* advice;
   std::size_t at = 0;
   std::string_view further = {};  ///< a second mark...
-  std::size_t further_at = 0;     ///< ...there, or anywhere in the head when it is kAnywhere
+  std::size_t further_at = 0;     ///< ...at this offset, or anywhere in the head if kAnywhere
   bool weak = false;
 };
 constexpr std::size_t kAnywhere = ~std::size_t{0};
 
 constexpr Row kForeign[] = {
-    // llm.c: a little-endian number that looks like a date.
+    // llm.c: the mark is a little-endian number that looks like a date.
     {"\xC6\xD7\x34\x01"sv, "a model of llm.c", kLlmcShards},
     {"\xC7\xD7\x34\x01"sv, "a debug state of llm.c", kLlmcShards},
     {"\xC8\xD7\x34\x01"sv, "a tokenizer of llm.c", kLlmcShards},
@@ -39,7 +39,7 @@ constexpr Row kForeign[] = {
     {"\x8F\xD8\x34\x01"sv, "a training state of llm.c", kLlmcShards},
     {"\xA3\xD9\x34\x01"sv, "a Llama 3 model of llm.c", kLlmcShards},
     {"MMIDIDX\0\0"sv, "an index of Megatron's", "its .bin file holds the tokens"},
-    // Archives and compressed files.
+    // These are archives and compressed files.
     {"PK\x03\x04"sv, "a Word document (docx)", kExtract, 0, "word/"sv, kAnywhere},
     {"PK\x03\x04"sv, "an OpenDocument or EPUB file", kExtract, 0, "mimetypeapplication/"sv, 30},
     {"PK\x03\x04"sv, "an archive of NumPy arrays (npz)", kConvert, 0, ".npy"sv, kAnywhere},
@@ -54,10 +54,10 @@ constexpr Row kForeign[] = {
     {"7z\xBC\xAF\x27\x1C"sv, "a 7z archive", kUnpack},
     {"Rar!\x1A\x07"sv, "a RAR archive", kUnpack},
     {"ustar"sv, "a tar archive", "unpack it first: tar -xf FILE", 257},
-    // Documents.
+    // These are documents.
     {"%PDF-"sv, "a PDF document", "take the text out of it first: pdftotext FILE"},
     {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"sv, "an old Office document", kExtract},
-    // Tables, arrays and models.
+    // These are tables, arrays and models.
     {"PAR1"sv, "a Parquet file", kConvert},
     {"ARROW1\0\0"sv, "an Arrow file", kConvert},
     {"\xFF\xFF\xFF\xFF"sv, "an Arrow stream", kConvert, 0, "\0\0\0\0"sv, 6},
@@ -66,7 +66,7 @@ constexpr Row kForeign[] = {
     {"SQLite format 3\0"sv, "an SQLite database", kConvert},
     {"GGUF"sv, "a GGUF model", kModel},
     {"\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19"sv, "a PyTorch file", kConvert},
-    // Programs, pictures, sound.
+    // These are programs, pictures and sound.
     {"\x7F"
      "ELF"sv,
      "a program", kNoText},
@@ -81,7 +81,8 @@ constexpr Row kForeign[] = {
     {"ID3\x03"sv, "an MP3 sound", kNoText},
     {"ID3\x04"sv, "an MP3 sound", kNoText},
     {"ftyp"sv, "a video (MP4)", kNoText, 4, "\0\0\0"sv, 0},
-    // Text that is not there, or not in UTF-8. UTF-32 comes first: it begins as UTF-16 does.
+    // These are text that is not there, or not in UTF-8. UTF-32 comes first, because it begins as
+    // UTF-16 does.
     {"version https://git-lfs.github.com/spec/"sv, "a pointer of Git LFS in place of the file",
      "fetch the file itself: git lfs pull"},
     {"\xFF\xFE\0\0"sv, "text in UTF-32", kUtf32, 0, {}, 0, true},
@@ -104,13 +105,13 @@ bool is(const Row& row, std::string_view head) {
   return further && stands_at(head, row.at, row.mark);
 }
 
-/// Protocol 2 to 5, and the opcode that ends every pickle.
+/// A pickle has protocol 2 to 5, and the opcode that ends every pickle.
 bool is_pickle(std::string_view head, std::string_view tail) {
   return head.size() >= 4 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5 &&
          tail.back() == '.';
 }
 
-/// A length, and then a JSON object of it.
+/// A safetensors file has a length, and then a JSON object of that length.
 bool is_safetensors(std::string_view head, std::uint64_t size) {
   if (!stands_at(head, 8, "{\"")) return false;
   std::uint64_t length = 0;
@@ -135,7 +136,7 @@ FileLook look_at(Span<const std::byte> first, Span<const std::byte> last, std::u
   }
   if (is_safetensors(head, size)) return {FileKind::kForeign, "a safetensors file", kModel};
   if (is_pickle(head, tail)) {
-    const bool framed = head[2] == '\x95';  // as protocols 4 and 5 go on
+    const bool framed = head[2] == '\x95';  // which follows in protocols 4 and 5
     return {FileKind::kForeign, "a Python pickle", kConvert, !framed};
   }
   return {};

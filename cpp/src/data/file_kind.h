@@ -1,5 +1,5 @@
-// What a file is by its bytes: text and token files that can be trained on, and files that only
-// look as if they could, because everything is bytes.
+// The bytes of a file tell its kind: text and token files that can be trained on, and others.
+// Everything is bytes, so those others only look as if they could be trained on.
 #pragma once
 
 #include <cstddef>
@@ -14,23 +14,23 @@ enum class FileKind {
   kCllmTokens,  ///< data/token_file.h
   kLlmcTokens,  ///< llm.c's shards, 16 or 32 bits a token
   kNumpy,       ///< an array of NumPy
-  kForeign,     ///< nothing that can be trained on as it is
+  kForeign,     ///< cannot be trained on as it is
 };
 
 struct FileLook {
   FileKind kind = FileKind::kUnknown;
-  const char* name = "";    ///< what the file is, with its article: "a zip archive"
-  const char* advice = "";  ///< what to do about a foreign one
-  /// The mark is so short that among files of 16-bit tokens one in thousands begins with it.
+  const char* name = "";    ///< what the file is, with an article: "a zip archive"
+  const char* advice = "";  ///< what to do about a foreign file
+  /// The mark is so short that, among files of 16-bit tokens, one in thousands begins with it.
   bool weak = false;
 };
 
-/// Bytes of the start and of the end that look_at() wants to see.
+/// look_at() wants to see this many bytes of the start and of the end.
 constexpr std::size_t kHeadBytes = 512;
 constexpr std::size_t kTailBytes = 8;
 
-/// `head` and `tail` are the first kHeadBytes and the last kTailBytes of a file of `size` bytes, or
-/// all of it where it is shorter.
+/// Tells a file of `size` bytes by its first kHeadBytes (`head`) and its last kTailBytes (`tail`),
+/// or all of it where it is shorter.
 FileLook look_at(Span<const std::byte> head, Span<const std::byte> tail, std::uint64_t size);
 
 }  // namespace cllm

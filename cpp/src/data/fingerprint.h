@@ -1,4 +1,4 @@
-// What tells one data file from another, wherever it lies and whatever its name is.
+// A fingerprint tells one data file from another, wherever it lies and whatever its name is.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,9 @@
 
 namespace cllm {
 
-/// The bytes decide, not the path. Files are named by the SHA-256 of all their bytes; older
-/// versions wrote those of the first and of the last MiB in its place, and so does a run whose file
-/// was changed before all of it was hashed.
+/// The bytes decide, not the path. Files are named by the SHA-256 of all their bytes. Older
+/// versions wrote those of the first and the last MiB instead; a run does so too if its file was
+/// changed before all of it was hashed.
 struct DataFingerprint {
   std::uint64_t size = 0;      ///< bytes
   std::string sha256{};        ///< of the whole file, in hex; "" when it is not known

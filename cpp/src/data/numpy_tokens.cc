@@ -1,4 +1,4 @@
-// Token ids in NumPy's .npy files: the header is a Python dictionary after a mark and a length.
+// NumPy's .npy files hold token ids behind a header: a mark, a length, and a Python dictionary.
 #include <array>
 #include <cctype>
 #include <cstring>
@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kSaveAgain = "save it again with numpy.save(NAME, ids.astype(\"uint16\"))";
 
-/// What stands after 'key': in the dictionary, up to a comma outside parentheses or the end.
+/// Returns what follows 'key': in the dictionary, up to a comma outside parentheses or the end.
 std::string value_of(const std::string& dictionary, const std::string& key) {
   const std::size_t at = dictionary.find("'" + key + "':");
   if (at == std::string::npos) return "";
@@ -35,7 +35,7 @@ std::string printable(const std::string& text) {
   return out;
 }
 
-/// n of "(n,)"; -1 when it is another shape.
+/// Returns n of "(n,)"; -1 for another shape.
 std::int64_t length_of(const std::string& shape) {
   if (shape.size() < 4 || shape.size() > 22 || shape[0] != '(') return -1;
   std::int64_t n = 0;

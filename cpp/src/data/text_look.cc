@@ -10,8 +10,7 @@ namespace {
 constexpr std::string_view kMarker = "<|endoftext|>";
 constexpr std::uint64_t kPieces = 64;
 
-/// Checks UTF-8 (RFC 3629: no surrogates, nothing overlong) byte by byte, over pieces that follow
-/// one another.
+/// Checks UTF-8 (RFC 3629: no surrogates, nothing overlong) byte by byte, over consecutive pieces.
 class Utf8Reader {
  public:
   void read(Span<const std::byte> bytes, TextLook& look) {
@@ -32,7 +31,7 @@ class Utf8Reader {
       if (byte >= 0x80) begin(byte, look);
     }
   }
-  /// A sequence that the text's end breaks off.
+  /// Counts a sequence that the end of the text cuts off.
   void give_up(TextLook& look) {
     look.foreign += length_;
     wanted_ = length_ = 0;
@@ -61,7 +60,7 @@ class Utf8Reader {
   unsigned wanted_ = 0, length_ = 0, low_ = 0x80, high_ = 0xBF;
 };
 
-/// Looks at bytes that follow one another.
+/// Looks at consecutive pieces of a text.
 class TextReader {
  public:
   explicit TextReader(TextLook& look) : look_(look) {}
@@ -85,7 +84,7 @@ class TextReader {
  private:
   void count_markers(Span<const std::byte> bytes) {
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    // A marker that the last piece began: its end is looked for in a few bytes of both.
+    // A marker may begin in the last piece: its end is looked for in a few bytes of both.
     end_ += text.substr(0, kMarker.size() - 1);
     if (end_.find(kMarker) != std::string::npos) ++look_.markers;
     for (std::size_t at = text.find(kMarker); at != text.npos; at = text.find(kMarker, at + 1)) {

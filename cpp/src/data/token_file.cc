@@ -25,7 +25,7 @@ void store(std::byte* at, const T& value) noexcept {
   std::memcpy(at, &value, sizeof value);
 }
 
-/// The index of the first token not below the vocabulary, or `count`.
+/// Returns the index of the first token that is not below the vocabulary, or `count`.
 template <class T>
 std::uint64_t first_outside(const std::byte* tokens, std::uint64_t count,
                             std::uint64_t vocabulary) {
@@ -89,7 +89,7 @@ TokenFileHeader decode_token_file_header(Span<const std::byte> head, std::uint64
                       std::to_string(load<std::uint64_t>(bytes + 64)),
                       std::to_string(TokenFileHeader::kBlock), path, "prepare the tokens again"});
   }
-  // The first test keeps the second one from overflowing.
+  // The first test makes sure that the second cannot overflow.
   if (header.count > size || header.file_bytes() != size) {
     const bool fits = header.count <= size;
     throw InputError({"the file does not have the size its header tells",
@@ -104,7 +104,7 @@ TokenFileHeader decode_token_file_header(Span<const std::byte> head, std::uint64
 void verify_token_file(const DataFile& file, const TokenFileHeader& header) {
   static_assert(TokenFileHeader::kBlock == DataFile::kPiece, "a piece is what a checksum covers");
   const std::uint64_t begin = TokenFileHeader::kBytes, end = begin + header.token_bytes();
-  std::string outside;  // checksums come first: a damaged token is no token
+  std::string outside;  // checksums come first: a damaged token is not reported
   file.scan(begin, end, [&](std::uint64_t at, Span<const std::byte> bytes) {
     const std::uint64_t block = (at - begin) / TokenFileHeader::kBlock;
     std::uint32_t checksum = 0;
@@ -127,7 +127,7 @@ void verify_token_file(const DataFile& file, const TokenFileHeader& header) {
     return true;
   });
   if (outside.empty()) return;
-  // Checksums prove what was written, not that the writer was right.
+  // Checksums prove that these bytes were written, not that the writer was right.
   throw InputError({"token outside the vocabulary", outside,
                     "below " + std::to_string(header.vocabulary), file.path(),
                     "prepare the tokens again"});
@@ -150,7 +150,7 @@ TokenFileWriter::TokenFileWriter(const std::string& path, std::int64_t vocabular
   header_.vocabulary = static_cast<std::uint64_t>(vocabulary);
   header_.tokenizer = tokenizer;
   block_.reserve(TokenFileHeader::kBlock);
-  const auto bytes = header_.encode();  // its place; the counts are known at the end
+  const auto bytes = header_.encode();  // reserves its place; the counts are known at the end
   file_.write(bytes.data(), bytes.size());
 }
 
@@ -163,7 +163,7 @@ void TokenFileWriter::append(Span<const std::int32_t> tokens) {
     }
     const std::size_t at = block_.size();
     block_.resize(at + header_.width);
-    std::memcpy(&block_[at], &token, header_.width);  // little-endian: the low bytes come first
+    std::memcpy(&block_[at], &token, header_.width);  // little-endian: low bytes first
     ++header_.count;
     if (block_.size() == TokenFileHeader::kBlock) end_block();
   }

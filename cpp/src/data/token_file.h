@@ -1,4 +1,4 @@
-// CLLM's own token file: a checked header, the tokens, and a checksum per MiB of them.
+// CLLM's own token file has a checked header, the tokens, and a checksum for each MiB of them.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace cllm {
 
-/// Little-endian, at these offsets of the first 1024 bytes (the rest of them is zero):
+/// Numbers are little-endian, at these offsets of the first 1024 bytes (the rest is zero):
 ///      0  8 bytes  magic 0x93 "CLLMTOK" (0x93 begins no text in ASCII or UTF-8)
 ///      8  u32      version, 1
 ///     12  u32      bytes a token: 2 or 4
@@ -23,7 +23,7 @@ namespace cllm {
 ///     64  u64      bytes a checksum covers, 1 MiB
 ///     72  u64      bytes of text the tokens stand for; 0 when unknown
 ///   1020  u32      CRC-32C of the 1020 bytes before it
-/// Then the tokens; then one CRC-32C (u32) for each MiB of them, the last one for what remains.
+/// Then come the tokens, then one CRC-32C (u32) for each MiB of them; the last covers what remains.
 struct TokenFileHeader {
   static constexpr std::size_t kBytes = 1024;
   static constexpr std::uint32_t kVersion = 1;
@@ -42,27 +42,27 @@ struct TokenFileHeader {
   std::array<std::byte, kBytes> encode() const noexcept;
 };
 
-/// The header of a file of `size` bytes that starts with `head` (kBytes of it, or all), or
-/// InputError with `path`: cut short, damaged, of another version, or of a size that does not fit
-/// its counts. REQUIRES: the file begins with the magic.
+/// Decodes the header of a file of `size` bytes that starts with `head` (kBytes of it, or all).
+/// Throws InputError with `path` for a header that is cut short, damaged, of another version, or
+/// whose counts do not fit `size`. REQUIRES: the file begins with the magic.
 TokenFileHeader decode_token_file_header(Span<const std::byte> head, std::uint64_t size,
                                          const std::string& path);
 
-/// The first damaged block, or the first token not below the vocabulary, as an InputError.
+/// Throws InputError for the first damaged block, or the first token not below the vocabulary.
 /// REQUIRES: `header` was decoded from `file`.
 void verify_token_file(const DataFile& file, const TokenFileHeader& header);
 
-/// Writes a token file piece by piece in a few MiB of memory, however long the text. The file
-/// appears under its name at finish(), and not at all without it.
+/// Writes a token file piece by piece in a few MiB of memory, however long the text is. The file
+/// appears under its name at finish(), and never without it.
 class TokenFileWriter {
  public:
   /// Throws InputError unless width is 2 or 4 and holds vocabulary - 1.
   TokenFileWriter(const std::string& path, std::int64_t vocabulary, int width,
                   std::array<std::uint8_t, 32> tokenizer = {});
 
-  /// Throws InputError for a token outside the vocabulary, Error when it cannot be written.
+  /// Throws InputError for a token outside the vocabulary, and Error when it cannot be written.
   void append(Span<const std::int32_t> tokens);
-  /// `text_bytes`: of the text the tokens stand for, 0 when unknown.
+  /// Completes the file. `text_bytes` counts the text that the tokens stand for; 0 when unknown.
   void finish(std::int64_t text_bytes = 0);
 
  private:
@@ -75,7 +75,7 @@ class TokenFileWriter {
   std::vector<std::uint32_t> checksums_;
 };
 
-/// All of `tokens` as one token file.
+/// Writes all of `tokens` as one token file.
 void write_token_file(const std::string& path, Span<const std::int32_t> tokens,
                       std::int64_t vocabulary, int width);
 

@@ -9,7 +9,7 @@ constexpr std::uint32_t kShortMagic = 20240520;  // version 1: uint16 tokens
 constexpr std::uint32_t kLongMagic = 20240801;   // version 7: uint32 tokens, as for Llama 3
 constexpr std::size_t kLlmcHeader = 256 * sizeof(std::int32_t);
 
-/// As many as 16 bits can tell apart.
+/// 16 bits can tell this many tokens apart.
 constexpr std::int64_t kShortVocabulary = 65536;
 
 bool ends_with(const std::string& text, const std::string& end) {
@@ -67,7 +67,7 @@ TokenLayout find_llmc_tokens(const DataFile& file) {
   return layout;
 }
 
-/// So many bytes that tokens cannot look like UTF-8 by chance.
+/// This many bytes of tokens cannot look like UTF-8 by chance.
 constexpr std::uint64_t kEnoughText = 64;
 
 TokenLayout find_headerless_tokens(const DataFile& file, std::int64_t vocabulary) {

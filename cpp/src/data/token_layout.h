@@ -1,4 +1,5 @@
-// Where the tokens lie in a data file and how many bytes each takes, by the kind of the file.
+// The layout says where the tokens lie in a data file and how many bytes each takes, by the file's
+// kind.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 
 namespace cllm {
 
-/// What a file's header says of its tokens. Numbers are little-endian; a signed one that is
-/// negative reads as a number beyond every vocabulary.
+/// Holds what a file's header says of its tokens. Numbers are little-endian; a negative signed
+/// number reads as one beyond every vocabulary.
 struct TokenLayout {
   /// Bytes are their own tokens; id 256 ends a text.
   static constexpr std::int64_t kByteVocabulary = 257;
@@ -22,9 +23,9 @@ struct TokenLayout {
   bool is_signed = false;   ///< for messages
   std::int64_t count = 0;
   std::int64_t vocabulary = 0;            ///< every token is below it; 0: the file does not say
-  std::int64_t text_bytes = 0;            ///< that the tokens stand for; 0: unknown
-  std::optional<TokenFileHeader> header;  ///< of CLLM's own file
-  /// Tokens of 16 bits by the file's name alone: what it holds may be something else.
+  std::int64_t text_bytes = 0;            ///< text that the tokens stand for; 0: unknown
+  std::optional<TokenFileHeader> header;  ///< for CLLM's own file
+  /// The file's name alone says that its tokens have 16 bits; it may hold something else.
   bool guessed = false;
 
   std::uint64_t end() const noexcept {
@@ -32,13 +33,14 @@ struct TokenLayout {
   }
 };
 
-/// Which file is what: by its first bytes, else by its name (.bin: tokens of 16 bits without a
-/// header, as nanoGPT writes), else it is text. `vocabulary` is the value of --vocab, 0 when not
-/// given. Throws InputError, which names the file and its kind, for what cannot be trained on.
+/// Finds the tokens of a file. Its first bytes decide, else its name (.bin: tokens of 16 bits
+/// without a header, as nanoGPT writes), else it is text. `vocabulary` is the value of --vocab, 0
+/// when not given. Throws InputError, which names the file and its kind, for what cannot be trained
+/// on.
 TokenLayout find_tokens(const DataFile& file, std::int64_t vocabulary);
 
-/// The layout of a .npy file (versions 1 to 3) that holds token ids in one dimension. Throws
-/// InputError for other arrays. REQUIRES: the file begins with NumPy's mark.
+/// Returns the layout of a .npy file (versions 1 to 3) that holds token ids in one dimension.
+/// Throws InputError for other arrays. REQUIRES: the file begins with NumPy's mark.
 TokenLayout find_numpy_tokens(const DataFile& file);
 
 }  // namespace cllm

@@ -7,10 +7,10 @@
 namespace cllm {
 namespace {
 
-/// Beyond what int32 token ids can tell apart.
+/// int32 token ids are below this.
 constexpr std::uint64_t kLargestVocabulary = std::uint64_t{1} << 31;
 
-/// Maxima over tokens i with the same i modulo kLanes: what compilers vectorise.
+/// Keeps maxima over tokens i with the same i modulo kLanes, a form that compilers vectorise.
 constexpr std::size_t kLanes = 32;
 using Maxima = std::array<std::uint64_t, 4>;  // of i modulo 4
 
@@ -57,7 +57,7 @@ std::uint64_t token_at(const std::byte* at, int width) {
   return token;
 }
 
-/// "-5", where a signed token reads as a large number.
+/// Writes "-5" where a signed token reads as a large number.
 std::string as_written(std::uint64_t token, const TokenLayout& layout) {
   if (!layout.is_signed) return std::to_string(token);
   const int unused = 64 - 8 * layout.width;
@@ -88,7 +88,8 @@ std::string as_written(std::uint64_t token, const TokenLayout& layout) {
                              : "the file holds something else than token ids, or is damaged"});
 }
 
-/// Longer ids cut into 16-bit words show in the upper words, which are zero or (beyond 65535) tiny.
+/// Longer ids that are cut into 16-bit words show in the upper words, which are zero or (beyond
+/// 65535) tiny.
 void refuse_longer_ids(const DataFile& file, const TokenLayout& layout, const Maxima& word) {
   constexpr std::int64_t kEnough = 16;
   const std::uint64_t even = std::max(word[0], word[2]), odd = std::max(word[1], word[3]);
@@ -113,7 +114,7 @@ std::int64_t find_largest_token(const DataFile& file, const TokenLayout& layout,
                                             : find_maxima<std::uint64_t>(file, layout);
   if (layout.guessed) refuse_longer_ids(file, layout, maxima);
   const std::uint64_t largest = *std::max_element(maxima.begin(), maxima.end());
-  // As an unsigned number a negative one is at least half of what the width holds.
+  // A negative number, read as unsigned, is at least half of what the width holds.
   std::uint64_t limit =
       vocabulary != 0 ? static_cast<std::uint64_t>(vocabulary) : kLargestVocabulary;
   if (layout.is_signed) limit = std::min(limit, std::uint64_t{1} << (8 * layout.width - 1));

@@ -9,7 +9,7 @@
 namespace cllm {
 namespace {
 
-/// Beyond what int32 token ids can tell apart.
+/// int32 token ids are below this.
 constexpr std::int64_t kLargestVocabulary = std::int64_t{1} << 31;
 
 }  // namespace
@@ -34,7 +34,7 @@ TokenSource::TokenSource(const std::string& path, std::int64_t vocabulary)
 
 template <class T>
 void TokenSource::copy_as(std::int64_t offset, std::int64_t count, std::int32_t* out) const {
-  // On the stack, so that any thread may read and nothing is allocated.
+  // The piece is on the stack, so that any thread may read and nothing is allocated.
   std::array<T, 16384 / sizeof(T)> piece;
   for (std::int64_t done = 0; done < count;) {
     const auto size = std::min(static_cast<std::size_t>(count - done), piece.size());

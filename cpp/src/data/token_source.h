@@ -1,4 +1,4 @@
-// Tokens to train on, read from a file piece by piece and never loaded: text, or token files.
+// Tokens to train on are read from a file piece by piece and never loaded: text, or token files.
 #pragma once
 
 #include <cstddef>
@@ -13,61 +13,62 @@
 
 namespace cllm {
 
-/// What token_layout.h finds in a file, as tokens. The file is held open: its name may go.
-/// Thread safety: any thread may copy(); all else belongs to one thread at a time.
+/// Reads what token_layout.h finds in a file as tokens. The file is held open, so its name may go.
+/// Thread safety: any thread may call copy(); all else is for one thread at a time.
 class TokenSource {
  public:
   /// Bytes are their own tokens; id 256 ends a text.
   static constexpr std::int64_t kByteVocabulary = TokenLayout::kByteVocabulary;
 
-  /// `vocabulary` is the value of --vocab, 0 when not given. It is needed for a headerless file,
-  /// and must cover what the file holds; a larger one pads the model. Tokens without checksums are
-  /// all looked at here, so that none can lie outside. Throws InputError naming `path`.
+  /// `vocabulary` is the value of --vocab, 0 when not given. A headerless file needs it, and it
+  /// must cover what the file holds; a larger one pads the model. If the tokens have no checksums,
+  /// all of them are looked at here, so that none can lie outside. Throws InputError naming `path`.
   explicit TokenSource(const std::string& path, std::int64_t vocabulary = 0);
   TokenSource(TokenSource&&) noexcept = default;
   TokenSource& operator=(TokenSource&&) = delete;
 
   const std::string& path() const noexcept { return file_->path(); }
-  /// "text", "CLLM tokens", "llm.c shard", "llm.c shard of 32-bit tokens", "NumPy tokens" or
-  /// "uint16 tokens".
+  /// Returns "text", "CLLM tokens", "llm.c shard", "llm.c shard of 32-bit tokens", "NumPy tokens"
+  /// or "uint16 tokens".
   const char* kind() const noexcept { return layout_.kind; }
-  /// Whether tokens are the bytes of a text, so that no tokenizer is needed.
+  /// Says whether tokens are the bytes of a text, so that no tokenizer is needed.
   bool is_bytes() const noexcept { return layout_.width == 1; }
-  /// In tokens; at least 1.
+  /// Returns the number of tokens; at least 1.
   std::int64_t size() const noexcept { return layout_.count; }
-  /// Every token is below it; 0 when unknown: llm.c's and NumPy's files opened without --vocab.
+  /// Every token is below this; 0 when unknown: llm.c's and NumPy's files opened without --vocab.
   std::int64_t vocabulary() const noexcept { return vocabulary_; }
-  /// The largest token there is; -1 when not looked for (text, CLLM tokens).
+  /// Returns the largest token; -1 when not looked for (text, CLLM tokens).
   std::int64_t largest_token() const noexcept { return largest_token_; }
-  /// Bytes of text that the tokens stand for; 0 when unknown.
+  /// Counts the bytes of text that the tokens stand for; 0 when unknown.
   std::int64_t bytes() const noexcept { return layout_.text_bytes; }
 
-  /// Tokens offset .. offset + count - 1 into out[count], each of them below the vocabulary
-  /// whatever the file holds by now. Allocates nothing. Throws DataError when they are not there
-  /// any more. REQUIRES: 0 <= offset, 0 <= count, offset + count <= size().
+  /// Copies tokens offset .. offset + count - 1 into out[count]. Each is below the vocabulary,
+  /// whatever the file holds by now. Allocates nothing. Throws DataError when they no longer exist.
+  /// REQUIRES: 0 <= offset, 0 <= count, offset + count <= size().
   void copy(std::int64_t offset, std::int64_t count, std::int32_t* out) const;
 
-  /// Reads everything that has checksums and throws InputError where they fail. To be called once
-  /// before training from a CLLM token file, whose tokens are not looked at when it is opened.
+  /// Reads everything that has checksums and throws InputError where they fail. Call it once before
+  /// training from a CLLM token file, whose tokens are not looked at when it is opened.
   void verify() const;
 
-  /// What the user should know of this file before it is trained on. Looks at the text.
+  /// Returns what the user should know of this file before training. Looks at the text.
   std::vector<std::string> notes() const;
 
-  /// From now on changes are noticed: begins to hash the file, in the background where it is large.
+  /// Notices changes from now on: begins to hash the file, in the background where it is large.
   void watch();
   /// Throws DataError when the file is not what it was when it was opened (DataWatch::check). Does
-  /// nothing without watch(). To be called after the tokens of a batch were copied.
+  /// nothing without watch(). Call it after the tokens of a batch were copied.
   void check_unchanged() const;
-  /// Of the file as it was opened, and whether that is what `saved` names. REQUIRES: watch().
+  /// Returns the fingerprint of the file as it was opened; matches() compares it with `saved`.
+  /// REQUIRES: watch().
   DataFingerprint fingerprint() const { return watch_->fingerprint(); }
-  /// The same without waiting for the hash of a large file: its size and ends where that is
+  /// Returns the same without waiting for the hash of a large file: its size and ends where that is
   /// missing.
   DataFingerprint fingerprint_now() const { return watch_->fingerprint_now(); }
   bool matches(const DataFingerprint& saved) const { return watch_->matches(saved); }
-  /// Whether neither of them has to wait for the hash. REQUIRES: watch().
+  /// Says whether neither has to wait for the hash. REQUIRES: watch().
   bool is_hashed() const { return watch_->is_hashed(); }
-  /// Whether both are one file, whatever their names.
+  /// Says whether both are one file, whatever their names.
   bool same_file(const TokenSource& other) const noexcept {
     return file_->opened().same_file(other.file_->opened());
   }
@@ -82,7 +83,7 @@ class TokenSource {
   std::int64_t vocabulary_ = 0;
   std::int64_t asked_vocabulary_ = 0;  // --vocab
   std::int64_t largest_token_ = -1;
-  std::uint64_t limit_ = 0;  // what no copied token reaches
+  std::uint64_t limit_ = 0;  // every copied token is below it
   std::unique_ptr<DataWatch> watch_;
 };
 
