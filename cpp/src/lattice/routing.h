@@ -1,8 +1,9 @@
-// Which position of a step each of its sequences goes to: by the tokens it holds, or in turn.
+// Routing decides which position of a step each sequence goes to: by the tokens it holds, or in
+// turn.
 //
-// The batch plan says how many sequences a position takes; routing says which. It looks at tokens
-// and configuration only, never at threads, and keeps every size of the plan: whatever the data,
-// no position starves and none overflows.
+// The batch plan says how many sequences a position takes; routing says which ones. It looks at
+// tokens and configuration only, never at threads, and keeps every size of the plan. So every
+// position gets its number of sequences, whatever the data.
 #pragma once
 
 #include <cstdint>
@@ -15,40 +16,41 @@
 namespace cllm {
 
 enum class Routing {
-  /// To the position of the sequence's group, in index order while there is room; who finds it full
-  /// takes the first free seat, lowest position first.
+  /// A sequence goes to the position of its group, in index order while there is room. One that
+  /// finds it full takes the first free seat, lowest position first.
   kSymmetry,
-  /// Sequence 0 to position 0, 1 to 1, and so on around, past positions that are full.
+  /// Sequence 0 goes to position 0, 1 to 1, and so on in turn, skipping positions that are full.
   kRoundRobin,
 };
 
-/// REQUIRES: "symmetry" or "round_robin", the choices of the option table.
+/// Parses a name. REQUIRES: "symmetry" or "round_robin", the choices of the option table.
 Routing parse_routing(const std::string& name);
 
-/// Token ids are dealt to V groups in turn.
+/// Deals token ids to V groups in turn.
 inline std::int64_t symmetry_group(std::int32_t token, std::int64_t symmetry_order) noexcept {
   return static_cast<std::int64_t>(static_cast<std::uint32_t>(token) %
                                    static_cast<std::uint32_t>(symmetry_order));
 }
 
-/// What a step batch held of one group.
+/// Says what a step batch held of one group.
 struct GroupCount {
-  std::int64_t sequences = 0;  ///< in which no group has more tokens; of several the lowest
+  std::int64_t sequences = 0;  ///< in which it has most tokens; of equals the lowest counts
   std::int64_t tokens = 0;     ///< in sequences of any group
-  std::int64_t moved = 0;      ///< sequences that are not at the group's position
+  std::int64_t moved = 0;      ///< sequences of the group at another position
 };
 
-/// Routes step batches of one plan. Allocates at construction only.
-/// Thread safety: one thread at a time.
+/// Routes step batches of one plan. Allocates at construction only. Thread safety: one thread at a
+/// time.
 class Router {
  public:
   Router(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order);
 
-  /// slots[B]: sequence i of inputs[B, T] becomes sequence slots[i] of the step batch. A
-  /// permutation; the sequences of one position keep their order. counts[V] is overwritten.
+  /// Fills slots[B]: sequence i of inputs[B, T] becomes sequence slots[i] of the step batch. This
+  /// is a permutation in which the sequences of one position keep their order. counts[V] is
+  /// overwritten.
   void route(const std::int32_t* inputs, Span<std::int64_t> slots, Span<GroupCount> counts);
 
-  /// The position that wants the sequences of a group.
+  /// Returns the position that the sequences of a group should go to.
   std::int64_t position_of(std::int64_t group) const noexcept {
     return group % static_cast<std::int64_t>(first_slot_.size());
   }
@@ -67,7 +69,7 @@ class Router {
   std::vector<std::int64_t> sizes_;       // by position, sequences
   std::vector<std::int64_t> group_of_;    // by sequence
   std::vector<std::int64_t> seat_;        // by sequence: its position, -1 while it has none
-  // Scratch.
+  // These are scratch.
   std::vector<std::int64_t> room_;       // by position
   std::vector<std::int64_t> tokens_in_;  // by group
 };
