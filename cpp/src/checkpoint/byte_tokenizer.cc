@@ -11,8 +11,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kEndOfTextName = "<|endoftext|>";
 
-/// Byte-level BPE spells each byte as one printable character: itself where Latin-1 has a visible
-/// one, else the next free code point from U+0100 on.
+/// Returns how byte-level BPE spells a byte, as one printable character: the byte itself where
+/// Latin-1 has a visible one, else the next free code point from U+0100 on.
 int spelling(int byte) {
   const auto visible = [](int b) {
     return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || (b >= 0xAE && b <= 0xFF);
@@ -23,7 +23,7 @@ int spelling(int byte) {
   return code;
 }
 
-/// REQUIRES: code < 0x800.
+/// Encodes a code point. REQUIRES: code < 0x800.
 std::string utf8(int code) {
   if (code < 0x80) return std::string(1, static_cast<char>(code));
   return {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
@@ -35,8 +35,8 @@ std::string byte_tokenizer_json() {
   Json vocabulary = Json::object();
   for (int byte = 0; byte < 256; ++byte) vocabulary[utf8(spelling(byte))] = byte;
   vocabulary[kEndOfTextName] = kEndOfText;
-  // An added token would be looked for in texts, and training reads its name there as 13 bytes. In
-  // the vocabulary alone it can be printed, and no text is encoded as it.
+  // The name is only in the vocabulary, so it can be printed, and no text is encoded as it. As an
+  // added token it would be matched in texts, where training reads it as 13 bytes.
   const Json byte_level = {{"type", "ByteLevel"},
                            {"add_prefix_space", false},
                            {"trim_offsets", true},

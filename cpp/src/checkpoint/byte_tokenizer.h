@@ -1,4 +1,4 @@
-// The tokenizer files of a byte model, for Hugging Face's libraries.
+// A byte model has these tokenizer files, for Hugging Face's libraries.
 #pragma once
 
 #include <cstdint>
@@ -6,13 +6,14 @@
 
 namespace cllm {
 
-/// tokenizer.json: every byte of the UTF-8 text is one token whose id is the byte's value; id 256
-/// is "<|endoftext|>", which is put between texts and made of none: where these 13 characters stand
-/// in a text they are 13 tokens, as in training. It is a byte-level BPE without merges.
+/// Returns tokenizer.json, a byte-level BPE without merges: every byte of the UTF-8 text is one
+/// token whose id is the byte's value. Id 256 is "<|endoftext|>", which stands between texts. No
+/// text is encoded as it: where these 13 characters stand in a text they are 13 tokens, as in
+/// training.
 std::string byte_tokenizer_json();
 
-/// tokenizer_config.json, which makes AutoTokenizer take the file above as it is, and not split
-/// texts at the name of the end-of-text token.
+/// Returns tokenizer_config.json, which makes AutoTokenizer take the file above as it is and keeps
+/// it from splitting texts at the name of the end-of-text token.
 std::string byte_tokenizer_config_json(std::int64_t positions);
 
 }  // namespace cllm

@@ -1,4 +1,4 @@
-// What a model folder of other people holds beside the weights, so that a copy of it is whole.
+// A model folder made by others holds more than weights; these files make a copy of it complete.
 #pragma once
 
 #include <string>
@@ -7,15 +7,16 @@
 
 namespace cllm {
 
-/// Further files of a folder: name and contents, such as the tokenizer.json of a fine-tuned model.
+/// Holds further files of a folder, by name and contents, such as the tokenizer.json of a
+/// fine-tuned model.
 using ExtraFiles = std::vector<std::pair<std::string, std::string>>;
 
-/// Tokenizer, chat template, generation settings and config.json of a model folder, byte for byte.
-/// They are checked against the manifest where it lists them. Throws InputError for one that cannot
-/// be read or is larger than such a file is (64 MiB).
+/// Reads tokenizer, chat template, generation settings and config.json of a model folder, byte for
+/// byte. They are checked against the manifest where it lists them. Throws InputError for a file
+/// that cannot be read or is larger than 64 MiB, which no such file is.
 ExtraFiles carried_files(const std::string& folder);
 
-/// The contents of `name`; nullptr when it is not among them.
+/// Returns the contents of `name`; nullptr when it is not among them.
 const std::string* find_file(const ExtraFiles& files, const std::string& name);
 
 }  // namespace cllm

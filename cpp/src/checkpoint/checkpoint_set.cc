@@ -19,7 +19,7 @@ namespace {
 constexpr const char* kPrefix = "step-";
 constexpr const char* kLatest = "latest";
 
-/// Step of a checkpoint's name, -1 when it is none.
+/// Returns the step in a checkpoint's name, -1 when it is not one.
 std::int64_t step_of(const std::string& name) {
   const std::string prefix = kPrefix;
   if (name.rfind(prefix, 0) != 0) return -1;
@@ -31,7 +31,7 @@ std::int64_t step_of(const std::string& name) {
   return std::stoll(digits);
 }
 
-/// The step of the complete checkpoint in `folder`. Throws Error when it is not one.
+/// Returns the step of the complete checkpoint in `folder`. Throws Error when it is not one.
 std::int64_t checked_step(const std::string& folder) {
   if (!verify_files(folder, {"trainer_state.json"})) {
     throw InputError({"checkpoint without a manifest", "", "manifest.json", folder,
@@ -40,7 +40,8 @@ std::int64_t checked_step(const std::string& folder) {
   return read_trainer_state(folder).step;
 }
 
-/// The folders of a run that may be checkpoints, those preferred at equal steps first.
+/// Lists the folders of a run that may be checkpoints; at equal steps the preferred one comes
+/// first.
 std::vector<std::string> candidates(const std::string& run) {
   std::vector<std::string> folders;
   const auto add = [&](const std::string& path) {
@@ -52,18 +53,19 @@ std::vector<std::string> candidates(const std::string& run) {
   for (const std::string& name : list_folder(checkpoints)) {
     if (step_of(name) >= 0) add(checkpoints + "/" + name);
   }
-  // As a link it leads to one of those above, and may lead to the next one at any moment.
+  // If `latest` is a link, it leads to one of those above, and may lead to the next one at any
+  // moment.
   const std::string latest = checkpoints + "/" + kLatest;
   if (kind_of_name(latest) == PathKind::kFolder) add(latest);
   return folders;
 }
 
-/// Clears the way for a link when something else has its name. Returns why that cannot be.
+/// Makes room for a link when something else has its name. Returns why that is impossible, or "".
 std::string settle_link(const std::string& latest, const std::string& checkpoints) {
   const PathKind kind = kind_of_name(latest);
   if (kind == PathKind::kMissing || kind == PathKind::kLink) return "";
   if (kind == PathKind::kFile) {
-    // What some archives make of a link: a file that holds the name.
+    // Some archives turn a link into a file that holds the name.
     if (step_of(read_text_file(latest).substr(0, 40)) >= 0) return remove_tree(latest);
     return latest + ": this file is in the place of a link to the newest checkpoint";
   }
@@ -75,7 +77,8 @@ std::string settle_link(const std::string& latest, const std::string& checkpoint
   return remove_aside(latest);
 }
 
-/// Codes by which file systems, and the policies of some containers, say that they have no links.
+/// File systems, and the policies of some containers, use these codes to say that they have no
+/// links.
 bool no_links(int code) {
   return code == EPERM || code == ENOTSUP || code == EOPNOTSUPP || code == EINVAL || code == ENOSYS;
 }
@@ -91,7 +94,7 @@ std::string update_link(const std::string& checkpoints, const char* link, const 
     if (!kept.empty()) return kept;
     const std::string fresh = checkpoints + "/" + kNextLinkName;
     const FileCalls& calls = file_calls();
-    calls.unlink(fresh.c_str());  // left by a crash; one writer per run, so one name will do
+    calls.unlink(fresh.c_str());  // left by a crash; a run has one writer, so one name is enough
     if (calls.symlink(name.c_str(), fresh.c_str()) != 0) {
       return no_links(errno) ? "" : warning(errno);
     }
@@ -121,7 +124,7 @@ std::vector<FoundCheckpoint> find_checkpoints(const std::string& run,
   std::vector<FoundCheckpoint> found;
   std::vector<UnusableCheckpoint> bad;
   bool gone = true;
-  // Of a run that goes on, every checkpoint of one look may be gone before it is read.
+  // While the run goes on, every checkpoint of one look may be gone before it is read.
   for (int i = 0; i < kTries && found.empty() && gone; ++i) {
     gone = false;
     bad.clear();

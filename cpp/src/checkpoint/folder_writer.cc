@@ -17,7 +17,7 @@
 namespace cllm {
 namespace {
 
-/// A new file that counts its checksums while it is written.
+/// Writes a new file and computes its checksums meanwhile.
 class CheckedFile {
  public:
   CheckedFile(const std::string& path, const std::string& name)
@@ -57,15 +57,15 @@ class CheckedFile {
   FileRecord record_;
 };
 
-/// Puts `fresh` in the place of `old`, which is then found under `fresh`'s name.
+/// Puts `fresh` in the place of `old`, which then has the name of `fresh`.
 void swap_folders(const std::string& fresh, const std::string& old) {
   const FileCalls& calls = file_calls();
   if (calls.renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, old.c_str(), RENAME_EXCHANGE) == 0) return;
   if (errno != EINVAL && errno != ENOSYS) {
     throw_system_error("cannot replace the folder", old, errno);
   }
-  // A file system that cannot exchange: between these renames a kill leaves the old folder under
-  // its second name only, which is why checkpoints of different steps have different names.
+  // This file system cannot exchange names. A kill between these two renames leaves the old folder
+  // under its second name only, which is why checkpoints of different steps have different names.
   const std::string aside = fresh + "-old";
   if (calls.rename(old.c_str(), aside.c_str()) != 0) {
     throw_system_error("cannot move the folder aside", old, errno);
@@ -102,7 +102,7 @@ FolderWriter::FolderWriter(const std::string& folder) : folder_(absolute_path(fo
 }
 
 FolderWriter::~FolderWriter() {
-  if (!committed_) remove_tree(partial_);  // what stays is removed by the next writer
+  if (!committed_) remove_tree(partial_);  // the next writer removes what stays
 }
 
 void FolderWriter::add(const std::string& name,

@@ -1,4 +1,5 @@
-// Writes a folder of files that is either there, complete and with a manifest, or not there.
+// A folder is written so that it is either there, complete and with a manifest, or not there at
+// all.
 #pragma once
 
 #include <functional>
@@ -11,29 +12,31 @@
 
 namespace cllm {
 
-/// Everything goes to a hidden sibling ".cllm-partial-*", each file is fsynced, manifest.json comes
-/// last; commit() renames the sibling to the final name and fsyncs the parent. Killed at any
-/// instant, the final name holds what it held before, or the whole new folder.
+/// Everything is written to a hidden sibling ".cllm-partial-*". Each file is fsynced, and
+/// manifest.json comes last. commit() renames the sibling to the final name and fsyncs the parent.
+/// If the process is killed at any instant, the final name holds what it held before, or the whole
+/// new folder.
 ///
-/// A writer holds a lock on its sibling for as long as it lives, and the kernel drops the lock when
-/// the process dies: that is how the next writer tells leftovers, which it removes, from the work
-/// of another living process.
+/// A writer holds a lock on its sibling as long as it lives, and the kernel drops the lock when the
+/// process dies. So the next writer can tell leftovers, which it removes, from the work of another
+/// living process.
 class FolderWriter {
  public:
   /// Makes missing parents. Throws InputError when `folder` exists and is not a folder with a
-  /// manifest (we replace only what we wrote), Error when the file system refuses.
+  /// manifest (a writer replaces only what CLLM wrote), Error when the file system refuses.
   explicit FolderWriter(const std::string& folder);
-  /// Removes what was written unless commit() came to its end.
+  /// Removes what was written unless commit() succeeded.
   ~FolderWriter();
   FolderWriter(const FolderWriter&) = delete;
   FolderWriter& operator=(const FolderWriter&) = delete;
 
-  /// A file whose bytes `fill` hands to the sink it is given.
+  /// Adds a file; `fill` hands its bytes to the sink that it is given.
   void add(const std::string& name, const std::function<void(const ByteSink& sink)>& fill);
   void add_text(const std::string& name, const std::string& text);
   void add_tensors(const std::string& name, const std::vector<TensorView>& tensors);
 
-  /// The last call. A folder of that name is replaced in one step.
+  /// Completes the folder; this must be the last call. A folder of that name is replaced in one
+  /// step.
   void commit();
 
  private:

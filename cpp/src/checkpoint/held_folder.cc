@@ -15,7 +15,7 @@
 namespace cllm {
 namespace {
 
-/// The message with the folder's own name for the path that it was read through.
+/// Returns the message with the path that the folder was read through replaced by its own name.
 std::string with_name(std::string text, const std::optional<HeldFolder>& folder) {
   if (!folder || folder->path() == folder->name()) return text;
   for (std::size_t at = 0; (at = text.find(folder->path(), at)) != std::string::npos;) {
@@ -48,7 +48,7 @@ void read_held_folder(const std::function<std::string()>& find,
   constexpr int kTries = 20;
   std::string name;
   for (int i = 0; i < kTries; ++i) {
-    // Whoever replaces it gets a chance to be through: a second and a half in all.
+    // Whoever replaces the folder gets time to finish: a second and a half in all.
     if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1 << std::min(i, 7)));
     name = find();
     std::optional<HeldFolder> folder;

@@ -1,4 +1,4 @@
-// Reading a folder that a living run may replace or remove at any moment.
+// A living run may replace or remove a folder at any moment while it is read.
 #pragma once
 
 #include <functional>
@@ -9,19 +9,19 @@
 
 namespace cllm {
 
-/// A folder held open: paths below path() lead into it whatever becomes of its name.
+/// Holds a folder open, so that paths below path() lead into it whatever becomes of its name.
 /// Thread safety: immutable after construction.
 class HeldFolder {
  public:
   /// Throws InputError when there is no such folder.
   explicit HeldFolder(const std::string& name);
 
-  /// As it was given.
+  /// Returns the name as it was given.
   const std::string& name() const noexcept { return name_; }
-  /// "/proc/self/fd/N"; the name itself where there is no /proc.
+  /// Returns "/proc/self/fd/N"; the name itself where there is no /proc.
   const std::string& path() const noexcept { return path_; }
-  /// Whether the name still leads here. A run removes or replaces a folder by giving it another
-  /// name first, so that what was read while this holds was read whole.
+  /// Says whether the name still leads here. A run gives a folder another name before it removes or
+  /// replaces it, so what was read while this holds was read whole.
   bool in_place() const noexcept;
 
  private:
@@ -31,10 +31,10 @@ class HeldFolder {
   FileIdentity identity_;
 };
 
-/// Calls `use` with the folder that `find` names, held open. When the folder went out of place
-/// meanwhile, it starts over with what `find` names then: a result is of one folder, whole, and a
-/// folder that is removed under the reader is no damaged one. Errors name the folder as `find` did.
-/// Throws what both throw; Error when the folder is exchanged all the time.
+/// Calls `use` with the folder that `find` names, held open. When the folder was replaced
+/// meanwhile, it starts over with what `find` names then. So a result comes from one whole folder,
+/// and a folder that is removed under the reader is not taken for a damaged one. Errors name the
+/// folder as `find` did. Throws what both throw, and Error when the folder keeps being exchanged.
 void read_held_folder(const std::function<std::string()>& find,
                       const std::function<void(const HeldFolder& folder)>& use);
 

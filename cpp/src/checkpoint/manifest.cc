@@ -36,7 +36,7 @@ std::string checksum(const Json& files) {
   throw InputError({what, seen, wanted, where, "the folder is damaged; use another checkpoint"});
 }
 
-/// Of a file that is whole in itself but not as it was written nobody can tell who changed it.
+/// Refuses a file that is whole but differs from what was written; nobody can tell who changed it.
 [[noreturn]] void refuse_changed(const std::string& what, const std::string& seen,
                                  const std::string& wanted, const std::string& where) {
   throw InputError({what, seen, wanted, where,
@@ -44,7 +44,7 @@ std::string checksum(const Json& files) {
                     "model: delete manifest.json beside it to accept its files as they are"});
 }
 
-/// Names stay inside the folder: what a manifest says must not open a file elsewhere.
+/// Checks that a name stays inside the folder: a manifest must not open a file elsewhere.
 void check_name(const std::string& name, const std::string& path) {
   const bool inside = !name.empty() && name != "." && name != ".." && name != kManifestName &&
                       name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
@@ -54,7 +54,7 @@ void check_name(const std::string& name, const std::string& path) {
   }
 }
 
-/// The "files" part of a manifest whose form and own checksum are right.
+/// Returns the "files" part of a manifest whose form and own checksum are right.
 Json read_manifest(const std::string& path) {
   try {
     const Json manifest = Json::parse(read_json_file(path));
@@ -128,7 +128,7 @@ std::string manifest_text(const std::vector<FileRecord>& files) {
 
 namespace {
 
-/// Those of `names` that the manifest lists; all it lists when `all`.
+/// Verifies those of `names` that the manifest lists; with `all`, everything that it lists.
 bool verify(const std::string& folder, const std::vector<std::string>& needed,
             const std::vector<std::string>& optional, bool all) {
   if (!is_there(folder) || !is_folder(folder)) {

@@ -47,18 +47,18 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-/// Causal-mask constants that older versions of `transformers` stored in each attention layer.
+/// Older versions of `transformers` stored constants of the causal mask in each attention layer.
 bool is_mask_buffer(const std::string& name) {
   return ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias");
 }
 
-/// A tensor of the model under either of its two names.
+/// Finds a tensor of the model under either of its two names.
 const StoredTensor* find_model_tensor(const SafetensorsFile& file, const std::string& name) {
   const StoredTensor* found = file.find(name);
   return found != nullptr ? found : file.find(without_prefix(name));
 }
 
-/// Whether a float is what `values` asks for, by its bits, so that the loop becomes vector code.
+/// Says whether a float violates `values`, by its bits, so that the loop becomes vector code.
 bool is_wrong(float value, std::uint32_t sign) noexcept {
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
@@ -99,8 +99,8 @@ void read_checked(const SafetensorsFile& file, const StoredTensor& tensor, const
                     "do config.json and the weights belong together?"});
 }
 
-/// Everything in the file must be a part of the model: a tensor left over means that config.json
-/// describes another one (fewer layers, say).
+/// Checks that everything in the file is part of the model: a tensor left over means that
+/// config.json describes another model (with fewer layers, for instance).
 void check_nothing_else(const SafetensorsFile& file, const ParameterLayout& layout) {
   std::vector<std::string> known = {kHead};
   for (const TensorEntry& entry : layout.tensors()) known.push_back(without_prefix(entry.name));
@@ -117,8 +117,8 @@ void check_nothing_else(const SafetensorsFile& file, const ParameterLayout& layo
   }
 }
 
-/// The engine computes the logits with the embedding. A head that is stored must equal it, whatever
-/// config.json says: programs that find another one there use it.
+/// The engine computes the logits with the embedding. A stored head must therefore equal it,
+/// whatever config.json says, because other programs use the head that they find.
 void check_head(const SafetensorsFile& file, const ParameterLayout& layout, bool tied,
                 const float* parameters) {
   const StoredTensor* const head = find_model_tensor(file, kPrefix + std::string(kHead));

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kEpsilon = 1e-5;  // the kernels' layer norm
+constexpr double kEpsilon = 1e-5;  // as in the kernels' layer norm
 
 [[noreturn]] void refuse(const std::string& where, const std::string& key, const Json& seen,
                          const std::string& wanted) {
@@ -20,13 +20,13 @@ constexpr double kEpsilon = 1e-5;  // the kernels' layer norm
                     "GPT-2 models in Hugging Face's format can be read"});
 }
 
-/// The value of `key`, null when it is absent.
+/// Returns the value of `key`, null when it is absent.
 Json value_of(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found == object.end() ? Json() : *found;
 }
 
-/// REQUIRES: min >= 0.
+/// Reads a whole number from min to max. REQUIRES: min >= 0.
 std::int64_t size_of(const std::string& where, const Json& object, const char* key,
                      std::int64_t min, std::int64_t max) {
   const Json value = value_of(object, key);
@@ -38,7 +38,7 @@ std::int64_t size_of(const std::string& where, const Json& object, const char* k
          "a whole number from " + std::to_string(min) + " to " + std::to_string(max));
 }
 
-/// Refuses a key that is there with another value than the one this engine computes with.
+/// Refuses a key whose value differs from the one that this engine computes with; it may be absent.
 void require(const std::string& where, const Json& object, const char* key, const Json& wanted) {
   const Json value = value_of(object, key);
   if (!value.is_null() && value != wanted) refuse(where, key, value, wanted.dump());
@@ -60,8 +60,8 @@ double rate_of(const std::string& where, const Json& object, const char* key) {
   refuse(where, key, value, "a number from 0 to 1");
 }
 
-/// The ids under "eos_token_id": one, a list, or nothing. Ids that are no tokens are dropped: they
-/// never come.
+/// Returns the ids under "eos_token_id": one, a list, or nothing. Ids that are no tokens are
+/// dropped, because they never come.
 std::vector<std::int32_t> end_tokens_of(const std::string& where, const Json& object,
                                         const ModelDescription& model) {
   constexpr const char* kKey = "eos_token_id";
@@ -146,14 +146,14 @@ std::string config_json(const ModelConfig& config, bool byte_tokens, const std::
   };
   if (base.empty()) return own.dump(2) + "\n";
   Json json = Json::parse(base);
-  // What these say of the model it came with holds for the one that is written.
+  // These keys of the original config.json also hold for the model that is written.
   for (const char* key :
        {"n_inner", "activation_function", "layer_norm_epsilon", "initializer_range",
         "scale_attn_weights", "use_cache", "scale_attn_by_inverse_layer_idx",
         "reorder_and_upcast_attn", "bos_token_id", "eos_token_id"}) {
     if (json.contains(key)) own.erase(key);
   }
-  if (json.contains("dtype")) {  // newer versions of `transformers` call it so
+  if (json.contains("dtype")) {  // newer versions of `transformers` use this key
     own.erase("torch_dtype");
     json["dtype"] = "float32";
   }
@@ -193,7 +193,7 @@ ModelDescription parse_config_json(const std::string& text, const std::string& w
   model.tied_head = flag_of(where, json, "tie_word_embeddings", true);
 
   const Json own = value_of(json, "cllm");
-  if (own.is_null()) {  // not written by this engine
+  if (own.is_null()) {  // another engine wrote it
     model.end_tokens = end_tokens_of(where, json, model);
     return model;
   }

@@ -24,8 +24,8 @@ FileDescriptor open_folder(const std::string& path) {
   return FileDescriptor(file_calls().open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
 }
 
-/// Whether `path` still is the folder behind the descriptor: another process may have taken it for
-/// a leftover in the moment between making and locking it.
+/// Says whether `path` still is the folder behind the descriptor: another process may have taken it
+/// for a leftover between making and locking it.
 bool same_folder(int descriptor, const std::string& path) {
   FileIdentity opened, named;
   return identify(descriptor, &opened) && identify(path, &named) && opened == named;
@@ -46,7 +46,7 @@ std::string partial_name(const std::string& folder) {
   const std::string stem = parent_folder(folder) + "/" + kPrefix + file_name(folder) + "-" +
                            std::to_string(getpid()) + "-";
   for (int i = 0; i < kTries; ++i) {
-    // In a container every run may have the same process id: a leftover can bear the name.
+    // In a container every run may have the same process id, so a leftover can have this name.
     const std::string name = stem + std::to_string(counter++);
     if (kind_of_name(name) == PathKind::kMissing) return name;
   }
@@ -64,15 +64,15 @@ std::string make_partial_folder(const std::string& folder, FileDescriptor* lock)
     FileDescriptor descriptor = open_folder(partial);
     if (!descriptor.valid()) {
       const int code = errno;
-      if (code == ENOENT) continue;  // taken for a leftover
+      if (code == ENOENT) continue;  // another process took it for a leftover
       calls.rmdir(partial.c_str());
       throw_system_error("cannot open the folder", partial, code);
     }
-    // Where locks do not work at all (some network file systems) nobody removes leftovers either.
+    // Where locks do not work at all (some network file systems), nobody removes leftovers either.
     const bool locked =
         calls.flock(descriptor.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
     if (!locked || !same_folder(descriptor.get(), partial)) {
-      calls.rmdir(partial.c_str());  // empty, or gone
+      calls.rmdir(partial.c_str());  // empty or gone
       continue;
     }
     *lock = std::move(descriptor);
@@ -99,7 +99,7 @@ void remove_partial_folders(const std::string& parent) noexcept {
       }
     }
   } catch (const Error&) {
-    return;  // a leftover takes space and harms nobody
+    return;  // a leftover takes space but does no harm
   }
 }
 

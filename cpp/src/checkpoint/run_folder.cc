@@ -21,7 +21,8 @@ constexpr const char* kCheckpoints = "checkpoints";
   throw InputError(ErrorParts{what, seen, wanted, "--out", hint});
 }
 
-/// Only making something tells: root passes every permission check, read-only mounts pass access().
+/// Only making something tells: root passes every permission check, and read-only mounts pass
+/// access().
 void check_writable(const std::string& folder) {
   try {
     FileDescriptor lock;
@@ -46,7 +47,7 @@ bool is_partial_file(const std::string& name) {
   return name == std::string(kConfig) + ".partial" || ends_with(name, ".jsonl.partial");
 }
 
-/// Whether everything in a folder of checkpoints is half done.
+/// Says whether everything in a folder of checkpoints is half done.
 bool holds_no_checkpoint(const std::string& checkpoints) {
   const std::vector<std::string> names = list_folder(checkpoints);
   return std::all_of(names.begin(), names.end(), [](const std::string& name) {
@@ -54,7 +55,7 @@ bool holds_no_checkpoint(const std::string& checkpoints) {
   });
 }
 
-/// What check_new_run_folder says of the contents of a folder.
+/// Says what check_new_run_folder needs to know of the contents of a folder.
 bool holds_only_beginnings(const std::string& run) {
   const bool begun = is_folder(run + "/" + kCheckpoints);
   const std::vector<std::string> names = list_folder(run);
@@ -86,10 +87,10 @@ void check_place(const std::string& place, const std::string& path) {
     return check_writable(place);
   }
   std::string parent = parent_folder(place);
-  // The name itself is looked at: a link that leads nowhere is in the way of a folder.
+  // The name itself is looked at, because a link that leads nowhere is in the way of a folder.
   while (kind_of_name(parent) == PathKind::kMissing) parent = parent_folder(parent);
   if (!is_folder(parent)) refuse("the run folder would lie below a file", parent, "a folder");
-  remove_partial_folders(parent);  // the probe of a start that was killed, among others
+  remove_partial_folders(parent);  // also the probe of a start that was killed
   check_writable(parent);
 }
 
@@ -108,7 +109,8 @@ void check_new_run_folder(const std::string& path) {
 RunFolder::RunFolder(const std::string& path, Start start) : path_(absolute_path(path)) {
   if (start == Start::kNew) make_folders(path_);
   lock_.emplace(path_);
-  // Whoever lost a race for a new folder comes here after the winner, who has begun or is through.
+  // A run that lost the race for a new folder gets here after the winner, which has begun or
+  // finished.
   if (start == Start::kNew) check_free(path_, path);
   folder_ = FileDescriptor(file_calls().open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   if (!folder_.valid() || !identify(folder_.get(), &identity_)) {
@@ -135,7 +137,7 @@ std::string RunFolder::place_now() const {
     FileIdentity named;
     return identify(path, &named) && named == identity_;
   };
-  // Asked first, because the kernel's name for a folder below a link is another one.
+  // This is asked first, because the kernel names a folder below a link differently.
   if (leads_here(path_)) return path_;
   const std::string now = link_target("/proc/self/fd/" + std::to_string(folder_.get()));
   return leads_here(now) ? now : "";
@@ -148,7 +150,7 @@ bool RunFolder::removed() const {
 
 bool RunFolder::follow() {
   const std::string now = place_now();
-  if (now.empty()) return false;  // removed, or not to be seen at the moment
+  if (now.empty()) return false;  // removed, or not visible at the moment
   const bool moved = now != path_;
   if (moved) {
     path_ = now;

@@ -1,4 +1,4 @@
-// The folder of a run: where one may be made, and the hold of an open run on it.
+// A run has one folder: this says where it may be made, and holds it while the run is open.
 #pragma once
 
 #include <optional>
@@ -12,9 +12,9 @@
 
 namespace cllm {
 
-/// Throws InputError (--out) unless a new run can be made at `path`: below a folder that can be
-/// written to, nothing, an empty folder, or one that holds nothing but our own beginnings, as a run
-/// leaves them that died before its first checkpoint and its first line of metrics:
+/// Throws InputError (--out) unless a new run can be made at `path`, below a folder that can be
+/// written to. There may be nothing, an empty folder, or a folder with only what a run leaves that
+/// died before its first checkpoint and its first line of metrics:
 ///   .lock, not held; .cllm-partial-* and *.jsonl.partial, config.toml.partial;
 ///   metrics.jsonl, spheres.jsonl, groups.jsonl without a byte in them;
 ///   checkpoints/ with nothing in it but .cllm-partial-* and .latest-next;
@@ -22,7 +22,7 @@ namespace cllm {
 /// Leaves no trace.
 void check_new_run_folder(const std::string& path);
 
-/// Holds a run folder: from construction to destruction it is this run's alone (see RunLock).
+/// Holds a run folder: from construction to destruction it belongs to this run alone (see RunLock).
 /// Thread safety: one thread at a time.
 class RunFolder {
  public:
@@ -30,23 +30,24 @@ class RunFolder {
 
   /// Makes the folder, its missing parents and checkpoints/ (kNew), or opens what is there
   /// (kResumed); locks it; then removes what killed runs left half done. All entries are durable.
-  /// Throws InputError when the run is in use or (kNew) the folder holds another run, having
-  /// changed nothing of that run; Error when the file system refuses.
+  /// Throws InputError when the run is in use or (kNew) the folder holds another run, and then has
+  /// changed nothing of that run; throws Error when the file system refuses.
   RunFolder(const std::string& path, Start start);
 
-  /// From the root on: a change of the current folder does not move a run.
+  /// Returns the absolute path: a change of the current folder does not move a run.
   const std::string& path() const noexcept { return path_; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
 
-  /// Takes a new name of the folder for its path: true when it was renamed since it was opened.
-  /// Takes the lock again when only that file is gone. A removed folder is left as it is: false.
+  /// Takes a new name of the folder as its path; true when it was renamed since it was opened.
+  /// Takes the lock again when only the lock file is gone. A removed folder is left as it is:
+  /// false.
   bool follow();
-  /// Whether the folder was removed since it was opened.
+  /// Says whether the folder was removed since it was opened.
   bool removed() const;
-  /// Where the folder is now; "" when it was removed.
+  /// Returns where the folder is now; "" when it was removed.
   std::string place_now() const;
 
-  /// config.toml, replaced durably.
+  /// Replaces config.toml durably.
   void write_config(std::string_view text) const;
 
  private:

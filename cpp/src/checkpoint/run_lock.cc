@@ -21,7 +21,7 @@
 namespace cllm {
 namespace {
 
-/// Who holds a run, as the lock file says.
+/// Says who holds a run, according to the lock file.
 struct Holder {
   std::string host, boot, pid, start, since;
   bool operator==(const Holder& o) const {
@@ -29,7 +29,7 @@ struct Holder {
   }
 };
 
-/// A small file that may change or be anything: at most 4 KiB, "" when it cannot be read.
+/// Reads a small file that may change or be anything: at most 4 KiB, "" when it cannot be read.
 std::string small_text(int fd) {
   std::array<char, 4096> text;
   const ssize_t got = file_calls().pread(fd, text.data(), text.size(), 0);
@@ -42,8 +42,8 @@ std::string small_file(const std::string& path) {
   return file.valid() ? small_text(file.get()) : "";
 }
 
-/// When a process began, in ticks since the machine's start: tells it from a later one of its
-/// number. "" when there is no such process.
+/// Returns when a process began, in ticks since the machine's start; this tells it from a later
+/// process with the same number. "" when there is no such process.
 std::string start_of(const std::string& pid) {
   const std::string text = small_file("/proc/" + pid + "/stat");
   const std::size_t name_end = text.rfind(')');  // the name may hold blanks and brackets
@@ -100,7 +100,8 @@ Holder parse_holder(const std::string& text) {
 
 constexpr const char* kWait = "wait for its end or stop it";
 
-/// Without locks of the kernel the file's words decide. Throws unless its writer is gone.
+/// Where the kernel has no locks, the contents of the file decide. Throws unless its writer is
+/// gone.
 void check_gone(const std::string& path, const Holder& h) {
   const Holder me = myself();
   const std::string remove = "if that run is no longer alive, remove " + path;
@@ -120,7 +121,8 @@ int lock(int fd, int operation) {
   return code;
 }
 
-/// lock, patient with one that only looks (check_not_locked) and is gone in a moment.
+/// Locks like lock(), but waits for a process that only looks (check_not_locked) and is gone in a
+/// moment.
 int lock_patiently(int fd) {
   int code = lock(fd, LOCK_EX);
   for (int i = 0; i < 5 && code == EWOULDBLOCK; ++i) {
@@ -137,8 +139,8 @@ RunLock::RunLock(const std::string& run) : path_(run + "/" + kLockName), owner_(
 }
 
 RunLock::~RunLock() {
-  // Removed while it is locked: whoever opened it meanwhile sees that the name is gone, and starts
-  // over (see ours). A forked child leaves the file to its parent.
+  // The file is removed while it is locked: whoever opened it meanwhile sees that the name is gone,
+  // and starts over (see ours). A forked child leaves the file to its parent.
   if (owner_ == getpid() && ours()) file_calls().unlink(path_.c_str());
 }
 
@@ -163,7 +165,7 @@ void RunLock::acquire() {
     const std::string text = text_of(myself());
     int code = file_calls().ftruncate(file_.get(), 0) == 0 ? 0 : errno;
     if (code == 0) code = write_all(file_.get(), text.data(), text.size());
-    // With a lock of the kernel the words are a courtesy, which a full disk may refuse.
+    // With a lock of the kernel the contents only inform; a full disk may refuse them.
     if (code == 0 || by_kernel) return;
     file_calls().unlink(path_.c_str());
     throw_system_error("cannot write the lock of the run", path_, code);
@@ -172,8 +174,8 @@ void RunLock::acquire() {
                "is another program removing it?"});
 }
 
-/// Removes the file that was found stale, and no other: somebody may have put a new one in its
-/// place since it was read.
+/// Removes the file that was found stale, and no other: another process may have put a new one in
+/// its place since it was read.
 void RunLock::remove_stale() {
   const std::string aside = path_ + "-" + std::to_string(getpid());
   FileIdentity found, held;
@@ -186,7 +188,7 @@ void RunLock::remove_stale() {
   }
 }
 
-/// One attempt; false means: look again. Throws when the run is another's.
+/// Makes one attempt; false means: look again. Throws when another process holds the run.
 bool RunLock::try_file(bool* by_kernel) {
   const FileCalls& calls = file_calls();
   constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;

@@ -31,7 +31,7 @@ float from_bits(std::uint32_t bits) {
   return value;
 }
 
-/// IEEE binary16, subnormals, infinities and NaN included.
+/// Converts IEEE binary16, including subnormals, infinities and NaN.
 float half_to_float(std::uint16_t half) {
   const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
   const std::uint32_t exponent = (half >> 10) & 0x1fu, mantissa = half & 0x3ffu;

@@ -1,4 +1,4 @@
-// The safetensors file format: an 8-byte header length, a JSON header, raw little-endian data.
+// A safetensors file has an 8-byte header length, a JSON header, and raw little-endian data.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace cllm {
 
-/// A float tensor to be written.
+/// Describes a float tensor to be written.
 struct TensorView {
   std::string name;
   std::vector<std::int64_t> shape;
@@ -22,24 +22,25 @@ struct TensorView {
 using ByteSink = std::function<void(const void* data, std::size_t size)>;
 
 /// Hands the whole file to `sink`, piece by piece. The bytes are a pure function of names, shapes,
-/// order and values (runs are compared by the hash of this file): keys in the order given, data in
-/// the same order without gaps, header padded with spaces to a multiple of 8.
+/// order and values, because runs are compared by the hash of this file: keys come in the order
+/// given, data in the same order without gaps, and the header is padded with spaces to a multiple
+/// of 8.
 void emit_safetensors(const std::vector<TensorView>& tensors, const ByteSink& sink);
 
-/// A file open for reading. Everything its header says is checked by the constructor: lengths,
-/// JSON, types, shapes against byte ranges, ranges against the file, no overlap and no gap. A file
-/// that fails gives an InputError naming it, what is wrong, the value seen and the value wanted.
-/// It is read, not mapped: a file that is cut meanwhile, or a disk that fails, is an error.
+/// Holds a file open for reading. The constructor checks everything that its header says: lengths,
+/// JSON, types, shapes against byte ranges, ranges against the file, no overlap and no gap. If a
+/// check fails, it throws InputError naming the file, what is wrong, the value seen and the value
+/// wanted. The file is read, not mapped: if it is cut meanwhile, or a disk fails, that is an error.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
 
   const std::string& path() const noexcept { return path_; }
-  /// In the order of their data.
+  /// Returns the tensors in the order of their data.
   const std::vector<StoredTensor>& tensors() const noexcept { return tensors_; }
-  /// nullptr when there is none of that name.
+  /// Returns the tensor of that name, nullptr if there is none.
   const StoredTensor* find(const std::string& name) const noexcept;
-  /// Converts F32, F16 or BF16 to float; InputError for any other type.
+  /// Converts F32, F16 or BF16 to float; throws InputError for any other type.
   void read(const StoredTensor& tensor, float* out) const;
 
  private:
@@ -48,7 +49,7 @@ class SafetensorsFile {
   std::string path_;
   FileDescriptor file_;
   std::vector<StoredTensor> tensors_;
-  std::vector<std::uint32_t> by_name_;  // places in tensors_
+  std::vector<std::uint32_t> by_name_;  // indices into tensors_
 };
 
 }  // namespace cllm

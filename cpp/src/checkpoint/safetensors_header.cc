@@ -52,7 +52,7 @@ std::string list_text(const std::vector<std::int64_t>& numbers) {
   return text + "]";
 }
 
-/// Gets the header's parts one by one as the parser comes to them, and stops at the first that is
+/// Gets the header's parts one by one as the parser reaches them, and stops at the first that is
 /// wrong. The parser itself keeps its place in a list of its own and does not recurse.
 class HeaderReader {
  public:
@@ -61,7 +61,7 @@ class HeaderReader {
 
   std::vector<StoredTensor> tensors;
 
-  // What the parser calls; true lets it go on.
+  // The parser calls these; true lets it go on.
   bool null() { return scalar("null"); }
   bool boolean(bool value) { return scalar(value ? "true" : "false"); }
   bool number_integer(std::int64_t value) { return number(value, std::to_string(value)); }
@@ -155,7 +155,7 @@ class HeaderReader {
     return true;
   }
 
-  /// Of what nobody asks for, anything may be there.
+  /// Skips a value that nobody asks for, whatever it holds.
   bool begin_skipping() {
     const bool of_metadata = place_ == Place::kEntry && is_metadata_;
     if (!of_metadata && !(place_ == Place::kValue && field_ == Field::kOther)) return false;
@@ -230,7 +230,7 @@ class HeaderReader {
   const std::size_t data_begin_, data_size_;
   Place place_ = Place::kStart;
   Field field_ = Field::kOther;
-  std::size_t skipping_ = 0;  // values that are open and not looked at
+  std::size_t skipping_ = 0;  // values that are open and skipped
   std::string name_;
   bool is_metadata_ = false;
   std::optional<std::string> dtype_;
@@ -249,7 +249,7 @@ void check_names(const std::string& file, const std::vector<StoredTensor>& tenso
   }
 }
 
-/// REQUIRES: sorted by begin. Every byte of data belongs to exactly one tensor.
+/// Checks that every byte of data belongs to exactly one tensor. REQUIRES: sorted by begin.
 void check_coverage(const std::string& file, const std::vector<StoredTensor>& tensors,
                     std::size_t data_begin, std::size_t file_size) {
   std::size_t next = data_begin;
@@ -278,7 +278,7 @@ std::vector<StoredTensor> parse_safetensors_header(const std::string& file, std:
   check_names(file, tensors);
   std::stable_sort(
       tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
-        // Tensors without elements share their first byte with their successor.
+        // A tensor without elements shares its first byte with its successor.
         return a.begin != b.begin ? a.begin<b.begin : (a.elements == 0)>(b.elements == 0);
       });
   check_coverage(file, tensors, data_begin, file_size);

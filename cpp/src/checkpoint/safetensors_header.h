@@ -1,4 +1,4 @@
-// The JSON header of a safetensors file: which tensors it names, and that every byte is one's.
+// The JSON header of a safetensors file names tensors; every byte must belong to one of them.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace cllm {
 
-/// A tensor found in a file.
+/// Describes a tensor found in a file.
 struct StoredTensor {
   std::string name;
   std::string dtype;  ///< as the file spells it: "F32", "BF16", "I64", ...
@@ -18,12 +18,12 @@ struct StoredTensor {
   std::size_t begin = 0;  ///< first byte in the file
 };
 
-constexpr std::uint64_t kMaxSafetensorsHeader = 100'000'000;  // the limit of the reference reader
+constexpr std::uint64_t kMaxSafetensorsHeader = 100'000'000;  // as in the reference reader
 
-/// The tensors in the order of their data, which begins at `data_begin` of the file and ends at
-/// `file_size`. Time and memory are linear in the text, but for sorting: no tree is made of it, and
-/// it may come from anyone. Throws InputError, naming `file`, unless JSON, types, shapes and byte
-/// ranges fit each other and the file, without overlap and without a gap.
+/// Returns the tensors in the order of their data, which begins at `data_begin` of the file and
+/// ends at `file_size`. Time and memory are linear in the text, except for sorting: no tree is made
+/// of it, because it may come from anyone. Throws InputError, naming `file`, unless JSON, types,
+/// shapes and byte ranges fit each other and the file, without overlap and without a gap.
 std::vector<StoredTensor> parse_safetensors_header(const std::string& file, std::string_view text,
                                                    std::size_t data_begin, std::size_t file_size);
 

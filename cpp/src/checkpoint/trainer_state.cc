@@ -21,7 +21,7 @@ constexpr const char* kOptimizerName = "optimizer.safetensors";
 constexpr const char* kFirst = "exp_avg.";
 constexpr const char* kSecond = "exp_avg_sq.";
 
-/// A whole number in its range: the JSON library would turn 1e300 or -1 into any other.
+/// Reads a whole number in its range; the JSON library would turn 1e300 or -1 into another number.
 std::int64_t whole(const std::string& where, const Json& object, const char* key,
                    std::int64_t least,
                    std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
@@ -43,7 +43,7 @@ Json data_json(const DataFingerprint& data) {
       {"size", data.size}, {"first_sha256", data.first_sha256}, {"last_sha256", data.last_sha256}};
 }
 
-/// Older versions hashed the first and the last MiB alone.
+/// Reads a fingerprint. Older versions hashed only the first and the last MiB.
 DataFingerprint parse_data(const std::string& where, const Json& json) {
   DataFingerprint data;
   data.size = static_cast<std::uint64_t>(whole(where, json, "size", 0));
@@ -125,7 +125,7 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     model.at("bias").get_to(state.model.bias);
     state.model.symmetry_order =
         static_cast<int>(whole(where, model, "symmetry_order", 2, std::numeric_limits<int>::max()));
-    // Versions without dropout did not write them.
+    // Versions without dropout did not write these.
     state.model.dropout = {model.value("embd_pdrop", 0.0), model.value("attn_pdrop", 0.0),
                            model.value("resid_pdrop", 0.0)};
     state.byte_tokens = model.at("tokens") == "bytes";

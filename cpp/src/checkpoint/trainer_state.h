@@ -1,4 +1,4 @@
-// What resuming a run exactly needs beside the model: the state of trainer and optimizer.
+// To resume a run exactly, it needs the model and this: the state of trainer and optimizer.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace cllm {
 
-/// The contents of trainer_state.json. Weights after N steps depend on exactly these things (and
-/// on the moments in optimizer.safetensors), so that a resumed run can tell what changed.
+/// Holds the contents of trainer_state.json. Weights after N steps depend on exactly these things
+/// (and on the moments in optimizer.safetensors), so a resumed run can tell what changed.
 struct TrainerState {
   std::int64_t step = 0;            ///< updates done, skipped ones included
   std::int64_t tokens = 0;          ///< tokens trained on
@@ -23,7 +23,7 @@ struct TrainerState {
   ModelConfig model;
   bool byte_tokens = true;
   DataFingerprint data;
-  std::string data_path;  ///< where the data lay, from the root on; "" when unknown
+  std::string data_path;  ///< absolute path of the data; "" when unknown
   std::string validation_path;
   DataFingerprint validation;      ///< of the validation file; size 0 when there is none
   std::string isa;                 ///< KernelTable::name
@@ -33,25 +33,26 @@ struct TrainerState {
   std::string version;             ///< of cllm
 };
 
-/// The JSON text and back; `where` names it in errors. Throws InputError for a missing or misshapen
-/// field and for a format that this version does not know.
+/// These write and parse the JSON text; `where` names it in errors. Parsing throws InputError for a
+/// missing or misshapen field and for a format that this version does not know.
 std::string trainer_state_json(const TrainerState& state);
 TrainerState parse_trainer_state(const std::string& text, const std::string& where);
 
 /// Writes a model folder with trainer_state.json and optimizer.safetensors ("exp_avg." and
-/// "exp_avg_sq." + name) in it, atomically. All three are [layout.flat_size()]. `extra` as in
-/// add_model_files.
+/// "exp_avg_sq." + name) in it, atomically. All three buffers are [layout.flat_size()]. `extra` is
+/// as in add_model_files.
 void write_checkpoint(const std::string& folder, const TrainerState& state,
                       const ParameterLayout& layout, const float* parameters,
                       const float* first_moment, const float* second_moment,
                       const ExtraFiles& extra = {});
 
-/// The state alone, whose model the layout for read_checkpoint is made from. Checks nothing else.
+/// Reads the state alone; the layout for read_checkpoint is made from its model. Checks nothing
+/// else.
 TrainerState read_trainer_state(const std::string& folder);
 
-/// Fills the three buffers, padding with zeros. Verifies every byte against the manifest first;
-/// throws InputError, touching no buffer, when a file is damaged or there is no manifest. Throws it
-/// as well for numbers that are not finite, or a second moment below zero.
+/// Fills the three buffers, padding with zeros. Verifies every byte against the manifest first, and
+/// throws InputError, touching no buffer, when a file is damaged or there is no manifest. It also
+/// throws InputError for numbers that are not finite and for a second moment below zero.
 TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
                              float* parameters, float* first_moment, float* second_moment);
 
