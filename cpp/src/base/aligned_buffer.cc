@@ -17,7 +17,7 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 }  // namespace
 
 void* map_zeroed(std::size_t bytes) {
-  // Large requests are mapped with room to cut them to a huge-page border; the rest goes back.
+  // A large request is mapped with extra room and cut at a huge-page border; the rest goes back.
   const bool huge = bytes >= kHugePage;
   const std::size_t mapped = huge ? bytes + kHugePage : bytes;
   void* raw = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -29,14 +29,15 @@ void* map_zeroed(std::size_t bytes) {
   if (!huge) return raw;
   const auto address = reinterpret_cast<std::uintptr_t>(raw);
   const std::uintptr_t start = (address + kHugePage - 1) & ~(kHugePage - 1);
-  // munmap and mmap round to whole pages alike, so `unmap(data, bytes)` frees what is left here.
+  // munmap and mmap round to whole pages in the same way, so `unmap(data, bytes)` frees what is
+  // left here.
   constexpr std::size_t kPage = 4096;
   const std::uintptr_t end = (start + bytes + kPage - 1) & ~(kPage - 1);
   const std::uintptr_t mapped_end = (address + mapped + kPage - 1) & ~(kPage - 1);
   if (start > address) munmap(raw, start - address);
   if (mapped_end > end) munmap(reinterpret_cast<void*>(end), mapped_end - end);
   auto* data = reinterpret_cast<void*>(start);
-  madvise(data, bytes, MADV_HUGEPAGE);  // advice only: a kernel without huge pages says no
+  madvise(data, bytes, MADV_HUGEPAGE);  // advice only: a kernel without huge pages refuses
   return data;
 }
 

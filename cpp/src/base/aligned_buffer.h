@@ -1,4 +1,4 @@
-// Zeroed memory straight from the kernel, aligned to a huge page, never resized.
+// Buffers are zeroed memory straight from the kernel, aligned to a huge page, never resized.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +9,13 @@
 
 namespace cllm {
 
-/// Maps `bytes` (> 0) of zeroed memory aligned to 2 MiB when that large, else to 4 KiB; asks for
-/// huge pages where they can be used. Throws Error when the kernel refuses.
+/// Maps `bytes` (> 0) of zeroed memory, aligned to 2 MiB if it is that large, else to 4 KiB. Asks
+/// for huge pages where they can be used. Throws Error when the kernel refuses.
 void* map_zeroed(std::size_t bytes);
 void unmap(void* data, std::size_t bytes) noexcept;
 
-/// An owned array of T. Pages are touched first by whoever writes them first, which is why the
-/// constructor does not: on a NUMA machine the owner of the data should.
+/// Owns an array of T. A page is first touched by the thread that first writes to it; the
+/// constructor does not touch pages, because on a NUMA machine the owner of the data should.
 template <class T>
 class AlignedBuffer {
   static_assert(std::is_trivially_destructible_v<T> && std::is_trivially_copyable_v<T>);

@@ -39,7 +39,7 @@ void AppendFile::write_line(std::string_view line) {
 }
 
 void AppendFile::flush() {
-  // EINVAL: a pipe or terminal, which has nothing to make durable.
+  // EINVAL means a pipe or terminal, which has nothing to make durable.
   if (file_calls().fdatasync(file_.get()) != 0 && errno != EINVAL) {
     throw_system_error("cannot make the file durable", path_, errno);
   }

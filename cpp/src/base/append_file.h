@@ -1,4 +1,4 @@
-// A log that only grows: whole lines, each one write to the kernel.
+// A log only grows by whole lines, each one write to the kernel.
 #pragma once
 
 #include <string>
@@ -8,17 +8,18 @@
 
 namespace cllm {
 
-/// Each line is one O_APPEND write, so a reader who follows the file, or a crash, sees whole lines
-/// except perhaps the last. A torn last line (of a killed run, or a full disk) is ended before the
-/// next line starts, so at most that one line is lost. Used by one thread at a time.
+/// Writes each line by one O_APPEND write, so that after a crash, or while the file is followed, a
+/// reader sees whole lines except perhaps the last. A torn last line (of a killed run, or a full
+/// disk) is ended before the next line starts, so at most that line is lost. One thread at a time
+/// uses it.
 class AppendFile {
  public:
-  /// Creates the file when it is not there. Throws Error.
+  /// Creates the file if it does not exist. Throws Error.
   explicit AppendFile(const std::string& path);
 
   /// Appends `line` and a newline. Throws Error. REQUIRES: `line` has no newline.
   void write_line(std::string_view line);
-  /// What was written survives a power cut. Throws Error.
+  /// Makes what was written survive a power cut. Throws Error.
   void flush();
   const std::string& path() const noexcept { return path_; }
 

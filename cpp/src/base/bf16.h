@@ -1,4 +1,4 @@
-// The upper half of a float: what the operands of products are stored as under --precision bf16.
+// A bf16 is the upper half of a float; --precision bf16 stores the operands of products this way.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +10,15 @@ struct Bf16 {
   std::uint16_t bits;  ///< sign, eight bits of exponent, seven of mantissa
 };
 
-/// How many numbers of a type fit in the place of a float.
+/// Says how many numbers of a type fit in the place of a float.
 template <class T>
 constexpr std::int64_t kPerFloat = 1;
 template <>
 constexpr std::int64_t kPerFloat<Bf16> = 2;
 
-/// To nearest, ties to even. A NaN stays a (quiet) NaN; a float below the normal range becomes a
-/// zero of its sign, which is what the units that multiply bf16 take it for. The kernels have
-/// vectors of the same, with the same bits.
+/// Rounds to nearest, ties to even. A NaN stays a (quiet) NaN. A float below the normal range
+/// becomes a zero of its sign, because the units that multiply bf16 treat it as zero. The kernels
+/// have vector versions of this, with the same bits.
 inline Bf16 to_bf16(float x) noexcept {
   std::uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);

@@ -1,4 +1,5 @@
-// Nanoseconds: of a clock that never jumps, and of CPU time used by the calling thread.
+// These functions return nanoseconds: of a clock that never jumps, and of the calling thread's CPU
+// time.
 #pragma once
 
 #include <time.h>
@@ -14,10 +15,10 @@ inline std::uint64_t clock_ns(clockid_t clock) noexcept {
          static_cast<std::uint64_t>(t.tv_nsec);
 }
 
-/// About 20 ns a call: no system call where the kernel offers its clock in user space.
+/// Takes about 20 ns: no system call where the kernel offers its clock in user space.
 inline std::uint64_t now_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
 
-/// A system call, a few hundred ns: not for the inside of a step.
+/// Takes a few hundred ns, because it is a system call: do not use it inside a step.
 inline std::uint64_t thread_cpu_ns() noexcept { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
 }  // namespace cllm

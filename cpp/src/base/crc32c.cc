@@ -9,9 +9,9 @@ namespace {
 constexpr std::uint32_t kPolynomial = 0x82F63B78u;  // Castagnoli's, bits reversed
 using Tables = std::array<std::array<std::uint32_t, 256>, 8>;
 
-/// tables[k][b] is the remainder of byte b followed by k zero bytes: eight bytes are then eight
+/// tables[k][b] is the remainder of byte b followed by k zero bytes. Eight bytes are then eight
 /// independent lookups instead of a chain of eight (2.8 GB/s on a Zen 5 core). The SSE 4.2
-/// instruction would be faster yet; a disk is slower than this.
+/// instruction would be faster still, but a disk is slower than this.
 constexpr Tables make_tables() {
   Tables tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
@@ -38,7 +38,7 @@ std::uint32_t crc32c(const void* data, std::size_t size, std::uint32_t previous)
   for (; size >= 8; size -= 8, p += 8) {
     std::uint32_t low = 0;
     std::uint32_t high = 0;
-    std::memcpy(&low, p, 4);  // little-endian, like every file format here
+    std::memcpy(&low, p, 4);  // little-endian, like all our file formats
     std::memcpy(&high, p + 4, 4);
     low ^= crc;
     crc = kTables[7][low & 0xFFu] ^ kTables[6][(low >> 8) & 0xFFu] ^

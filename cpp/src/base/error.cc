@@ -6,14 +6,15 @@
 namespace cllm {
 namespace {
 
-/// The longest value or place in a message: what a hostile file makes us repeat stays readable.
+/// A value or place in a message has at most this length, so that text from a hostile file stays
+/// readable.
 constexpr std::size_t kMostBytes = 200;
-/// Our own words may be longer.
+/// CLLM's own words may be longer.
 constexpr std::size_t kMostWords = 400;
 
 bool continues_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-/// Too long a text without its middle: a path tells most at its end, a value at its start.
+/// Cuts the middle out of too long a text: a path tells most at its end, a value at its start.
 /// Characters of UTF-8 stay whole.
 std::string shortened(std::string_view text, std::size_t most) {
   constexpr std::string_view kGap = "...";
@@ -27,14 +28,15 @@ std::string shortened(std::string_view text, std::size_t most) {
   return out.append(text.substr(tail));
 }
 
-/// Control characters would break the line or drive the terminal: they are written as \n or \x1b.
+/// Writes control characters as \n or \x1b, because they would break the line or drive the
+/// terminal.
 std::string escaped(const std::string& text) {
   static constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    // U+0080 to U+009F are controls as well: C2 80 to C2 9F in UTF-8.
+    // U+0080 to U+009F are controls too: C2 80 to C2 9F in UTF-8.
     const bool wide = byte == 0xC2 && i + 1 < text.size() &&
                       static_cast<unsigned char>(text[i + 1]) >= 0x80 &&
                       static_cast<unsigned char>(text[i + 1]) < 0xA0;

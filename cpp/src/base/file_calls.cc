@@ -16,7 +16,7 @@ int call_openat(int folder, const char* path, int flags, mode_t mode) {
   return ::openat(folder, path, flags, mode);
 }
 
-// Written by tests only, between uses by other threads.
+// Only tests write this, between uses by other threads.
 std::atomic<const FileCalls*> in_force{nullptr};
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The calls to the operating system that touch files, in one table that a test may replace.
+// All calls to the operating system that touch files are in one table that a test may replace.
 #pragma once
 
 #include <dirent.h>
@@ -10,7 +10,7 @@
 namespace cllm {
 
 /// Each member does what the system call of its name does, errno included. The layers base,
-/// telemetry, data and checkpoint and the run folder reach files through this table only, so that a
+/// telemetry, data and checkpoint and the run folder reach files only through this table, so that a
 /// test can make any call fail, be short, or be the last one before a crash.
 struct FileCalls {
   int (*open)(const char* path, int flags, mode_t mode);
@@ -40,14 +40,14 @@ struct FileCalls {
   int (*closedir)(DIR* folder);
 };
 
-/// The calls of the operating system itself.
+/// Returns the calls of the operating system itself.
 const FileCalls& system_file_calls() noexcept;
 
-/// The table in force. Thread safety: any thread may ask at any time.
+/// Returns the table in force. Thread safety: any thread may call it at any time.
 const FileCalls& file_calls() noexcept;
 
-/// Puts another table in force for as long as it lives. REQUIRES: `calls` outlives it, and scopes
-/// end in the opposite order of their beginnings.
+/// Puts another table in force as long as it lives. REQUIRES: `calls` outlives it, and scopes end
+/// in the opposite order of their beginnings.
 class FileCallsForTesting {
  public:
   explicit FileCallsForTesting(const FileCalls& calls) noexcept;

@@ -9,7 +9,7 @@
 namespace cllm {
 
 void throw_system_error(const std::string& what, const std::string& path, int code) {
-  // generic_category, because strerror may share its buffer between threads.
+  // This uses generic_category, because strerror may share its buffer between threads.
   throw Error({what, std::generic_category().message(code), "", path, ""});
 }
 
@@ -17,7 +17,8 @@ FileDescriptor::~FileDescriptor() { close(); }
 
 int FileDescriptor::close() noexcept {
   if (fd_ < 0) return 0;
-  // Linux frees the descriptor even when close is interrupted: repeating could close another's.
+  // Linux frees the descriptor even when close is interrupted, so a second close could close
+  // another one.
   const int status = file_calls().close(std::exchange(fd_, -1));
   return status == 0 || errno == EINTR ? 0 : errno;
 }

@@ -27,8 +27,8 @@ namespace {
 }  // namespace
 
 FileDescriptor open_for_reading(const std::string& path, std::size_t* size) {
-  // Looked at before it is opened as well as after: opening a pipe would wait for its writer, and
-  // opening a device can do things.
+  // The path is looked at before it is opened as well as after: opening a pipe would wait for its
+  // writer, and opening a device can have effects.
   struct stat before{};
   if (file_calls().stat(path.c_str(), &before) != 0) throw_unreadable(path, errno);
   if (S_ISDIR(before.st_mode)) {
@@ -53,7 +53,7 @@ std::string read_text_file(const std::string& path) {
   std::size_t done = 0;
   while (done < size) {
     const ssize_t n = file_calls().read(file.get(), &text[done], size - done);
-    if (n == 0) break;  // the file shrank meanwhile: what is there is its contents
+    if (n == 0) break;  // the file shrank meanwhile: this is what it contains
     if (n > 0) {
       done += static_cast<std::size_t>(n);
     } else if (errno != EINTR) {
@@ -75,7 +75,7 @@ void sync_folder(const std::string& path) {
   const FileDescriptor folder(
       file_calls().open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   if (!folder.valid()) throw_system_error("cannot open the folder", path, errno);
-  // EINVAL: this file system has no such operation for folders, and nothing better exists.
+  // EINVAL means that this file system has no such operation for folders; nothing better exists.
   if (file_calls().fsync(folder.get()) != 0 && errno != EINVAL) {
     throw_system_error("cannot make the folder's entries durable", path, errno);
   }

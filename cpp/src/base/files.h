@@ -1,4 +1,4 @@
-// Whole files: read at once, or written so that a crash leaves the old file or the new, never half.
+// Files are read whole, or written so that a crash leaves either the old file or the new one.
 #pragma once
 
 #include <cstddef>
@@ -13,23 +13,24 @@ namespace cllm {
 /// folder, a device or pipe, or not readable.
 FileDescriptor open_for_reading(const std::string& path, std::size_t* size);
 
-/// The bytes of a file. Throws like open_for_reading.
+/// Returns the bytes of a file. Throws like open_for_reading.
 std::string read_text_file(const std::string& path);
 
-/// Whether a file, folder or link to one is there. Throws InputError when that cannot be found out:
-/// links in a circle, a folder that may not be searched, a name that is too long.
+/// Says whether a file, a folder or a link to one is there. Throws InputError when that cannot be
+/// found out: links in a circle, a folder that may not be searched, a name that is too long.
 bool is_there(const std::string& path);
 
 /// Makes the entries of a folder (new names, renames) survive a power cut. Throws Error.
 void sync_folder(const std::string& path);
 
-/// The folder that holds `path`: "." for a bare name.
+/// Returns the folder that holds `path`: "." for a bare name.
 std::string parent_folder(const std::string& path);
 
-/// A file that appears under its name complete or not at all: written under `path` + ".partial",
-/// then fsync, rename, fsync of the folder. A partial file left by a crash is overwritten by the
-/// next attempt, which is why its name is fixed; REQUIRES: one writer per path at a time.
-/// Destroyed without commit(), it leaves nothing. Every failure is an Error with path and reason.
+/// Writes a file that appears under its name complete or not at all: it is written under `path` +
+/// ".partial", then come fsync, rename and fsync of the folder. Its partial name is fixed, so that
+/// the next attempt overwrites a partial file left by a crash. REQUIRES: one writer per path at a
+/// time. Destroyed without commit(), it leaves nothing. Every failure is an Error with path and
+/// reason.
 class DurableFile {
  public:
   explicit DurableFile(const std::string& path);
@@ -51,7 +52,7 @@ class DurableFile {
   FileDescriptor file_;
 };
 
-/// `bytes` as the file at `path`, by a DurableFile.
+/// Writes `bytes` as the file at `path`, by a DurableFile.
 void write_file_durably(const std::string& path, std::string_view bytes);
 
 }  // namespace cllm

@@ -1,4 +1,4 @@
-// Whether floats are finite, told by their bits: loops over many of them become vector code.
+// Bits tell whether floats are finite, so that loops over many of them become vector code.
 #pragma once
 
 #include <cstdint>

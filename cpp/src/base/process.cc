@@ -13,7 +13,7 @@ void take_standard_descriptors() noexcept {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
     const int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
-    // The lowest free number is this one.
+    // The lowest free number is fd.
     [[maybe_unused]] const int opened = ::open("/dev/null", mode);
   }
 }

@@ -1,4 +1,4 @@
-// Random numbers without state: every value is a pure function of seed, purpose and index.
+// Random numbers have no state: every value is a pure function of seed, purpose and index.
 #pragma once
 
 #include <array>
@@ -6,9 +6,9 @@
 
 namespace cllm {
 
-/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a keyed
-/// bijection of 128 bits. Nothing has to be saved to resume, and no thread can disturb another.
-/// Word 0 of the key and of the counter is the least significant.
+/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) is a keyed
+/// bijection of 128 bits. Nothing must be saved to resume, and no thread can disturb another. Word
+/// 0 of the key and of the counter is the least significant.
 template <int Rounds = 10>
 constexpr std::array<std::uint32_t, 4> philox4x32(std::uint64_t key,
                                                   std::array<std::uint32_t, 4> counter) noexcept {
@@ -26,8 +26,8 @@ constexpr std::array<std::uint32_t, 4> philox4x32(std::uint64_t key,
   return counter;
 }
 
-/// What a random number is for. One seed serves them all, and their numbers never meet. The values
-/// are part of what a seed means: never renumber.
+/// Says what a random number is for. One seed serves all streams, and their numbers never overlap.
+/// The values are part of what a seed means: never renumber them.
 enum class RandomStream : std::uint32_t {
   kInitialWeights = 1,
   kSampler = 2,
@@ -38,7 +38,8 @@ enum class RandomStream : std::uint32_t {
 
 using RandomBlock = std::array<std::uint32_t, 4>;
 
-/// 128 random bits for (seed, stream, minor, index), such as (seed, kInitialWeights, tensor, i).
+/// Returns 128 random bits for (seed, stream, minor, index), such as (seed, kInitialWeights,
+/// tensor, i).
 constexpr RandomBlock random_block(std::uint64_t seed, RandomStream stream, std::uint32_t minor,
                                    std::uint64_t index) noexcept {
   return philox4x32(
@@ -46,34 +47,35 @@ constexpr RandomBlock random_block(std::uint64_t seed, RandomStream stream, std:
              static_cast<std::uint32_t>(stream)});
 }
 
-/// Two words of a block as 64 bits; half is 0 or 1.
+/// Returns two words of a block as 64 bits; half is 0 or 1.
 constexpr std::uint64_t random_bits64(const RandomBlock& block, unsigned half) noexcept {
   return std::uint64_t{block[2 * half + 1]} << 32 | block[2 * half];
 }
 
-/// Uniform in [0, 1), one of 2^24 values, so that the conversion is exact and 1 is never reached.
+/// Returns a uniform number in [0, 1), one of 2^24 values, so that the conversion is exact and
+/// never gives 1.
 constexpr float uniform_float(std::uint32_t bits) noexcept {
   return static_cast<float>(bits >> 8) * 0x1p-24f;
 }
 
-/// Uniform in [0, 1), one of 2^53 values.
+/// Returns a uniform number in [0, 1), one of 2^53 values.
 constexpr double uniform_double(std::uint64_t bits) noexcept {
   return static_cast<double>(bits >> 11) * 0x1p-53;
 }
 
-/// Uniform in [0, n). No value is more likely than another by more than n / 2^64 of its share.
-/// REQUIRES: n > 0.
+/// Returns a uniform number in [0, n). No value is more likely than another by more than n / 2^64
+/// of its share. REQUIRES: n > 0.
 constexpr std::uint64_t uniform_below(std::uint64_t bits, std::uint64_t n) noexcept {
-  // floor(bits * n / 2^64) by 32-bit halves, because a 128-bit integer is not ISO C++.
+  // This is floor(bits * n / 2^64) by 32-bit halves, because a 128-bit integer is not ISO C++.
   const std::uint64_t low = (bits & 0xFFFFFFFFu) * (n & 0xFFFFFFFFu);
   const std::uint64_t middle = (bits >> 32) * (n & 0xFFFFFFFFu) + (low >> 32);
   const std::uint64_t cross = (bits & 0xFFFFFFFFu) * (n >> 32) + (middle & 0xFFFFFFFFu);
   return (bits >> 32) * (n >> 32) + (middle >> 32) + (cross >> 32);
 }
 
-/// Two independent standard normal values from one block (Box and Muller, in double). The last bits
-/// are those of the C library's log, sqrt, sin and cos: the same on every thread, and on another
-/// machine as long as its libm agrees.
+/// Returns two independent standard normal values from one block (Box and Muller, in double). The
+/// last bits are those of the C library's log, sqrt, sin and cos: the same on every thread, and on
+/// another machine if its libm agrees.
 std::array<double, 2> normal_pair(const RandomBlock& block) noexcept;
 
 }  // namespace cllm

@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4): names the contents of models, tokenizers and data.
+// SHA-256 (FIPS 180-4) names the contents of models, tokenizers and data.
 #pragma once
 
 #include <array>
@@ -11,14 +11,14 @@ namespace cllm {
 
 using Sha256Digest = std::array<std::uint8_t, 32>;
 
-/// Incremental; used by one thread at a time.
+/// Hashes bytes piece by piece; one thread at a time uses it.
 class Sha256 {
  public:
-  /// `portable`: without the CPU's own instructions for it, whose digests are the same.
+  /// With `portable` it does not use the CPU's own instructions; the digests are the same.
   explicit Sha256(bool portable = false) noexcept;
 
   void update(const void* data, std::size_t size) noexcept;
-  /// The digest of all bytes so far. REQUIRES: called once, last.
+  /// Returns the digest of all bytes so far. REQUIRES: called once, last.
   Sha256Digest finish() noexcept;
 
  private:
@@ -33,7 +33,7 @@ class Sha256 {
 };
 
 Sha256Digest sha256(std::string_view bytes) noexcept;
-/// 64 lower-case hexadecimal digits.
+/// Returns 64 lower-case hexadecimal digits.
 std::string hex(const Sha256Digest& digest);
 
 }  // namespace cllm

@@ -1,4 +1,4 @@
-// The round constants of SHA-256: the first bits of the cube roots of the first 64 primes.
+// SHA-256 has these round constants: the first bits of the cube roots of the first 64 primes.
 #pragma once
 
 #include <cstdint>

@@ -19,14 +19,15 @@ bool has_sha_instructions() noexcept {
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & (1u << 29)) != 0;
 }
 
-// The attribute keeps the instructions inside this function: all else is compiled for any CPU.
+// The attribute keeps the instructions inside this function; everything else is compiled for any
+// CPU.
 __attribute__((target("sha,sse4.1,ssse3"))) void compress_sha_instructions(
     std::uint32_t* state, const std::uint8_t* blocks, std::size_t count) noexcept {
   const auto load = [](const void* from) {
     return _mm_loadu_si128(static_cast<const __m128i*>(from));
   };
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-  // The instructions want the words as (a, b, e, f) and (c, d, g, h), the first one on top.
+  // The instructions need the words as (a, b, e, f) and (c, d, g, h), the first one on top.
   const __m128i cdab = _mm_shuffle_epi32(load(state), 0xB1);
   const __m128i efgh = _mm_shuffle_epi32(load(state + 4), 0x1B);
   __m128i abef = _mm_alignr_epi8(cdab, efgh, 8);

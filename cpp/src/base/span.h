@@ -1,4 +1,4 @@
-// A pointer and a length: std::span for C++17.
+// A span is a pointer and a length: std::span for C++17.
 #pragma once
 
 #include <cstddef>
