@@ -1,4 +1,4 @@
-// Counts of one sphere: written by its own thread, read by anybody at any time.
+// Each sphere has counts, which its own thread writes and any thread reads at any time.
 #pragma once
 
 #include <atomic>
@@ -6,7 +6,7 @@
 
 namespace cllm {
 
-/// A number with one writer. Reads and writes are relaxed: counts order nothing.
+/// A counter is a number with one writer. Reads and writes are relaxed: counts order nothing.
 class Counter {
  public:
   void add(std::uint64_t n) noexcept {
@@ -21,7 +21,7 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-/// On cache lines of its own, so that counting disturbs nobody.
+/// The counters have cache lines of their own, so that counting disturbs no other thread.
 struct alignas(128) SphereCounters {
   Counter busy_ns;    ///< inside tiles
   Counter parked_ns;  ///< asleep in the kernel, for lack of work or of messages

@@ -1,4 +1,4 @@
-// What metrics.jsonl says of the evaluations of a run.
+// metrics.jsonl says this of the evaluations of a run.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace cllm {
 
 struct EvaluationRecord {
   std::int64_t last_step = -1;  ///< of the last evaluation; -1: there was none
-  std::int64_t best_step = -1;  ///< of the one with the lowest loss, the first of equals
+  std::int64_t best_step = -1;  ///< of the lowest loss, the first of equals
   double best_loss = std::numeric_limits<double>::infinity();
 
   void add(std::int64_t step, double loss) noexcept {
@@ -25,7 +25,7 @@ struct EvaluationRecord {
   }
 };
 
-/// Lines that are no evaluation are passed over; a missing file has none.
+/// Reads the evaluations. Other lines are skipped; a missing file has none.
 EvaluationRecord read_evaluations(const std::string& metrics_file);
 
 }  // namespace cllm

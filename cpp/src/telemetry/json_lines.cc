@@ -40,7 +40,7 @@ class Line {
     start(key);
     put(value ? "true" : "false");
   }
-  /// REQUIRES: nothing in value needs an escape (the roles of spheres do not).
+  /// Adds a text. REQUIRES: nothing in value needs an escape (the roles of spheres do not).
   void add(std::string_view key, std::string_view value) {
     start(key);
     put("\"");
@@ -69,7 +69,7 @@ class Line {
   char* end_;
 };
 
-/// The value of "step" in a line of ours; -1 when it has none.
+/// Returns the value of "step" in a line that CLLM wrote; -1 when it has none.
 std::int64_t step_of(std::string_view line) {
   constexpr std::string_view kKey = "\"step\":";
   std::size_t at = line.find(kKey);
@@ -173,7 +173,8 @@ void truncate_after_step(const std::string& path, std::int64_t step) {
     if (whole) keep = end;
     return true;
   });
-  // Synced: after a power cut the lines of steps that are trained again must not come back.
+  // The cut is synced: after a power cut the lines of steps that are trained again must not come
+  // back.
   const FileCalls& calls = file_calls();
   const FileDescriptor file(calls.open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0));
   if (!file.valid() || calls.ftruncate(file.get(), keep) != 0 || calls.fsync(file.get()) != 0) {

@@ -1,4 +1,4 @@
-// Writes metrics.jsonl, spheres.jsonl and groups.jsonl: one JSON object a line, one write() a line.
+// Writes metrics.jsonl, spheres.jsonl and groups.jsonl: one JSON object and one write() per line.
 #pragma once
 
 #include <array>
@@ -12,33 +12,33 @@
 
 namespace cllm {
 
-/// Longest line: 15 keys with shortest round-trip numbers need under 600 bytes.
+/// The longest line has 15 keys; with shortest round-trip numbers it needs under 600 bytes.
 using JsonLineBuffer = std::array<char, 1024>;
 
-// Each returns the line without a newline, inside `buffer`. Numbers that are not finite become
-// null, since JSON has no name for them.
+// Each function returns the line without a newline, inside `buffer`. Numbers that are not finite
+// become null, because JSON has no name for them.
 
-/// step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped, late, workers
+/// Writes step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped, late,
+/// workers.
 std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer);
-/// step, val_loss, bits_per_byte (null unless the model reads bytes)
+/// Writes step, val_loss, bits_per_byte (null unless the model reads bytes).
 std::string_view json_line(const EvaluationReport& report, JsonLineBuffer& buffer);
-/// step (updates done when it was taken), id, level, role, parent, active, cpu_s, busy_s, parked_s,
-/// wall_s, tiles, messages_in, messages_out, queue_high_water
+/// Writes step (updates done at that moment), id, level, role, parent, active, cpu_s, busy_s,
+/// parked_s, wall_s, tiles, messages_in, messages_out, queue_high_water.
 std::string_view json_line(const SphereReport& report, std::int64_t step, JsonLineBuffer& buffer);
-/// step (likewise), group, position, sequences, tokens, moved
+/// Writes step (likewise), group, position, sequences, tokens, moved.
 std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLineBuffer& buffer);
 
-/// An append-only file of such lines. A line costs a few microseconds and no allocation; it is in
-/// the kernel's hands when the call returns: a killed process loses nothing. A power cut may take
-/// what was written since flush().
-/// Thread safety: one thread at a time.
+/// Appends such lines to a file. A line costs a few microseconds and no allocation, and the kernel
+/// has it when the call returns: a killed process loses nothing. A power cut may lose what was
+/// written since flush(). Thread safety: one thread at a time.
 class JsonLines {
  public:
   /// Creates the file or continues it. Throws Error when it cannot be opened.
   explicit JsonLines(const std::string& path) : file_(path) {}
 
-  /// Throws Error when the line cannot be written (disk full); it is kept then, and goes before the
-  /// next one.
+  /// Throws Error when the line cannot be written (disk full); the line is then kept and written
+  /// before the next one.
   void write(const StepReport& report) { write_line(json_line(report, buffer_)); }
   void write(const EvaluationReport& report) { write_line(json_line(report, buffer_)); }
   void write(const SphereReport& report, std::int64_t step) {
@@ -47,7 +47,7 @@ class JsonLines {
   void write(const GroupReport& report, std::int64_t step) {
     write_line(json_line(report, step, buffer_));
   }
-  /// What was written survives a power cut: called at each checkpoint. Throws Error.
+  /// Makes what was written survive a power cut; called at each checkpoint. Throws Error.
   void flush();
 
  private:
@@ -59,9 +59,9 @@ class JsonLines {
   std::deque<std::string> waiting_;  // lines that could not be written
 };
 
-/// Cuts the file before its first line of a step after `step`, and torn lines before that place, so
-/// that a resumed run repeats no line. Lines without a step stay, and so does a torn line (of a
-/// full disk) that whole ones follow. The cut is durable. A missing file stays missing.
+/// Cuts the file before its first line of a step after `step`, and removes torn lines before that
+/// place, so that a resumed run repeats no line. Lines without a step stay, and so does a torn line
+/// (of a full disk) that whole lines follow. The cut is durable. A missing file stays missing.
 void truncate_after_step(const std::string& path, std::int64_t step);
 
 }  // namespace cllm

@@ -13,8 +13,9 @@
 namespace cllm {
 namespace {
 
-/// O_NONBLOCK belongs to an open file, which the shell and other programs share: a pipe or terminal
-/// is opened once more. Files never wait, and a second opening would write from their beginning.
+/// Opens a pipe or terminal once more, because O_NONBLOCK belongs to an open file, which the shell
+/// and other programs share. Files never wait, and a second opening would write from their
+/// beginning.
 FileDescriptor reopen(int fd) {
   struct stat info{};
   if (::fstat(fd, &info) != 0) return FileDescriptor();
@@ -63,7 +64,7 @@ void PatientWriter::flush() noexcept {
   while (done < pending_.size()) {
     const int ready_for = ready(0);
     if (ready_for == 0) break;
-    if ((ready_for & (POLLERR | POLLNVAL)) != 0) {  // closed, or nobody reads: no SIGPIPE is risked
+    if ((ready_for & (POLLERR | POLLNVAL)) != 0) {  // closed, or no reader: avoid SIGPIPE
       pending_.clear();
       return;
     }

@@ -1,4 +1,4 @@
-// Text for people on a descriptor that may be slow, full or closed: nobody waits for it.
+// Text for people may go to a slow, full or closed descriptor; no thread waits for it.
 #pragma once
 
 #include <cstddef>
@@ -11,22 +11,22 @@ namespace cllm {
 
 /// Writes as much as the descriptor takes at once and keeps the rest, up to kMostPending bytes, for
 /// the next call. Failures are ignored. Lines are kept whole: beyond that bound they are left out,
-/// and their number is said as soon as there is room. Text that does not end its line (a live line)
-/// is left out whenever something waits. Thread safety: one thread at a time.
+/// and their number is written as soon as there is room. Text that does not end its line (a live
+/// line) is left out whenever something waits. Thread safety: one thread at a time.
 class PatientWriter {
  public:
   static constexpr std::size_t kMostPending = 65536;
 
-  /// REQUIRES: the descriptor stays open. It is not changed: others may share it.
+  /// REQUIRES: the descriptor stays open. It is not changed, because others may share it.
   explicit PatientWriter(int fd);
-  ~PatientWriter();  ///< gives what is pending a quarter of a second
+  ~PatientWriter();  ///< gives pending text a quarter of a second
   PatientWriter(const PatientWriter&) = delete;
   PatientWriter& operator=(const PatientWriter&) = delete;
 
   void write(std::string_view text);
 
  private:
-  /// What poll says; 0 when the time is over.
+  /// Returns what poll says; 0 when the time is over.
   int ready(int milliseconds) const noexcept;
   void flush() noexcept;
 

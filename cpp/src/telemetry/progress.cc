@@ -84,13 +84,14 @@ void Progress::on_step(const StepReport& report) {
     keep_line(step_text(shown, plan_.last_step, elapsed, remaining, 0));
     lined_ = now;
   } else {
-    // The last column stays free: some terminals wrap as soon as it is written.
+    // The last column stays free, because some terminals wrap as soon as it is written.
     draw(step_text(shown, plan_.last_step, elapsed, remaining, std::max(columns - 1, 1)));
   }
   window_ms_ = window_tokens_ = window_gflops_ = window_mfu_ = 0;
 }
 
-/// The first, the tenth, the hundredth, ... in a run: all of them are counted.
+/// Tells of the first, the tenth, the hundredth, ... skipped step in a run; all of them are
+/// counted.
 void Progress::tell_skipped(std::int64_t step) {
   ++skipped_;
   std::int64_t told = 1;
@@ -138,7 +139,7 @@ void Progress::keep_line(const std::string& text) {
 
 void Progress::draw(const std::string& text) {
   if (out_.columns() == 0) return;
-  // Blanks cover what a longer line left: works on every terminal.
+  // Blanks cover what a longer line left, which works on every terminal.
   std::string line = "\r" + text;
   if (on_screen_ > text.size()) line.append(on_screen_ - text.size(), ' ');
   out_.write(line);

@@ -8,7 +8,7 @@
 namespace cllm {
 namespace {
 
-/// printf of one number. REQUIRES: the result is shorter than 64 bytes.
+/// Prints one number by printf. REQUIRES: the result is shorter than 64 bytes.
 template <class T>
 std::string print(const char* format, T value) {
   char buffer[64];

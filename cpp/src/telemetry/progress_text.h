@@ -1,4 +1,4 @@
-// The words of progress lines, as pure functions.
+// Pure functions make the words of progress lines.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,14 @@
 
 namespace cllm {
 
-/// "0:07", "12:34", "3:25:45", "2d 03:25"; "?" for what is negative or not finite.
+/// Returns "0:07", "12:34", "3:25:45", "2d 03:25"; "?" for a number that is negative or not finite.
 std::string duration_text(double seconds);
 
-/// Three digits and a letter: "812", "81.2k", "1.24M".
+/// Returns three digits and a letter: "812", "81.2k", "1.24M".
 std::string rate_text(double per_second);
 
-/// One line about a step. Parts that do not fit in `columns` (0: no limit) are left out, the least
-/// wanted first; step and loss stay.
+/// Returns one line about a step. Parts that do not fit in `columns` (0: no limit) are left out,
+/// the least important first; step and loss stay.
 std::string step_text(const StepReport& report, std::int64_t last_step, double elapsed_seconds,
                       double remaining_seconds, int columns);
 
