@@ -17,8 +17,8 @@ namespace {
 constexpr int kBatches = 31, kTrips = 100;
 
 struct Words {
-  alignas(kCacheLinePair) std::atomic<int> there{0};  // written by the caller
-  alignas(kCacheLinePair) std::atomic<int> back{0};   // written by the other; -1: it cannot run
+  alignas(kCacheLinePair) std::atomic<int> there{0};  // the caller writes it
+  alignas(kCacheLinePair) std::atomic<int> back{0};   // the other writes it; -1: it cannot run
 };
 
 void await(const std::atomic<int>& word, int value) {
@@ -63,11 +63,11 @@ double core_round_trip_ns(int cpu, int other) {
     std::nth_element(batches.begin(), batches.begin() + kBatches / 2, batches.end());
     median = batches[kBatches / 2];
   };
-  std::thread caller([&] {  // threads of its own: nobody else's CPUs are changed
+  std::thread caller([&] {  // new threads, so that no other thread's CPUs change
     try {
       measure();
     } catch (const std::system_error&) {
-      median = 0;  // not known: there is no second thread to be had
+      median = 0;  // not known: the second thread cannot be made
     }
   });
   caller.join();

@@ -14,9 +14,9 @@ void set(float& to, float value) { to = value; }
 void set(Bf16& to, float value) { to = to_bf16(value); }
 
 constexpr std::int64_t kLargest = 768;
-constexpr std::uint64_t kEnoughNs = 25'000'000;  // of one kind of product: some dozens of them
+constexpr std::uint64_t kEnoughNs = 25'000'000;  // for one kind of product: some dozens of calls
 
-/// GFLOP/s of the fastest of many m x n x k products.
+/// Returns the GFLOP/s of the fastest of many m x n x k products.
 template <class Product>
 double best_rate(std::int64_t m, std::int64_t n, std::int64_t k, const Product& product) {
   product();  // touches memory, and makes what the library makes once
@@ -44,14 +44,14 @@ double measure(GemmBackend backend, const KernelTable& kernels) {
   }
   const std::unique_ptr<Gemm> gemm = make_gemm(backend, kernels);
   double peak = 0;
-  // A large product, and one whose operands stay in the caches next to the core.
+  // One product is large; the operands of the other stay in the caches next to the core.
   for (const std::int64_t size : {kSize, kSize / 4}) {
     const GemmArgsOf<T, float> product{GemmForm::kNN, size, size,     size, a.data(), size,
                                        b.data(),      size, c.data(), size, false};
     peak = std::max(peak, best_rate(size, size, size, [&] { gemm->run(product); }));
   }
   if (backend != GemmBackend::kNative) return peak;
-  // What a step does with most of its weights.
+  // A step does this with most of its weights.
   constexpr std::int64_t kRows = 128;
   AlignedBuffer<T> panels(static_cast<std::size_t>(packed_size<T>(kSize, kSize)));
   product_kernels<T>(kernels).pack_weight(
@@ -64,7 +64,7 @@ double measure(GemmBackend backend, const KernelTable& kernels) {
 }  // namespace
 
 double measure_gemm_peak(GemmBackend backend, const KernelTable& kernels, Precision precision) {
-  // By backend and precision; 0: not yet. Two may measure at once.
+  // Indices are backend and precision; 0: not measured yet. Two threads may measure at once.
   static std::atomic<double> known[2][2];
   const bool bf16 = precision == Precision::kBf16;
   std::atomic<double>& peak = known[backend == GemmBackend::kNative ? 0 : 1][bf16 ? 1 : 0];

@@ -1,4 +1,4 @@
-// The rate of the fastest product on one core of this machine: what MFU is counted against.
+// MFU is counted against the rate of the fastest product on one core of this machine.
 #pragma once
 
 #include <algorithm>
@@ -9,16 +9,18 @@
 
 namespace cllm {
 
-/// GFLOP/s of the fastest product on the calling thread, of several shapes as steps have them:
-/// about 75 ms, once a process. Steps may still reach more, when others disturbed the measurement.
+/// Returns the GFLOP/s of the fastest product on the calling thread, among several shapes that
+/// steps have. Takes about 75 ms, once a process. Steps may still be faster if others disturbed the
+/// measurement.
 double measure_gemm_peak(GemmBackend backend, const KernelTable& kernels, Precision precision);
 
-/// The peak of one core, raised to what was reached: a share of it is never above 1.
+/// Holds the peak of one core, raised to any higher rate that was reached, so that a share is at
+/// most 1.
 class PeakRate {
  public:
   explicit PeakRate(double gflops) : gflops_(gflops) {}
   double gflops() const noexcept { return gflops_; }
-  /// What part of the peak of so many workers a rate of all of them is.
+  /// Returns a rate of `workers` workers together as a part of their peak.
   double share(double gflops, std::int64_t workers) noexcept {
     const double each = gflops / static_cast<double>(workers);
     gflops_ = std::max(gflops_, each);

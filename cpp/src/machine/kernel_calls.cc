@@ -19,7 +19,7 @@ double attention_work(const Sizes& s) { return static_cast<double>(s[0] * s[0] *
 double row_work(const Sizes& s) { return static_cast<double>(s[0] * s[1]); }
 double flat_work(const Sizes& s) { return static_cast<double>(s[0]); }
 
-// Products and attention of a few ms at most. Beyond the ends of an axis the rate stays what it is.
+// Products and attention take a few ms at most. Beyond the ends of an axis the rate stays constant.
 using Axes = std::vector<Sizes>;
 Axes product_axes() { return {{16, 128, 512}, {32, 128}, {64, 256, 1024}, {kMiddle / 4, kFar}}; }
 Axes attention_axes() { return {{16, 64, 256, kLongest}, {16, 32, 64, kWidest}}; }
@@ -28,7 +28,7 @@ Axes logit_axes() { return {{64}, {64, 512}, {kNear, kMiddle, kFar}}; }
 Axes add_axes() { return {{32, 768}, {kNear, kMiddle, kFar}}; }
 Axes flat_axes() { return {{16384}, {kNear, kMiddle, kFar}}; }
 
-/// Places in a range of elements, one after another and round again.
+/// Walks over places in a range of elements, one after another and round again.
 template <class T>
 class Wanderer {
  public:
@@ -46,7 +46,7 @@ class Wanderer {
   std::size_t places_, step_, at_ = 0;
 };
 
-/// A float whose halves are the same Bf16, of about this value.
+/// Returns a float of about this value whose halves are the same Bf16.
 float twice(float x) {
   const std::uint32_t half = to_bf16(x).bits, bits = half << 16 | half;
   std::memcpy(&x, &bits, sizeof x);
@@ -55,15 +55,15 @@ float twice(float x) {
 
 std::size_t count(std::int64_t n) { return static_cast<std::size_t>(n); }
 
-/// Where a product of `sizes` finds its B and leaves its C.
+/// Says where a product of `sizes` finds its B and leaves its C.
 template <class B>
 struct ProductPlaces {
   Wanderer<B> from;
   Wanderer<float> to;
 };
 
-// The tile keeps its rows of A, which begin the arena, for a row of tiles; B and C are new every
-// time, as in a step.
+// The tile keeps its rows of A, at the start of the arena, for a row of tiles; B and C are new
+// every time, as in a step.
 template <class B>
 ProductPlaces<B> product_places(Span<float> arena, const Sizes& sizes, std::int64_t elements_of_b) {
   const std::size_t keep = count(sizes[0] * sizes[2]);
@@ -130,7 +130,8 @@ const KernelGrid& kernel_grid(const std::string& name) {
 KernelCaller::KernelCaller(GemmBackend backend, const KernelTable& kernels, std::int64_t most_kib)
     : k_(kernels),
       gemm_(make_gemm(backend, kernels)),
-      // At least the operands of the largest product and of the longest attention.
+      // There is room at least for the operands of the largest product and of the longest
+      // attention.
       floats_(count(std::max<std::int64_t>(most_kib, 40 << 10)) * 256),
       arena_(floats_),
       small_(count(6 * kMostColumns + kMostTile)),
@@ -141,8 +142,8 @@ KernelCaller::KernelCaller(GemmBackend backend, const KernelTable& kernels, std:
   fill(floats_);
 }
 
-// Kernels write over their operands; numbers that got too small to be normal would slow the next.
-// Both halves of each float are the same Bf16.
+// Kernels write over their operands, and numbers too small to be normal would slow later calls
+// down. Both halves of each float are the same Bf16.
 void KernelCaller::fill(std::size_t floats) {
   constexpr std::size_t kPattern = 1 << 14;
   for (std::size_t i = 0; i < std::min(floats, kPattern); ++i) {
@@ -213,7 +214,7 @@ std::function<void()> KernelCaller::packed_product(const Sizes& sizes) {
   };
 }
 
-// A head inside rows of four heads: q, k and v side by side, as in a step.
+// This is a head inside rows of four heads, with q, k and v side by side, as in a step.
 template <class T>
 std::function<void()> KernelCaller::attention(bool backward, const Sizes& sizes) {
   const std::int64_t L = sizes[0], D = sizes[1], heads = 4;
@@ -250,7 +251,7 @@ std::function<void()> KernelCaller::attention(bool backward, const Sizes& sizes)
   };
 }
 
-// What comes out of a product and is stored as Bf16 lies in scratch, the rest wanders.
+// A product's result that is stored as Bf16 lies in scratch; the other operands wander.
 template <class T>
 std::function<void()> KernelCaller::rows(const std::string& name, const Sizes& sizes) {
   constexpr bool kFloat = std::is_same_v<T, float>;
@@ -303,7 +304,8 @@ std::function<void()> KernelCaller::rows(const std::string& name, const Sizes& s
     };
   }
   if (name == "gelu_backward") {
-    // It multiplies in place: by 1, so that no number vanishes however often.
+    // It multiplies in place, so it multiplies by 1: no number vanishes, however often it is
+    // called.
     std::fill(arena_.data(), arena_.data() + each, twice(1.0f));
     return [=, &k]() mutable {
       T* const d = to[1].next();

@@ -1,4 +1,4 @@
-// Calls of the kernels that a step consists of, on memory of their own: what is timed alone.
+// Each kernel of a step is called alone here, on memory of its own, to be timed.
 #pragma once
 
 #include <functional>
@@ -12,33 +12,34 @@
 
 namespace cllm {
 
-/// A kernel and the sizes at which it is measured: the grid of all combinations of its axes. A step
-/// lies in between. The last axis of a kernel that is bound by memory is the KiB that a worker's
-/// calls wander through, which decides the cache that they find their operands in.
+/// Holds a kernel and the sizes at which it is measured: the grid of all combinations of its axes.
+/// The sizes of a step lie in between. If memory bounds a kernel, its last axis is the KiB that a
+/// worker's calls wander through; this decides in which cache they find their operands.
 struct KernelGrid {
   const char* name;
   std::vector<std::vector<std::int64_t>> axes;
-  /// What the time is proportional to, roughly: the rest varies slowly from size to size.
+  /// The time is roughly proportional to this; the rest varies slowly with size.
   double (*work)(const std::vector<std::int64_t>& sizes);
 };
 
-/// Every kernel of a step. Sizes: products m, n, k, KiB; attention T, D; passes over rows and over
-/// logits: rows, columns, KiB; flat ranges: elements, KiB.
-/// Those of bf16 come in addition to those of floats.
+/// Returns every kernel of a step. Sizes: products m, n, k, KiB; attention T, D; passes over rows
+/// and over logits: rows, columns, KiB; flat ranges: elements, KiB. The kernels of bf16 come in
+/// addition to those of floats.
 const std::vector<KernelGrid>& kernel_grids(Precision precision = Precision::kFp32);
-/// The one of that name. REQUIRES: there is one.
+/// Returns the grid of that name. REQUIRES: there is one.
 const KernelGrid& kernel_grid(const std::string& name);
 
-/// One thread's operands and what makes calls on them.
+/// Owns the operands of one thread and makes calls on them.
 class KernelCaller {
  public:
-  /// `most_kib` is the largest wandering; larger ones are cut to it. Touches its memory.
+  /// `most_kib` is the largest range to wander through; larger ones are cut to it. Touches its
+  /// memory.
   KernelCaller(GemmBackend backend, const KernelTable& kernels, std::int64_t most_kib);
 
-  /// One call, to be made again and again: each goes on to the next place. REQUIRES: called on the
-  /// thread that made this, `sizes` of the grid's dimensions.
+  /// Returns one call, to be made again and again; each time it goes on to the next place.
+  /// REQUIRES: called on the thread that made this; `sizes` has the grid's dimensions.
   std::function<void()> call(const KernelGrid& grid, const std::vector<std::int64_t>& sizes);
-  /// A copy of `bytes` from one place to another, far apart.
+  /// Returns a copy of `bytes` from one place to another, far apart.
   std::function<void()> copy(std::size_t bytes);
 
  private:
@@ -59,7 +60,7 @@ class KernelCaller {
   const KernelTable& k_;
   std::unique_ptr<Gemm> gemm_;
   std::size_t floats_;              // of the arena
-  AlignedBuffer<float> arena_;      // what calls wander through
+  AlignedBuffer<float> arena_;      // calls wander through it
   AlignedBuffer<float> small_;      // vectors: bias, gamma, sums
   AlignedBuffer<float> attention_;  // scratch
   std::vector<std::int32_t> targets_;

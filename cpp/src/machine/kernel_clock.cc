@@ -47,7 +47,7 @@ double KernelClock::nanoseconds(const std::string& kernel,
                                 const std::vector<std::int64_t>& sizes) const {
   const Grid& grid = grids_.at(kernel);
   const std::size_t dimensions = grid.axes.size();
-  // Multilinear in the logarithms: the corners of the cell around the sizes, each with its weight.
+  // It interpolates in the logarithms: each corner of the cell around the sizes has its weight.
   double value = 0;
   for (std::size_t corner = 0; corner < (std::size_t{1} << dimensions); ++corner) {
     double weight = 1;

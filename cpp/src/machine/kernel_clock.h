@@ -1,4 +1,4 @@
-// How long a call of a kernel takes on a machine that was measured.
+// A kernel clock tells how long a call of a kernel takes on a machine that was measured.
 #pragma once
 
 #include <map>
@@ -10,8 +10,8 @@
 
 namespace cllm {
 
-/// The times of kernels at any sizes, between those that were measured. Between two sizes the time
-/// of a unit of work changes by a constant power; beyond the ends it stays what it is there.
+/// Gives the times of kernels at any sizes, between those that were measured. Between two sizes the
+/// time of a unit of work follows a constant power; beyond the ends it stays constant.
 class KernelClock {
  public:
   /// Throws InputError, naming `where`, unless every kernel that the precision needs was measured

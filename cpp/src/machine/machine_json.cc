@@ -1,4 +1,4 @@
-// A Machine as JSON and back.
+// A Machine is written as JSON and read back.
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
@@ -28,7 +28,7 @@ MachineRates rates_of(const Json& j) {
   return r;
 }
 
-/// The reason why nothing can be predicted from it; "" when it can.
+/// Returns why nothing can be predicted from the machine; "" when something can.
 std::string fault(const Machine& machine) {
   if (machine.rates.empty()) return "no rates";
   std::int64_t before = 0;

@@ -1,4 +1,5 @@
-// Times every kernel at its sizes, on as many threads as there are workers, all at the same time.
+// The measurement times every kernel at its sizes, on one thread for each worker, all at the same
+// time.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -19,13 +20,13 @@
 namespace cllm {
 namespace {
 
-constexpr std::uint64_t kBatchNs = 400'000;  // long against the clock, short against a time slice
+constexpr std::uint64_t kBatchNs = 400'000;  // long for the clock, short for a time slice
 constexpr int kBatches = 11;
 constexpr std::int64_t kMostKib = 96 << 10;
 constexpr std::int64_t kLargeProduct = 768;
 
-/// Nanoseconds of one call: the least mean of several batches, since other work of the machine adds
-/// and nothing takes away.
+/// Returns the nanoseconds of one call: the least mean of several batches, because other work of
+/// the machine only adds time.
 double time_call(const std::function<void()>& call) {
   call();
   const std::uint64_t first = now_ns();
@@ -41,8 +42,8 @@ double time_call(const std::function<void()>& call) {
   return least;
 }
 
-/// Threads that meet before each measurement. They spin: whoever comes first has nothing to do, and
-/// a sleeping core would start slower than a busy one.
+/// Lets threads meet before each measurement. They spin, because the first to come has nothing to
+/// do, and a core that slept would start slower than a busy one.
 class Meeting {
  public:
   explicit Meeting(int members) : members_(members) {}
@@ -106,7 +107,7 @@ Measured measure_worker(GemmBackend backend, Meeting& meeting) {
   return m;
 }
 
-/// A step shares its work among the workers, so their mean is what counts.
+/// A step shares its work among the workers, so their mean counts.
 Measured mean(const std::vector<Measured>& all) {
   Measured sum = all.front();
   const auto share = 1.0 / static_cast<double>(all.size());
@@ -123,7 +124,7 @@ Measured mean(const std::vector<Measured>& all) {
   return sum;
 }
 
-/// The median of a few dozen messages to a sleeping thread.
+/// Returns the median of a few dozen messages to a sleeping thread.
 double wake_us_once() {
   constexpr std::size_t kMessages = 41;
   MpscQueue<std::uint64_t> queue(4);
@@ -156,7 +157,7 @@ MachineRates measure_rates(std::int64_t workers, GemmBackend backend) {
   std::vector<Measured> all(static_cast<std::size_t>(workers));
   Meeting meeting(static_cast<int>(workers));
   enum class Gate { kClosed, kOpen, kGone };
-  std::atomic<Gate> gate{Gate::kClosed};  // whoever meets waits for all of them
+  std::atomic<Gate> gate{Gate::kClosed};  // a meeting waits for all its threads
   std::vector<std::thread> threads;
   const auto end = [&](Gate how) {
     gate.store(how);
