@@ -1,4 +1,5 @@
-// Errors that reach a user: what is wrong, the value seen, the value wanted, where, a hint.
+// An error that reaches a user says what is wrong, the value seen, the value wanted, where, and a
+// hint.
 #pragma once
 
 #include <stdexcept>
@@ -6,27 +7,28 @@
 
 namespace cllm {
 
-/// The parts of a message; empty parts are left out.
+/// Holds the parts of a message; empty parts are left out.
 struct ErrorParts {
   std::string what;    ///< what is wrong, a sentence without a full stop
   std::string seen;    ///< the value found
-  std::string wanted;  ///< the values that would do
+  std::string wanted;  ///< the values that would be accepted
   std::string where;   ///< option, file, line or key
   std::string hint;    ///< what to try
 };
 
-/// Any failure of the library. Thrown at construction, at I/O and at the API's edge only.
+/// Any failure of the library is an Error. It is thrown only at construction, at I/O and at the
+/// API's edge.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& what) : std::runtime_error(what) {}
   explicit Error(const ErrorParts& parts) : std::runtime_error(format(parts)) {}
 
-  /// "WHERE: WHAT: got SEEN, expected WANTED (HINT)", on one line: SEEN, WANTED and WHERE are cut
-  /// to 200 bytes each, control characters are escaped.
+  /// Returns "WHERE: WHAT: got SEEN, expected WANTED (HINT)" on one line. SEEN, WANTED and WHERE
+  /// are cut to 200 bytes each, and control characters are escaped.
   static std::string format(const ErrorParts& parts);
 };
 
-/// Bad usage or bad input: nothing was written; tools exit with code 2.
+/// Means bad usage or bad input: nothing was written, and tools exit with code 2.
 class InputError : public Error {
  public:
   using Error::Error;

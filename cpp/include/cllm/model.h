@@ -1,4 +1,4 @@
-// A model in memory: read from a folder or new, for logits, gradients and generating text.
+// A model in memory is read from a folder or new; it gives logits and gradients and generates text.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,17 @@
 
 namespace cllm {
 
-/// Letters in shapes: B sequences, T tokens of each, V' vocabulary.
-/// Thread safety: one thread at a time. Threads are made by the first call that computes, again for
-/// calls of another shape, and end with the model. `workers` = 0 takes the cores this process may
-/// use; no bit of any result depends on it.
+/// Letters in shapes: B sequences, T tokens of each, V' vocabulary. Thread safety: one thread at a
+/// time. The first call that computes makes threads; a call of another shape makes them again; they
+/// end with the model. `workers` = 0 uses the cores that this process may use; no bit of any result
+/// depends on it.
 class Model {
  public:
   /// Reads a model folder, or the newest model of a run folder (final/, else checkpoints/latest),
-  /// and checks it against its manifest. Throws InputError for what cannot be read or run.
+  /// and checks it against its manifest. Throws InputError for a model that cannot be read or run.
   static Model load(const std::string& folder, std::int64_t workers = 0);
-  /// New weights as training starts from. `byte_tokens`: a token is a byte, 256 ends the text.
+  /// Makes new weights as training starts from. `byte_tokens`: a token is a byte, 256 ends the
+  /// text.
   static Model create(const ModelConfig& config, std::int64_t seed, bool byte_tokens,
                       std::int64_t workers = 0);
 
@@ -31,42 +32,42 @@ class Model {
   ~Model();
 
   /// Writes a folder that from_pretrained opens, with the tokenizer and the settings that the model
-  /// was loaded with. Throws InputError when it cannot be made.
+  /// was loaded with. Throws InputError when the folder cannot be made.
   void save(const std::string& folder) const;
 
   const ModelConfig& config() const noexcept;
-  /// The folder that was read, run folders resolved; "" for a new model.
+  /// Returns the folder that was read, with run folders resolved; "" for a new model.
   const std::string& folder() const noexcept;
-  /// Tokens that end a text: those of generation_config.json, else of config.json.
+  /// Returns the tokens that end a text: those of generation_config.json, else of config.json.
   const std::vector<std::int32_t>& end_tokens() const noexcept;
-  /// Whether tokens are bytes, so that text can go in and out without a tokenizer.
+  /// Says whether tokens are bytes, so that text can go in and out without a tokenizer.
   bool byte_tokens() const noexcept;
-  /// Every tensor, in the order of the file. Writing to one changes the model.
+  /// Returns every tensor, in the order of the file. Writing to one changes the model.
   std::vector<Tensor> parameters();
 
   /// Throws InputError, calling the array `name`, for a shape [sequences, length] that the calls
-  /// below refuse, or whose results would not fit in memory: for callers who are about to make the
-  /// arrays.
+  /// below refuse, or whose results would not fit in memory. It is for callers who are about to
+  /// make the arrays.
   void check_shape(const char* name, std::int64_t sequences, std::int64_t length) const;
 
-  /// logits[B, T, V'] behind every token of tokens[B, T]. Throws InputError for an empty array, a T
-  /// above the model's positions, or a token outside the vocabulary.
+  /// Computes logits[B, T, V'] after every token of tokens[B, T]. Throws InputError for an empty
+  /// array, a T above the model's positions, or a token outside the vocabulary.
   void logits(const TokenArray& tokens, float* logits);
 
-  /// The mean cross-entropy over targets[B, T], and its gradient by every tensor, in the order of
-  /// parameters() and in their shapes. Throws InputError as logits() does.
+  /// Returns the mean cross-entropy over targets[B, T], and computes its gradient for every tensor,
+  /// in the order of parameters() and in their shapes. Throws InputError as logits() does.
   double loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
                             const std::vector<float*>& gradients);
 
-  /// Continues prompt[n] by at most `count` tokens, each handed to `on_token` as it comes, until it
-  /// says false; an end-of-text token of the model (generation_config.json, else config.json) ends
-  /// it early and is not handed over. Texts longer than the model's positions slide: see
-  /// model/inference.h. Throws InputError for an empty prompt.
+  /// Continues prompt[n] by at most `count` tokens and gives each to `on_token` as it comes, until
+  /// `on_token` returns false. An end-of-text token of the model (generation_config.json, else
+  /// config.json) ends it early and is not given. Texts longer than the model's positions slide:
+  /// see model/inference.h. Throws InputError for an empty prompt.
   void generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
                 const SamplingOptions& options, const std::function<bool(std::int32_t)>& on_token);
 
-  /// The same with text. An empty prompt starts as after a line break. Throws InputError unless
-  /// byte_tokens().
+  /// Does the same with text. An empty prompt starts as after a line break. Throws InputError
+  /// unless byte_tokens().
   void generate_text(const std::string& prompt, std::int64_t count, const SamplingOptions& options,
                      const std::function<bool(const std::string& text)>& on_text);
 

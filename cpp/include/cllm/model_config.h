@@ -1,11 +1,12 @@
-// The shape of a GPT-2 model, with the names of Hugging Face's config.json beside each field.
+// A model config is the shape of a GPT-2 model; each field names its key in Hugging Face's
+// config.json.
 #pragma once
 
 #include <cstdint>
 
 namespace cllm {
 
-/// What part is dropped in training, each in [0, 1): never in evaluation or generation.
+/// Says what part is dropped in training, each in [0, 1). Evaluation and generation drop nothing.
 struct DropoutRates {
   double embedding = 0;  ///< embd_pdrop: the sum of token and position embedding
   double attention = 0;  ///< attn_pdrop: the weights that softmax gives
@@ -38,8 +39,8 @@ inline bool operator==(const ModelConfig& a, const ModelConfig& b) noexcept {
          a.symmetry_order == b.symmetry_order && a.dropout == b.dropout;
 }
 
-// The most that a size can be, and the parameters that all of them together can make: no product of
-// sizes overflows, and what is planned of a model that cannot be stays small.
+// These are the largest sizes, and the most parameters that they may make together. So no product
+// of sizes overflows, and the plan of an impossible model stays small.
 constexpr std::int64_t kMostLayers = 1 << 14;
 constexpr std::int64_t kMostHeads = 1 << 14;
 constexpr std::int64_t kMostWidth = 1 << 17;
@@ -47,12 +48,12 @@ constexpr std::int64_t kMostPositions = 1 << 24;
 constexpr std::int64_t kMostVocabulary = 1 << 24;
 constexpr std::int64_t kMostParameters = 100'000'000'000;
 
-/// Throws InputError naming the option (layers, heads, dim, seq, vocab) when a value cannot be, or
-/// when they make too large a model together.
+/// Throws InputError naming the option (layers, heads, dim, seq, vocab) when a value is not
+/// allowed, or when together they make too large a model.
 void check(const ModelConfig& config);
 
-/// Numbers in all tensors of the model, found without planning it; the largest integer when they
-/// are more than that.
+/// Returns how many numbers all tensors of the model have, without planning it; the largest integer
+/// when they are more than that.
 std::int64_t parameter_count(const ModelConfig& config) noexcept;
 
 }  // namespace cllm

@@ -1,4 +1,4 @@
-// Progress for people: a live line on a terminal, plain lines elsewhere.
+// Progress shows people how a run goes: by a live line on a terminal, by plain lines elsewhere.
 #pragma once
 
 #include <cstdint>
@@ -10,33 +10,33 @@
 
 namespace cllm {
 
-/// Where progress goes; replaced in tests.
+/// Says where progress goes; tests replace it.
 struct ProgressOutput {
   std::function<void(std::string_view)> write;
   std::function<int()> columns;     ///< width of the terminal, asked at each update; 0: no terminal
   std::function<double()> seconds;  ///< a clock that never goes back
 
-  /// Standard error, which is never waited for, and the monotonic clock.
+  /// Uses standard error, without ever waiting for it, and the monotonic clock.
   static ProgressOutput to_stderr();
 };
 
-/// One text on standard error, as far as it can be written without waiting long.
+/// Writes one text on standard error, as far as that is possible without waiting long.
 void write_to_stderr(std::string_view text);
 
 struct ProgressPlan {
   std::int64_t first_step = 0;  ///< updates done before this run
   std::int64_t last_step = 0;
-  std::int64_t log_every = -1;  ///< lines that stay; 0: never; negative: about 20 a run, and one
-                                ///< at least every 30 s, or only the live line on a terminal
-  bool quiet = false;           ///< nothing at all
+  std::int64_t log_every = -1;  ///< lines that stay; 0: never; negative: about 20 a run, at least
+                                ///< one every 30 s, or only the live line on a terminal
+  bool quiet = false;           ///< prints nothing at all
 };
 
-/// Prints what it is told. A step costs two system calls at most unless a line is due; the live
+/// Prints what it is told. A step costs at most two system calls unless a line is due; the live
 /// line is drawn at most 10 times a second. Thread safety: one thread at a time.
 class Progress : public TrainObserver {
  public:
   Progress(const ProgressPlan& plan, ProgressOutput output);
-  ~Progress() override;  ///< takes the live line away, says how many updates were skipped
+  ~Progress() override;  ///< removes the live line, says how many updates were skipped
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
@@ -61,7 +61,7 @@ class Progress : public TrainObserver {
   double drawn_ = -1;          ///< when the live line was drawn
   std::size_t on_screen_ = 0;  ///< columns that the live line covers
   std::int64_t skipped_ = 0;   ///< updates
-  // Sums since rates were last shown, weighted by the time of each step.
+  // These are sums since rates were last shown, weighted by the time of each step.
   double window_ms_ = 0;
   double window_tokens_ = 0;
   double window_gflops_ = 0;

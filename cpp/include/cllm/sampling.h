@@ -1,11 +1,11 @@
-// How generated tokens are drawn.
+// Sampling options say how generated tokens are drawn.
 #pragma once
 
 #include <cstdint>
 
 namespace cllm {
 
-/// How the next token is drawn. The filters apply in this order: temperature, top_k, top_p.
+/// Says how the next token is drawn. The filters apply in this order: temperature, top_k, top_p.
 struct SamplingOptions {
   double temperature = 0.8;  ///< 0 takes the most likely token; lower is safer, higher more varied
   std::int64_t top_k = 0;    ///< only the k most likely tokens; 0 keeps all
@@ -15,7 +15,7 @@ struct SamplingOptions {
                            ///< was rounded up; 0 takes all
 };
 
-/// Throws InputError naming the option when a value cannot be.
+/// Throws InputError naming the option when a value is not allowed.
 void check(const SamplingOptions& options);
 
 }  // namespace cllm

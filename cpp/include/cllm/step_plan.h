@@ -1,4 +1,4 @@
-// What a step of a configuration would be, without any data: pieces, tree, memory.
+// A step plan says what a step of a configuration would be, without data: pieces, tree, memory.
 #pragma once
 
 #include <cstddef>
@@ -20,29 +20,29 @@ struct StepPlan {
   std::int64_t largest_shard = 0;  ///< sequences
   std::int64_t threads = 0;        ///< spheres
   std::int64_t workers = 0;
-  std::int64_t active_workers = 0;  ///< on the cores that this process may use
-  // Bytes.
+  std::int64_t active_workers = 0;  ///< limited by the cores that this process may use
+  // These are bytes.
   std::size_t parameter_memory = 0;
   std::size_t moment_memory = 0;
-  std::size_t activation_memory = 0;  ///< with the gradients and packed weights
+  std::size_t activation_memory = 0;  ///< with gradients and packed weights
   std::size_t worker_memory = 0;
-  std::size_t other_memory = 0;  ///< the program, its tables, batches and evaluation
+  std::size_t other_memory = 0;  ///< program, its tables, batches and evaluation
 
   std::size_t memory() const noexcept {
     return parameter_memory + moment_memory + activation_memory + worker_memory + other_memory;
   }
 };
 
-/// Looks at no file: a `seq` of auto is 64 tokens, a `vocab` of auto 257. Throws InputError for a
-/// configuration that cannot be.
+/// Plans without looking at files: an auto `seq` is 64 tokens, an auto `vocab` 257. Throws
+/// InputError for an impossible configuration.
 StepPlan plan_step(const TrainConfig& config);
 
-/// What a step would cost on a machine: the step played through with the times of its kernels
-/// alone, those of dropout left out.
+/// Says what a step would cost on a machine. The step is played through with the times of its
+/// kernels alone, without those of dropout.
 struct StepForecast {
   std::int64_t workers = 0;  ///< active ones
   double milliseconds = 0;   ///< of the step
-  // Milliseconds of worker time, together workers times those of the step.
+  // These are milliseconds of worker time; together they are workers times those of the step.
   double product_ms = 0;  ///< inside products
   double pass_ms = 0;     ///< in attention, passes over rows, reduction and optimizer
   double waiting_ms = 0;  ///< for tiles, messages and other workers
@@ -50,8 +50,8 @@ struct StepForecast {
   std::int64_t tiles = 0;
 };
 
-/// The forecast for the configuration that plan_step() plans. Throws InputError, naming `where`,
-/// when the machine lacks a time that is needed.
+/// Predicts the step of the configuration that plan_step() plans. Throws InputError, naming
+/// `where`, when the machine lacks a time that is needed.
 StepForecast predict_step(const TrainConfig& config, const Machine& machine,
                           const std::string& where = "machine");
 

@@ -1,22 +1,23 @@
-// Signals that ask a training program to stop or to save, handled in one place for every program.
+// Signals ask a training program to stop or to save; every program handles them by this one file.
 #pragma once
 
 #include "cllm/trainer.h"
 
 namespace cllm {
 
-/// From here on SIGINT (Ctrl-C), SIGTERM, SIGHUP and SIGXCPU ask for a stop and SIGUSR1 asks for a
-/// checkpoint. A signal that the program was started to ignore stays ignored (nohup, `&` in sh).
-/// A request is remembered until a StopOnSignal hands it on. A second SIGINT ends the process at
-/// once, unless it follows the first within a second: `timeout`, shells and job schedulers may
-/// deliver one request twice. `announce` says on standard error that a request was heard.
+/// Makes SIGINT (Ctrl-C), SIGTERM, SIGHUP and SIGXCPU ask for a stop and SIGUSR1 ask for a
+/// checkpoint from now on. A signal that the program was started to ignore stays ignored (nohup,
+/// `&` in sh). A request is remembered until a StopOnSignal hands it on. A second SIGINT ends the
+/// process at once, unless it follows the first within a second, because `timeout`, shells and job
+/// schedulers may deliver one request twice. `announce` says on standard error that a request was
+/// heard.
 void catch_stop_signals(bool announce);
 
-/// Whether catch_stop_signals was called.
+/// Says whether catch_stop_signals was called.
 bool catches_stop_signals() noexcept;
 
-/// Hands requests to its trainer while it lives. Once it is gone the process is about to end as its
-/// exit code will say, and further signals change nothing. REQUIRES: one at a time.
+/// Hands requests to its trainer while it lives. Once it is gone, the process is about to end with
+/// its exit code, and further signals change nothing. REQUIRES: one at a time.
 class StopOnSignal {
  public:
   explicit StopOnSignal(Trainer& trainer);
@@ -25,8 +26,8 @@ class StopOnSignal {
   StopOnSignal& operator=(const StopOnSignal&) = delete;
 };
 
-/// While it lives, a SIGINT asks the trainer to stop, then goes to the handler that was there
-/// before, which an interpreter hears of only between two calls. Does nothing where SIGINT is
+/// While it lives, a SIGINT asks the trainer to stop and then goes to the handler that was there
+/// before; an interpreter hears of that one only between two calls. It does nothing where SIGINT is
 /// ignored or ends the process. The newest one counts. REQUIRES: they end in reverse order, on the
 /// thread that made them.
 class StopBeforeInterrupt {
@@ -37,7 +38,7 @@ class StopBeforeInterrupt {
   StopBeforeInterrupt& operator=(const StopBeforeInterrupt&) = delete;
 
  private:
-  Trainer* before_ = nullptr;  // whose turn it is again afterwards
+  Trainer* before_ = nullptr;  // counts again afterwards
   bool installed_ = false;     // by this one, not by one around it
 };
 

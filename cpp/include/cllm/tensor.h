@@ -1,4 +1,4 @@
-// Arrays at the edge of the library: a model's tensors where they lie, and a caller's tokens.
+// Arrays at the edge of the library are a model's tensors in place, and a caller's tokens.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace cllm {
 
-/// A tensor where it lies. It shares the ownership of its memory, so it may outlive the object that
-/// it was asked from.
+/// Refers to a tensor in place. It shares the ownership of its memory, so it may outlive the object
+/// that it came from.
 template <class T>
 struct TensorRef {
   std::string name;  ///< as in model.safetensors
@@ -19,7 +19,7 @@ struct TensorRef {
 using Tensor = TensorRef<float>;
 using ConstTensor = TensorRef<const float>;
 
-/// Token ids of a caller: [sequences, length], rows one after another.
+/// Holds token ids of a caller: [sequences, length], rows one after another.
 struct TokenArray {
   const std::int32_t* data = nullptr;
   std::int64_t sequences = 0;

@@ -1,5 +1,6 @@
-// Everything that a training run can be told. The option table in options.cc gives each field its
-// command-line name, unit, range and help; 0 or "" in a field marked "auto" lets the run decide.
+// A TrainConfig holds everything that a training run can be told. The option table in options.cc
+// gives each field its command-line name, unit, range and help; 0 or "" in a field marked "auto"
+// lets the run decide.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 namespace cllm {
 
 struct TrainConfig {
-  // Data and places.
+  // These are data and places.
   std::string data;             ///< text or token file to train on
   std::string validation;       ///< --val: text or token file; "" cuts the last tenth of data
   std::string out;              ///< run folder to create
@@ -17,14 +18,14 @@ struct TrainConfig {
   std::string resume;           ///< run folder, or one of its checkpoints, to continue
   std::int64_t vocabulary = 0;  ///< --vocab: for token files that carry no tokenizer
 
-  // Model.
+  // These describe the model.
   std::int64_t layers = 4;
   std::int64_t heads = 4;
   std::int64_t width = 128;   ///< --dim
   std::int64_t sequence = 0;  ///< --seq, tokens; auto: 64, or less when the data is short
   bool bias = true;           ///< --no-bias
 
-  // Training.
+  // These control training.
   std::int64_t batch = 12;          ///< sequences a step (before grad_accum)
   std::int64_t grad_accum = 1;      ///< the step batch is batch * grad_accum sequences
   std::int64_t steps = 0;           ///< auto: epochs if given, else 2000
@@ -44,18 +45,18 @@ struct TrainConfig {
       "stop";  ///< stop | rollback: to the last good checkpoint, half the rate
   std::int64_t seed = 1337;
 
-  // Engine.
+  // These control the engine.
   std::string workers = "auto";      ///< a number, or auto: the fastest, at most one a core
-  std::int64_t threads = 0;          ///< spheres in the whole tree instead of workers
+  std::int64_t threads = 0;          ///< spheres in the whole tree, instead of workers
   std::int64_t symmetry = 12;        ///< V, at least 2
-  std::int64_t positions = 0;        ///< K; auto: by the rule of the batch plan
+  std::int64_t positions = 0;        ///< K; auto: the rule of the batch plan decides
   std::string routing = "symmetry";  ///< symmetry | round_robin
   std::string gemm = "auto";         ///< auto | native | onednn
-  std::string precision = "fp32";    ///< fp32 | bf16: of the operands of products
-  bool recompute = false;            ///< activations are made again on the way back, not kept
-  bool activate_all = false;         ///< test hook: every worker is active whatever the cores
+  std::string precision = "fp32";    ///< fp32 | bf16: for the operands of products
+  bool recompute = false;            ///< backward makes activations again; none are kept
+  bool activate_all = false;         ///< test hook: every worker is active, whatever the cores
 
-  // Output. Intervals count steps; 0 means never.
+  // These control output. Intervals count steps; 0 means never.
   std::int64_t eval_every = -1;  ///< negative (auto): steps / 8, at least 1
   std::int64_t save_every = -1;  ///< negative (auto): at evaluations
   std::int64_t keep = 2;         ///< checkpoints kept beside the newest; at least 1
@@ -64,9 +65,9 @@ struct TrainConfig {
   std::int64_t spheres_every = 0;  ///< extra lines in spheres.jsonl; 0: at the end only
   bool quiet = false;
 
-  /// Names of the options that were set on purpose; set_option adds to it. A resumed run takes
-  /// these from here and all others from its checkpoint. A field that is assigned directly counts
-  /// as set where it differs from its default.
+  /// Names the options that were set on purpose; set_option adds to it. A resumed run takes these
+  /// from here and all others from its checkpoint. A field that is assigned directly counts as set
+  /// where it differs from its default.
   std::set<std::string> given;
 };
 

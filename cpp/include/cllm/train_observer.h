@@ -1,4 +1,4 @@
-// What a run tells: reports of steps, evaluations, spheres and groups, and who hears them.
+// A run reports steps, evaluations, spheres and groups to an observer.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace cllm {
 
-/// What one optimizer update reports; one line of metrics.jsonl.
+/// Reports one optimizer update; it is one line of metrics.jsonl.
 struct StepReport {
   std::int64_t step = 0;     ///< updates done, counting this one
   double epoch = 0;          ///< passes over the training tokens so far
@@ -17,11 +17,11 @@ struct StepReport {
   double milliseconds = 0;  ///< wall time of the step
   double tokens_per_second = 0;
   double gflops = 0;         ///< 6 P' + 6 L C T operations a token over the wall time
-  double mfu = 0;            ///< gflops over the peak of the active workers, measured at start and
-                             ///< raised to the best step; 0..1
+  double mfu = 0;            ///< gflops over the peak of the active workers, which is measured at
+                             ///< start and raised to the best step; 0..1
   bool skipped = false;      ///< the update was not applied: loss or norm was not finite
-  bool late = false;         ///< the workers waited for data: a batch was not laid out in time
-  std::int64_t workers = 0;  ///< that were to compute in it: auto tries several counts at first
+  bool late = false;         ///< the workers waited for data: a step batch was not ready in time
+  std::int64_t workers = 0;  ///< workers that were to compute; auto tries several counts at first
 };
 
 struct EvaluationReport {
@@ -30,14 +30,15 @@ struct EvaluationReport {
   double bits_per_byte = 0;    ///< byte models only, else 0
 };
 
-/// One line of spheres.jsonl. Times in seconds, over training steps only. While one worker of
-/// several is active the root computes in its place: the tiles are the root's.
+/// Reports one sphere; it is one line of spheres.jsonl. Times are in seconds, over training steps
+/// only. While only one of several workers is active the root computes in its place, and the tiles
+/// count as the root's.
 struct SphereReport {
   int id = 0;
   int level = 0;
   std::string role;  ///< "root", "control", "worker"; a single sphere is "root+worker"
   int parent = -1;
-  bool active = false;  ///< a worker that was handed work in training steps
+  bool active = false;  ///< a worker that was given work in training steps
   double cpu_seconds = 0;
   double busy_seconds = 0;    ///< inside tiles
   double parked_seconds = 0;  ///< asleep in the kernel
@@ -48,16 +49,16 @@ struct SphereReport {
   std::int64_t queue_high_water = 0;
 };
 
-/// One line of groups.jsonl: the tokens of one symmetry group in the steps so far.
+/// Reports the tokens of one symmetry group in the steps so far; it is one line of groups.jsonl.
 struct GroupReport {
   std::int64_t group = 0;
   std::int64_t position = 0;   ///< where routing by symmetry sends its sequences
-  std::int64_t sequences = 0;  ///< those in which no group has more tokens
-  std::int64_t tokens = 0;     ///< of the group, in sequences of any
+  std::int64_t sequences = 0;  ///< in which it has most tokens; of equals the lowest counts
+  std::int64_t tokens = 0;     ///< of the group, in any sequence
   std::int64_t moved = 0;      ///< its sequences that went elsewhere, so that positions stay equal
 };
 
-/// Who is told what, on the calling thread, between steps.
+/// Hears of a run, on the calling thread, between steps.
 struct TrainObserver {
   virtual ~TrainObserver() = default;
   virtual void on_start(const std::string& summary) { (void)summary; }  ///< several lines
@@ -65,7 +66,7 @@ struct TrainObserver {
   virtual void on_step(const StepReport&) {}
   virtual void on_evaluation(const EvaluationReport&) {}
   virtual void on_checkpoint(const std::string& folder) { (void)folder; }
-  /// Asked after each step and between rounds of an evaluation: true is a request to stop.
+  /// Is asked after each step and between rounds of an evaluation; true requests a stop.
   virtual bool wants_stop() { return false; }
 };
 
