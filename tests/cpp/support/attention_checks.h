@@ -1,4 +1,4 @@
-// What the tests of attention expect of a head: the answer in double precision, and its slopes.
+// Tests of attention check a head against the answer in double precision and its slopes.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -38,7 +38,8 @@ inline void expect_answer(const Head<float>& head, const AttentionAnswer& answer
   EXPECT_EQ(head.spilled(), 0u);
 }
 
-/// Against the largest of `scale`: rounding of what is stored, of weights and their gradients.
+/// Compares with the largest of `scale`, which allows for rounding of what is stored, of weights
+/// and of their gradients.
 inline void expect_close(const char* what, const Floats& seen, const Doubles& wanted,
                          const Doubles& scale) {
   double most = 0, worst = 0;
@@ -50,7 +51,7 @@ inline void expect_close(const char* what, const Floats& seen, const Doubles& wa
   EXPECT_LE(worst, 2e-2 * most) << what;
 }
 
-/// The kernel's gradients at every stride-th element.
+/// Checks the kernel's gradients at every stride-th element.
 inline void expect_finite_differences(AttentionProblem problem, const KernelTable& table,
                                       std::size_t stride) {
   const AttentionAnswer answer = reference_attention(problem);

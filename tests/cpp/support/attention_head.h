@@ -1,5 +1,5 @@
-// One head as an attention kernel sees it, for both types of storage: inputs of exact numbers, and
-// canaries around everything that is written.
+// These are heads as an attention kernel sees them, for both types of storage: inputs of exact
+// numbers, and canaries around everything that is written.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ inline std::uint32_t bits(float x) {
   return b;
 }
 
-/// Normal numbers that are exact in T, so that reference and kernel see the same.
+/// Makes normal numbers that are exact in T, so that reference and kernel see the same.
 template <class T>
 AttentionProblem make_problem(std::size_t length, std::size_t width, double score_scale = 1.0) {
   AttentionProblem problem{length, width, {}, {}, {}, {}};
@@ -49,13 +49,14 @@ AttentionProblem make_problem(std::size_t length, std::size_t width, double scor
   return problem;
 }
 
-/// A matrix [T, D] with rows `ld` apart somewhere in a buffer whose other numbers must not change.
+/// Describes a matrix [T, D] with rows `ld` apart, inside a buffer whose other numbers must not
+/// change.
 struct Slice {
   std::size_t offset, ld;
 };
 
-/// One head as a kernel sees it. Rows are further apart than they are wide, what lies between is
-/// NaN in inputs and a canary in outputs, and so is what lies around.
+/// Holds one head as a kernel sees it. Rows are further apart than they are wide. The numbers
+/// between and around them are NaN in inputs and a canary in outputs.
 template <class T>
 class Head {
  public:
@@ -82,7 +83,8 @@ class Head {
     write(problem.dout, dout_, dout_values_);
   }
 
-  /// The arguments, with a scratch of exactly the size asked for, `shift` floats off alignment.
+  /// Returns the arguments, with a scratch of exactly the size asked for, `shift` floats off
+  /// alignment.
   AttentionArgs<T> arguments(const KernelTable& table, float scratch_fill = kAttentionNaN,
                              std::size_t shift = 0) {
     const auto length = static_cast<std::int64_t>(length_);
@@ -128,7 +130,7 @@ class Head {
     return {lse_values_.begin() + kEdge, lse_values_.end() - static_cast<std::ptrdiff_t>(kEdge)};
   }
 
-  /// Floats changed outside the rows of out, lse, dq, dk, dv and the scratch.
+  /// Counts floats that changed outside the rows of out, lse, dq, dk, dv and the scratch.
   std::size_t spilled() const {
     std::size_t count = 0;
     std::vector<T> out = out_values_, dqkv = dqkv_values_;

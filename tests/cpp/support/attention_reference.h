@@ -1,5 +1,5 @@
-// Causal attention of one head in double precision, as plain as it can be written, with a bound on
-// what single precision may differ from it.
+// The reference is causal attention of one head in double precision, as plain as possible, with a
+// bound on how far single precision may be from it.
 #pragma once
 
 #include <algorithm>
@@ -14,19 +14,19 @@ namespace cllm {
 
 using Doubles = std::vector<double>;
 
-/// Inputs of a head: q, k, v and the gradient of out, each [T, D].
+/// Holds the inputs of a head: q, k, v and the gradient of out, each [T, D].
 struct AttentionProblem {
   std::size_t length, width;
   Doubles q, k, v, dout;
   Doubles factors = {};  ///< [T, T] what dropout multiplies the weights by; empty: 1
-  Dropout dropout = {};  ///< the same as a kernel takes it
+  Dropout dropout = {};  ///< the same in the form that a kernel takes
 
   double factor(std::size_t i, std::size_t j) const {
     return factors.empty() ? 1.0 : factors[i * length + j];
   }
 };
 
-/// What comes out, and beside each value the sum of the absolute values of its terms.
+/// Holds the results, and beside each value the sum of the absolute values of its terms.
 struct AttentionAnswer {
   Doubles out, dq, dk, dv;                      ///< [T, D]
   Doubles out_size, dq_size, dk_size, dv_size;  ///< [T, D]
@@ -34,7 +34,7 @@ struct AttentionAnswer {
   double weight_error;  ///< bound on the relative error of a softmax weight in single precision
 };
 
-/// out[T, D] and lse[T]; weights, when given, receives P[T, T].
+/// Computes out[T, D] and lse[T]; weights, when given, receives P[T, T].
 inline void reference_forward(const AttentionProblem& problem, Doubles& out, Doubles& lse,
                               Doubles* weights = nullptr) {
   const std::size_t length = problem.length, width = problem.width;
@@ -65,7 +65,7 @@ inline void reference_forward(const AttentionProblem& problem, Doubles& out, Dou
   }
 }
 
-/// The sum over out * dout whose gradient backward computes.
+/// Returns the sum over out * dout; backward computes its gradient.
 inline double reference_loss(const AttentionProblem& problem) {
   Doubles out, lse;
   reference_forward(problem, out, lse);
@@ -119,16 +119,16 @@ inline AttentionAnswer reference_attention(const AttentionProblem& problem) {
     }
     largest_lse = std::max(largest_lse, std::fabs(answer.lse[i]));
   }
-  // A score is a chain of D roundings; the sum of T weights, exp (2e-7) and the log-sum-exp, itself
-  // rounded, add theirs.
+  // A score is a chain of D roundings. The sum of T weights, exp (2e-7) and the log-sum-exp, which
+  // is itself rounded, add theirs.
   const double terms = static_cast<double>(width + 4) * largest_score + largest_lse +
                        static_cast<double>(length) + 16.0;
   answer.weight_error = FLT_EPSILON * terms;
   return answer;
 }
 
-/// How far single precision may be from a value whose terms have `size` in sum: a chain of at most
-/// T + D roundings over weights that are wrong themselves, and numbers below the smallest float.
+/// Returns how far single precision may be from a value whose terms have `size` in sum: a chain of
+/// at most T + D roundings over weights that have errors too, and numbers below the smallest float.
 inline double attention_tolerance(const AttentionAnswer& answer, const AttentionProblem& problem,
                                   double size) {
   const double chain = FLT_EPSILON * static_cast<double>(problem.length + problem.width + 8);

@@ -1,4 +1,4 @@
-// Steps of sleeping tiles that the tests of balance try, and what they must reach.
+// Tests of balance try these steps of sleeping tiles, and each step has a share that it must reach.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,12 +16,13 @@ namespace cllm {
 struct BalanceCase {
   std::string name;
   ScheduleCase step;
-  double wanted;  ///< of the ideal, for every number of workers
+  double wanted;  ///< share of the ideal, for every number of workers
 };
 
-/// Tiles like those of 6 layers x 384 (fewer layers where they sleep). 4 sequences are 1024 rows, a
-/// whole shard; 13 on 3 positions are one of 2 shards and two of 1. Alone a position has 24 tiles
-/// in some operations, of which a team of 23 leaves one for a second turn.
+/// Returns cases with tiles like those of 6 layers x 384 (fewer layers where they sleep). 4
+/// sequences are 1024 rows, a whole shard; 13 on 3 positions are one position of 2 shards and two
+/// of 1. A lone position has 24 tiles in some operations, of which a team of 23 leaves one for a
+/// second turn.
 inline std::vector<BalanceCase> balance_cases(std::int64_t layers) {
   return {{"TwelveEqual", {layers, 6, 384, 256, 65, 24, 12}, 0.90},
           {"TwelveUnequal", {layers, 6, 384, 256, 65, 29, 12}, 0.90},
@@ -38,9 +39,9 @@ inline std::vector<int> balance_workers() {
 }
 
 /// Runs the case on each number of workers, with tiles of `mean_ms` for up to 12 of them and longer
-/// ones for more: what wakes cost on too few cores grows with the workers and is not the
-/// schedule's. A busy machine delays wakes, so the best of a few runs counts, and a little may be
-/// missing: no run is better than what the schedule allows.
+/// ones for more, because the cost of wakes on too few cores grows with the workers and is not the
+/// schedule's. A busy machine delays wakes, so the best of a few runs counts, and it may miss the
+/// goal by a little; no run is better than what the schedule allows.
 inline void expect_balance(const BalanceCase& c, const std::vector<int>& workers, double mean_ms) {
   const double wanted = c.wanted - 0.05;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

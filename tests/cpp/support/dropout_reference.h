@@ -1,4 +1,4 @@
-// Dropout element by element, as cpu/dropout.h defines it: what kernels and models compare to.
+// Kernels and models are compared to this: dropout element by element, as cpu/dropout.h defines it.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ inline bool reference_keeps(const Dropout& dropout, std::int64_t row, std::int64
   return (column % 2 == 0 ? word & 0xFFFFu : word >> 16) >= dropout.threshold;
 }
 
-/// What an element is multiplied by.
+/// Returns the factor of an element.
 inline double reference_factor(const Dropout& dropout, std::int64_t row, std::int64_t column) {
   return reference_keeps(dropout, row, column) ? 65536.0 / (65536.0 - dropout.threshold) : 0.0;
 }

@@ -1,4 +1,4 @@
-// Notes what a power cut would take: bytes and names that no fsync has made durable.
+// The audit notes what a power cut would lose: bytes and names that no fsync has made durable.
 #pragma once
 
 #include <fcntl.h>
@@ -19,13 +19,13 @@ namespace cllm {
 
 /// Watches the calls while it lives. A file counts as written from a write, pwrite or ftruncate to
 /// an fsync of it; a name counts as made from mkdir, creation, rename or symlink to an fsync of its
-/// folder. What is renamed must be durable before. fsync itself is noted and not done. One at a
-/// time.
+/// folder. What is renamed must be durable before. fsync itself is noted but not done. Only one may
+/// live at a time.
 class DurabilityAudit {
  public:
   DurabilityAudit() : scope_(table()) { state() = State(); }
 
-  /// What is not durable now, by path.
+  /// Returns what is not durable now, by path.
   std::vector<std::string> at_risk() const {
     const std::lock_guard<std::mutex> lock(mutex());
     std::vector<std::string> found;
@@ -42,7 +42,7 @@ class DurabilityAudit {
   struct State {
     std::map<Identity, std::string> bytes;
     std::map<Identity, std::set<std::string>> names;
-    std::vector<std::string> early;  ///< got their final name before their contents were durable
+    std::vector<std::string> early;  ///< got their final names before their contents were durable
   };
   static State& state() {
     static State s;
@@ -73,7 +73,7 @@ class DurabilityAudit {
       names.erase(path);
     }
   }
-  /// A finished name must never show contents that a power cut would take.
+  /// Checks that a final name never shows contents that a power cut would lose.
   static void check_contents(const std::string& from) {
     const std::lock_guard<std::mutex> lock(mutex());
     const auto check = [&](const std::string& path) {

@@ -1,5 +1,5 @@
-// Training whose threads change at random between steps, on batches that are routed: it must give
-// the bits of one sphere that is left alone.
+// Training whose threads change at random between steps, on batches that are routed, must give the
+// bits of one sphere that is left alone.
 #pragma once
 
 #include <algorithm>
@@ -12,16 +12,16 @@
 
 namespace cllm {
 
-/// What happens to the threads while a run goes on.
+/// Says what happens to the threads during a run.
 enum class Threads {
   kSteady,  ///< nothing
-  kRandom,  ///< before half of the steps another number, of spheres or of those that are active
+  kRandom,  ///< before half of the steps the number of spheres, or of active ones, changes
   kAuto,    ///< the session looks for the fastest number
 };
 
 class ElasticRun {
  public:
-  /// `seed` decides which steps and which numbers.
+  /// Makes a run; `seed` decides which steps change and to which numbers.
   ElasticRun(const TrainingCase& c, Routing routing, Threads threads, std::uint32_t seed)
       : threads_(threads),
         seed_(seed),
@@ -52,7 +52,7 @@ class ElasticRun {
     return digest(session_.state());
   }
 
-  /// How often the threads were changed.
+  /// Counts the changes of threads.
   int changes() const { return changes_; }
   const Session& session() const { return session_; }
 
@@ -64,7 +64,7 @@ class ElasticRun {
     if (threads_ == Threads::kAuto) {
       config.tune_workers = true;
       config.tree.activate_all = false;
-      config.tree.cores = 8;  // so many are tried, whatever the machine has
+      config.tree.cores = 8;  // that many are tried, whatever the machine has
     }
     return config;
   }
@@ -94,7 +94,7 @@ class ElasticRun {
   StepBatches batches_;
 };
 
-/// Both routings, `runs` random ones each and one that looks for the fastest number.
+/// Tries both routings, each in `runs` random runs and one that looks for the fastest number.
 inline void expect_elastic(const TrainingCase& c, int steps, std::uint32_t runs) {
   const Watchdog watchdog("elastic training " + c.name, std::chrono::seconds(1500));
   int changes = 0;

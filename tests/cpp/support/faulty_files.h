@@ -1,4 +1,4 @@
-// File calls that fail, are short, or are the last before a crash, as a test plans it.
+// File calls fail, are short, or are the last before a crash, as a test plans it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,26 +17,26 @@
 namespace cllm {
 
 enum class FileFault {
-  kNone,       ///< calls are counted only
+  kNone,       ///< calls are only counted
   kFail,       ///< the call fails with `code` and does nothing
-  kFailFrom,   ///< that call and all later ones of the plan do
-  kShort,      ///< a read or write moves half of what was asked (one byte at least)
+  kFailFrom,   ///< that call and all later ones of the plan fail
+  kShort,      ///< a read or write moves half of what was asked (at least one byte)
   kCrash,      ///< the process ends after the call
-  kTornCrash,  ///< it ends after half of a write
+  kTornCrash,  ///< the process ends after half of a write
 };
 
 struct FaultPlan {
   FileFault fault = FileFault::kNone;
   std::int64_t at = 0;  ///< number of the call, from 0
   int code = EIO;
-  const char* only = nullptr;  ///< the name of a call: others are neither counted nor touched
+  const char* only = nullptr;  ///< the name of a call: others are neither counted nor changed
 };
 
 constexpr int kCrashed = 137;
 
-/// A table that follows a plan. Nothing reaches the disk: fsync is a call like others, but a crash
-/// of a process loses nothing that the kernel holds, and tests need not wait for a disk.
-/// One at a time; the code under test may have threads.
+/// Follows a plan. Nothing is forced to the disk: an fsync counts like other calls but is not done,
+/// because the crash of a process loses nothing that the kernel holds, and tests need not wait for
+/// a disk. Only one may live at a time; the code under test may have threads.
 class FaultyFiles {
  public:
   explicit FaultyFiles(const FaultPlan& plan) : scope_(table()) {
@@ -45,7 +45,7 @@ class FaultyFiles {
     state().struck = nullptr;
   }
   std::int64_t calls() const { return state().calls; }
-  /// The name of the call that the plan met, "" when there were not so many.
+  /// Returns the name of the call that the plan struck, "" when there were not that many.
   std::string struck() const {
     const char* const name = state().struck;
     return name == nullptr ? "" : name;
@@ -91,7 +91,7 @@ class FaultyFiles {
     const bool crash = fault == FileFault::kCrash || fault == FileFault::kTornCrash;
     const auto real = system_file_calls().*Member;
     if (fault == FileFault::kFail || fault == FileFault::kFailFrom) {
-      // A close that fails closes nevertheless, as Linux does.
+      // A close that fails still closes, as on Linux.
       if constexpr (kIsOneOf<Member, &FileCalls::close, &FileCalls::closedir>) real(args...);
       errno = state().plan.code;
       return failed<R>();
@@ -154,7 +154,7 @@ class FaultyFiles {
 };
 
 /// Runs `action` in a forked child under a plan that ends in a crash. Returns the child's exit
-/// code: kCrashed, 0 when it came to its end, 1 when it threw.
+/// code: kCrashed, 0 when the action ended, 1 when it threw.
 template <class F>
 int crash_in_child(const FaultPlan& plan, F&& action) {
   const pid_t child = fork();

@@ -1,4 +1,4 @@
-// A process that may have few threads, and what it says when more are asked for.
+// A process may be allowed few threads; this records what it says when more are asked for.
 #pragma once
 
 #include <sys/resource.h>
@@ -13,8 +13,8 @@
 
 namespace cllm {
 
-/// What `ask` says in a process of its own that may have a dozen threads, and whether the number of
-/// workers that it names there works; "" when the limit does not hold here.
+/// Returns what `ask` says in a separate process that may have a dozen threads, and whether the
+/// number of workers that it names works there; "" when the limit does not apply here.
 inline std::string said_with_few_threads(const std::function<void()>& ask,
                                          const std::function<void(std::int64_t)>& with_workers) {
   int ends[2];
@@ -24,7 +24,7 @@ inline std::string said_with_few_threads(const std::function<void()>& ask,
     ::alarm(60);
     constexpr rlim_t kProcesses = 12;  // threads count, and the process itself
     const rlimit limit{kProcesses, kProcesses};
-    const bool limited =  // of root nothing is limited
+    const bool limited =  // root has no limits
         (::geteuid() != 0 || ::setuid(65534) == 0) && ::setrlimit(RLIMIT_NPROC, &limit) == 0;
     std::string said;
     try {

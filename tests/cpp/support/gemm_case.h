@@ -1,4 +1,4 @@
-// Products with known answers, for the tests of every backend.
+// Tests of every backend use these products with known answers.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ namespace cllm::testing {
 
 constexpr GemmForm kGemmForms[] = {GemmForm::kNN, GemmForm::kNT, GemmForm::kTN};
 
-/// A float as an operand, rounded when that is Bf16, and an operand as a number.
+/// These turn a float into an operand, rounded when that is Bf16, and an operand into a number.
 template <class T>
 T operand(float x);
 template <>
@@ -33,7 +33,7 @@ inline double number_as(float x, const float*) { return number(x); }
 inline double number_as(float x, const Bf16*) { return number(to_bf16(x)); }
 inline double number_as(Bf16 x, const Bf16*) { return number(x); }
 
-/// A matrix inside a larger array: `offset` numbers before it and `gap` after each row hold a
+/// Holds a matrix inside a larger array: `offset` numbers before it and `gap` after each row hold a
 /// filler.
 template <class T>
 struct MatrixOf {
@@ -63,7 +63,7 @@ struct MatrixOf {
 
 using Matrix = MatrixOf<float>;
 
-/// Whether two matrices hold the same bits, wherever they lie.
+/// Says whether two matrices hold the same bits, wherever they lie.
 inline bool same_bits(const Matrix& a, const Matrix& b) {
   for (std::int64_t i = 0; i < a.rows; ++i) {
     const std::size_t bytes = static_cast<std::size_t>(a.columns) * sizeof(float);
@@ -72,8 +72,8 @@ inline bool same_bits(const Matrix& a, const Matrix& b) {
   return a.rows == b.rows && a.columns == b.columns;
 }
 
-/// One product of operands T and S. Whatever lies around the operands is NaN and would show in the
-/// result; whatever lies around the result is a canary.
+/// Holds one product of operands T and S. The numbers around the operands are NaN, which would show
+/// in the result; those around the result are canaries.
 template <class T, class S = T>
 struct GemmCaseOf {
   static constexpr float kCanary = 12345.5f;
@@ -84,7 +84,7 @@ struct GemmCaseOf {
   MatrixOf<S> b;
   Matrix c;
 
-  /// `gap` and `before` change where the matrices lie, not what they hold.
+  /// Makes a product; `gap` and `before` change where the matrices lie, not what they hold.
   GemmCaseOf(GemmForm f, std::int64_t rows, std::int64_t columns, std::int64_t depth, bool add,
              std::int64_t gap = 0, std::int64_t before = 0)
       : form(f),
@@ -102,7 +102,7 @@ struct GemmCaseOf {
     c.randomize(3);
   }
 
-  /// Rows [i, i + height) and columns [j, j + width) of the product.
+  /// Returns the arguments for rows [i, i + height) and columns [j, j + width) of the product.
   GemmArgsOf<T, S> args(std::int64_t i, std::int64_t j, std::int64_t height, std::int64_t width) {
     return {form,
             height,
@@ -125,8 +125,8 @@ struct GemmCaseOf {
            " ld " + std::to_string(a.ld) + " " + std::to_string(b.ld) + " " + std::to_string(c.ld);
   }
 
-  /// Expects `result` (run from `before`) to be within what k roundings can do, and no canary to be
-  /// gone.
+  /// Expects `result` (run from `before`) to be within what k roundings can do, and all canaries to
+  /// be intact.
   void expect_right(const Matrix& before) const {
     double worst = 0;
     for (std::int64_t i = 0; i < m; ++i) {

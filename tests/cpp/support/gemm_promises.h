@@ -1,5 +1,5 @@
-// What native products promise in every instruction set, whatever their operands: known answers,
-// and the same bits however they are cut, wherever the operands lie and whichever thread computes.
+// Native products promise known answers in every instruction set, whatever their operands; and the
+// same bits however they are cut, wherever the operands lie and whichever thread computes.
 #pragma once
 
 #include <algorithm>
@@ -38,8 +38,8 @@ class NativeProducts : public IsaTest {
     test.expect_right(before);
   }
 
-  /// The promise that lets the planner cut products as it likes: down to single rows, which take
-  /// another path than blocks of rows do.
+  /// Checks the promise that lets the planner cut products as it likes, down to single rows, which
+  /// take another path than blocks of rows.
   template <class Case>
   void expect_same_bits_for_every_cut(std::int64_t depth) {
     for (const GemmForm form : kGemmForms) {

@@ -1,4 +1,4 @@
-// What tests of messages look for.
+// Tests of messages look for a text with this.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// Counts calls of the allocator, of mmap and of pthread's mutexes while told to: the functions here
-// stand in front of the C library's, for the whole process. To be included by one source of a test.
+// Counts calls of the allocator, of mmap and of pthread's mutexes while told to: these functions
+// replace the C library's for the whole process. Only one source of a test may include this.
 #pragma once
 
 #include <dlfcn.h>
@@ -13,7 +13,7 @@
 #include <cstddef>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define CLLM_INTERPOSED 0  // sanitizers stand there themselves
+#define CLLM_INTERPOSED 0  // sanitizers replace them themselves
 #else
 #define CLLM_INTERPOSED 1
 #endif

@@ -1,4 +1,4 @@
-// Tests that run once for every instruction set, and skip those that cannot run here.
+// These tests run once for every instruction set, and skip those that cannot run here.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ class IsaTest : public ::testing::TestWithParam<const char*> {
 
 }  // namespace cllm
 
-/// For a suite that is an IsaTest.
+/// Instantiates a suite that is an IsaTest.
 #define CLLM_IN_EVERY_ISA(Suite)                                                        \
   INSTANTIATE_TEST_SUITE_P(Isa, Suite,                                                  \
                            ::testing::Values("scalar", "avx2", "avx512", "avx512bf16"), \

@@ -1,5 +1,5 @@
-// What the kernel tests share: the tables that run here, arrays that notice a stray write or read,
-// inputs, and the list of lengths and placements to try.
+// The kernel tests share these: the tables that run here, arrays that notice a stray write or read,
+// inputs, and the lengths and placements to try.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,11 +20,13 @@ namespace cllm {
 
 constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
 
-/// Misalignments of 0 to 15 floats, then flush against a page that may not be touched.
+/// Placements are misalignments of 0 to 15 floats, then flush against a page that may not be
+/// touched.
 constexpr int kPlacements = 17;
 constexpr int kAtPageEnd = 16;
 
-/// Every length around every vector width and its multiples, and a few that reach the long loops.
+/// Returns every length around every vector width and its multiples, and a few that reach the long
+/// loops.
 inline std::vector<std::int64_t> lengths() {
   std::vector<std::int64_t> all;
   for (std::int64_t n = 1; n <= 70; ++n) all.push_back(n);
@@ -32,7 +34,7 @@ inline std::vector<std::int64_t> lengths() {
   return all;
 }
 
-/// The placements to try at a length: all of them at short ones, a sample at long ones.
+/// Returns the placements to try at a length: all of them at short ones, a sample at long ones.
 inline std::vector<int> placements(std::int64_t n) {
   if (n > 70) return {0, 1, 13, kAtPageEnd};
   std::vector<int> all(kPlacements);
@@ -40,8 +42,8 @@ inline std::vector<int> placements(std::int64_t n) {
   return all;
 }
 
-/// Numbers with a NaN of a known payload around them: a read past the end poisons sums, a write
-/// past either end is seen by intact(). At a page end, a touch past it is a fault at once.
+/// Holds numbers with a NaN of a known payload around them: a read past the end poisons sums, and
+/// intact() sees a write past either end. At a page end, a touch past it is a fault at once.
 template <class T>
 class GuardedArray {
  public:
@@ -86,22 +88,22 @@ class GuardedArray {
 };
 using GuardedFloats = GuardedArray<float>;
 
-/// Uniform in [-scale, scale] plus offset, from a seed that the case's size determines.
+/// Fills the array uniformly in [-scale, scale] plus offset, from a seed that the size determines.
 inline void fill(GuardedFloats& array, unsigned seed, float scale = 2.0f, float offset = 0.0f) {
   std::mt19937 bits(seed * 7919u + static_cast<unsigned>(array.size()));
   std::uniform_real_distribution<float> uniform(-scale, scale);
   for (std::int64_t i = 0; i < array.size(); ++i) array[i] = uniform(bits) + offset;
 }
 
-/// A case of a kernel test, for messages.
+/// Describes a case of a kernel test, for messages.
 inline std::string describe(const KernelTable& table, std::int64_t n, int placement) {
   return std::string(table.name) + ", length " + std::to_string(n) +
          (placement == kAtPageEnd ? ", at page end"
                                   : ", misaligned by " + std::to_string(placement));
 }
 
-/// The placement of the k-th array of a case: different ones, so that no kernel may lean on two
-/// pointers being aligned alike.
+/// Returns the placement of the k-th array of a case. They differ, so that no kernel may rely on
+/// two pointers having the same alignment.
 inline int shifted(int placement, int k) {
   return placement == kAtPageEnd ? kAtPageEnd : (placement + 3 * k) % kAtPageEnd;
 }

@@ -1,4 +1,4 @@
-// A part of a test in a process of its own, with little memory: what kills it fails the test, and
+// A part of a test runs in its own process with little memory. If it is killed, the test fails, and
 // what it said until then is known.
 #pragma once
 
@@ -18,7 +18,7 @@ namespace cllm {
 
 constexpr bool kLimitsMemory = !kSanitized;  // sanitizers reserve terabytes of addresses
 
-/// The calling process may have no more than a GiB beyond what it has.
+/// Limits the calling process to a GiB beyond what it has.
 inline void limit_memory() {
   if (!kLimitsMemory) return;
   std::ifstream statm("/proc/self/statm");
@@ -32,7 +32,7 @@ inline void limit_memory() {
 
 using SayLine = std::function<void(const std::string& line)>;
 
-/// Runs `body` in a child and returns the lines that it said; a child that does not come to its end
+/// Runs `body` in a child and returns the lines that it said. A child that does not reach its end
 /// is a failure of the test. REQUIRES: this process has no other threads.
 inline std::string say_in_child(const std::function<void(const SayLine& say)>& body) {
   int ends[2];

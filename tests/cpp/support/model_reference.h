@@ -1,4 +1,4 @@
-// GPT-2 as Hugging Face defines it, in double with plain loops: what the model's tests compare to.
+// The model's tests compare to this: GPT-2 as Hugging Face defines it, in double with plain loops.
 //
 // A model is a chain of 2L blocks on the residual stream (attention, then the hidden layer, of each
 // layer) between the embedding and the head. Each block is a pure function of its input, so that a
@@ -16,7 +16,7 @@ namespace cllm {
 
 class ModelReference {
  public:
-  /// Parameters are copied out of a flat range; with a source the config's dropout rates count.
+  /// Copies the parameters out of a flat range; with a source, the config's dropout rates apply.
   ModelReference(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
                  TokenBatch batch, const DropoutSource* source = nullptr)
       : C(config.width),
@@ -33,16 +33,16 @@ class ModelReference {
     for (std::int64_t b = 0; b < 2 * L; ++b) streams_.push_back(block(b, streams_.back()));
   }
 
-  /// Mean cross-entropy.
+  /// Returns the mean cross-entropy.
   double loss() const { return head(streams_.back(), nullptr); }
-  /// [R, V']
+  /// Returns [R, V'].
   Doubles logits() const {
     Doubles out;
     head(streams_.back(), &out);
     return out;
   }
 
-  /// The loss with one parameter moved; blocks before the one that reads it are not run again.
+  /// Returns the loss with one parameter moved; blocks before its reader are not run again.
   double loss_with(std::int64_t offset, double change) {
     double& parameter = parameters_[index(offset)];
     const double before = parameter;
@@ -55,7 +55,7 @@ class ModelReference {
     return moved;
   }
 
-  /// The loss with all parameters moved along a direction in the flat range.
+  /// Returns the loss with all parameters moved along a direction in the flat range.
   double loss_along(const Doubles& direction, double step) const {
     ModelReference moved = *this;
     for (std::size_t i = 0; i < direction.size(); ++i) moved.parameters_[i] += step * direction[i];
@@ -82,7 +82,7 @@ class ModelReference {
     return x;
   }
 
-  /// Row by row: (x - mean) / sqrt(variance + 1e-5) * weight + bias, [R, C].
+  /// Normalises row by row: (x - mean) / sqrt(variance + 1e-5) * weight + bias, [R, C].
   Doubles norm(const Doubles& x, std::int64_t weight, std::int64_t bias) const {
     Doubles out(x.size());
     for (std::int64_t r = 0; r < R; ++r) {
@@ -101,7 +101,7 @@ class ModelReference {
     return {mean, 1 / std::sqrt(variance / static_cast<double>(C) + 1e-5)};
   }
 
-  /// x[R, in] W[in, out] + b[out]
+  /// Returns x[R, in] W[in, out] + b[out].
   Doubles linear(const Doubles& x, std::int64_t in, std::int64_t weight, std::int64_t out,
                  std::int64_t bias) const {
     Doubles y(index(R * out));
@@ -110,7 +110,7 @@ class ModelReference {
     return y;
   }
 
-  /// Probabilities of one row of one head over columns 0..t, from qkv[R, 3C].
+  /// Returns the probabilities of one row of one head over columns 0..t, from qkv[R, 3C].
   Doubles attention_weights(const Doubles& qkv, std::int64_t row, std::int64_t h) const {
     const std::int64_t D = C / H, t = row % T, first = row - t;
     const double* q = qkv.data() + row * 3 * C + h * D;
@@ -128,7 +128,7 @@ class ModelReference {
     return weights;
   }
 
-  /// Heads side by side, [R, C].
+  /// Returns the heads side by side, [R, C].
   Doubles attend(std::int64_t layer, const Doubles& qkv) const {
     const std::int64_t D = C / H;
     Doubles out(index(R * C));
@@ -163,7 +163,7 @@ class ModelReference {
     return y;
   }
 
-  /// The tied head and the mean cross-entropy of x[R, C]; `logits`[R, V'], when given, are kept.
+  /// Returns the mean cross-entropy of x[R, C] by the tied head; keeps `logits`[R, V'] if given.
   double head(const Doubles& x, Doubles* logits) const {
     const Doubles features = norm(x, layout_.final_weight(), layout_.final_bias());
     const Doubles tokens = transposed(V, C, at(layout_.token_embedding()));
@@ -180,7 +180,7 @@ class ModelReference {
     return loss / static_cast<double>(R);
   }
 
-  /// The first block that reads a parameter; -1: the embedding does.
+  /// Returns the first block that reads a parameter; -1: the embedding does.
   std::int64_t first_block(std::int64_t offset) const {
     if (offset >= layout_.final_weight()) return 2 * L;
     for (std::int64_t l = L - 1; l >= 0; --l) {
@@ -194,7 +194,7 @@ class ModelReference {
   const TokenBatch batch_;
   Doubles parameters_;
   const ReferenceDropout dropout_;
-  std::vector<Doubles> streams_;  // [2L + 1] of [R, C]: what enters each block, and the head
+  std::vector<Doubles> streams_;  // [2L + 1] of [R, C]: inputs of each block and of the head
 };
 
 }  // namespace cllm

@@ -1,5 +1,5 @@
-// The gradient of the reference model, derived by hand in double. It is itself checked by finite
-// differences, which are too slow for every element of every tensor; it is not.
+// The gradient of the reference model is derived by hand in double. Finite differences check it;
+// they would be too slow for every element of every tensor, and it is not.
 #pragma once
 
 #include "model_reference.h"
@@ -10,7 +10,7 @@ class ModelReferenceBackward : public ModelReference {
  public:
   using ModelReference::ModelReference;
 
-  /// Of the mean loss, in the layout's flat range.
+  /// Returns the gradient of the mean loss, in the layout's flat range.
   Doubles gradient() const {
     Doubles g(parameters_.size());
     Doubles dx = head_backward(g);
@@ -114,12 +114,12 @@ class ModelReferenceBackward : public ModelReference {
     }
     return dqkv;
   }
-  /// Where row s of the sequence of row r starts in qkv.
+  /// Returns where row s of the sequence of row r starts in qkv.
   std::int64_t column(std::int64_t r, std::size_t s) const {
     return (r - r % T + static_cast<std::int64_t>(s)) * 3 * C;
   }
 
-  /// dx[R, C]: the gradient of a block's output, then that of its input.
+  /// Turns dx[R, C] from the gradient of a block's output into that of its input.
   void block_backward(std::int64_t b, Doubles& dx, Doubles& g) const {
     const LayerOffsets& o = layout_.layer(b / 2);
     const Doubles& x = streams_[index(b)];

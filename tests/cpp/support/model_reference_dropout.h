@@ -1,4 +1,4 @@
-// Dropout of the reference model: each element's factor by its definition.
+// Dropout of the reference model takes each element's factor from the definition.
 #pragma once
 
 #include "cllm/model_config.h"
@@ -14,14 +14,14 @@ class ReferenceDropout {
   ReferenceDropout(const ModelConfig& config, const DropoutSource* source, std::int64_t length)
       : rates_(config.dropout), width_(config.width), length_(length), source_(source) {}
 
-  /// Of the weight that row r gives to row s of its sequence.
+  /// Returns the factor of the weight that row r gives to row s of its sequence.
   double of_weight(std::int64_t layer, std::int64_t r, std::size_t s, std::int64_t head) const {
     return factor(rates_.attention, DropoutSite::kAttention, layer, r, static_cast<std::int64_t>(s),
                   head);
   }
-  /// x[R, C], or its gradient.
+  /// Drops x[R, C], or its gradient.
   void drop_embedding(Doubles& x) const { drop(rates_.embedding, DropoutSite::kEmbedding, 0, x); }
-  /// What block b adds to the stream, or its gradient.
+  /// Drops what block b adds to the stream, or its gradient.
   void drop_added(std::int64_t b, Doubles& y) const {
     drop(rates_.residual, b % 2 == 0 ? DropoutSite::kMiddle : DropoutSite::kOutput, b / 2, y);
   }

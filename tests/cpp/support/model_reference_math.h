@@ -1,4 +1,4 @@
-// Matrices in double for the reference model: a few plain loops.
+// The reference model has matrices in double and a few plain loops over them.
 #pragma once
 
 #include <cmath>
@@ -7,16 +7,16 @@
 
 namespace cllm {
 
-/// Whole sequences of one length: tokens[sequences * length].
+/// Holds whole sequences of one length: tokens[sequences * length].
 struct TokenBatch {
   std::int64_t sequences, length;
   std::vector<std::int32_t> inputs, targets;
   std::int64_t rows() const { return sequences * length; }
 };
 
-using Doubles = std::vector<double>;  // matrices row-major, shapes beside each use
+using Doubles = std::vector<double>;  // row-major matrices, with shapes beside each use
 
-/// c[m, n] += a[m, k] b[k, n]
+/// Does c[m, n] += a[m, k] b[k, n].
 inline void multiply_add(std::int64_t m, std::int64_t k, std::int64_t n, const double* a,
                          const double* b, double* c) {
   for (std::int64_t i = 0; i < m; ++i) {
@@ -27,7 +27,7 @@ inline void multiply_add(std::int64_t m, std::int64_t k, std::int64_t n, const d
   }
 }
 
-/// The transpose [columns, rows] of x[rows, columns].
+/// Returns the transpose [columns, rows] of x[rows, columns].
 inline Doubles transposed(std::int64_t rows, std::int64_t columns, const double* x) {
   Doubles out(static_cast<std::size_t>(rows * columns));
   for (std::int64_t r = 0; r < rows; ++r) {

@@ -1,4 +1,4 @@
-// Changes to the bytes of a file, drawn from a seed: what disks, editors and enemies do to it.
+// A seed draws changes to the bytes of a file, such as disks, editors and attackers make.
 #pragma once
 
 #include <algorithm>
@@ -13,11 +13,11 @@
 
 namespace cllm {
 
-/// Numbers for test number `seed`: the same on every machine.
+/// Draws numbers for test number `seed`, the same on every machine.
 class Draws {
  public:
   explicit Draws(std::uint64_t seed) : seed_(seed) {}
-  /// REQUIRES: n > 0. Below n.
+  /// Returns a number below n. REQUIRES: n > 0.
   std::size_t below(std::size_t n) {
     return static_cast<std::size_t>(
         random_bits64(random_block(seed_, RandomStream::kTest, 77, drawn_++), 0) % n);
@@ -32,7 +32,7 @@ class Draws {
   std::uint64_t drawn_ = 0;
 };
 
-/// Texts that stand where a number, a name or a value was.
+/// These texts replace a number, a name or a value.
 constexpr std::array kAbsurd = {"-1",
                                 "0",
                                 "1e308",
@@ -70,7 +70,7 @@ inline void replace_word(std::string& bytes, Draws& draws) {
   bytes.replace(begin, end - begin, draws.one_of(kAbsurd));
 }
 
-/// One change, or a few of one kind. `other` is the same file of another run.
+/// Makes one change, or a few of one kind. `other` is the same file of another run.
 inline void mutate(std::string& bytes, const std::string& other, Draws& draws) {
   const std::size_t at = bytes.empty() ? 0 : draws.below(bytes.size() + 1);
   switch (draws.below(12)) {

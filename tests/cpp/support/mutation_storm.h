@@ -1,5 +1,5 @@
-// Runs and model folders whose files are changed at random, each in a process of its own with
-// little memory: it must refuse or load what was saved, soon, and never die.
+// Files of runs and model folders are changed at random. A separate process with little memory must
+// then refuse them or load what was saved, soon, and never die.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ class MutationStorm {
     }
     const std::filesystem::path run = root_ / "mine";
     for (const auto& entry : std::filesystem::recursive_directory_iterator(run)) {
-      // Through the link it would be the same files again.
+      // The link would lead to the same files again.
       if (entry.is_regular_file()) files_.push_back(entry.path().lexically_relative(run));
     }
     std::sort(files_.begin(), files_.end());
@@ -68,7 +68,7 @@ class MutationStorm {
   std::uint64_t refused() const { return refused_; }
 
  private:
-  /// What loading a model gives: its weights and where its texts end.
+  /// Returns what loading a model gives: its weights and where its texts end.
   static std::string state_of(const std::string& folder) {
     Model model = Model::load(folder, 1);
     Sha256 hash;
@@ -103,14 +103,14 @@ class MutationStorm {
     refused_ += std::stoull(said.substr(said.find(' ', end)));
   }
 
-  /// What is wrong with mutation `number`; "" when nothing is.
+  /// Returns what is wrong with mutation `number`; "" when nothing is.
   std::string one(std::uint64_t number, Tally& tally) const {
     namespace fs = std::filesystem;
     Draws draws(number);
     const fs::path run = root_ / ("run-" + std::to_string(getpid()));
     fs::remove_all(run);
     fs::copy(root_ / "mine", run, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
-    // What a careless copy does: nothing vouches for the files, or something for the changed ones.
+    // Some copies are careless: no manifest vouches for the files, or one for the changed files.
     const bool loose = draws.below(4) == 0;
     const std::string name = draws.one_of(files_);
     std::string bytes = bytes_of(run / name);

@@ -1,4 +1,4 @@
-// A training run on some trees, reduced to what must be the same for all: a hash of its bits.
+// A training run on some trees is reduced to what must be the same for all: a hash of its bits.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +17,8 @@
 
 namespace cllm {
 
-/// The counts of spheres that must agree with one sphere: first by workers, then by spheres.
+/// Returns the counts of spheres that must agree with one sphere: first by workers, then by
+/// spheres.
 inline std::vector<std::int64_t> one_answer_threads() {
   std::vector<std::int64_t> all;
   for (std::int64_t workers : {1, 2, 3, 5, 8, 11, 12, 13, 25}) {
@@ -27,17 +28,16 @@ inline std::vector<std::int64_t> one_answer_threads() {
   return all;
 }
 
-/// Whether a step of a case is much more work than of the others: under sanitizers it takes a
-/// second.
+/// Says whether a step of a case is much more work than others: under sanitizers it takes a second.
 inline bool is_heavy(const TrainingCase& c) { return c.batch * c.sequence * c.width > 100000; }
 
-/// All of them, or for a heavy case one without controls, one with two and one with twelve.
+/// Returns all counts, or for a heavy case one without controls, one with two and one with twelve.
 inline std::vector<std::int64_t> one_answer_threads(const TrainingCase& c) {
   return is_heavy(c) ? std::vector<std::int64_t>{3, 14, 64} : one_answer_threads();
 }
 
-/// Sleeps at every message and tile border: a random while, most of them as short as the system
-/// can. That is what makes every worker take part: while some sleep, others find work.
+/// Sleeps for a random time at every message and tile border, mostly as short as the system can.
+/// This makes every worker take part: while some sleep, others find work.
 class BorderDelays {
  public:
   void inject(TreeOptions& options) {
@@ -66,7 +66,7 @@ inline std::string digest(const ModelState& state) {
   return hex(sha256(all));
 }
 
-/// A session that can be left and taken up by another one, as a resumed run does.
+/// Holds a session that can be left and continued by another one, as a resumed run does.
 class TrainingRun {
  public:
   TrainingRun(const TrainingCase& c, std::int64_t threads, bool delays) : case_(c) {
@@ -103,8 +103,9 @@ class TrainingRun {
   double first_loss() const { return first_loss_; }
   double last_loss() const { return last_loss_; }
 
-  /// Each worker ran a tile, each control handled a message and computed nothing. Goes on training
-  /// for a while if need be: a busy machine starts some threads late.
+  /// Expects that each worker ran a tile, and that each control handled a message and computed
+  /// nothing. Continues training for a while if needed, because a busy machine starts some threads
+  /// late.
   void expect_all_took_part() {
     const SphereTree& tree = session_->tree();
     const std::vector<int>& workers = tree.plan().workers;
@@ -134,8 +135,8 @@ class TrainingRun {
   double first_loss_ = 0, last_loss_ = 0;
 };
 
-/// Trains on one sphere without delays, then on every count with them, straight through and with a
-/// change to another count half-way: the bits must be the same.
+/// Trains on one sphere without delays, then on every count with them, once straight through and
+/// once with a change to another count half-way: the bits must be the same.
 inline void expect_one_answer(const TrainingCase& c, int steps,
                               const std::vector<std::int64_t>& counts) {
   const Watchdog watchdog("training " + c.name, std::chrono::seconds(1500));

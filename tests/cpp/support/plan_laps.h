@@ -1,4 +1,4 @@
-// Made-up phases of jobs, and jobs whose phases come several times in a row.
+// These are made-up phases of jobs, and jobs whose phases come several times in a row.
 #pragma once
 
 #include <numeric>
@@ -8,7 +8,7 @@
 
 namespace cllm {
 
-/// Appends a phase that waits for about half of those before it; `up_to(n)` is a number from 1 to
+/// Appends a phase that waits for about half of the earlier ones; `up_to(n)` is a number from 1 to
 /// n.
 template <class UpTo>
 void add_phase(JobPlan& plan, std::int32_t tiles, UpTo up_to) {
@@ -19,7 +19,8 @@ void add_phase(JobPlan& plan, std::int32_t tiles, UpTo up_to) {
   plan.phases.push_back(std::move(phase));
 }
 
-/// Appends the first `once` phases; those that can start wait for the `once` numbers before.
+/// Appends the first `once` phases; those that wait for nothing then wait for the `once` phases
+/// before.
 inline void add_lap(JobPlan& plan, std::int32_t once, std::int32_t first, int times) {
   for (std::int32_t p = 0; p < once; ++p) {
     PhasePlan phase = plan.phases[static_cast<std::size_t>(p)];
@@ -33,7 +34,7 @@ inline void add_lap(JobPlan& plan, std::int32_t once, std::int32_t first, int ti
   plan.laps.push_back({once, times});
 }
 
-/// The same phases `times` more in a row, and once more with a phase before that.
+/// Appends the same phases `times` more in a row, and once more with a phase before that.
 inline void add_laps(JobPlan& plan, int times) {
   const auto once = static_cast<std::int32_t>(plan.phases.size());
   plan.laps = {{once, 1}};

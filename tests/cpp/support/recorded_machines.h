@@ -1,4 +1,4 @@
-// The files of /sys and /proc that tell six machines apart, written into a temporary folder.
+// The files of /sys and /proc that tell six machines apart are written into a temporary folder.
 #pragma once
 
 #include <unistd.h>
@@ -13,7 +13,8 @@
 
 namespace cllm {
 
-/// A file tree below a temporary folder. Values end with a newline, as the kernel writes them.
+/// Holds a file tree below a temporary folder. Values end with a newline, as the kernel writes
+/// them.
 class RecordedTree {
  public:
   RecordedTree& put(const std::string& path, const std::string& text) {
@@ -22,7 +23,7 @@ class RecordedTree {
     std::ofstream(file) << text << '\n';
     return *this;
   }
-  /// One file of every CPU below /sys/devices/system/cpu/cpuN/.
+  /// Writes one file for every CPU below /sys/devices/system/cpu/cpuN/.
   RecordedTree& each(int cpus, const std::string& path,
                      const std::function<std::string(int)>& text) {
     for (int cpu = 0; cpu < cpus; ++cpu) {
@@ -37,7 +38,7 @@ class RecordedTree {
   const std::string& root() const { return folder_.path(); }
 
  private:
-  /// In memory where the system has such a place: a machine has a thousand files.
+  /// Returns a place in memory where the system has one, because a machine has a thousand files.
   static std::filesystem::path parent() {
     return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path();
   }
@@ -55,7 +56,7 @@ struct RecordedMachine {
 inline std::string text(int n) { return std::to_string(n); }
 inline std::string range(int low, int high) { return text(low) + "-" + text(high); }
 
-/// What every machine says of a CPU: where it is and whom it shares its caches with.
+/// Writes what every machine says of a CPU: where it is and with whom it shares its caches.
 inline void put_cpus(RecordedTree& tree, int cpus, const std::function<int(int)>& package,
                      const std::function<int(int)>& core_id,
                      const std::function<std::string(int)>& siblings,
@@ -70,8 +71,8 @@ inline void put_cpus(RecordedTree& tree, int cpus, const std::function<int(int)>
   tree.each(cpus, "cache/index3/shared_cpu_list", last_cache);
 }
 
-/// 2 x 16 cores with hyperthreads; the firmware deals CPUs to the sockets in turn, and numbers of
-/// cores have gaps. One core of each socket boosts higher than the others.
+/// This machine has 2 x 16 cores with hyperthreads. The firmware deals CPUs to the sockets in turn,
+/// and the numbers of cores have gaps. One core of each socket boosts higher than the others.
 inline void record_xeon(RecordedTree& tree) {
   const auto list = [](int socket) {
     std::string all;
@@ -93,7 +94,8 @@ inline void record_xeon(RecordedTree& tree) {
   tree.put("sys/fs/cgroup/cpuset.cpus.effective", "0-63");
 }
 
-/// 2 x 32 cores with hyperthreads, a cache for every 4 cores, 4 memory nodes a socket.
+/// This machine has 2 x 32 cores with hyperthreads, a cache for every 4 cores, 4 memory nodes a
+/// socket.
 inline void record_epyc(RecordedTree& tree) {
   const auto around = [](int c, int size) {
     const int low = c % 64 / size * size;
@@ -111,7 +113,8 @@ inline void record_epyc(RecordedTree& tree) {
   tree.put("proc/self/cgroup", "0::/system.slice/slurmstepd.scope/job_77/step_0");
 }
 
-/// 6 fast cores with hyperthreads, 8 slow ones that share a cache by fours below the common one.
+/// This machine has 6 fast cores with hyperthreads, and 8 slow ones of which four share a cache
+/// below the common one.
 inline void record_laptop(RecordedTree& tree) {
   const auto siblings = [](int c) { return c < 12 ? range(c / 2 * 2, c / 2 * 2 + 1) : text(c); };
   put_cpus(
@@ -129,7 +132,7 @@ inline void record_laptop(RecordedTree& tree) {
   tree.put("sys/fs/cgroup/user.slice/cpuset.cpus.effective", "0-19");
 }
 
-/// A container with 2.5 cores on a host of 8 cores with hyperthreads, seen through a mount of its
+/// This container has 2.5 cores on a host of 8 cores with hyperthreads, seen through a mount of its
 /// own and the host's path.
 inline void record_container(RecordedTree& tree) {
   put_cpus(
@@ -143,7 +146,8 @@ inline void record_container(RecordedTree& tree) {
   tree.put("sys/fs/cgroup/memory.max", "4294967296");
 }
 
-/// Two virtual CPUs that the hypervisor shows as cores; groups of both versions side by side.
+/// This machine has two virtual CPUs that the hypervisor shows as cores, and groups of both
+/// versions.
 inline void record_cloud(RecordedTree& tree) {
   put_cpus(
       tree, 2, [](int) { return 0; }, [](int c) { return c; }, [](int c) { return text(c); },
@@ -157,7 +161,8 @@ inline void record_cloud(RecordedTree& tree) {
   tree.put("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000");
 }
 
-/// One CPU, a kernel that says little: no caches beyond the first, no memory nodes.
+/// This machine has one CPU and a kernel that says little: no caches beyond the first, no memory
+/// nodes.
 inline void record_single(RecordedTree& tree) {
   put_cpus(
       tree, 1, [](int) { return 0; }, [](int) { return 0; }, [](int) { return "0"; },

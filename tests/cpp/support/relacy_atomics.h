@@ -1,5 +1,5 @@
-// The atomics policy of the model checker relacy, which runs a test over many interleavings and
-// over every value that the memory model lets a load see. Include it after everything of the
+// These are the atomics for the model checker relacy, which runs a test over many interleavings and
+// over every value that the memory model lets a load see. Include this file after everything of the
 // standard library and of GoogleTest: relacy has macros for common words, which end here.
 #pragma once
 
@@ -28,10 +28,10 @@ inline void operator delete[](void* p, std::size_t) noexcept { ::operator delete
 
 namespace cllm {
 
-/// A planted bug: which order of the source the checker is shown as relaxed.
+/// Plants a bug: it says which order of the source the checker sees as relaxed.
 enum class Weaken { kNothing, kStoreRelease, kLoadAcquire, kExchange, kFetchSub };
 
-/// What the checker sees of a word. `kEarlyWakes`: sleepers may also wake for no reason.
+/// Shows a word to the checker. With `kEarlyWakes`, sleepers may also wake for no reason.
 template <Weaken kWeaken, bool kEarlyWakes>
 struct RelacyAtomics {
   static constexpr rl::memory_order order(std::memory_order order) {
@@ -83,8 +83,8 @@ struct RelacyAtomics {
       return word_.compare_exchange_weak(expected, value, order(o), RL_INFO);
     }
 
-    /// The kernel's comparison and the falling asleep: one step, on the newest value, which gives
-    /// no order but leaves the thread unable to see an older one.
+    /// Compares and falls asleep in one step, as the kernel does, on the newest value. This gives
+    /// no order, but the thread can no longer see an older value.
     template <class Same>
     void sleep_while(Same same) const {
       if (!same(word_(RL_INFO).fetch_add(T(), rl::mo_relaxed))) return;
@@ -100,7 +100,8 @@ struct RelacyAtomics {
     mutable rl::atomic<T> word_;
   };
 
-  /// Read and written with no atomic: the checker reports what is not ordered as a data race.
+  /// Is read and written without an atomic: the checker reports accesses that are not ordered as a
+  /// data race.
   template <class T>
   class Plain {
    public:

@@ -1,4 +1,4 @@
-// How models are searched by the model checker, and what is expected of the search.
+// A search says how the model checker searches a model, and what is expected.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,12 +14,12 @@ namespace cllm {
 struct Search {
   rl::scheduler_type_e scheduler = rl::sched_random;
   std::uint64_t executions = std::uint64_t{1}
-                             << 40;  ///< at most; the searches with an end stop there
-  unsigned switches = 0;             ///< for sched_bound: preemptions of an execution
-  bool bug = false;  ///< one is expected: its execution is not run again for a history
+                             << 40;  ///< at most; a search that has an end stops there
+  unsigned switches = 0;             ///< for sched_bound: preemptions in an execution
+  bool bug = false;                  ///< expected: its execution is not run again for a history
 };
 
-/// Expects the result, and tells how many executions it took for who chooses their number.
+/// Expects the result, and tells how many executions it took, to help choose their number.
 template <class Model>
 std::uint64_t expect(rl::test_result_e result, const char* what, const Search& search) {
   std::ostream nowhere(nullptr);

@@ -1,4 +1,4 @@
-// Whether a test runs under a sanitizer, which makes everything some ten times slower.
+// This says whether a test runs under a sanitizer, which makes everything about ten times slower.
 #pragma once
 
 namespace cllm {

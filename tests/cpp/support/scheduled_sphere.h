@@ -1,4 +1,4 @@
-// A sphere without a thread: its logic, its mailbox, and what it is doing.
+// A scheduled sphere has no thread: it is its logic, its mailbox, and what it is doing.
 #pragma once
 
 #include <algorithm>
@@ -15,13 +15,13 @@ struct ScheduledSphere {
   enum class State {
     kReceiving,
     kLooking,   // a worker inside a stage
-    kRunning,   // with a tile
+    kRunning,   // it has a tile
     kAsleep,    // until the stage's event
     kDraining,  // the root after a failure
     kEnded,
   };
 
-  int number = -1;  // of a worker
+  int number = -1;  // of its worker
   std::unique_ptr<WorkerLogic> worker;
   std::unique_ptr<ControlLogic> control;
   std::deque<Message> mailbox;
@@ -43,7 +43,7 @@ inline std::vector<ChildSphere> children_of(const TreePlan& plan, int id) {
   return children;
 }
 
-/// All of a tree, with the logic that the root has as a worker.
+/// Makes all spheres of a tree, with the logic that the root has as a worker.
 inline std::vector<ScheduledSphere> spheres_of(const TreePlan& plan) {
   std::vector<ScheduledSphere> spheres(plan.spheres.size());
   for (std::size_t w = 0; w < plan.workers.size(); ++w) {

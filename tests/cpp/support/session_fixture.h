@@ -1,4 +1,4 @@
-// Training cases on real text for the engine's tests: small models, awkward shapes.
+// The engine's tests train these cases on real text: small models, awkward shapes.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +18,8 @@ struct TrainingCase {
   double dropout = 0;
 };
 
-/// Remainders everywhere; one position; twelve; bf16, with pairs that have no second; rows wider
-/// than a tile and shards that accumulate; dropout.
+/// Returns cases with remainders everywhere; one position; twelve; bf16, with pairs that have no
+/// second number; rows wider than a tile and shards that accumulate; dropout.
 inline std::vector<TrainingCase> training_cases() {
   return {{"Remainders", 2, 5, 60, 48, 101, 13, 3},
           {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
@@ -46,7 +46,7 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   return config;
 }
 
-/// English prose (a paragraph of the licence of this project) as tokens: real text that every
+/// Returns English prose (a paragraph of this project's licence) as tokens: real text that every
 /// checkout has. Bytes are folded below the vocabulary.
 inline const std::string& english() {
   static const std::string text = [] {
@@ -63,7 +63,7 @@ inline const std::string& english() {
   return text;
 }
 
-/// Step batches drawn from that text, a pure function of the step.
+/// Draws step batches from that text, as a pure function of the step.
 class TextBatches {
  public:
   explicit TextBatches(const TrainingCase& c) : case_(c) {}

@@ -1,4 +1,4 @@
-// Running shard programs on one thread, in any order of tiles, on memory that starts as NaN.
+// Shard programs run here on one thread, in any order of tiles, on memory that starts as NaN.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,18 +15,18 @@
 
 namespace cllm {
 
-/// As they are listed; or of those that may run now, always the last one, or any.
+/// Says in which order tiles run: as listed; or of those that may run now, always the last, or any.
 enum class TileOrder { kForward, kReversed, kShuffled };
 
 inline void fill_nan(float* data, std::size_t size) {
   std::fill(data, data + size, std::numeric_limits<float>::quiet_NaN());
 }
 
-/// One position: a workspace, a gradient and what a worker brings along.
+/// Holds one position: a workspace, a gradient and what a worker brings along.
 class ShardRunner {
  public:
-  /// `most_sequences` of `length`: the largest shard that will be run. `layout` outlives the
-  /// runner.
+  /// `most_sequences` of `length` are the largest shard that will be run. REQUIRES: `layout`
+  /// outlives the runner.
   ShardRunner(const ModelConfig& config, const ParameterLayout& layout, std::int64_t most_sequences,
               std::int64_t length, const KernelTable& kernels, Pass pass = Pass::kTraining,
               Precision precision = Precision::kFp32)
@@ -45,7 +45,7 @@ class ShardRunner {
     fill_nan(scratch_.data(), scratch_.size());
   }
 
-  /// The sum of the rows' losses; the gradient is that of the sum times `scale`.
+  /// Returns the sum of the rows' losses; the gradient is that of the sum times `scale`.
   double run(const float* parameters, const TokenBatch& batch, bool accumulate, double scale,
              TileOrder order = TileOrder::kForward) {
     const ShardProgram program(config_, layout_, {batch.sequences, batch.length}, pass_,
@@ -74,12 +74,12 @@ class ShardRunner {
   Workspace workspace;
   const PackedWeights* packed = nullptr;
   const DropoutSource* dropout = nullptr;
-  std::int64_t first_sequence = 0;  // of the batch that is run, in the step batch
+  std::int64_t first_sequence = 0;  // first sequence of the batch, in the step batch
 
  private:
   using Tile = std::pair<std::size_t, std::int32_t>;  // phase, tile
 
-  /// An order that keeps to what the phases wait for, and to nothing else.
+  /// Returns an order that respects what the phases wait for, and nothing else.
   static std::vector<Tile> order_of(const ShardProgram& program, TileOrder order) {
     const std::vector<Phase>& phases = program.phases();
     std::vector<std::vector<std::size_t>> opens(phases.size());
@@ -129,8 +129,8 @@ class ShardRunner {
   const Pass pass_;
 };
 
-/// Parameters of a trained model's size: attention is neither flat nor a single peak, norms and
-/// biases differ from 1 and 0. Frozen tensors are zero.
+/// Returns parameters of a trained model's size: attention is neither flat nor a single peak, and
+/// norms and biases differ from 1 and 0. Frozen tensors are zero.
 inline std::vector<float> lively_parameters(const ParameterLayout& layout) {
   std::vector<float> values(static_cast<std::size_t>(layout.flat_size()), 0.0f);
   std::mt19937 random(17);
@@ -154,7 +154,7 @@ inline std::vector<float> lively_parameters(const ParameterLayout& layout) {
   return values;
 }
 
-/// Random tokens, of which a few come up often.
+/// Returns random tokens; a few of them come often.
 inline TokenBatch random_batch(std::int64_t sequences, std::int64_t length, std::int64_t vocabulary,
                                unsigned seed = 3) {
   TokenBatch batch{sequences, length, {}, {}};

@@ -1,5 +1,5 @@
-// A training step whose tiles sleep instead of computing, so that what the schedule costs can be
-// measured for more workers than there are cores.
+// A sleeping step is a training step whose tiles sleep instead of computing, so that the cost of
+// the schedule can be measured for more workers than there are cores.
 #pragma once
 
 #include <sys/prctl.h>
@@ -14,8 +14,8 @@
 
 namespace cllm {
 
-/// Runs the real stage of a step on the real tree. Tiles are timed as they were slept, so a late
-/// timer counts as work; what is left over is the schedule's.
+/// Runs the real stage of a step on the real tree. Tiles count with the time that they really
+/// slept, so a late timer counts as work; the rest is the schedule's.
 class SleepingStep {
  public:
   SleepingStep(const ScheduleCase& c, int workers)
@@ -30,7 +30,7 @@ class SleepingStep {
     stage_ = std::make_unique<TrainStage>(plan_.batch, state_, kernels(), pool_, *tree_);
   }
 
-  /// `mean_ms`: how long a tile sleeps on average.
+  /// Runs the step; `mean_ms` is how long a tile sleeps on average.
   void run(double mean_ms) {
     const double ns = 1e6 * mean_ms * static_cast<double>(tiles()) / plan_.work;
     StepInput input{};
@@ -46,14 +46,14 @@ class SleepingStep {
   }
 
   std::size_t tiles() const { return plan_.tiles; }
-  /// Of the last run: its time, and the share of it that its tiles needed at least.
+  /// These describe the last run: its time, and the share of it that its tiles needed at least.
   double wall_ms() const { return 1e-6 * wall_; }
   double efficiency() const { return plan_.ideal(took_) / wall_; }
 
  private:
   static TreeOptions options() {
     TreeOptions options;
-    options.cores = 1;  // sleepers leave the cores to others: nobody may spin
+    options.cores = 1;  // sleepers leave the cores to others: no thread may spin
     options.activate_all = true;
     options.prepare_worker = [](int) { prctl(PR_SET_TIMERSLACK, 1); };
     return options;

@@ -1,4 +1,4 @@
-// Trees to try, delays to try them with, and steps that run on them.
+// Tests of spheres use these trees, delays, and steps that run on them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,14 +14,15 @@
 
 namespace cllm {
 
-/// Threads of the trees that are tried: one sphere; no control; the borders where controls come in;
-/// many; many more than any machine of the tests has cores.
+/// Returns the threads of the trees that are tried: one sphere; no control; the borders where
+/// controls appear; many; many more than any test machine has cores.
 inline const std::vector<std::int64_t>& tried_threads() {
   static const std::vector<std::int64_t> threads = {1, 2, 3, 4, 13, 14, 64, 200};
   return threads;
 }
 
-/// A short sleep or none, different each time, so that the order of events differs from run to run.
+/// Sleeps shortly or not at all, different each time, so that the order of events differs between
+/// runs.
 class RandomDelay {
  public:
   /// Sleeps in `of_16` of 16 calls, for at most 127 us.
@@ -38,7 +39,7 @@ class RandomDelay {
   std::atomic<std::uint32_t> turn_{0};
 };
 
-/// A tree with the steps that run on it, which outlive it.
+/// Holds a tree and the steps that run on it, which outlive it.
 class SphereRig {
  public:
   SphereRig(std::int64_t threads, const TreeOptions& options)

@@ -1,5 +1,5 @@
-// The engine without threads: a scheduler says which sphere makes its next move, everything else is
-// the engine's own: controls, links, stages, jobs.
+// This runs the engine without threads: a scheduler says which sphere makes the next move, and
+// everything else is the engine's own: controls, links, stages, jobs.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace cllm {
 
-/// One life of a tree: some runs of a step, then Stop.
+/// Plays one life of a tree: some runs of a step, then Stop.
 class SphereSchedule {
  public:
   SphereSchedule(const TreePlan& plan, TaggedStep::Shape shape, int runs, Bug bug)
@@ -29,16 +29,16 @@ class SphereSchedule {
   int size() const { return static_cast<int>(spheres_.size()); }
   bool failed() const { return failed_; }
 
-  /// Whether the sphere has a move: a message, something to look for, or an event to wake for.
+  /// Says whether the sphere has a move: a message, something to look for, or an event to wake for.
   bool can_move(int id) const {
     const Sphere& s = spheres_[static_cast<std::size_t>(id)];
     if (s.state == State::kEnded) return false;
-    const bool told = id == 0 && !failed_ && !s.mailbox.empty();  // the tree's root would look on
+    const bool told = id == 0 && !failed_ && !s.mailbox.empty();  // the tree's root would look
     if (s.state == State::kAsleep) return told || stage().event().notified_since(s.observed);
     return s.state != State::kReceiving || !s.mailbox.empty();
   }
 
-  /// The next move of one sphere. REQUIRES: can_move(id).
+  /// Makes the next move of one sphere. REQUIRES: can_move(id).
   void move(int id) {
     ++moves_;
     Sphere& s = sphere(id);
@@ -60,7 +60,7 @@ class SphereSchedule {
     }
   }
 
-  /// Nobody can move: this must be the end.
+  /// Checks that this is the end, because no sphere can move.
   void check_end() const {
     check_that(ended_runs_ == runs_ || failed_, "the runs do not end: everybody waits");
     for (const Sphere& s : spheres_) {
@@ -134,7 +134,8 @@ class SphereSchedule {
     }
   }
 
-  /// What the tree's root does: take a tile and not compute it, or wait for those of others.
+  /// Does what the tree's root does: takes a tile without computing it, or waits for those of
+  /// others.
   void drain(int id) {
     Sphere& s = sphere(id);
     if (const TileClaim claim = stage().claim(Stage::kRoot, -1)) {
@@ -173,7 +174,7 @@ class SphereSchedule {
       try {
         step_->run_tile(0, claim);
         if (again) step_->run_tile(0, claim);
-      } catch (const std::runtime_error&) {  // what a tile throws; not a violation
+      } catch (const std::runtime_error&) {  // tiles throw this; it is no violation
         failed_ = true;
       }
     }

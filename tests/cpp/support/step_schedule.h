@@ -1,5 +1,5 @@
-// The schedule of a training step, its tiles without their arithmetic: how long each takes beside
-// the others, and the least time that all of them can take.
+// The schedule of a training step has tiles without their arithmetic: how long each takes relative
+// to the others, and the least time that all of them can take.
 #pragma once
 
 #include <algorithm>
@@ -16,14 +16,14 @@ struct ScheduleCase {
   std::int64_t layers, heads, width, sequence, vocabulary, batch, positions;
 };
 
-/// A number for every tile of a step.
+/// Holds a number for every tile of a step.
 using TileTable = std::vector<std::vector<std::vector<double>>>;  // [job][phase][tile]
 inline double& at(TileTable& table, const TileClaim& claim) {
   return table[static_cast<std::size_t>(claim.job)][static_cast<std::size_t>(claim.phase)]
               [static_cast<std::size_t>(claim.tile)];
 }
 
-/// The jobs of a step for so many workers, by the schedule's own plan.
+/// Holds the jobs of a step for a number of workers, by the schedule's own plan.
 class StepSchedule {
  public:
   StepSchedule(const ScheduleCase& c, std::int64_t workers)
@@ -50,14 +50,14 @@ class StepSchedule {
     }
   }
 
-  /// The least time in which the workers can run tiles that take these times: the larger of all the
-  /// work dealt evenly and of the longest way through the phases. A phase takes at least its
-  /// longest tile and at least its work dealt evenly.
+  /// Returns the least time in which the workers can run tiles that take these times: the larger of
+  /// all work divided evenly and the longest path through the phases. A phase takes at least its
+  /// longest tile, and at least its own work divided evenly.
   double ideal(const TileTable& times) const {
     const auto workers = static_cast<double>(tree.workers.size());
     double all = 0, longest = 0, norms = 0;
     std::vector<double> begin(jobs.size(), 0.0);
-    // Packings come first; the other successors have higher numbers.
+    // Packings come first; all other successors have higher numbers.
     std::vector<std::size_t> order(jobs.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::rotate(order.begin(), order.begin() + schedule.first_packing(), order.end());
@@ -90,7 +90,7 @@ class StepSchedule {
   }
 
  private:
-  /// Every phase listed as often as it comes.
+  /// Lists every phase as often as it comes.
   std::vector<JobPlan> unrolled_jobs() const {
     std::vector<JobPlan> all = schedule.jobs(shards);
     for (JobPlan& job : all) {
@@ -140,13 +140,13 @@ class StepSchedule {
   const ModelConfig model;
   const BatchPlan batch;
   const ParameterLayout layout;
-  const std::int32_t packed_tiles;  ///< none: weights are not packed
+  const std::int32_t packed_tiles;  ///< 0: weights are not packed
   const ShardJobs shards;
   const TreePlan tree;
   TrainSchedule schedule;
   const std::vector<JobPlan> jobs;
   TileTable costs;
-  double work = 0;  ///< all costs
+  double work = 0;  ///< sum of all costs
   std::size_t tiles = 0;
 };
 

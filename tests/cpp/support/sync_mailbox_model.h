@@ -1,4 +1,4 @@
-// Queue and parker as a mailbox uses them, for the model checker: producers, and one consumer that
+// The model checker sees queue and parker as a mailbox uses them: producers, and one consumer that
 // sleeps when there is nothing.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace cllm {
 
-/// A planted bug. The flag comes after the last look: a message between the two wakes nobody.
+/// Has a planted bug: the flag is set after the last look, so a message in between wakes nobody.
 template <class Atomics>
 class LateParker {
  public:
@@ -29,12 +29,12 @@ class LateParker {
   typename Atomics::template Atomic<std::uint32_t> state_{0};
 };
 
-/// Producers 0..n-1 push `kMessages` each and wake; the thread after them takes all. Nothing is
-/// lost, doubled or out of a producer's order, nobody sleeps for ever.
+/// Producers 0..n-1 push `kMessages` each and wake; the thread after them takes all. No message is
+/// lost, doubled or out of its producer's order, and no thread sleeps forever.
 template <int kProducers, int kMessages, class Atomics, template <class> class Parker>
 struct MailboxModel
     : rl::test_suite<MailboxModel<kProducers, kMessages, Atomics, Parker>, kProducers + 1> {
-  static constexpr std::size_t kCapacity = 4;  // fewer than are sent: cells are used again
+  static constexpr std::size_t kCapacity = 4;  // fewer than are sent, so cells are used again
 
   void thread(unsigned self) {
     if (self < kProducers) {
@@ -63,7 +63,7 @@ struct MailboxModel
     MpscQueue<std::uint32_t, Atomics> queue{kCapacity};
     Parker<Atomics> parker;
   };
-  std::unique_ptr<State> state = std::make_unique<State>();  // aligned, which the checker is not
+  std::unique_ptr<State> state = std::make_unique<State>();  // aligned, unlike the checker's
 };
 
 template <int kProducers, int kMessages, Weaken kWeaken = Weaken::kNothing,

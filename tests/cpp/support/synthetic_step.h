@@ -1,5 +1,5 @@
-// A made-up step for the engine's tests: jobs like those of training, whose tiles check that all
-// they depend on was written before them, in this run, by whoever it was.
+// A synthetic step for the engine's tests has jobs like those of training. Each tile checks that
+// all that it depends on was written before, in this run, by whatever worker.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,8 +15,8 @@
 
 namespace cllm {
 
-/// Positions (opened in order, at most `open_limit` at a time), the merges of their tree, norms and
-/// updates by owner. Every tile has a plain cell: the test of ordering is a data race otherwise.
+/// Has positions (opened in order, at most `open_limit` at a time), the merges of their tree, norms
+/// and updates by owner. Every tile has a plain cell, so a missing order is a data race.
 class SyntheticStep final : public TileRunner, public Conductor {
  public:
   struct Shape {
@@ -48,7 +48,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
     stage_ = std::make_unique<Stage>(std::move(plans), tree.owned_runs(), *this);
   }
 
-  /// One run, and what can be checked after it.
+  /// Makes one run and checks what can be checked after it.
   void run(SphereTree& tree) {
     ++run_;
     tree.run(*stage_, *this);
@@ -73,12 +73,12 @@ class SyntheticStep final : public TileRunner, public Conductor {
   Stage& stage() { return *stage_; }
   std::uint64_t tiles_of(std::size_t worker) const { return ran_.at(worker).tiles; }
 
-  /// What throws, for the tests of faults: called on the root.
+  /// Tests of faults throw from these; they are called on the root.
   std::function<void()> at_begin, at_meanwhile;
   std::function<void(int job)> at_done;
 
  private:
-  // Distinct for every (run, job, phase, tile).
+  // Marks differ for every (run, job, phase, tile).
   static std::uint64_t mark(std::uint64_t run, std::uint64_t job, std::uint64_t phase,
                             std::uint64_t tile) {
     return (run << 32) | (job << 20) | (phase << 10) | tile;
@@ -114,7 +114,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
     return plans;
   }
 
-  // -- workers
+  // Workers call these.
   bool ran(int job, std::size_t phase) const {
     const auto j = static_cast<std::size_t>(job);
     for (std::size_t t = 0; t < cells_[j][phase].size(); ++t) {
@@ -150,7 +150,7 @@ class SyntheticStep final : public TileRunner, public Conductor {
     ++ran_.at(static_cast<std::size_t>(worker)).tiles;
   }
 
-  // -- root
+  // The root calls these.
   void open(Stage& stage, int job) {
     opened_[static_cast<std::size_t>(job)] = run_;
     stage.arrive(job);
@@ -188,8 +188,8 @@ class SyntheticStep final : public TileRunner, public Conductor {
   std::vector<std::vector<PhasePlan>> phases_;                  // [job], each as often as it comes
   std::vector<std::vector<int>> predecessors_;                  // [job]
   std::vector<std::vector<std::vector<std::uint64_t>>> cells_;  // [job][phase][tile]
-  std::vector<Count> ran_;                                      // by worker, the root behind them
-  std::vector<std::uint64_t> opened_, told_;                    // [job]: the run that did so last
+  std::vector<Count> ran_;                                      // by worker, the root after them
+  std::vector<std::uint64_t> opened_, told_;                    // [job]: the last run that did so
   std::uint64_t run_ = 0, tiles_ = 0;
   int reports_ = 0, next_ = 0, dones_ = 0, norms_ = 0;
   std::atomic<std::uint64_t> wrong_{0};

@@ -1,4 +1,4 @@
-// Traps every system call of a thread but futex: a seccomp filter that the thread puts on itself.
+// A thread puts a seccomp filter on itself that traps every system call except futex.
 #pragma once
 
 #include <linux/audit.h>
@@ -18,7 +18,8 @@
 
 namespace cllm {
 
-/// What was trapped while `watching`, by number. The trapped call does not happen: it says ENOSYS.
+/// Counts what was trapped while `watching`, by number. A trapped call is not done and returns
+/// ENOSYS.
 struct TrappedCalls {
   std::atomic<bool> watching{false};
   std::array<std::atomic<long>, 1024> count{};
@@ -35,7 +36,7 @@ inline void on_trapped_call(int, siginfo_t* info, void* context) {
   static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RAX] = -ENOSYS;
 }
 
-/// Once, before any thread traps.
+/// Installs the handler; call it once, before any thread traps.
 inline void handle_trapped_calls() {
   struct sigaction action = {};
   action.sa_sigaction = on_trapped_call;
@@ -43,7 +44,7 @@ inline void handle_trapped_calls() {
   sigaction(SIGSYS, &action, nullptr);
 }
 
-/// From here on the calling thread may make no call but futex and its own end. False: not allowed.
+/// Lets the calling thread make no call but futex and its own end from here on. False: not allowed.
 inline bool trap_calls_of_this_thread() {
   const auto allow = [](unsigned number, unsigned char left) {
     return sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, left, 0);
@@ -64,8 +65,8 @@ inline bool trap_calls_of_this_thread() {
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-/// Whether traps work here at all, tried on a thread of its own: getpid must be trapped, and the
-/// clock must not be.
+/// Says whether traps work here at all, by a try on a separate thread: getpid must be trapped, and
+/// the clock must not be.
 inline bool traps_work() {
   handle_trapped_calls();
   bool trapped = false, clock_free = false;

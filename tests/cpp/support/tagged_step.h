@@ -1,4 +1,4 @@
-// A training step over tags instead of floats: every lost, doubled or reordered contribution shows.
+// A tagged step trains over tags instead of floats, so every lost, doubled or reordered part shows.
 #pragma once
 
 #include <algorithm>
@@ -15,14 +15,14 @@
 
 namespace cllm {
 
-/// What is planted, one of each kind.
+/// Names the bug that is planted, one of each kind.
 enum class Bug { kNone, kReorderedSum, kLostDone, kDoubleClaim, kPoolDeadlock, kStopLost };
 
 class TaggedStep final : public TileRunner, public Conductor {
  public:
   struct Shape {
     int positions;
-    int rounds;  ///< of a position over its blocks; its two halves do not wait for each other
+    int rounds;  ///< of a position over its blocks; its halves do not wait for each other
     int blocks;  ///< tiles of a round and of a merge
     int owners, active_workers;
   };
@@ -48,9 +48,9 @@ class TaggedStep final : public TileRunner, public Conductor {
   }
 
   Stage& stage() { return *stage_; }
-  /// Called before a tile is run: may throw.
+  /// Called before a tile is run; may throw.
   std::function<void(const TileClaim&)> before_tile;
-  /// No tile is computed from that one on until the run ends, by the order of their start.
+  /// From this tile on, by the order of their start, none is computed until the run ends.
   int cancel_at = -1;
 
   void run_tile(int, const TileClaim& claim) override {
@@ -104,7 +104,7 @@ class TaggedStep final : public TileRunner, public Conductor {
     return ++dones_ == stage.jobs() && every_tile_ran();
   }
 
-  /// A tile's report, in the order of arrival.
+  /// Notes a tile's report, in the order of arrival.
   void on_finished(int job) {
     if (job < first_norm()) told_at_[index(job)] = ++clock_;
   }
@@ -112,7 +112,7 @@ class TaggedStep final : public TileRunner, public Conductor {
  private:
   using Sums = std::vector<std::uint64_t>;
   static std::size_t index(int i) noexcept { return static_cast<std::size_t>(i); }
-  // Neither commutes nor associates.
+  // This add neither commutes nor associates.
   static std::uint64_t add(std::uint64_t a, std::uint64_t b) noexcept {
     return (a ^ (b * 0x9E3779B97F4A7C15u)) * 0xD6E8FEB86659FD93u + (b >> 7);
   }
@@ -190,8 +190,8 @@ class TaggedStep final : public TileRunner, public Conductor {
   std::vector<int> buffer_of_;                      // by position
   std::vector<int> told_at_;                        // by node of the merge tree
   std::vector<Sums> sums_;                          // [buffer][block]
-  std::vector<std::vector<std::vector<int>>> ran_;  // [job][phase][tile]: the last run in which
-  std::vector<int> told_;                           // [job]: in how many runs
+  std::vector<std::vector<std::vector<int>>> ran_;  // [job][phase][tile]: its last run
+  std::vector<int> told_;                           // [job]: the number of runs that reported it
   bool cancelled_ = false;
   int run_ = 0, next_ = 0, norms_ = 0, dones_ = 0, clock_ = 0;
   std::unique_ptr<Stage> stage_;

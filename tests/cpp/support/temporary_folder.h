@@ -1,4 +1,4 @@
-// A folder of its own for a test, removed with everything in it.
+// A test has a folder of its own, which is removed with everything in it.
 #pragma once
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 namespace cllm {
 
-/// Where files cost no disk, for tests that make very many.
+/// Returns a place where files cost no disk, for tests that make very many.
 inline std::filesystem::path memory_folder() {
   std::error_code none;
   return std::filesystem::is_directory("/dev/shm", none) ? std::filesystem::path("/dev/shm")
@@ -49,7 +49,8 @@ class TemporaryFolder {
   std::string path_;
 };
 
-/// The message of the E that `action` throws; "" when it throws nothing. Others pass through.
+/// Returns the message of the E that `action` throws; "" when it throws nothing. Others pass
+/// through.
 template <class E, class F>
 std::string message_of(F&& action) {
   try {

@@ -1,4 +1,4 @@
-// How long the tiles of a training step take beside each other, by counting their arithmetic.
+// The costs of a training step's tiles, relative to each other, are counted from their arithmetic.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 
 namespace cllm {
 
-/// Multiply-adds of one tile; a pass over rows counts 16 for each element, for it waits for memory.
+/// Counts the multiply-adds of one tile. A pass over rows counts 16 for each element, because it
+/// waits for memory.
 class TileCosts {
  public:
   static double of(const ShardProgram& program, std::size_t phase, std::int32_t tile) {
@@ -32,7 +33,7 @@ class TileCosts {
                                       (std::min(p.shape.rows(), first + p.pass_rows) - first));
   }
 
-  /// Causal: the rows of a block see those before them.
+  /// Counts causal attention: the rows of a block see those before them.
   double attention(std::int64_t tile) const {
     const std::int64_t tiles = p.attention_group_tiles();
     const AttentionGroup g = p.attention_group(tile / tiles);

@@ -1,5 +1,5 @@
-// Runs that are killed at any of their file calls, or meet a disk that fails, and go on: the answer
-// is that of a run that nobody disturbed, and nothing else is left behind.
+// Runs are killed at any of their file calls, or meet a failing disk, and continue. Their answer
+// must be that of an undisturbed run, and nothing else may be left behind.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -53,7 +53,7 @@ class TrainStorm {
       ASSERT_LT(child, 40 * kills) << "runs make no headway";
       const std::string folder = root_ / ("run-" + std::to_string(run));
       FaultPlan plan;
-      // In turn over all calls of a run, and at random.
+      // Calls are struck in turn over all calls of a run, and at random.
       plan.at = static_cast<std::int64_t>(child % 2 == 0
                                               ? static_cast<std::uint64_t>(child) * 7919 % calls_u()
                                               : random() % calls_u());
@@ -76,7 +76,7 @@ class TrainStorm {
       check_checkpoints(folder);
       fresh = code == 0;
       if (code != 0) continue;
-      // What a failing disk did not let go is cleared when the run is opened again.
+      // Leftovers that a failing disk kept are cleared when the run is opened again.
       if (plan.fault == FileFault::kFail) RunFolder(folder, RunFolder::Start::kResumed);
       check_finished(folder);
       std::filesystem::remove_all(folder);
@@ -112,7 +112,7 @@ class TrainStorm {
     c.gemm = "native";
     return c;
   }
-  /// Knows how far a run has come.
+  /// Remembers how far a run has come.
   struct Steps final : TrainObserver {
     void on_step(const StepReport& report) override { last = report.step; }
     std::int64_t last = -1;
@@ -122,9 +122,9 @@ class TrainStorm {
     if (resume) c.resume = folder;
     Trainer(c).run(*steps);
   }
-  /// What a user does: the same command, and --resume when that says that the folder is used. A
-  /// failure of the disk may end a run before its first step and after its last; between them only
-  /// one of its data may.
+  /// Does what a user does: the same command, and --resume when that says that the folder is used.
+  /// A failing disk may end a run before its first step and after its last; between them only a
+  /// failure of its data may.
   void go_on(const std::string& folder, int workers, const FaultPlan& plan) const {
     Steps steps;
     try {
@@ -147,7 +147,7 @@ class TrainStorm {
     }
   }
 
-  /// Whatever looks like a checkpoint is whole.
+  /// Checks that whatever looks like a checkpoint is whole.
   static void check_checkpoints(const std::string& folder) {
     std::vector<UnusableCheckpoint> unusable;
     for (const FoundCheckpoint& found : find_checkpoints(folder, &unusable)) {
@@ -160,7 +160,7 @@ class TrainStorm {
         << "the weights are others";
     EXPECT_EQ(losses(folder), losses_) << "a step is missing, twice, or another";
     EXPECT_EQ(names(folder), names(root_ / "calm")) << "litter";
-    // Which steps are there depends on which saves came through; nothing but checkpoints may be.
+    // Which steps are there depends on which saves succeeded; there may be nothing but checkpoints.
     for (const std::string& name : names(folder + "/checkpoints")) {
       EXPECT_TRUE(name == "latest" || name.rfind("step-", 0) == 0) << "litter: " << name;
     }
@@ -173,7 +173,7 @@ class TrainStorm {
     std::sort(all.begin(), all.end());
     return all;
   }
-  /// "step":N and "loss":X or "val_loss":X of every line of metrics.jsonl.
+  /// Returns "step":N and "loss":X or "val_loss":X of every line of metrics.jsonl.
   static std::vector<std::string> losses(const std::string& folder) {
     std::vector<std::string> all;
     std::ifstream in(folder + "/metrics.jsonl");
@@ -185,8 +185,8 @@ class TrainStorm {
       };
       all.push_back(value("\"step\":") + " " + value("loss\":"));
     }
-    // A save comes before or after an evaluation of its step; the order of those lines is not
-    // asked.
+    // A save comes before or after an evaluation of its step; the order of those lines does not
+    // matter.
     std::sort(all.begin(), all.end());
     return all;
   }

@@ -1,11 +1,11 @@
-// How a check of an invariant fails where no test macro can be used.
+// A check of an invariant fails this way where no test macro can be used.
 #pragma once
 
 #include <stdexcept>
 
 namespace cllm {
 
-/// An invariant that does not hold.
+/// Means that an invariant does not hold.
 struct Violation : std::logic_error {
   using std::logic_error::logic_error;
 };

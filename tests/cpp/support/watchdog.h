@@ -1,4 +1,4 @@
-// Ends a test that hangs: a threaded test holds one of these while it runs.
+// A watchdog ends a test that hangs: a threaded test holds one while it runs.
 #pragma once
 
 #include <chrono>
