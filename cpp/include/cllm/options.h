@@ -15,7 +15,7 @@ namespace cllm {
 
 enum class OptionType { kString, kInteger, kReal, kFlag };
 
-/// The field that an option sets. A flag whose name starts with "no-" clears its field.
+/// Names the field that an option sets. A flag whose name starts with "no-" clears its field.
 using OptionField = std::variant<std::string TrainConfig::*, std::int64_t TrainConfig::*,
                                  double TrainConfig::*, bool TrainConfig::*>;
 

@@ -1,4 +1,4 @@
-// Signals ask a training program to stop or to save; every program handles them by this one file.
+// Signals ask a training program to stop or to save; this handles them for every program.
 #pragma once
 
 #include "cllm/trainer.h"

@@ -1,4 +1,4 @@
-// A log only grows by whole lines, each one write to the kernel.
+// A log is a file that only grows: by whole lines, each of them one write to the kernel.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Bits tell whether floats are finite, so that loops over many of them become vector code.
+// The bits of floats tell whether they are finite, so that loops over many become vector code.
 #pragma once
 
 #include <cstdint>

@@ -61,7 +61,7 @@ class HeaderReader {
 
   std::vector<StoredTensor> tensors;
 
-  // The parser calls these; true lets it go on.
+  // The parser calls these; true lets it continue.
   bool null() { return scalar("null"); }
   bool boolean(bool value) { return scalar(value ? "true" : "false"); }
   bool number_integer(std::int64_t value) { return number(value, std::to_string(value)); }

@@ -1,4 +1,4 @@
-// To resume a run exactly, it needs the model and this: the state of trainer and optimizer.
+// Resuming a run exactly needs the model and this: the state of trainer and optimizer.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The kernel table has one list of kernels over activations, for both types that store them.
+// The kernel table has one list of kernels over activations, for both ways of storing them.
 #pragma once
 
 #include <cstddef>

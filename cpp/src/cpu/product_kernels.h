@@ -1,4 +1,4 @@
-// The kernel table has these matrix products, for both types that store what they multiply.
+// The kernel table has these matrix products, for both ways of storing what they multiply.
 //
 // T is what is multiplied: float, or Bf16 in pairs along k. Sums and results are float. Matrices
 // are row-major; `ld*` is the distance between rows in elements.

@@ -81,7 +81,7 @@ constexpr Row kForeign[] = {
     {"ID3\x03"sv, "an MP3 sound", kNoText},
     {"ID3\x04"sv, "an MP3 sound", kNoText},
     {"ftyp"sv, "a video (MP4)", kNoText, 4, "\0\0\0"sv, 0},
-    // These are text that is not there, or not in UTF-8. UTF-32 comes first, because it begins as
+    // These are texts that are missing, or not in UTF-8. UTF-32 comes first, because it begins as
     // UTF-16 does.
     {"version https://git-lfs.github.com/spec/"sv, "a pointer of Git LFS in place of the file",
      "fetch the file itself: git lfs pull"},

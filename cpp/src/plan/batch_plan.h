@@ -22,7 +22,7 @@ struct BatchShape {
   std::int64_t positions = 0;        ///< K if given; 0: the rule chooses
 };
 
-/// Whole sequences that go through forward and backward together.
+/// A shard is whole sequences that go through forward and backward together.
 struct ShardPlan {
   std::int64_t first_sequence;
   std::int64_t sequences;

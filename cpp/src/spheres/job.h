@@ -76,7 +76,7 @@ class BasicJob {
   bool untouched() const noexcept { return !is_closed() && strands_.left() == strands_.tiles(); }
   /// Returns the number of unclaimed tiles if one of them can be claimed, else 0.
   std::int32_t claimable() const noexcept;
-  /// Every tile has been claimed.
+  /// Says whether every tile has been claimed.
   bool claimed_out() const noexcept {
     return !is_closed() && left_.load(std::memory_order_acquire) == 0;
   }

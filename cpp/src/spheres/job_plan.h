@@ -7,7 +7,7 @@
 
 namespace cllm {
 
-/// Tiles that open together and may run at the same time.
+/// A phase is tiles that open together and may run at the same time.
 struct PhasePlan {
   std::int32_t tiles = 1;           ///< at least 1
   std::vector<std::int32_t> after;  ///< earlier phases, from 0, that must end first; no duplicates
@@ -40,7 +40,7 @@ struct JobPlan {
   int owner = -1;                        ///< the owner whose workers look here first; -1: none
 };
 
-/// A claimed tile, or nothing.
+/// Names a claimed tile, or nothing.
 struct TileClaim {
   std::int32_t job = -1;
   std::int32_t phase = 0;  ///< from 0

@@ -71,7 +71,7 @@ class RootLogic {
   /// Opens the jobs that can start at once and sends Work to the first `workers`; 0: the root
   /// computes.
   void start(Stage& stage, Conductor& conductor, int workers, Outbox& out);
-  /// Whether in this run the root computes and no worker does.
+  /// Says whether in this run the root computes and no worker does.
   bool is_alone() const noexcept { return stage_->workers() == 0; }
   /// Returns true when the stage is complete.
   bool handle(const Message& message, Outbox& out);

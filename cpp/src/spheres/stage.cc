@@ -8,7 +8,7 @@
 namespace cllm {
 namespace {
 
-/// Whether a phase can be run as planned. `first` is its number the first time.
+/// Says whether a phase can be run as planned. `first` is its number the first time.
 bool is_right(const PhasePlan& phase, std::int32_t first, const Laps& laps, const Laps::Part& lap) {
   bool right = phase.tiles >= 1 && phase.strand >= 0 && (lap.times == 1 || !phase.after.empty());
   for (const std::int32_t before : phase.after) {

@@ -26,7 +26,7 @@ class TileRunner {
 };
 
 /// Decides, on the root's thread, when the jobs with no predecessor open. Each function may throw.
-/// When one throws, or a sphere fails, the stage is abandoned and calls no more of them.
+/// When one throws, or a sphere fails, the stage is abandoned and none of them is called again.
 class Conductor {
  public:
   virtual ~Conductor() = default;

@@ -28,7 +28,7 @@ class BasicTeam {
     if ((members() & bit(seat)) != 0) word_.fetch_and(~bit(seat), std::memory_order_relaxed);
   }
 
-  /// A half-open range of parts.
+  /// A share is a half-open range of parts.
   struct Share {
     std::size_t begin, end;
     bool crowded;  ///< there are more members than parts, so others have the same part

@@ -71,7 +71,7 @@ class SphereTree {
   /// as possible.
   std::vector<int> owned_runs() const { return plan_.owned_runs(most_active_); }
   int owners() const { return plan_.owners(most_active_); }
-  /// Whether an active worker is at or below the sphere.
+  /// Says whether an active worker is at or below the sphere.
   bool is_active(int sphere) const noexcept {
     return first_worker_[static_cast<std::size_t>(sphere)] < active_workers();
   }

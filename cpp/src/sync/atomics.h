@@ -17,7 +17,7 @@ struct StdAtomics {
   template <class T>
   using Plain = T;
 
-  /// One turn of a spinning loop.
+  /// Pauses for one turn of a spinning loop.
   static void pause() noexcept { spin_pause(); }
 
   /// Sleeps while `word` holds `expected`; may return early.

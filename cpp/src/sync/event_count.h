@@ -33,7 +33,7 @@ class EventCount {
   }
   /// Returns the value for notified_since(); announces nothing.
   std::uint32_t epoch() const noexcept { return epoch_of(word_.load(std::memory_order_acquire)); }
-  /// Whether wait() would return at once.
+  /// Says whether wait() would return at once.
   bool notified_since(std::uint32_t epoch) const noexcept {
     return epoch_of(word_.load(std::memory_order_acquire)) != epoch;
   }

@@ -1,4 +1,4 @@
-// metrics.jsonl says this of the evaluations of a run.
+// An evaluation record is what metrics.jsonl says of the evaluations of a run.
 #pragma once
 
 #include <cstdint>

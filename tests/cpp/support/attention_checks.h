@@ -1,4 +1,4 @@
-// Tests of attention check a head against the answer in double precision and its slopes.
+// Tests of attention compare a head with the answer in double precision and with its slopes.
 #pragma once
 
 #include <gtest/gtest.h>

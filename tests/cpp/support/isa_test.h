@@ -1,4 +1,4 @@
-// These tests run once for every instruction set, and skip those that cannot run here.
+// A test of this kind runs once for every instruction set, and is skipped where that cannot run.
 #pragma once
 
 #include <gtest/gtest.h>

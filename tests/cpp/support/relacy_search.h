@@ -1,4 +1,4 @@
-// A search says how the model checker searches a model, and what is expected.
+// A search says how the model checker goes through a model, and what result is expected.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Causal attention of one head, forward: out = softmax(q k' / sqrt(D)) v goes by rows of blocks.
+// Causal attention of one head, forward, computes softmax(q k' / sqrt(D)) v by rows of blocks.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// LayerNorm works over rows, forward and backward (Ba, Kiros and Hinton 2016).
+// LayerNorm normalises rows; here it is forward and backward (Ba, Kiros and Hinton 2016).
 #pragma once
 
 #include "cpu/kernels/loops.h"
