@@ -47,8 +47,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   memory.activations_and_gradients =
       TrainStage::bytes_for(plan, config.model, layout, active, config.precision, config.pass);
   if (packs_weights(config, layout)) {
-    memory.activations_and_gradients +=
-        PackedWeights::bytes_for(config.model, layout, config.precision);
+    memory.activations_and_gradients += PackedWeights::bytes_for(layout, config.precision);
   }
   // Who stays parked touches a stack only.
   const auto computing = static_cast<std::size_t>(active);

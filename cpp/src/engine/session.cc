@@ -31,7 +31,7 @@ std::vector<int> worker_cpus(const SessionConfig& config) {
 std::shared_ptr<ModelState> make_state(const SessionConfig& config) {
   auto state = std::make_shared<ModelState>(config.model, true, config.precision);
   if (packs_weights(config, state->layout)) {
-    state->packed = std::make_unique<PackedWeights>(config.model, state->layout, config.precision);
+    state->packed = std::make_unique<PackedWeights>(state->layout, config.precision);
   }
   return state;
 }

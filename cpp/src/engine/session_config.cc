@@ -24,19 +24,14 @@ int SessionConfig::active_workers() const {
   return tree.activate_all ? workers : std::min(workers, tree.cores);
 }
 
-std::int64_t flops_per_token(const ModelConfig& model, std::int64_t sequence) {
-  const std::int64_t multiplying =
-      model.vocabulary * model.width + model.layers * 12 * model.width * model.width;
-  return 6 * multiplying + 6 * model.layers * model.width * sequence;
-}
-
 BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::int64_t sequence,
                              std::int64_t positions) {
   BatchShape shape;
   shape.batch = batch;
   shape.sequence = sequence;
-  shape.parameters = ParameterLayout(model).parameters();
-  shape.flops_per_token = flops_per_token(model, sequence);
+  const ParameterLayout layout(model);
+  shape.parameters = layout.parameters();
+  shape.flops_per_token = layout.flops_per_token(sequence);
   shape.symmetry_order = model.symmetry_order;
   shape.positions = positions;
   return plan_batch(shape);
@@ -44,8 +39,8 @@ BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::
 
 bool packs_weights(const SessionConfig& config, const ParameterLayout& layout) {
   return config.gemm == GemmBackend::kNative &&
-         (config.pack_always || PackedWeights::pays(config.model, layout, config.precision,
-                                                    config.batch * config.sequence));
+         (config.pack_always ||
+          PackedWeights::pays(layout, config.precision, config.batch * config.sequence));
 }
 
 std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan) {

@@ -47,9 +47,6 @@ struct SessionConfig {
   int active_workers() const;
 };
 
-/// Floating-point operations of forward and backward, a token: 6 P' + 6 L C T.
-std::int64_t flops_per_token(const ModelConfig& model, std::int64_t sequence);
-
 /// The batch plan of a session, which looks at shapes only.
 BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::int64_t sequence,
                              std::int64_t positions);

@@ -51,9 +51,9 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   const float* gradient() const noexcept;
 
   /// The operation of a tile of a position. REQUIRES: kind(claim.job) is kPosition.
-  Op op(const TileClaim& claim) const noexcept {
+  const Phase& phase(const TileClaim& claim) const noexcept {
     const ShardJobs::Place place = jobs_.place(claim.job, claim.phase);
-    return place.program->phases()[place.phase].op;
+    return place.program->phases()[place.phase];
   }
 
   /// Where its workspaces are: free for others between two steps, which need not find it as it was.

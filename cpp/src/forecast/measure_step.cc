@@ -120,7 +120,7 @@ StepTimes measure_step(const StepBench& bench) {
   times.most = took.back();
   times.tokens_per_second = 1e3 * tokens / times.milliseconds;
   times.gflops = 1e-9 * times.tokens_per_second *
-                 static_cast<double>(flops_per_token(config.model, config.sequence));
+                 static_cast<double>(session.state().layout.flops_per_token(config.sequence));
   times.mfu = peak.share(times.gflops, times.workers);
   times.peak_gflops = peak.gflops();
   times.messages =

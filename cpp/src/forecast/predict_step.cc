@@ -120,9 +120,7 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
   const TreePlan tree = plan_tree(config.threads, config.model.symmetry_order);
   const std::int64_t active = config.active_workers();
   const std::int32_t packed_tiles =
-      packs_weights(config, layout)
-          ? PackedWeights::tiles_for(config.model, layout, config.precision)
-          : 0;
+      packs_weights(config, layout) ? PackedWeights::tiles_for(layout, config.precision) : 0;
   TrainSchedule schedule(batch, layout, tree.owners(active), static_cast<int>(active),
                          packed_tiles);
   const ShardJobs shards(config.model, layout, batch, config.pass,

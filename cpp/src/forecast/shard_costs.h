@@ -1,5 +1,4 @@
-// How long a tile takes, from the times of the kernels that it calls: the operations of a shard
-// once more, as calls instead of numbers.
+// How long a tile takes, from the times of the kernels that it calls.
 #pragma once
 
 #include "machine/kernel_clock.h"

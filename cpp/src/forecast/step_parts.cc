@@ -18,62 +18,6 @@ void StepParts::start(const Session& session) {
   session_ = &session;
 }
 
-const char* StepParts::name(Part part) {
-  constexpr std::array<const char*, kParts> kNames = {
-      "product qkv",         "product projection", "product hidden", "product output",
-      "product head",        "product dX",         "product dW",     "attention",
-      "norm and activation", "embedding",          "loss",           "packing",
-      "reduction",           "optimizer"};
-  return kNames[part];
-}
-
-StepParts::Part StepParts::product_part(Op op) {
-  switch (op) {
-    case Op::kQkv:
-      return kQkv;
-    case Op::kProjection:
-      return kProjection;
-    case Op::kHidden:
-      return kHidden;
-    case Op::kOutput:
-      return kOutput;
-    case Op::kLogits:
-    case Op::kFeatureGradient:
-    case Op::kTokenWeight:
-      return kHead;
-    case Op::kOutputWeight:
-    case Op::kHiddenWeight:
-    case Op::kProjectionWeight:
-    case Op::kQkvWeight:
-      return kWeightGradients;
-    default:
-      return kInputGradients;
-  }
-}
-
-StepParts::Part StepParts::pass_part(Op op) {
-  switch (op) {
-    case Op::kEmbed:
-    case Op::kEmbedBackward:
-      return kEmbedding;
-    case Op::kAttention:
-    case Op::kAttentionBackward:
-      return kAttention;
-    case Op::kLogits:
-    case Op::kLoss:
-    case Op::kLogitGradient:
-      return kLoss;
-    case Op::kTokenWeight:
-    case Op::kOutputWeight:
-    case Op::kHiddenWeight:
-    case Op::kProjectionWeight:
-    case Op::kQkvWeight:
-      return product_part(op);
-    default:
-      return kNormAndActivation;
-  }
-}
-
 // On the worker's thread.
 void StepParts::add(int worker, const TileClaim& claim, std::uint64_t nanoseconds) {
   auto& ns = slots_[static_cast<std::size_t>(worker)].ns;
@@ -82,9 +26,9 @@ void StepParts::add(int worker, const TileClaim& claim, std::uint64_t nanosecond
   const std::uint64_t products = std::min(session_->take_product_ns(worker), nanoseconds);
   switch (stage.kind(claim.job)) {
     case TrainStage::Kind::kPosition: {
-      const Op op = stage.op(claim);
-      ns[product_part(op)] += products;
-      ns[pass_part(op)] += nanoseconds - products;
+      const PhaseParts parts = parts_of(stage.phase(claim));
+      ns[static_cast<std::size_t>(parts.product)] += products;
+      ns[static_cast<std::size_t>(parts.pass)] += nanoseconds - products;
       return;
     }
     case TrainStage::Kind::kPacking:
@@ -105,11 +49,15 @@ std::vector<PartTime> StepParts::report(std::int64_t steps, double seconds,
   const double whole = 1e3 * seconds * static_cast<double>(workers) / static_cast<double>(steps);
   std::vector<PartTime> parts;
   double busy = 0;
-  for (std::size_t p = 0; p < kParts; ++p) {
+  const auto name = [](std::size_t p) {
+    constexpr const char* kOthers[] = {"packing", "reduction", "optimizer"};
+    return p < kParts ? part_name(static_cast<Part>(p)) : kOthers[p - kParts];
+  };
+  for (std::size_t p = 0; p < kAll; ++p) {
     std::uint64_t ns = 0;
     for (const Slot& slot : slots_) ns += slot.ns[p];
     const double ms = 1e-6 * static_cast<double>(ns) / static_cast<double>(steps);
-    parts.push_back({name(static_cast<Part>(p)), ms});
+    parts.push_back({name(p), ms});
     busy += ms;
   }
   parts.push_back({"waiting", whole - busy});

@@ -7,6 +7,7 @@
 
 #include "cllm/bench.h"
 #include "engine/session.h"
+#include "model/tile_calls.h"
 
 namespace cllm {
 
@@ -25,31 +26,12 @@ class StepParts {
   std::vector<PartTime> report(std::int64_t steps, double seconds, std::int64_t workers) const;
 
  private:
-  enum Part : std::size_t {
-    kQkv,
-    kProjection,
-    kHidden,
-    kOutput,
-    kHead,
-    kInputGradients,
-    kWeightGradients,
-    kAttention,
-    kNormAndActivation,
-    kEmbedding,
-    kLoss,
-    kPacking,
-    kReduction,
-    kOptimizer,
-    kParts,
-  };
-  static const char* name(Part part);
-  /// Where the products of an operation belong, and where the rest of it does.
-  static Part product_part(Op op);
-  static Part pass_part(Op op);
+  /// What a step does besides the phases of shards, behind their parts.
+  enum Other : std::size_t { kPacking = kParts, kReduction, kOptimizer, kAll };
   void add(int worker, const TileClaim& claim, std::uint64_t nanoseconds);
 
   struct alignas(128) Slot {
-    std::array<std::uint64_t, kParts> ns{};
+    std::array<std::uint64_t, kAll> ns{};
   };
   // Written by the root between steps.
   const Session* session_ = nullptr;

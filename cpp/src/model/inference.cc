@@ -62,9 +62,14 @@ void Generator::check_token(std::int32_t token) const {
                     "the text was encoded with another tokenizer"});
 }
 
-void Generator::multiply(const float* a, std::int64_t m, std::int64_t k, const float* weight,
-                         std::int64_t n, float* c) {
-  gemm_.run({GemmForm::kNN, m, n, k, a, k, weight, n, c, n, false});
+void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x, float* y) {
+  gemm_.run({linear.forward_form(), rows, linear.outputs, linear.inputs, x, linear.inputs,
+             parameters_ + linear.weight, linear.columns(), y, linear.outputs, false});
+}
+
+void Generator::normalise(const Norm& norm, std::int64_t rows, const float* x) {
+  kernels_.layernorm_forward(rows, config_.width, x, parameters_ + norm.weight,
+                             parameters_ + norm.bias, normed_.data(), mean_.data(), rstd_.data());
 }
 
 void Generator::extend(std::int64_t first) {
@@ -74,16 +79,12 @@ void Generator::extend(std::int64_t first) {
     forward(done, rows);
   }
   // Only the last row's logits are wanted: the head is the largest product of a small model.
-  const std::int64_t C = config_.width, V = config_.vocabulary;
-  kernels_.layernorm_forward(1, C, x_.data() + (rows - 1) * C, parameters_ + layout_.final_weight(),
-                             parameters_ + layout_.final_bias(), normed_.data(), mean_.data(),
-                             rstd_.data());
-  gemm_.run({GemmForm::kNT, 1, V, C, normed_.data(), C, parameters_ + layout_.token_embedding(), C,
-             logits_.data(), V, false});
+  normalise(layout_.final_norm(), 1, x_.data() + (rows - 1) * config_.width);
+  multiply(layout_.network().head, 1, normed_.data(), logits_.data());
 }
 
 void Generator::forward(std::int64_t first, std::int64_t rows) {
-  const std::int64_t C = config_.width, F = config_.hidden();
+  const std::int64_t C = config_.width;
   const float* const p = parameters_;
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t token = window_[floats(first + r)];
@@ -91,23 +92,27 @@ void Generator::forward(std::int64_t first, std::int64_t rows) {
                  p + layout_.position_embedding() + (first + r) * C, x_.data() + r * C);
   }
   for (std::int64_t l = 0; l < config_.layers; ++l) {
-    const LayerOffsets& o = layout_.layer(l);
-    kernels_.layernorm_forward(rows, C, x_.data(), p + o.ln1_weight, p + o.ln1_bias, normed_.data(),
-                               mean_.data(), rstd_.data());
-    multiply(normed_.data(), rows, C, p + o.qkv_weight, 3 * C, qkv_.data());
-    kernels_.bias_add(rows, 3 * C, p + o.qkv_bias, qkv_.data(), 3 * C, qkv_.data(), 3 * C);
+    const NetworkLayer& layer = layout_.layer(l);
+    const auto& [qkv, projection, hidden, output] = layer.linears;
+    normalise(layer.norm1, rows, x_.data());
+    multiply(qkv, rows, normed_.data(), qkv_.data());
+    kernels_.bias_add(rows, qkv.outputs, p + qkv.bias, qkv_.data(), qkv.outputs, qkv_.data(),
+                      qkv.outputs);
     attend(l, first, rows);
-    multiply(attended_.data(), rows, C, p + o.proj_weight, C, sum_.data());
-    kernels_.bias_residual(rows, C, p + o.proj_bias, x_.data(), C, sum_.data(), C);
-    std::swap(x_, sum_);
-    kernels_.layernorm_forward(rows, C, x_.data(), p + o.ln2_weight, p + o.ln2_bias, normed_.data(),
-                               mean_.data(), rstd_.data());
-    multiply(normed_.data(), rows, C, p + o.fc_weight, F, gelu_.data());
-    kernels_.bias_gelu(rows, F, p + o.fc_bias, gelu_.data(), F, gelu_.data(), F, nullptr, 0);
-    multiply(gelu_.data(), rows, F, p + o.out_weight, C, sum_.data());
-    kernels_.bias_residual(rows, C, p + o.out_bias, x_.data(), C, sum_.data(), C);
-    std::swap(x_, sum_);
+    add_to_stream(projection, rows, attended_.data());
+    normalise(layer.norm2, rows, x_.data());
+    multiply(hidden, rows, normed_.data(), gelu_.data());
+    kernels_.bias_gelu(rows, hidden.outputs, p + hidden.bias, gelu_.data(), hidden.outputs,
+                       gelu_.data(), hidden.outputs, nullptr, 0);
+    add_to_stream(output, rows, gelu_.data());
   }
+}
+
+void Generator::add_to_stream(const Linear& linear, std::int64_t rows, const float* from) {
+  const std::int64_t C = config_.width;
+  multiply(linear, rows, from, sum_.data());
+  kernels_.bias_residual(rows, C, parameters_ + linear.bias, x_.data(), C, sum_.data(), C);
+  std::swap(x_, sum_);
 }
 
 void Generator::attend(std::int64_t layer, std::int64_t first, std::int64_t rows) {

@@ -43,8 +43,12 @@ class Generator {
   /// Layers 0..L for `rows` tokens at positions first...; leaves the residual stream in x_.
   void forward(std::int64_t first, std::int64_t rows);
   void attend(std::int64_t layer, std::int64_t first, std::int64_t rows);
-  void multiply(const float* a, std::int64_t m, std::int64_t k, const float* weight, std::int64_t n,
-                float* c);
+  /// y[rows, outputs] = x[rows, inputs] W, without the bias.
+  void multiply(const Linear& linear, std::int64_t rows, const float* x, float* y);
+  /// normed_ = the norm of x[rows, C].
+  void normalise(const Norm& norm, std::int64_t rows, const float* x);
+  /// x_ += from[rows, inputs] W + b.
+  void add_to_stream(const Linear& linear, std::int64_t rows, const float* from);
 
   // Rows that go through the layers together: enough to use the matrix units, small enough that
   // the activations stay in the second-level cache.

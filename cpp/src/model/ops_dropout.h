@@ -10,7 +10,7 @@ namespace cllm {
 template <class T>
 Dropout ShardOps<T>::dropout(std::int64_t s, double rate, DropoutSite site, std::int64_t layer,
                              std::int64_t head) const {
-  return dropout_of(*d.dropout, d.first_sequence + s, rate, site, layer, head);
+  return dropout_of(*data.dropout, data.first_sequence + s, rate, site, layer, head);
 }
 
 /// body(rows, first, dropout) for the rows of each sequence in turn; `first` is the first one's
@@ -19,7 +19,7 @@ template <class T>
 template <class Body>
 void ShardOps<T>::by_sequence(const Range& rows, double rate, DropoutSite site, std::int64_t layer,
                               Body body) const {
-  const std::int64_t L = p.shape.length;
+  const std::int64_t L = cuts.shape.length;
   for (std::int64_t r = rows.begin; r < rows.end;) {
     const std::int64_t s = r / L, end = std::min(rows.end, (s + 1) * L);
     body(Range{r, end}, r - s * L, dropout(s, rate, site, layer, 0));
@@ -32,15 +32,15 @@ template <class T>
 void ShardOps<T>::add_residual(const Range& m, const Range& n, std::int64_t bias,
                                const float* residual, DropoutSite site, float* x) const {
   const float* const b = parameter(bias) + n.begin;
-  if (!drops(p.config.dropout.residual)) {
+  if (!drops(cuts.config.dropout.residual)) {
     const std::int64_t at = m.begin * C + n.begin;
-    return k.bias_residual(m.size(), n.size(), b, residual + at, C, x + at, C);
+    return kernels.bias_residual(m.size(), n.size(), b, residual + at, C, x + at, C);
   }
-  by_sequence(m, p.config.dropout.residual, site, l,
+  by_sequence(m, cuts.config.dropout.residual, site, at_layer,
               [&](const Range& rows, std::int64_t first, const Dropout& dropout) {
                 const std::int64_t at = rows.begin * C + n.begin;
-                k.bias_dropout_residual(rows.size(), n.size(), b, dropout, first, n.begin,
-                                        residual + at, C, x + at, C);
+                kernels.bias_dropout_residual(rows.size(), n.size(), b, dropout, first, n.begin,
+                                              residual + at, C, x + at, C);
               });
 }
 
@@ -50,25 +50,25 @@ void ShardOps<T>::add_residual(const Range& m, const Range& n, std::int64_t bias
 template <class T>
 void ShardOps<T>::hand_down(const Range& rows, const float* dx, DropoutSite site,
                             std::int64_t layer, T* operand, float* sums) const {
-  if (!drops(p.config.dropout.residual)) {
-    return k.column_sums(rows.size(), C, dx + rows.begin * C, C, sums, false);
+  if (!drops(cuts.config.dropout.residual)) {
+    return kernels.column_sums(rows.size(), C, dx + rows.begin * C, C, sums, false);
   }
-  by_sequence(rows, p.config.dropout.residual, site, layer,
+  by_sequence(rows, cuts.config.dropout.residual, site, layer,
               [&](const Range& some, std::int64_t first, const Dropout& dropout) {
                 const std::int64_t at = some.begin * C;
-                ka.dropout_rows(some.size(), C, dx + at, dropout, first, operand + at, sums,
-                                some.begin > rows.begin);
+                stored_kernels.dropout_rows(some.size(), C, dx + at, dropout, first, operand + at,
+                                            sums, some.begin > rows.begin);
               });
 }
 
 /// In place: what enters the first layer, or its gradient.
 template <class T>
 void ShardOps<T>::drop_embedding(const Range& rows, float* x) const {
-  if (!drops(p.config.dropout.embedding)) return;
-  by_sequence(rows, p.config.dropout.embedding, DropoutSite::kEmbedding, 0,
+  if (!drops(cuts.config.dropout.embedding)) return;
+  by_sequence(rows, cuts.config.dropout.embedding, DropoutSite::kEmbedding, 0,
               [&](const Range& some, std::int64_t first, const Dropout& dropout) {
                 float* const at = x + some.begin * C;
-                k.dropout_rows(some.size(), C, at, dropout, first, at, nullptr, false);
+                kernels.dropout_rows(some.size(), C, at, dropout, first, at, nullptr, false);
               });
 }
 

@@ -1,102 +1,178 @@
-// The four products of a layer: forward with bias, residual and GELU on the tile while it is in
-// the cache; gradients of inputs; gradients of weights. Weights are [in, out].
+// The three products of a linear map: forward, with what follows on the tile while it is in the
+// cache; the gradient of its input; the gradient of its weight.
 #pragma once
 
 #include "model/shard_ops.h"
 
 namespace cllm {
 
+/// What a linear map of the layer multiplies: [R, inputs].
 template <class T>
-void ShardOps<T>::qkv(std::int64_t tile) const {
-  const Range m = p.qkv.row_range(tile), n = p.qkv.column_range(tile);
-  T* out = own.qkv + m.begin * 3 * C + n.begin;
-  const ProductTile to = product_tile(out, 3 * C, n);
-  multiply_weight({GemmForm::kNN, m.size(), n.size(), C, ops.normed1 + m.begin * C, C,
-                   parameter(o.qkv_weight) + n.begin, 3 * C, to.data, to.ld, false});
-  ka.bias_add(m.size(), n.size(), parameter(o.qkv_bias) + n.begin, to.data, to.ld, out, 3 * C);
+const T* ShardOps<T>::linear_input(LinearSite site) const noexcept {
+  switch (site) {
+    case LinearSite::kQkv:
+      return operands.normed1;
+    case LinearSite::kProjection:
+      return layer_operands.attended;
+    case LinearSite::kHidden:
+      return operands.normed2;
+    case LinearSite::kOutput:
+      break;
+  }
+  return layer_operands.gelu;
+}
+
+/// The gradient of what it gives: [R, outputs].
+template <class T>
+const T* ShardOps<T>::linear_gradient(LinearSite site) const noexcept {
+  switch (site) {
+    case LinearSite::kQkv:
+      return operands.dqkv;
+    case LinearSite::kProjection:
+      return operands.dmiddle;
+    case LinearSite::kHidden:
+      return operands.dhidden;
+    case LinearSite::kOutput:
+      break;
+  }
+  return dx_operand();
+}
+
+/// c = (x W)[m, n].
+template <class T>
+void ShardOps<T>::times_weight(const Linear& linear, const Range& m, const Range& n, float* c,
+                               std::int64_t ldc) const {
+  const std::int64_t step = linear.order == WeightOrder::kInOut ? 1 : linear.inputs;
+  multiply_weight({linear.forward_form(), m.size(), n.size(), linear.inputs,
+                   linear_input(phase.site) + m.begin * linear.inputs, linear.inputs,
+                   parameter(linear.weight) + n.begin * step, linear.columns(), c, ldc, false});
+}
+
+/// c = (dy W^T)[m, n].
+template <class T>
+void ShardOps<T>::times_transpose(const Linear& linear, const Range& m, const Range& n, float* c,
+                                  std::int64_t ldc) const {
+  const std::int64_t step = linear.order == WeightOrder::kInOut ? linear.outputs : 1;
+  multiply_weight({linear.backward_form(), m.size(), n.size(), linear.outputs,
+                   linear_gradient(phase.site) + m.begin * linear.outputs, linear.outputs,
+                   parameter(linear.weight) + n.begin * step, linear.columns(), c, ldc, false});
 }
 
 template <class T>
-void ShardOps<T>::projection(std::int64_t tile) const {
-  const Range m = p.projection.row_range(tile), n = p.projection.column_range(tile);
-  const std::int64_t at = m.begin * C + n.begin;
-  multiply_weight({GemmForm::kNN, m.size(), n.size(), C, own.attended + m.begin * C, C,
-                   parameter(o.proj_weight) + n.begin, C, a.middle + at, C, false});
-  add_residual(m, n, o.proj_bias, a.x, DropoutSite::kMiddle, a.middle);
-  if (p.whole_rows) norm2(tile);
-}
-
-template <class T>
-void ShardOps<T>::hidden(std::int64_t tile) const {
-  const Range m = p.hidden.row_range(tile), n = p.hidden.column_range(tile);
-  const std::int64_t F = 4 * C, at = m.begin * F + n.begin;
-  const ProductTile to = product_tile(own.gelu + at, F, n);
-  multiply_weight({GemmForm::kNN, m.size(), n.size(), C, ops.normed2 + m.begin * C, C,
-                   parameter(o.fc_weight) + n.begin, F, to.data, to.ld, false});
-  ka.bias_gelu(m.size(), n.size(), parameter(o.fc_bias) + n.begin, to.data, to.ld, own.gelu + at, F,
-               own.slope == nullptr ? nullptr : own.slope + at, F);
-}
-
-template <class T>
-void ShardOps<T>::output(std::int64_t tile) const {
-  const Range m = p.output.row_range(tile), n = p.output.column_range(tile);
-  const std::int64_t F = 4 * C, at = m.begin * C + n.begin;
-  const bool last = l + 1 == p.config.layers;
-  float* x = last ? w.x_final : w.layers[static_cast<std::size_t>(l) + 1].x;
-  multiply_weight({GemmForm::kNN, m.size(), n.size(), F, own.gelu + m.begin * F, F,
-                   parameter(o.out_weight) + n.begin, C, x + at, C, false});
-  add_residual(m, n, o.out_bias, a.middle, DropoutSite::kOutput, x);
-  if (p.whole_rows && last) norm_final(tile);
-  if (p.whole_rows && !last) norm1(tile, l + 1);
-}
-
-// d gelu[m, F] = dx[m, C] Wt, at once turned into d hidden.
-template <class T>
-void ShardOps<T>::output_backward(std::int64_t tile) const {
-  const Grid& grid = p.output_back;
+void ShardOps<T>::linear(std::int64_t tile) const {
+  const Linear& linear = parts.linear(phase.site);
+  const Grid& grid = cuts.linear(phase.site).forward;
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
-  const std::int64_t F = 4 * C, at = m.begin * F + n.begin;
-  const ProductTile to = product_tile(ops.dhidden + at, F, n);
-  multiply_weight({GemmForm::kNT, m.size(), n.size(), C, dx_operand() + m.begin * C, C,
-                   parameter(o.out_weight) + n.begin * C, C, to.data, to.ld, false});
-  ka.gelu_backward(m.size(), n.size(), own.slope + at, F, to.data, to.ld, ops.dhidden + at, F,
-                   w.fc_bias + grid.row_tile(tile) * F + n.begin);
+  switch (linear.epilogue) {
+    case Epilogue::kNone:  // the head is not among these
+    case Epilogue::kBias:
+      return add_bias(linear, m, n);
+    case Epilogue::kGelu:
+      return add_bias_and_gelu(linear, m, n);
+    case Epilogue::kResidual:
+      return add_to_residual_stream(linear, m, n, tile);
+  }
+}
+
+template <class T>
+void ShardOps<T>::add_bias(const Linear& linear, const Range& m, const Range& n) const {
+  const std::int64_t N = linear.outputs;
+  T* const out = layer_operands.qkv + m.begin * N + n.begin;
+  const ProductTile to = product_tile(out, N, n);
+  times_weight(linear, m, n, to.data, to.ld);
+  stored_kernels.bias_add(m.size(), n.size(), parameter(linear.bias) + n.begin, to.data, to.ld, out,
+                          N);
+}
+
+template <class T>
+void ShardOps<T>::add_bias_and_gelu(const Linear& linear, const Range& m, const Range& n) const {
+  const std::int64_t N = linear.outputs, at = m.begin * N + n.begin;
+  const ProductTile to = product_tile(layer_operands.gelu + at, N, n);
+  times_weight(linear, m, n, to.data, to.ld);
+  stored_kernels.bias_gelu(m.size(), n.size(), parameter(linear.bias) + n.begin, to.data, to.ld,
+                           layer_operands.gelu + at, N,
+                           layer_operands.slope == nullptr ? nullptr : layer_operands.slope + at,
+                           N);
+}
+
+template <class T>
+void ShardOps<T>::add_to_residual_stream(const Linear& linear, const Range& m, const Range& n,
+                                         std::int64_t tile) const {
+  const bool middle = phase.site == LinearSite::kProjection,
+             last = at_layer + 1 == cuts.config.layers;
+  float* const above =
+      last ? workspace.x_final : workspace.layers[static_cast<std::size_t>(at_layer) + 1].x;
+  float* const x = middle ? activations.middle : above;
+  times_weight(linear, m, n, x + m.begin * C + n.begin, C);
+  add_residual(m, n, linear.bias, middle ? activations.x : activations.middle,
+               middle ? DropoutSite::kMiddle : DropoutSite::kOutput, x);
+  if (!cuts.whole_rows) return;
+  if (middle) return norm2(tile);
+  return last ? norm_final(tile) : norm1(tile, at_layer + 1);
+}
+
+template <class T>
+void ShardOps<T>::linear_backward(std::int64_t tile) const {
+  const Linear& linear = parts.linear(phase.site);
+  const Grid& grid = cuts.linear(phase.site).backward;
+  const Range m = grid.row_range(tile), n = grid.column_range(tile);
+  switch (linear.from) {
+    case InputFrom::kActivation:
+      return gelu_backward(linear, m, n, grid.row_tile(tile));
+    case InputFrom::kAttention:
+      return attended_gradient(linear, m, n);
+    case InputFrom::kNorm:
+      return norm_gradient(linear, m, n, tile);
+  }
+}
+
+// The gradient of GELU's output is at once turned into that of its input, whose sums over the rows
+// of the tile are part of the bias's gradient.
+template <class T>
+void ShardOps<T>::gelu_backward(const Linear& linear, const Range& m, const Range& n,
+                                std::int64_t group_of_rows) const {
+  const std::int64_t F = linear.inputs, at = m.begin * F + n.begin;
+  const ProductTile to = product_tile(operands.dhidden + at, F, n);
+  times_transpose(linear, m, n, to.data, to.ld);
+  stored_kernels.gelu_backward(m.size(), n.size(), layer_operands.slope + at, F, to.data, to.ld,
+                               operands.dhidden + at, F,
+                               workspace.hidden_bias + group_of_rows * F + n.begin);
 }
 
 // The gradient of what the heads gave is an operand of attention's own products.
 template <class T>
-void ShardOps<T>::projection_backward(std::int64_t tile) const {
-  const Grid& grid = p.projection_back;
-  const Range m = grid.row_range(tile), n = grid.column_range(tile);
-  T* out = ops.dattended + m.begin * C + n.begin;
+void ShardOps<T>::attended_gradient(const Linear& linear, const Range& m, const Range& n) const {
+  T* const out = operands.dattended + m.begin * C + n.begin;
   const ProductTile to = product_tile(out, C, n);
-  multiply_weight({GemmForm::kNT, m.size(), n.size(), C, ops.dmiddle + m.begin * C, C,
-                   parameter(o.proj_weight) + n.begin * C, C, to.data, to.ld, false});
+  times_transpose(linear, m, n, to.data, to.ld);
   if constexpr (!kFloat) {
     for (std::int64_t r = 0; r < m.size(); ++r) {
-      k.round_bf16(static_cast<std::size_t>(n.size()), to.data + r * to.ld, out + r * C);
+      kernels.round_bf16(static_cast<std::size_t>(n.size()), to.data + r * to.ld, out + r * C);
     }
   }
 }
 
-/// dnorm[m, C] = dout[m, out] W[C, out]^T on one tile of `grid`.
 template <class T>
-void ShardOps<T>::norm_gradient(std::int64_t tile, const Grid& grid, const T* dout,
-                                std::int64_t outputs, std::int64_t weight) const {
-  const Range m = grid.row_range(tile), n = grid.column_range(tile);
-  multiply_weight({GemmForm::kNT, m.size(), n.size(), outputs, dout + m.begin * outputs, outputs,
-                   parameter(weight) + n.begin * outputs, outputs, w.dnorm + m.begin * C + n.begin,
-                   C, false});
+void ShardOps<T>::norm_gradient(const Linear& linear, const Range& m, const Range& n,
+                                std::int64_t tile) const {
+  times_transpose(linear, m, n, workspace.dnorm + m.begin * C + n.begin, C);
+  if (!cuts.whole_rows) return;
+  return phase.site == LinearSite::kQkv ? norm1_backward(tile) : norm2_backward(tile);
 }
 
-/// dW[in, out] (+)= x[R, in]^T dout[R, out] on one tile of `grid` (in x out).
+/// dW (+)= x^T dy, or its transpose, on one tile of the stored weight.
 template <class T>
-void ShardOps<T>::weight_gradient(std::int64_t tile, const Grid& grid, const T* x, const T* dout,
-                                  std::int64_t weight) const {
+void ShardOps<T>::linear_weight(std::int64_t tile) const {
+  const Linear& linear = parts.linear(phase.site);
+  const Grid& grid = cuts.linear(phase.site).weight;
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
-  multiply({GemmForm::kTN, m.size(), n.size(), R, x + m.begin, grid.rows, dout + n.begin,
-            grid.columns, gradient(weight) + m.begin * grid.columns + n.begin, grid.columns,
-            d.accumulate});
+  const bool in_out = linear.order == WeightOrder::kInOut;
+  const T* const x = linear_input(phase.site);
+  const T* const dy = linear_gradient(phase.site);
+  multiply({GemmForm::kTN, m.size(), n.size(), R, (in_out ? x : dy) + m.begin, grid.rows,
+            (in_out ? dy : x) + n.begin, grid.columns,
+            gradient(linear.weight) + m.begin * grid.columns + n.begin, grid.columns,
+            data.accumulate});
 }
 
 }  // namespace cllm

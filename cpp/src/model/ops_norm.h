@@ -6,29 +6,30 @@
 namespace cllm {
 
 template <class T>
-void ShardOps<T>::norm(std::int64_t tile, const float* x, std::int64_t weight, std::int64_t bias,
-                       T* out, float* mean, float* rstd) const {
+void ShardOps<T>::norm(std::int64_t tile, const Norm& norm, const float* x, T* out, float* mean,
+                       float* rstd) const {
   const Range rows = pass_range(tile);
-  ka.layernorm_forward(rows.size(), C, x + rows.begin * C, parameter(weight), parameter(bias),
-                       out + rows.begin * C, mean + rows.begin, rstd + rows.begin);
+  stored_kernels.layernorm_forward(rows.size(), C, x + rows.begin * C, parameter(norm.weight),
+                                   parameter(norm.bias), out + rows.begin * C, mean + rows.begin,
+                                   rstd + rows.begin);
 }
 
 template <class T>
 void ShardOps<T>::norm1(std::int64_t tile, std::int64_t layer) const {
-  const LayerActivations& to = w.layers[static_cast<std::size_t>(layer)];
-  const LayerOffsets& at = p.layout->layer(layer);
-  norm(tile, to.x, at.ln1_weight, at.ln1_bias, ops.normed1, to.mean1, to.rstd1);
+  const LayerActivations& to = workspace.layers[static_cast<std::size_t>(layer)];
+  norm(tile, cuts.layout->layer(layer).norm1, to.x, operands.normed1, to.mean1, to.rstd1);
 }
 
 template <class T>
 void ShardOps<T>::norm2(std::int64_t tile) const {
-  norm(tile, a.middle, o.ln2_weight, o.ln2_bias, ops.normed2, a.mean2, a.rstd2);
+  norm(tile, parts.norm2, activations.middle, operands.normed2, activations.mean2,
+       activations.rstd2);
 }
 
 template <class T>
 void ShardOps<T>::norm_final(std::int64_t tile) const {
-  norm(tile, w.x_final, p.layout->final_weight(), p.layout->final_bias(), ops.features,
-       w.mean_final, w.rstd_final);
+  norm(tile, cuts.layout->final_norm(), workspace.x_final, operands.features, workspace.mean_final,
+       workspace.rstd_final);
 }
 
 // Each pass leaves three sums over its rows: of the norm's weight and bias, and of the gradient it
@@ -38,24 +39,28 @@ void ShardOps<T>::norm_final_backward(std::int64_t tile) const {
   const Range rows = pass_range(tile);
   const std::int64_t at = rows.begin * C, slot = tile * C;
   float* dx = dx_above() + at;
-  ka.layernorm_backward(rows.size(), C, w.x_final + at, w.dnorm + at,
-                        parameter(p.layout->final_weight()), parameter(p.layout->final_bias()),
-                        w.mean_final + rows.begin, w.rstd_final + rows.begin, nullptr, dx,
-                        copy_of(ops.dx[l % 2] + at), nullptr, w.norm_final.gamma + slot,
-                        w.norm_final.beta + slot);
-  hand_down(rows, dx_above(), DropoutSite::kOutput, l, ops.dx[l % 2], w.norm_final.below + slot);
+  stored_kernels.layernorm_backward(
+      rows.size(), C, workspace.x_final + at, workspace.dnorm + at,
+      parameter(cuts.layout->final_norm().weight), parameter(cuts.layout->final_norm().bias),
+      workspace.mean_final + rows.begin, workspace.rstd_final + rows.begin, nullptr, dx,
+      copy_of(operands.dx[at_layer % 2] + at), nullptr, workspace.norm_final.gamma + slot,
+      workspace.norm_final.beta + slot);
+  hand_down(rows, dx_above(), DropoutSite::kOutput, at_layer, operands.dx[at_layer % 2],
+            workspace.norm_final.below + slot);
 }
 
 template <class T>
 void ShardOps<T>::norm2_backward(std::int64_t tile) const {
   const Range rows = pass_range(tile);
   const std::int64_t at = rows.begin * C, slot = tile * C;
-  float* dx = w.dmiddle + at;
-  ka.layernorm_backward(rows.size(), C, a.middle + at, w.dnorm + at, parameter(o.ln2_weight),
-                        parameter(o.ln2_bias), a.mean2 + rows.begin, a.rstd2 + rows.begin,
-                        dx_above() + at, dx, copy_of(ops.dmiddle + at), ops.normed2 + at,
-                        w.norm2.gamma + slot, w.norm2.beta + slot);
-  hand_down(rows, w.dmiddle, DropoutSite::kMiddle, l, ops.dmiddle, w.norm2.below + slot);
+  float* dx = workspace.dmiddle + at;
+  stored_kernels.layernorm_backward(
+      rows.size(), C, activations.middle + at, workspace.dnorm + at, parameter(parts.norm2.weight),
+      parameter(parts.norm2.bias), activations.mean2 + rows.begin, activations.rstd2 + rows.begin,
+      dx_above() + at, dx, copy_of(operands.dmiddle + at), operands.normed2 + at,
+      workspace.norm2.gamma + slot, workspace.norm2.beta + slot);
+  hand_down(rows, workspace.dmiddle, DropoutSite::kMiddle, at_layer, operands.dmiddle,
+            workspace.norm2.below + slot);
 }
 
 template <class T>
@@ -63,37 +68,43 @@ void ShardOps<T>::norm1_backward(std::int64_t tile) const {
   const Range rows = pass_range(tile);
   const std::int64_t at = rows.begin * C, slot = tile * C;
   float* dx = dx_below() + at;
-  ka.layernorm_backward(rows.size(), C, a.x + at, w.dnorm + at, parameter(o.ln1_weight),
-                        parameter(o.ln1_bias), a.mean1 + rows.begin, a.rstd1 + rows.begin,
-                        w.dmiddle + at, dx, copy_of(ops.dx[(l + 1) % 2] + at), ops.normed1 + at,
-                        w.norm1.gamma + slot, w.norm1.beta + slot);
-  if (l == 0) return drop_embedding(rows, dx_below());
-  hand_down(rows, dx_below(), DropoutSite::kOutput, l - 1, ops.dx[(l + 1) % 2],
-            w.norm1.below + slot);
+  stored_kernels.layernorm_backward(
+      rows.size(), C, activations.x + at, workspace.dnorm + at, parameter(parts.norm1.weight),
+      parameter(parts.norm1.bias), activations.mean1 + rows.begin, activations.rstd1 + rows.begin,
+      workspace.dmiddle + at, dx, copy_of(operands.dx[(at_layer + 1) % 2] + at),
+      operands.normed1 + at, workspace.norm1.gamma + slot, workspace.norm1.beta + slot);
+  if (at_layer == 0) return drop_embedding(rows, dx_below());
+  hand_down(rows, dx_below(), DropoutSite::kOutput, at_layer - 1, operands.dx[(at_layer + 1) % 2],
+            workspace.norm1.below + slot);
 }
 
 // Adds the partial sums of row groups in group order: a few rows of C to 4C numbers.
 template <class T>
 void ShardOps<T>::vectors() const {
-  const std::int64_t passes = p.pass_tiles();
-  switch (group.op) {
+  const std::int64_t passes = cuts.pass_tiles();
+  const Linear &qkv = parts.linear(LinearSite::kQkv), &hidden = parts.linear(LinearSite::kHidden);
+  switch (phase.op) {
     case Op::kFinalVectors:
-      sum_groups(passes, C, w.norm_final.gamma, p.layout->final_weight());
-      sum_groups(passes, C, w.norm_final.beta, p.layout->final_bias());
-      sum_groups(passes, C, w.norm_final.below, o.out_bias);
+      sum_groups(passes, C, workspace.norm_final.gamma, cuts.layout->final_norm().weight);
+      sum_groups(passes, C, workspace.norm_final.beta, cuts.layout->final_norm().bias);
+      sum_groups(passes, C, workspace.norm_final.below, parts.linear(LinearSite::kOutput).bias);
       return sum_loss();
     case Op::kHiddenVectors:
-      return sum_groups(p.output_back.row_tiles(), 4 * C, w.fc_bias, o.fc_bias);
+      return sum_groups(cuts.linear(LinearSite::kOutput).backward.row_tiles(), hidden.outputs,
+                        workspace.hidden_bias, hidden.bias);
     case Op::kMiddleVectors:
-      sum_groups(passes, C, w.norm2.gamma, o.ln2_weight);
-      sum_groups(passes, C, w.norm2.beta, o.ln2_bias);
-      return sum_groups(passes, C, w.norm2.below, o.proj_bias);
+      sum_groups(passes, C, workspace.norm2.gamma, parts.norm2.weight);
+      sum_groups(passes, C, workspace.norm2.beta, parts.norm2.bias);
+      return sum_groups(passes, C, workspace.norm2.below,
+                        parts.linear(LinearSite::kProjection).bias);
     case Op::kQkvVectors:
-      return sum_groups(p.shape.sequences, 3 * C, w.qkv_bias, o.qkv_bias);
+      return sum_groups(cuts.shape.sequences, qkv.outputs, workspace.qkv_bias, qkv.bias);
     case Op::kInputVectors:
-      sum_groups(passes, C, w.norm1.gamma, o.ln1_weight);
-      sum_groups(passes, C, w.norm1.beta, o.ln1_bias);
-      if (l > 0) sum_groups(passes, C, w.norm1.below, p.layout->layer(l - 1).out_bias);
+      sum_groups(passes, C, workspace.norm1.gamma, parts.norm1.weight);
+      sum_groups(passes, C, workspace.norm1.beta, parts.norm1.bias);
+      if (at_layer > 0)
+        sum_groups(passes, C, workspace.norm1.below,
+                   cuts.layout->layer(at_layer - 1).linear(LinearSite::kOutput).bias);
       return;
     default:
       return;

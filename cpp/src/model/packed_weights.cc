@@ -11,27 +11,19 @@ constexpr std::size_t floats_for(std::int64_t numbers, Precision precision) {
 
 }  // namespace
 
-bool PackedWeights::pays(const ModelConfig& config, const ParameterLayout& layout,
-                         Precision precision, std::int64_t rows) {
+bool PackedWeights::pays(const ParameterLayout& layout, Precision precision, std::int64_t rows) {
   constexpr std::int64_t kFewestRows = 256;
   constexpr std::size_t kMostBytes = std::size_t{512} << 20;
-  return rows >= kFewestRows && bytes_for(config, layout, precision) <= kMostBytes;
+  return rows >= kFewestRows && bytes_for(layout, precision) <= kMostBytes;
 }
 
 template <class T>
-std::vector<PackedWeights::Matrix> PackedWeights::lay_out(const ModelConfig& config,
-                                                          const ParameterLayout& layout,
+std::vector<PackedWeights::Matrix> PackedWeights::lay_out(const ParameterLayout& layout,
                                                           std::int64_t* numbers) {
-  const std::int64_t C = config.width, F = config.hidden();
   std::vector<Matrix> matrices;
-  for (std::int64_t l = 0; l < config.layers; ++l) {
-    const LayerOffsets& o = layout.layer(l);
-    matrices.push_back({o.qkv_weight, C, 3 * C, GemmForm::kNN});
-    matrices.push_back({o.proj_weight, C, C, GemmForm::kNN});
-    matrices.push_back({o.fc_weight, C, F, GemmForm::kNN});
-    matrices.push_back({o.out_weight, F, C, GemmForm::kNN});
+  for (const Linear& linear : layout.network().linears()) {
+    matrices.push_back({linear.weight, linear.rows(), linear.columns(), linear.forward_form()});
   }
-  matrices.push_back({layout.token_embedding(), config.vocabulary, C, GemmForm::kNT});
   std::sort(matrices.begin(), matrices.end(),
             [](const Matrix& a, const Matrix& b) { return a.offset < b.offset; });
   *numbers = 0;
@@ -43,18 +35,16 @@ std::vector<PackedWeights::Matrix> PackedWeights::lay_out(const ModelConfig& con
   return matrices;
 }
 
-PackedWeights::PackedWeights(const ModelConfig& config, const ParameterLayout& layout,
-                             Precision precision)
+PackedWeights::PackedWeights(const ParameterLayout& layout, Precision precision)
     : PackedWeights(precision) {
   std::int64_t numbers = 0;
-  cut(config, layout, &numbers);
+  cut(layout, &numbers);
   memory_ = AlignedBuffer<float>(floats_for(numbers, precision));
 }
 
-void PackedWeights::cut(const ModelConfig& config, const ParameterLayout& layout,
-                        std::int64_t* numbers) {
-  matrices_ = precision_ == Precision::kBf16 ? lay_out<Bf16>(config, layout, numbers)
-                                             : lay_out<float>(config, layout, numbers);
+void PackedWeights::cut(const ParameterLayout& layout, std::int64_t* numbers) {
+  matrices_ = precision_ == Precision::kBf16 ? lay_out<Bf16>(layout, numbers)
+                                             : lay_out<float>(layout, numbers);
   for (std::size_t i = 0; i < matrices_.size(); ++i) {
     const Matrix& m = matrices_[i];
     const std::int64_t panels = kTileNumbers / m.columns / kPackedColumns;
@@ -65,18 +55,16 @@ void PackedWeights::cut(const ModelConfig& config, const ParameterLayout& layout
   }
 }
 
-std::size_t PackedWeights::bytes_for(const ModelConfig& config, const ParameterLayout& layout,
-                                     Precision precision) {
+std::size_t PackedWeights::bytes_for(const ParameterLayout& layout, Precision precision) {
   std::int64_t numbers = 0;
-  PackedWeights(precision).cut(config, layout, &numbers);
+  PackedWeights(precision).cut(layout, &numbers);
   return sizeof(float) * floats_for(numbers, precision);
 }
 
-std::int32_t PackedWeights::tiles_for(const ModelConfig& config, const ParameterLayout& layout,
-                                      Precision precision) {
+std::int32_t PackedWeights::tiles_for(const ParameterLayout& layout, Precision precision) {
   std::int64_t numbers = 0;
   PackedWeights counting(precision);
-  counting.cut(config, layout, &numbers);
+  counting.cut(layout, &numbers);
   return counting.tiles();
 }
 

@@ -20,16 +20,14 @@ class PackedWeights {
   /// Whether packing pays for steps over so many rows: a rule of shapes, for tiles are cut by it. A
   /// pass over all weights must be made up for by tiles that would pack them again (by 1 to 12 % of
   /// a step at 256 rows), and the copies must be worth their memory.
-  static bool pays(const ModelConfig& config, const ParameterLayout& layout, Precision precision,
-                   std::int64_t rows);
+  static bool pays(const ParameterLayout& layout, Precision precision, std::int64_t rows);
 
   /// What tiles() would be.
-  static std::int32_t tiles_for(const ModelConfig& config, const ParameterLayout& layout,
-                                Precision precision);
+  static std::int32_t tiles_for(const ParameterLayout& layout, Precision precision);
   /// Numbers in a tile, at most; more only where one panel's rows have more.
   static constexpr std::int64_t kTileNumbers = 65536;
 
-  PackedWeights(const ModelConfig& config, const ParameterLayout& layout, Precision precision);
+  PackedWeights(const ParameterLayout& layout, Precision precision);
 
   /// A tile is a run of rows of a weight, which is packed both ways while it lies in the cache.
   std::int32_t tiles() const noexcept { return static_cast<std::int32_t>(tiles_.size()); }
@@ -51,8 +49,7 @@ class PackedWeights {
 
   std::size_t bytes() const noexcept { return memory_.bytes(); }
   /// The same number without making one.
-  static std::size_t bytes_for(const ModelConfig& config, const ParameterLayout& layout,
-                               Precision precision);
+  static std::size_t bytes_for(const ParameterLayout& layout, Precision precision);
 
  private:
   /// A weight [rows, columns]. Both it and its transpose are the B of some product.
@@ -72,12 +69,11 @@ class PackedWeights {
 
   /// The weights, in the order of their offsets, and how many numbers they are when packed.
   template <class T>
-  static std::vector<Matrix> lay_out(const ModelConfig& config, const ParameterLayout& layout,
-                                     std::int64_t* numbers);
+  static std::vector<Matrix> lay_out(const ParameterLayout& layout, std::int64_t* numbers);
   template <class T>
   void pack_as(const Tile& tile, Pass pass, const float* parameters,
                const KernelTable& kernels) noexcept;
-  void cut(const ModelConfig& config, const ParameterLayout& layout, std::int64_t* numbers);
+  void cut(const ParameterLayout& layout, std::int64_t* numbers);
   const Matrix& matrix_at(std::int64_t offset) const noexcept;
 
   explicit PackedWeights(Precision precision) : precision_(precision) {}

@@ -10,20 +10,16 @@ constexpr std::int64_t kEmbedColumns = 32;  // two cache lines: tiles never writ
 ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
                      const ShardShape& shard, WeightLayout how)
     : config(model), layout(&tensors), shape(shard), weights(how) {
-  const std::int64_t R = shape.rows(), C = config.width, F = config.hidden();
-  qkv = product(R, 3 * C);
-  projection = product(R, C);
-  hidden = product(R, F);
-  output = product(R, C);
-  output_back = product(R, F);
-  hidden_back = product(R, C);
-  projection_back = product(R, C);
-  qkv_back = product(R, C);
-  qkv_weight = weight_gradient_grid(C, 3 * C);
-  projection_weight = weight_gradient_grid(C, C);
-  hidden_weight = weight_gradient_grid(C, F);
-  output_weight = weight_gradient_grid(F, C);
-  token_weight = weight_gradient_grid(config.vocabulary, C);
+  const std::int64_t R = shape.rows(), C = config.width;
+  // All layers of a model are cut alike.
+  for (std::size_t i = 0; i < kLinearSites; ++i) {
+    const Linear& linear = tensors.layer(0).linears[i];
+    linears[i] = {product(R, linear.outputs), product(R, linear.inputs),
+                  weight_gradient_grid(linear.rows(), linear.columns())};
+  }
+  const Linear& head = tensors.network().head;
+  token_weight = weight_gradient_grid(head.rows(), head.columns());
+  const Grid& projection = linear(LinearSite::kProjection).forward;
   whole_rows = projection.column_tiles() == 1;
   pass_rows = whole_rows ? projection.tile_rows : cllm::pass_rows(R, C);
   embed_columns = std::min(C, kEmbedColumns);

@@ -1,6 +1,8 @@
 // How every operation of one shard is cut in tiles: computed once from shapes, then only read.
 #pragma once
 
+#include <array>
+
 #include "model/layout.h"
 #include "model/tiling.h"
 #include "model/workspace.h"
@@ -15,6 +17,13 @@ struct AttentionGroup {
   std::int64_t items;  ///< (sequence, head) pairs
 };
 
+/// How the three products of a linear map are cut.
+struct LinearCuts {
+  Grid forward;   // rows x outputs
+  Grid backward;  // rows x inputs: the gradient of the input
+  Grid weight;    // rows x columns of the weight: its gradient
+};
+
 struct ShardCuts {
   ShardCuts(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape,
             WeightLayout weights);
@@ -23,10 +32,8 @@ struct ShardCuts {
   const ParameterLayout* layout;
   ShardShape shape;
   WeightLayout weights;
-  Grid qkv, projection, hidden, output;                              // rows x outputs, forward
-  Grid output_back, hidden_back, projection_back, qkv_back;          // rows x inputs, backward
-  Grid qkv_weight, projection_weight, hidden_weight, output_weight;  // inputs x outputs
-  Grid token_weight;                                                 // vocabulary x width
+  std::array<LinearCuts, kLinearSites> linears;  // of a layer
+  Grid token_weight;                             // vocabulary x width
   /// A tile of a product back to width C holds whole rows (C is one column of tiles), so it also
   /// does the pass over them that comes next: a fifth fewer phases for narrow models.
   bool whole_rows;
@@ -37,11 +44,16 @@ struct ShardCuts {
   std::int64_t chunk_rows;      // rows whose logits exist at the same time
   std::int64_t loss_rows;       // rows of one tile of the pass over logits
 
+  const LinearCuts& linear(LinearSite site) const noexcept {
+    return linears[static_cast<std::size_t>(site)];
+  }
   std::int64_t pass_tiles() const noexcept { return ceil_div(shape.rows(), pass_rows); }
   std::int64_t query_blocks() const noexcept { return ceil_div(shape.length, query_rows); }
   std::int64_t heads() const noexcept { return shape.sequences * config.heads; }
   /// Rows that go through the shard together, more or less: those of a tile of a product.
-  std::int64_t lane_rows() const noexcept { return projection.tile_rows; }
+  std::int64_t lane_rows() const noexcept {
+    return linear(LinearSite::kProjection).forward.tile_rows;
+  }
   /// The same in whole sequences, for attention.
   std::int64_t lane_sequences() const noexcept {
     return std::clamp<std::int64_t>(lane_rows() / shape.length, 1, shape.sequences);

@@ -12,8 +12,8 @@ namespace cllm {
 /// T: what the operands of products are stored as.
 template <class T>
 struct ShardOps {
-  ShardOps(const ShardCuts& program, const ShardData& data, const WorkerContext& worker,
-           const Phase& phase);
+  ShardOps(const ShardCuts& program, const ShardData& shard, const WorkerContext& worker,
+           const Phase& running);
 
   void run(std::int64_t tile) const;
 
@@ -21,8 +21,8 @@ struct ShardOps {
   void embed(std::int64_t tile) const;
   void embed_backward(std::int64_t tile) const;
   // ops_norm.h
-  void norm(std::int64_t tile, const float* x, std::int64_t weight, std::int64_t bias, T* out,
-            float* mean, float* rstd) const;
+  void norm(std::int64_t tile, const Norm& norm, const float* x, T* out, float* mean,
+            float* rstd) const;
   void norm1(std::int64_t tile, std::int64_t layer) const;
   void norm2(std::int64_t tile) const;
   void norm_final(std::int64_t tile) const;
@@ -31,18 +31,25 @@ struct ShardOps {
   void norm1_backward(std::int64_t tile) const;
   void vectors() const;
   // ops_linear.h
-  void qkv(std::int64_t tile) const;
-  void projection(std::int64_t tile) const;
-  void hidden(std::int64_t tile) const;
-  void output(std::int64_t tile) const;
-  void output_backward(std::int64_t tile) const;
-  void projection_backward(std::int64_t tile) const;
-  void norm_gradient(std::int64_t tile, const Grid& grid, const T* dout, std::int64_t outputs,
-                     std::int64_t weight) const;
-  void weight_gradient(std::int64_t tile, const Grid& grid, const T* x, const T* dout,
-                       std::int64_t weight) const;
+  void linear(std::int64_t tile) const;
+  void linear_backward(std::int64_t tile) const;
+  void linear_weight(std::int64_t tile) const;
+  const T* linear_input(LinearSite site) const noexcept;
+  const T* linear_gradient(LinearSite site) const noexcept;
+  void times_weight(const Linear& linear, const Range& m, const Range& n, float* c,
+                    std::int64_t ldc) const;
+  void times_transpose(const Linear& linear, const Range& m, const Range& n, float* c,
+                       std::int64_t ldc) const;
+  void add_bias(const Linear& linear, const Range& m, const Range& n) const;
+  void add_bias_and_gelu(const Linear& linear, const Range& m, const Range& n) const;
+  void add_to_residual_stream(const Linear& linear, const Range& m, const Range& n,
+                              std::int64_t tile) const;
+  void gelu_backward(const Linear& linear, const Range& m, const Range& n,
+                     std::int64_t group) const;
+  void attended_gradient(const Linear& linear, const Range& m, const Range& n) const;
+  void norm_gradient(const Linear& linear, const Range& m, const Range& n, std::int64_t tile) const;
   // ops_dropout.h
-  bool drops(double rate) const noexcept { return d.dropout != nullptr && rate > 0; }
+  bool drops(double rate) const noexcept { return data.dropout != nullptr && rate > 0; }
   Dropout dropout(std::int64_t s, double rate, DropoutSite site, std::int64_t layer,
                   std::int64_t head) const;
   template <class Body>
@@ -70,34 +77,34 @@ struct ShardOps {
   // Shorthand.
   /// By a weight, which is stored as floats.
   void multiply_weight(const GemmArgsOf<T, float>& args) const {
-    if (d.packed == nullptr) return gemm.run(args);
+    if (data.packed == nullptr) return gemm.run(args);
     gemm.run(PackedGemmArgs<T>{args.m, args.n, args.k, args.a, args.lda,
-                               d.packed->panels<T>(args.form, args.b - d.parameters), args.c,
+                               data.packed->panels<T>(args.form, args.b - data.parameters), args.c,
                                args.ldc, args.accumulate});
   }
   void multiply(const GemmArgsOf<T, T>& args) const { gemm.run(args); }
-  const float* parameter(std::int64_t offset) const noexcept { return d.parameters + offset; }
-  float* gradient(std::int64_t offset) const noexcept { return d.gradient + offset; }
+  const float* parameter(std::int64_t offset) const noexcept { return data.parameters + offset; }
+  float* gradient(std::int64_t offset) const noexcept { return data.gradient + offset; }
   void sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
                   std::int64_t offset) const;
   Range pass_range(std::int64_t tile) const noexcept {
-    const std::int64_t begin = tile * p.pass_rows;
-    return {begin, std::min(R, begin + p.pass_rows)};
+    const std::int64_t begin = tile * cuts.pass_rows;
+    return {begin, std::min(R, begin + cuts.pass_rows)};
   }
   /// The gradient of the residual stream that enters the backward pass of layer l from above, and
   /// the one that leaves it downwards.
-  float* dx_above() const noexcept { return w.dx[l % 2]; }
-  float* dx_below() const noexcept { return w.dx[(l + 1) % 2]; }
+  float* dx_above() const noexcept { return workspace.dx[at_layer % 2]; }
+  float* dx_below() const noexcept { return workspace.dx[(at_layer + 1) % 2]; }
 
   /// The same as operands.
-  const T* dx_operand() const noexcept { return ops.dx[l % 2]; }
+  const T* dx_operand() const noexcept { return operands.dx[at_layer % 2]; }
   /// Where a norm's pass writes what it also writes as floats: nowhere when that is the same
   /// memory, or when it is dropped first.
   T* copy_of(T* operand) const noexcept {
-    return kFloat || drops(p.config.dropout.residual) ? nullptr : operand;
+    return kFloat || drops(cuts.config.dropout.residual) ? nullptr : operand;
   }
   /// The gradients of a chunk's logits, rows kLogitStep * V' apart.
-  T* logit_gradients() const noexcept { return reinterpret_cast<T*>(w.logits); }
+  T* logit_gradients() const noexcept { return reinterpret_cast<T*>(workspace.logits); }
 
   /// Where a product's floats go that will be stored at `out`: there, or into scratch.
   struct ProductTile {
@@ -112,20 +119,20 @@ struct ShardOps {
   static constexpr bool kFloat = std::is_same_v<T, float>;
   static constexpr std::int64_t kLogitStep = kPerFloat<T>;
 
-  const ShardCuts& p;
-  const ShardData& d;
-  Workspace& w;
-  const Operands<T>& ops;
-  const KernelTable& k;
-  const ActivationKernels<T>& ka;
+  const ShardCuts& cuts;
+  const ShardData& data;
+  Workspace& workspace;
+  const Operands<T>& operands;
+  const KernelTable& kernels;
+  const ActivationKernels<T>& stored_kernels;  ///< for rows that are stored as T
   Gemm& gemm;
   float* scratch;
-  const Phase& group;
-  const std::int64_t l;  ///< layer
+  const Phase& phase;
+  const std::int64_t at_layer;
   const std::int64_t R, C;
-  const LayerActivations& a;    ///< of layer l
-  const LayerOperands<T>& own;  ///< likewise
-  const LayerOffsets& o;        ///< of layer l
+  const LayerActivations& activations;     ///< of the layer
+  const LayerOperands<T>& layer_operands;  ///< likewise
+  const NetworkLayer& parts;               ///< likewise
 };
 
 }  // namespace cllm

@@ -89,13 +89,22 @@ class PhaseList {
   /// The tiles of each row of `grid` are a phase; `accesses` of its rows.
   template <class AccessesOf>
   void product(Op op, std::int64_t layer, const Grid& grid, AccessesOf accesses,
-               std::int64_t chunk = 0) {
+               std::int64_t chunk = 0, LinearSite site = {}) {
     for (std::int64_t r = 0; r < grid.row_tiles(); ++r) {
       const Range range = grid.row_range(r);
       phases_.push_back({op, layer, chunk, r, grid.row_tiles(),
                          static_cast<std::int32_t>(grid.column_tiles()), in_shard(chunk, range),
-                         accesses(range)});
+                         accesses(range), site});
     }
+  }
+
+  template <class AccessesOf>
+  void linear(LinearSite site, std::int64_t layer, AccessesOf accesses) {
+    product(Op::kLinear, layer, p_.linear(site).forward, accesses, 0, site);
+  }
+  template <class AccessesOf>
+  void linear_backward(LinearSite site, std::int64_t layer, AccessesOf accesses) {
+    product(Op::kLinearBackward, layer, p_.linear(site).backward, accesses, 0, site);
   }
 
   /// Tiles of `tile_rows` of `rows` rows; as many a phase as a tile of a product has rows.
@@ -163,7 +172,7 @@ class PhaseList {
     for (std::int64_t l = 0; l < layers; ++l) {
       if (l > 0 && !p_.whole_rows) pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
       inside(l);
-      product(Op::kOutput, l, p_.output, [&](Range rows) {
+      linear(LinearSite::kOutput, l, [&](Range rows) {
         return fused({reads(Buffer::kGelu, l, rows), reads(Buffer::kMiddle, l, rows),
                       writes(Buffer::kX, l + 1, rows)},
                      l + 1 < layers ? norm1(l + 1, rows) : norm_final(rows));
@@ -176,17 +185,17 @@ class PhaseList {
 
   /// From a layer's first norm to its GELU: what is made again when it was not kept.
   void inside(std::int64_t l) {
-    product(Op::kQkv, l, p_.qkv, [&](Range rows) {
+    linear(LinearSite::kQkv, l, [&](Range rows) {
       return Accesses{reads(Buffer::kNormed1, rows), writes(Buffer::kQkv, l, rows)};
     });
     attention(l);
-    product(Op::kProjection, l, p_.projection, [&](Range rows) {
+    linear(LinearSite::kProjection, l, [&](Range rows) {
       return fused({reads(Buffer::kAttended, l, rows), reads(Buffer::kX, l, rows),
                     writes(Buffer::kMiddle, l, rows)},
                    norm2(l, rows));
     });
     if (!p_.whole_rows) pass(Op::kNorm2, l, [&](Range rows) { return norm2(l, rows); });
-    product(Op::kHidden, l, p_.hidden, [&](Range rows) {
+    linear(LinearSite::kHidden, l, [&](Range rows) {
       return Accesses{reads(Buffer::kNormed2, rows), writes(Buffer::kGelu, l, rows),
                       writes(Buffer::kSlope, l, rows)};
     });
@@ -277,7 +286,7 @@ class PhaseList {
         pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
         inside(l);
       }
-      product(Op::kOutputBackward, l, p_.output_back, [&](Range rows) {
+      linear_backward(LinearSite::kOutput, l, [&](Range rows) {
         return Accesses{reads(Buffer::kDx, above(l), rows), reads(Buffer::kSlope, l, rows),
                         writes(Buffer::kDhidden, rows), writes(Buffer::kHiddenSums, rows)};
       });
@@ -286,26 +295,26 @@ class PhaseList {
       } else if (!again) {
         input_gradients(l + 1);
       }
-      product(Op::kHiddenBackward, l, p_.hidden_back, [&](Range rows) {
+      linear_backward(LinearSite::kHidden, l, [&](Range rows) {
         return fused({reads(Buffer::kDhidden, rows), writes(Buffer::kDnorm, rows)},
                      norm2_backward(l, rows));
       });
-      weight(Op::kOutputWeight, l, p_.output_weight, Buffer::kOutputGradient,
-             {reads(Buffer::kGelu, l, all()), reads(Buffer::kDx, above(l), all())});
+      linear_weight(LinearSite::kOutput, l, Buffer::kOutputGradient,
+                    {reads(Buffer::kGelu, l, all()), reads(Buffer::kDx, above(l), all())});
       vectors(Op::kHiddenVectors, l, Buffer::kHiddenSums, Buffer::kHiddenVectorGradient);
       if (!p_.whole_rows) {
         pass(Op::kNorm2Backward, l, [&](Range rows) { return norm2_backward(l, rows); });
       }
-      product(Op::kProjectionBackward, l, p_.projection_back, [&](Range rows) {
+      linear_backward(LinearSite::kProjection, l, [&](Range rows) {
         return Accesses{reads(Buffer::kDmiddle, rows), writes(Buffer::kDnorm, rows)};
       });
-      weight(Op::kHiddenWeight, l, p_.hidden_weight, Buffer::kHiddenGradient,
-             {reads(Buffer::kNormed2, all()), reads(Buffer::kDhidden, all())});
+      linear_weight(LinearSite::kHidden, l, Buffer::kHiddenGradient,
+                    {reads(Buffer::kNormed2, all()), reads(Buffer::kDhidden, all())});
       vectors(Op::kMiddleVectors, l, Buffer::kNorm2Sums, Buffer::kMiddleVectorGradient);
       attention_backward(l);
-      weight(Op::kProjectionWeight, l, p_.projection_weight, Buffer::kProjectionGradient,
-             {reads(Buffer::kAttended, l, all()), reads(Buffer::kDmiddle, all())});
-      product(Op::kQkvBackward, l, p_.qkv_back, [&](Range rows) {
+      linear_weight(LinearSite::kProjection, l, Buffer::kProjectionGradient,
+                    {reads(Buffer::kAttended, l, all()), reads(Buffer::kDmiddle, all())});
+      linear_backward(LinearSite::kQkv, l, [&](Range rows) {
         return fused({reads(Buffer::kDqkv, rows), writes(Buffer::kDnorm, rows)},
                      norm1_backward(l, rows));
       });
@@ -337,16 +346,17 @@ class PhaseList {
     }
   }
 
-  void weight(Op op, std::int64_t l, const Grid& grid, Buffer gradient, Accesses operands) {
+  void linear_weight(LinearSite site, std::int64_t l, Buffer gradient, Accesses operands) {
     operands.push_back(writes(gradient, l, all()));
-    add(op, l, grid.tiles(), std::move(operands));
+    add(Op::kLinearWeight, l, p_.linear(site).weight.tiles(), std::move(operands));
+    phases_.back().site = site;
   }
   void vectors(Op op, std::int64_t l, Buffer sums, Buffer gradient) {
     add(op, l, 1, {reads(sums, all()), writes(gradient, l, all())});
   }
   void input_gradients(std::int64_t l) {
-    weight(Op::kQkvWeight, l, p_.qkv_weight, Buffer::kQkvGradient,
-           {reads(Buffer::kNormed1, all()), reads(Buffer::kDqkv, all())});
+    linear_weight(LinearSite::kQkv, l, Buffer::kQkvGradient,
+                  {reads(Buffer::kNormed1, all()), reads(Buffer::kDqkv, all())});
     vectors(Op::kInputVectors, l, Buffer::kNorm1Sums, Buffer::kInputVectorGradient);
   }
   void final_vectors(std::int64_t l) {

@@ -43,38 +43,33 @@ struct WorkerContext {
 };
 
 enum class Op : std::uint8_t {
+  // Forward.
   kEmbed,
   kNorm1,
-  kQkv,
-  kAttention,
-  kProjection,
   kNorm2,
-  kHidden,
-  kOutput,
-  kNormFinal,  // forward
+  kNormFinal,
+  kLinear,
+  kAttention,
+  // Head.
   kLogits,
   kLoss,
   kLogitGradient,
-  kFeatureGradient,  // head
-  kNormFinalBackward,
-  kOutputBackward,
-  kHiddenBackward,
-  kNorm2Backward,
-  kProjectionBackward,
-  kAttentionBackward,
-  kQkvBackward,
-  kNorm1Backward,
-  kEmbedBackward,  // inputs
+  kFeatureGradient,
   kTokenWeight,
-  kOutputWeight,
-  kHiddenWeight,
-  kProjectionWeight,
-  kQkvWeight,  // weights
+  // Gradients of what rows carry.
+  kNormFinalBackward,
+  kNorm2Backward,
+  kNorm1Backward,
+  kLinearBackward,
+  kAttentionBackward,
+  kEmbedBackward,
+  // Gradients of weights, and of biases and norms.
+  kLinearWeight,
   kFinalVectors,
   kHiddenVectors,
   kMiddleVectors,
   kQkvVectors,
-  kInputVectors,  // vectors
+  kInputVectors,
 };
 
 /// Tiles of one operation that read and write the same rows.
@@ -88,6 +83,7 @@ struct Phase {
   std::int32_t tiles;
   Range rows;  ///< of the shard; all of them where its tiles have no rows of their own
   std::vector<Access> accesses;
+  LinearSite site = {};  ///< of the operations of a linear map
 
   std::int64_t tile(std::int32_t index) const noexcept { return first + index * step; }
 };

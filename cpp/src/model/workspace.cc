@@ -133,7 +133,7 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
        : cut_backward(cut, config, R, *this, floats_);
   // A shard with fewer rows may be cut in more tiles, but never in more than its rows of 16.
   const std::int64_t groups = ceil_div(R, 16) + 1;
-  fc_bias = cut.take(groups * 4 * C);
+  hidden_bias = cut.take(groups * 4 * C);
   qkv_bias = cut.take(largest.sequences * 3 * C);
   for (PartialSums* p : {&norm1, &norm2, &norm_final}) {
     p->gamma = cut.take(groups * C);

@@ -81,11 +81,11 @@ class Workspace {
   float* block_sum;   // [vocabulary blocks, chunk rows]
   float* row_loss;    // [R]
   // Backward.
-  float* dx[2];     // [R, C] gradient of the residual stream, two in turn
-  float* dmiddle;   // [R, C]
-  float* dnorm;     // [R, C] gradient of a norm's output
-  float* fc_bias;   // [row tiles, 4C] partial sums
-  float* qkv_bias;  // [sequences, 3C] partial sums
+  float* dx[2];        // [R, C] gradient of the residual stream, two in turn
+  float* dmiddle;      // [R, C]
+  float* dnorm;        // [R, C] gradient of a norm's output
+  float* hidden_bias;  // [row tiles, 4C] partial sums
+  float* qkv_bias;     // [sequences, 3C] partial sums
   PartialSums norm1, norm2, norm_final;
 
   Precision precision() const noexcept { return precision_; }

@@ -221,7 +221,7 @@ StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> m
   r.milliseconds = 1e3 * seconds;
   r.tokens_per_second = tokens / seconds;
   r.gflops = 1e-9 * r.tokens_per_second *
-             static_cast<double>(flops_per_token(plan.session.model, plan.session.sequence));
+             static_cast<double>(session.state().layout.flops_per_token(plan.session.sequence));
   r.mfu = peak_.share(r.gflops, workers);
   r.workers = workers;
   r.skipped = out.skipped;

@@ -309,10 +309,12 @@ TEST(ModelGradientItself, CasesHaveSeveralTilesOfEveryKind) {
     see("heads of an attention tile", cuts.heads_per_tile);
     see("attention groups", cuts.attention_groups());
     see("vocabulary blocks", cuts.logits(0).column_tiles());
-    see("row tiles", std::min(cuts.qkv.row_tiles(), cuts.output_back.row_tiles()));
-    see("column tiles", std::min(cuts.qkv.column_tiles(), cuts.hidden.column_tiles()));
-    see("weight tiles",
-        std::min(cuts.output_weight.row_tiles(), cuts.hidden_weight.column_tiles()));
+    const LinearCuts &qkv = cuts.linear(LinearSite::kQkv),
+                     &hidden = cuts.linear(LinearSite::kHidden);
+    const LinearCuts& output = cuts.linear(LinearSite::kOutput);
+    see("row tiles", std::min(qkv.forward.row_tiles(), output.backward.row_tiles()));
+    see("column tiles", std::min(qkv.forward.column_tiles(), hidden.forward.column_tiles()));
+    see("weight tiles", std::min(output.weight.row_tiles(), hidden.weight.column_tiles()));
   }
   for (const auto& [what, n] : most) EXPECT_GT(n, 1) << what;
 }

@@ -35,7 +35,7 @@ class Reference {
       x.push_back(row);
     }
     for (std::int64_t l = 0; l < config_.layers; ++l) layer(layout_.layer(l), x);
-    const Vector last = norm(x.back(), layout_.final_weight(), layout_.final_bias());
+    const Vector last = norm(x.back(), layout_.final_norm().weight, layout_.final_norm().bias);
     Vector out;
     for (std::int64_t v = 0; v < config_.vocabulary; ++v) {
       double sum = 0;
@@ -75,11 +75,13 @@ class Reference {
     return y;
   }
 
-  void layer(const LayerOffsets& o, std::vector<Vector>& x) const {
+  void layer(const NetworkLayer& o, std::vector<Vector>& x) const {
     const std::int64_t C = config_.width, D = config_.head_width();
     std::vector<Vector> qkv;
     for (const Vector& row : x) {
-      qkv.push_back(linear(norm(row, o.ln1_weight, o.ln1_bias), o.qkv_weight, o.qkv_bias, 3 * C));
+      qkv.push_back(linear(norm(row, o.norm1.weight, o.norm1.bias),
+                           o.linear(LinearSite::kQkv).weight, o.linear(LinearSite::kQkv).bias,
+                           3 * C));
     }
     for (std::size_t t = 0; t < x.size(); ++t) {
       Vector mixed(i(C));
@@ -99,13 +101,17 @@ class Reference {
           }
         }
       }
-      const Vector projected = linear(mixed, o.proj_weight, o.proj_bias, C);
+      const Vector projected = linear(mixed, o.linear(LinearSite::kProjection).weight,
+                                      o.linear(LinearSite::kProjection).bias, C);
       for (std::int64_t c = 0; c < C; ++c) x[t][i(c)] += projected[i(c)];
-      Vector hidden = linear(norm(x[t], o.ln2_weight, o.ln2_bias), o.fc_weight, o.fc_bias, 4 * C);
+      Vector hidden =
+          linear(norm(x[t], o.norm2.weight, o.norm2.bias), o.linear(LinearSite::kHidden).weight,
+                 o.linear(LinearSite::kHidden).bias, 4 * C);
       for (double& v : hidden) {
         v *= 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
       }
-      const Vector out = linear(hidden, o.out_weight, o.out_bias, C);
+      const Vector out = linear(hidden, o.linear(LinearSite::kOutput).weight,
+                                o.linear(LinearSite::kOutput).bias, C);
       for (std::int64_t c = 0; c < C; ++c) x[t][i(c)] += out[i(c)];
     }
   }

@@ -43,7 +43,7 @@ TEST_P(PackedWeightsTest, AStepGivesTheSameBits) {
     const TokenBatch batch = random_batch(3, 9, config.vocabulary);
     ShardRunner own(config, layout, 3, 9, *table_, Pass::kTraining, precision);
     ShardRunner packed(config, layout, 3, 9, *table_, Pass::kTraining, precision);
-    PackedWeights weights(config, layout, precision);
+    PackedWeights weights(layout, precision);
     for (std::int32_t tile = weights.tiles(); tile-- > 0;) {
       weights.pack(tile, Pass::kTraining, parameters.data(), *table_);
     }
@@ -60,7 +60,7 @@ TEST_P(PackedWeightsTest, AForwardPassReadsWhatIsPackedForIt) {
     const TokenBatch batch = random_batch(3, 9, config.vocabulary);
     ShardRunner own(config, layout, 3, 9, *table_, Pass::kForward, precision);
     ShardRunner packed(config, layout, 3, 9, *table_, Pass::kForward, precision);
-    PackedWeights weights(config, layout, precision);
+    PackedWeights weights(layout, precision);
     for (std::int32_t tile = 0; tile < weights.tiles(); ++tile) {
       weights.pack(tile, Pass::kForward, parameters.data(), *table_);
     }
@@ -76,18 +76,18 @@ TEST(PackedWeights, TheMemoryPlanKnowsTheirSize) {
   for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
     const ModelConfig config = model_of(kShapes[0]);
     const ParameterLayout layout(config);
-    EXPECT_EQ(PackedWeights(config, layout, precision).bytes(),
-              PackedWeights::bytes_for(config, layout, precision));
+    EXPECT_EQ(PackedWeights(layout, precision).bytes(),
+              PackedWeights::bytes_for(layout, precision));
   }
 }
 
 TEST(PackedWeights, FewRowsAndHugeModelsDoNotPay) {
   ModelConfig config = model_of(kShapes[1]);
   const ParameterLayout small(config);
-  EXPECT_TRUE(PackedWeights::pays(config, small, Precision::kFp32, 4096));
-  EXPECT_FALSE(PackedWeights::pays(config, small, Precision::kFp32, 128));
+  EXPECT_TRUE(PackedWeights::pays(small, Precision::kFp32, 4096));
+  EXPECT_FALSE(PackedWeights::pays(small, Precision::kFp32, 128));
   config.vocabulary = 4 << 20;
-  EXPECT_FALSE(PackedWeights::pays(config, ParameterLayout(config), Precision::kFp32, 4096));
+  EXPECT_FALSE(PackedWeights::pays(ParameterLayout(config), Precision::kFp32, 4096));
 }
 
 }  // namespace

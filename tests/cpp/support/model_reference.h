@@ -147,16 +147,21 @@ class ModelReference {
   }
 
   Doubles block(std::int64_t b, const Doubles& x) const {
-    const LayerOffsets& o = layout_.layer(b / 2);
+    const NetworkLayer& o = layout_.layer(b / 2);
     Doubles y;
     if (b % 2 == 0) {
       const Doubles qkv =
-          linear(norm(x, o.ln1_weight, o.ln1_bias), C, o.qkv_weight, 3 * C, o.qkv_bias);
-      y = linear(attend(b / 2, qkv), C, o.proj_weight, C, o.proj_bias);
+          linear(norm(x, o.norm1.weight, o.norm1.bias), C, o.linear(LinearSite::kQkv).weight, 3 * C,
+                 o.linear(LinearSite::kQkv).bias);
+      y = linear(attend(b / 2, qkv), C, o.linear(LinearSite::kProjection).weight, C,
+                 o.linear(LinearSite::kProjection).bias);
     } else {
-      Doubles hidden = linear(norm(x, o.ln2_weight, o.ln2_bias), C, o.fc_weight, 4 * C, o.fc_bias);
+      Doubles hidden =
+          linear(norm(x, o.norm2.weight, o.norm2.bias), C, o.linear(LinearSite::kHidden).weight,
+                 4 * C, o.linear(LinearSite::kHidden).bias);
       for (double& h : hidden) h = reference_gelu(h);
-      y = linear(hidden, 4 * C, o.out_weight, C, o.out_bias);
+      y = linear(hidden, 4 * C, o.linear(LinearSite::kOutput).weight, C,
+                 o.linear(LinearSite::kOutput).bias);
     }
     dropout_.drop_added(b, y);
     for (std::size_t i = 0; i < y.size(); ++i) y[i] += x[i];
@@ -165,7 +170,7 @@ class ModelReference {
 
   /// Returns the mean cross-entropy of x[R, C] by the tied head; keeps `logits`[R, V'] if given.
   double head(const Doubles& x, Doubles* logits) const {
-    const Doubles features = norm(x, layout_.final_weight(), layout_.final_bias());
+    const Doubles features = norm(x, layout_.final_norm().weight, layout_.final_norm().bias);
     const Doubles tokens = transposed(V, C, at(layout_.token_embedding()));
     double loss = 0;
     for (std::int64_t r = 0; r < R; ++r) {
@@ -182,10 +187,10 @@ class ModelReference {
 
   /// Returns the first block that reads a parameter; -1: the embedding does.
   std::int64_t first_block(std::int64_t offset) const {
-    if (offset >= layout_.final_weight()) return 2 * L;
+    if (offset >= layout_.final_norm().weight) return 2 * L;
     for (std::int64_t l = L - 1; l >= 0; --l) {
-      if (offset >= layout_.layer(l).ln2_weight) return 2 * l + 1;
-      if (offset >= layout_.layer(l).ln1_weight) return 2 * l;
+      if (offset >= layout_.layer(l).norm2.weight) return 2 * l + 1;
+      if (offset >= layout_.layer(l).norm1.weight) return 2 * l;
     }
     return -1;
   }

@@ -27,7 +27,7 @@ class ModelReferenceBackward : public ModelReference {
  private:
   Doubles head_backward(Doubles& g) const {
     const Doubles& x = streams_.back();
-    const Doubles features = norm(x, layout_.final_weight(), layout_.final_bias());
+    const Doubles features = norm(x, layout_.final_norm().weight, layout_.final_norm().bias);
     const double* tokens = at(layout_.token_embedding());
     const Doubles across = transposed(V, C, tokens);
     double* dtokens = g.data() + layout_.token_embedding();
@@ -44,7 +44,7 @@ class ModelReferenceBackward : public ModelReference {
       multiply_add(V, 1, C, row.data(), f, dtokens);
       multiply_add(1, V, C, row.data(), tokens, dfeatures.data() + r * C);
     }
-    return norm_backward(x, dfeatures, layout_.final_weight(), layout_.final_bias(), g);
+    return norm_backward(x, dfeatures, layout_.final_norm().weight, layout_.final_norm().bias, g);
   }
 
   /// Returns the gradient of x[R, C] from that of its norm, and adds those of weight and bias.
@@ -121,32 +121,39 @@ class ModelReferenceBackward : public ModelReference {
 
   /// Turns dx[R, C] from the gradient of a block's output into that of its input.
   void block_backward(std::int64_t b, Doubles& dx, Doubles& g) const {
-    const LayerOffsets& o = layout_.layer(b / 2);
+    const NetworkLayer& o = layout_.layer(b / 2);
     const Doubles& x = streams_[index(b)];
     Doubles through, dadded = dx;
     dropout_.drop_added(b, dadded);
     if (b % 2 == 0) {
-      const Doubles normed = norm(x, o.ln1_weight, o.ln1_bias);
-      const Doubles qkv = linear(normed, C, o.qkv_weight, 3 * C, o.qkv_bias);
+      const Doubles normed = norm(x, o.norm1.weight, o.norm1.bias);
+      const Doubles qkv = linear(normed, C, o.linear(LinearSite::kQkv).weight, 3 * C,
+                                 o.linear(LinearSite::kQkv).bias);
       const Doubles dmixed =
-          linear_backward(attend(b / 2, qkv), dadded, C, o.proj_weight, C, o.proj_bias, g);
+          linear_backward(attend(b / 2, qkv), dadded, C, o.linear(LinearSite::kProjection).weight,
+                          C, o.linear(LinearSite::kProjection).bias, g);
       const Doubles dnormed = linear_backward(normed, attend_backward(b / 2, qkv, dmixed), C,
-                                              o.qkv_weight, 3 * C, o.qkv_bias, g);
-      through = norm_backward(x, dnormed, o.ln1_weight, o.ln1_bias, g);
+                                              o.linear(LinearSite::kQkv).weight, 3 * C,
+                                              o.linear(LinearSite::kQkv).bias, g);
+      through = norm_backward(x, dnormed, o.norm1.weight, o.norm1.bias, g);
     } else {
-      const Doubles normed = norm(x, o.ln2_weight, o.ln2_bias);
-      const Doubles hidden = linear(normed, C, o.fc_weight, 4 * C, o.fc_bias);
+      const Doubles normed = norm(x, o.norm2.weight, o.norm2.bias);
+      const Doubles hidden = linear(normed, C, o.linear(LinearSite::kHidden).weight, 4 * C,
+                                    o.linear(LinearSite::kHidden).bias);
       Doubles gelu = hidden;
       for (double& h : gelu) h = reference_gelu(h);
-      Doubles dhidden = linear_backward(gelu, dadded, 4 * C, o.out_weight, C, o.out_bias, g);
+      Doubles dhidden = linear_backward(gelu, dadded, 4 * C, o.linear(LinearSite::kOutput).weight,
+                                        C, o.linear(LinearSite::kOutput).bias, g);
       for (std::size_t i = 0; i < hidden.size(); ++i) {
         const double h = hidden[i];
         const double t = std::tanh(kGeluSlope * (h + kGeluCubic * h * h * h));
         dhidden[i] *=
             0.5 * (1 + t) + 0.5 * h * (1 - t * t) * kGeluSlope * (1 + 3 * kGeluCubic * h * h);
       }
-      const Doubles dnormed = linear_backward(normed, dhidden, C, o.fc_weight, 4 * C, o.fc_bias, g);
-      through = norm_backward(x, dnormed, o.ln2_weight, o.ln2_bias, g);
+      const Doubles dnormed =
+          linear_backward(normed, dhidden, C, o.linear(LinearSite::kHidden).weight, 4 * C,
+                          o.linear(LinearSite::kHidden).bias, g);
+      through = norm_backward(x, dnormed, o.norm2.weight, o.norm2.bias, g);
     }
     for (std::size_t i = 0; i < dx.size(); ++i) dx[i] += through[i];
   }

@@ -25,7 +25,7 @@ class SleepingStep {
         took_(plan_.costs),
         tree_(std::make_unique<SphereTree>(plan_.tree, options())) {
     if (plan_.packed_tiles > 0) {
-      state_.packed = std::make_unique<PackedWeights>(plan_.model, plan_.layout, Precision::kFp32);
+      state_.packed = std::make_unique<PackedWeights>(plan_.layout, Precision::kFp32);
     }
     stage_ = std::make_unique<TrainStage>(plan_.batch, state_, kernels(), pool_, *tree_);
   }

@@ -131,8 +131,8 @@ class StepSchedule {
     return 0;
   }
   std::int32_t packed_tiles_of(const ScheduleCase& c) const {
-    return PackedWeights::pays(model, layout, Precision::kFp32, c.batch * c.sequence)
-               ? PackedWeights::tiles_for(model, layout, Precision::kFp32)
+    return PackedWeights::pays(layout, Precision::kFp32, c.batch * c.sequence)
+               ? PackedWeights::tiles_for(layout, Precision::kFp32)
                : 0;
   }
 

@@ -46,31 +46,15 @@ class TileCosts {
 
   double tile(const Phase& group, std::int64_t tile) const {
     const std::int64_t R = p.shape.rows(), T = p.shape.length, C = p.config.width;
+    const LinearCuts& cuts = p.linear(group.site);
+    const Linear& linear = p.layout->layer(0).linear(group.site);
     switch (group.op) {
-      case Op::kQkv:
-        return product(p.qkv, tile, C);
-      case Op::kProjection:
-        return product(p.projection, tile, C);
-      case Op::kHidden:
-        return product(p.hidden, tile, C);
-      case Op::kOutput:
-        return product(p.output, tile, 4 * C);
-      case Op::kOutputBackward:
-        return product(p.output_back, tile, C);
-      case Op::kHiddenBackward:
-        return product(p.hidden_back, tile, 4 * C);
-      case Op::kProjectionBackward:
-        return product(p.projection_back, tile, C);
-      case Op::kQkvBackward:
-        return product(p.qkv_back, tile, 3 * C);
-      case Op::kQkvWeight:
-        return product(p.qkv_weight, tile, R);
-      case Op::kProjectionWeight:
-        return product(p.projection_weight, tile, R);
-      case Op::kHiddenWeight:
-        return product(p.hidden_weight, tile, R);
-      case Op::kOutputWeight:
-        return product(p.output_weight, tile, R);
+      case Op::kLinear:
+        return product(cuts.forward, tile, linear.inputs);
+      case Op::kLinearBackward:
+        return product(cuts.backward, tile, linear.outputs);
+      case Op::kLinearWeight:
+        return product(cuts.weight, tile, R);
       case Op::kAttention:
         return attention(tile);
       case Op::kAttentionBackward:

@@ -29,7 +29,7 @@ class ModelFolder : public testing::Test {
       parameters[i] =
           static_cast<float>(0.1 * normal_pair(random_block(5, RandomStream::kTest, 2, i))[0]);
     }
-    float* const bias = parameters.data() + layout.final_bias();
+    float* const bias = parameters.data() + layout.final_norm().bias;
     float* const row = parameters.data() + layout.token_embedding() + favourite * config_.width;
     for (std::int64_t c = 0; c < config_.width; ++c) {
       bias[c] = 1;

@@ -1,0 +1,56 @@
+// The tensors of a model in the order of its files, and where each lies in the flat range that
+// parameters, gradient and moments share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cllm {
+
+/// How a tensor of new weights is filled.
+enum class Initialization : std::uint8_t {
+  kNormal,    ///< normal numbers of deviation 0.02
+  kResidual,  ///< the same over sqrt(2 L): what adds to the residual stream (GPT-2, 2019)
+  kOnes,
+  kZeros,
+};
+
+struct TensorEntry {
+  std::string name;  ///< as the family's files name it ("transformer.h.0.attn...")
+  std::vector<std::int64_t> shape;
+  std::int64_t offset;  ///< first element in the flat range; a multiple of 16
+  std::int64_t size;    ///< product of shape
+  Initialization initialization;
+  bool decays;  ///< weight decay applies: tensors of two dimensions
+  bool frozen;  ///< never updated: biases of a --no-bias model
+};
+
+/// At most kBlockSize consecutive elements of one tensor: the unit of reduction and optimizer.
+struct Block {
+  std::int32_t tensor;
+  std::int64_t offset;
+  std::int64_t size;
+};
+constexpr std::int64_t kBlockSize = 65536;
+
+class TensorTable {
+ public:
+  /// Appends a tensor and returns its offset.
+  std::int64_t add(std::string name, std::vector<std::int64_t> shape, Initialization initialization,
+                   bool frozen = false);
+
+  const std::vector<TensorEntry>& tensors() const noexcept { return tensors_; }
+  const std::vector<Block>& blocks() const noexcept { return blocks_; }
+  /// Length of the flat range, padding between tensors included (padding is always zero).
+  std::int64_t flat_size() const noexcept { return flat_size_; }
+  /// Number of parameters, padding excluded.
+  std::int64_t parameters() const noexcept { return parameters_; }
+
+ private:
+  std::vector<TensorEntry> tensors_;
+  std::vector<Block> blocks_;
+  std::int64_t flat_size_ = 0, parameters_ = 0;
+};
+
+}  // namespace cllm

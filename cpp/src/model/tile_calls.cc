@@ -1,0 +1,197 @@
+#include "model/tile_calls.h"
+
+#include <algorithm>
+#include <array>
+
+namespace cllm {
+namespace {
+
+class TileCalls {
+ public:
+  TileCalls(const ShardCuts& cuts, const Phase& phase, std::int64_t tile, CallListener& listener)
+      : cuts_(cuts), phase_(phase), tile_(tile), listener_(listener) {}
+
+  void list() const;
+
+ private:
+  std::int64_t width() const { return cuts_.config.width; }
+  std::int64_t rows_of_pass() const {
+    return std::min(cuts_.pass_rows, cuts_.shape.rows() - tile_ * cuts_.pass_rows);
+  }
+
+  void norm(std::int64_t m) const { listener_.pass("norm_forward", true, m, width()); }
+  /// With the sums for the bias of the linear map below, which the first layer's first norm has
+  /// not.
+  void norm_backward(std::int64_t m, bool lowest) const {
+    listener_.pass("norm_backward", true, m, width());
+    if (!lowest) listener_.pass("column_sums", false, m, width());
+  }
+  void sums(std::int64_t groups, std::int64_t columns, int times) const {
+    for (int i = 0; i < times; ++i) listener_.pass("column_sums", false, groups, columns);
+  }
+
+  /// A tile of a product on `grid`, summed over k; returns its rows.
+  std::int64_t product(const Grid& grid, GemmForm form, bool by_weight, std::int64_t k) const {
+    const std::int64_t m = grid.row_range(tile_).size();
+    listener_.product(form, by_weight, m, grid.column_range(tile_).size(), k);
+    return m;
+  }
+  void linear(const Linear& linear) const {
+    const Grid& grid = cuts_.linear(phase_.site).forward;
+    const std::int64_t m = product(grid, linear.forward_form(), true, linear.inputs);
+    const std::int64_t n = grid.column_range(tile_).size();
+    switch (linear.epilogue) {
+      case Epilogue::kNone:
+        return;
+      case Epilogue::kBias:
+        return listener_.pass("bias_add", true, m, n);
+      case Epilogue::kGelu:
+        return listener_.pass("bias_gelu", true, m, n);
+      case Epilogue::kResidual:
+        listener_.pass("bias_residual", false, m, n);
+        if (cuts_.whole_rows) norm(m);
+    }
+  }
+  void linear_backward(const Linear& linear) const {
+    const Grid& grid = cuts_.linear(phase_.site).backward;
+    const std::int64_t m = product(grid, linear.backward_form(), true, linear.outputs);
+    if (linear.from == InputFrom::kActivation) {
+      listener_.pass("gelu_backward", true, m, grid.column_range(tile_).size());
+    }
+    const bool lowest = phase_.site == LinearSite::kQkv && phase_.layer == 0;
+    if (linear.from == InputFrom::kNorm && cuts_.whole_rows) norm_backward(m, lowest);
+  }
+
+  void attention() const {
+    const std::int64_t T = cuts_.shape.length, tiles = cuts_.attention_group_tiles();
+    const AttentionGroup group = cuts_.attention_group(tile_ / tiles);
+    const std::int64_t begin = tile_ % tiles * cuts_.heads_per_tile;
+    const std::int64_t items = std::min(group.items, begin + cuts_.heads_per_tile) - begin;
+    // Of the T^2 / 2 pairs of a whole head, those of the block's queries.
+    const auto first = static_cast<double>(group.block * cuts_.query_rows);
+    const auto last = static_cast<double>(std::min(T, (group.block + 1) * cuts_.query_rows));
+    const double share = (last * last - first * first) / static_cast<double>(T * T);
+    listener_.attention("attention_forward", static_cast<double>(items) * share);
+  }
+  void attention_backward() const {
+    const std::int64_t T = cuts_.shape.length, D = cuts_.config.head_width();
+    listener_.attention("attention_backward", 1);
+    for (int part = 0; part < 3; ++part) listener_.pass("column_sums", true, T, D);
+  }
+
+  const ShardCuts& cuts_;
+  const Phase& phase_;
+  const std::int64_t tile_;
+  CallListener& listener_;
+};
+
+void TileCalls::list() const {
+  const NetworkLayer& layer = cuts_.layout->layer(phase_.layer);
+  const Linear& linear = layer.linear(phase_.site);
+  const Linear& head = cuts_.layout->network().head;
+  const std::int64_t R = cuts_.shape.rows(), chunk = phase_.chunk;
+  switch (phase_.op) {
+    case Op::kEmbed:
+      listener_.add(width() * rows_of_pass(), 1);
+      return norm(rows_of_pass());
+    case Op::kNorm1:
+    case Op::kNorm2:
+    case Op::kNormFinal:
+      return norm(rows_of_pass());
+    case Op::kLinear:
+      return this->linear(linear);
+    case Op::kAttention:
+      return attention();
+    case Op::kLogits: {
+      const Grid grid = cuts_.logits(chunk);
+      const std::int64_t m = product(grid, head.forward_form(), true, head.inputs);
+      return listener_.pass("softmax_stats", false, m, grid.column_range(tile_).size());
+    }
+    case Op::kLoss:
+      return;
+    case Op::kLogitGradient: {
+      const std::int64_t rest = cuts_.chunk_size(chunk) - tile_ * cuts_.loss_rows;
+      return listener_.pass("softmax_gradient", true, std::min(cuts_.loss_rows, rest),
+                            head.outputs);
+    }
+    case Op::kFeatureGradient: {
+      const std::int64_t m =
+          product(cuts_.features(chunk), head.backward_form(), true, head.outputs);
+      if (cuts_.features_fused()) norm_backward(m, false);
+      return;
+    }
+    case Op::kTokenWeight:
+      product(cuts_.token_weight, GemmForm::kTN, false, cuts_.chunk_size(chunk));
+      return;
+    case Op::kNormFinalBackward:
+    case Op::kNorm2Backward:
+      return norm_backward(rows_of_pass(), false);
+    case Op::kNorm1Backward:
+      return norm_backward(rows_of_pass(), phase_.layer == 0);
+    case Op::kLinearBackward:
+      return linear_backward(linear);
+    case Op::kAttentionBackward:
+      return attention_backward();
+    case Op::kEmbedBackward:
+      return listener_.add(std::min(cuts_.embed_columns, width()) * R, 2);
+    case Op::kLinearWeight:
+      product(cuts_.linear(phase_.site).weight, GemmForm::kTN, false, R);
+      return;
+    case Op::kHiddenVectors:
+      return sums(cuts_.linear(LinearSite::kOutput).backward.row_tiles(),
+                  layer.linear(LinearSite::kHidden).outputs, 1);
+    case Op::kQkvVectors:
+      return sums(cuts_.shape.sequences, layer.linear(LinearSite::kQkv).outputs, 1);
+    case Op::kFinalVectors:
+    case Op::kMiddleVectors:
+    case Op::kInputVectors:
+      return sums(cuts_.pass_tiles(), width(), 3);
+  }
+}
+
+Part part_of(LinearSite site) {
+  constexpr Part kPartOf[] = {Part::kQkv, Part::kProjection, Part::kHidden, Part::kOutput};
+  return kPartOf[static_cast<std::size_t>(site)];
+}
+
+}  // namespace
+
+void list_calls(const ShardCuts& cuts, const Phase& phase, std::int32_t tile,
+                CallListener& listener) {
+  TileCalls(cuts, phase, phase.tile(tile), listener).list();
+}
+
+const char* part_name(Part part) {
+  constexpr std::array<const char*, kParts> kNames = {
+      "product qkv", "product projection", "product hidden", "product output",      "product head",
+      "product dX",  "product dW",         "attention",      "norm and activation", "embedding",
+      "loss"};
+  return kNames[static_cast<std::size_t>(part)];
+}
+
+PhaseParts parts_of(const Phase& phase) {
+  switch (phase.op) {
+    case Op::kLinear:
+      return {part_of(phase.site), Part::kNormAndActivation};
+    case Op::kLinearWeight:
+      return {Part::kWeightGradients, Part::kWeightGradients};
+    case Op::kLogits:
+    case Op::kLoss:
+    case Op::kLogitGradient:
+      return {Part::kHead, Part::kLoss};
+    case Op::kFeatureGradient:
+      return {Part::kHead, Part::kNormAndActivation};
+    case Op::kTokenWeight:
+      return {Part::kHead, Part::kHead};
+    case Op::kEmbed:
+    case Op::kEmbedBackward:
+      return {Part::kInputGradients, Part::kEmbedding};
+    case Op::kAttention:
+    case Op::kAttentionBackward:
+      return {Part::kInputGradients, Part::kAttention};
+    default:
+      return {Part::kInputGradients, Part::kNormAndActivation};
+  }
+}
+
+}  // namespace cllm
