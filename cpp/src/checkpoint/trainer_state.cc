@@ -18,8 +18,6 @@ namespace fs = std::filesystem;
 constexpr int kFormat = 1;
 constexpr const char* kStateName = "trainer_state.json";
 constexpr const char* kOptimizerName = "optimizer.safetensors";
-constexpr const char* kFirst = "exp_avg.";
-constexpr const char* kSecond = "exp_avg_sq.";
 
 /// Reads a whole number in its range; the JSON library would turn 1e300 or -1 into another number.
 std::int64_t whole(const std::string& where, const Json& object, const char* key,
@@ -145,14 +143,16 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
 
 void write_checkpoint(const std::string& folder, const TrainerState& state,
                       const ParameterLayout& layout, const float* parameters,
-                      const float* first_moment, const float* second_moment,
+                      const std::vector<OptimizerRange<const float>>& optimizer,
                       const ExtraFiles& extra) {
   FolderWriter writer(folder);
   add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra);
-  std::vector<TensorView> moments = tensor_views(layout, first_moment, kFirst);
-  const std::vector<TensorView> second = tensor_views(layout, second_moment, kSecond);
-  moments.insert(moments.end(), second.begin(), second.end());
-  writer.add_tensors(kOptimizerName, moments);
+  std::vector<TensorView> all;
+  for (const OptimizerRange<const float>& range : optimizer) {
+    const std::vector<TensorView> views = tensor_views(layout, range.values, range.name + ".");
+    all.insert(all.end(), views.begin(), views.end());
+  }
+  writer.add_tensors(kOptimizerName, all);
   writer.add_text(kStateName, trainer_state_json(state));
   writer.commit();
 }
@@ -168,16 +168,19 @@ TrainerState read_trainer_state(const std::string& folder) {
 }
 
 TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
-                             float* parameters, float* first_moment, float* second_moment) {
+                             float* parameters,
+                             const std::vector<OptimizerRange<float>>& optimizer) {
   const TrainerState state = read_trainer_state(folder);
   if (!verify_folder(folder, {"config.json", "model.safetensors", kStateName, kOptimizerName})) {
     throw InputError({"checkpoint without a manifest", "", "manifest.json", folder,
                       "it may be incomplete; use another checkpoint"});
   }
   read_model_parameters(folder, layout, parameters);
-  const SafetensorsFile moments((fs::path(folder) / kOptimizerName).string());
-  read_tensors(moments, layout, kFirst, Values::kFinite, first_moment);
-  read_tensors(moments, layout, kSecond, Values::kFiniteNotNegative, second_moment);
+  const SafetensorsFile file((fs::path(folder) / kOptimizerName).string());
+  for (const OptimizerRange<float>& range : optimizer) {
+    const Values values = range.may_be_negative ? Values::kFinite : Values::kFiniteNotNegative;
+    read_tensors(file, layout, range.name + ".", values, range.values);
+  }
   return state;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "checkpoint/model_folder.h"
 #include "cllm/model_config.h"
@@ -38,22 +39,30 @@ struct TrainerState {
 std::string trainer_state_json(const TrainerState& state);
 TrainerState parse_trainer_state(const std::string& text, const std::string& where);
 
-/// Writes a model folder with trainer_state.json and optimizer.safetensors ("exp_avg." and
-/// "exp_avg_sq." + name) in it, atomically. All three buffers are [layout.flat_size()]. `extra` is
-/// as in add_model_files.
+/// A flat range of the optimizer: its tensors are called `name` + "." + the parameter's name.
+template <class Float>
+struct OptimizerRange {
+  std::string name;
+  bool may_be_negative;
+  Float* values;  ///< [layout.flat_size()]
+};
+
+/// Writes a model folder with trainer_state.json and optimizer.safetensors in it, atomically.
+/// `parameters` is [layout.flat_size()]; `extra` as in add_model_files.
 void write_checkpoint(const std::string& folder, const TrainerState& state,
                       const ParameterLayout& layout, const float* parameters,
-                      const float* first_moment, const float* second_moment,
+                      const std::vector<OptimizerRange<const float>>& optimizer,
                       const ExtraFiles& extra = {});
 
 /// Reads the state alone; the layout for read_checkpoint is made from its model. Checks nothing
 /// else.
 TrainerState read_trainer_state(const std::string& folder);
 
-/// Fills the three buffers, padding with zeros. Verifies every byte against the manifest first, and
-/// throws InputError, touching no buffer, when a file is damaged or there is no manifest. It also
-/// throws InputError for numbers that are not finite and for a second moment below zero.
+/// Fills the parameters and the optimizer's ranges, padding with zeros. Verifies every byte against
+/// the manifest first; throws InputError, touching no buffer, when a file is damaged or there is no
+/// manifest. Throws it as well for numbers that are not finite, or negative where none may be.
 TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
-                             float* parameters, float* first_moment, float* second_moment);
+                             float* parameters,
+                             const std::vector<OptimizerRange<float>>& optimizer);
 
 }  // namespace cllm

@@ -43,7 +43,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   const auto flat = static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
   MemoryPlan memory{};
   memory.parameters = flat;
-  memory.moments = 2 * flat;
+  memory.moments = make_optimizer(config)->ranges().size() * flat;
   memory.activations_and_gradients =
       TrainStage::bytes_for(plan, config.model, layout, active, config.precision, config.pass);
   if (packs_weights(config, layout)) {
@@ -62,7 +62,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
                                               config.precision, spare);
   memory.tables = tables_bytes(config, plan, windows);
   memory.program = program_bytes();
-  memory.saving = config.snapshot ? 3 * flat : 0;
+  memory.saving = config.snapshot ? memory.parameters + memory.moments : 0;
   return memory;
 }
 

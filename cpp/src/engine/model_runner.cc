@@ -102,7 +102,6 @@ ModelRunner::Gradient ModelRunner::gradient(const TokenArray& inputs, const Toke
   StepInput input{};
   input.inputs = inputs.data;
   input.targets = targets.data;
-  input.update = false;
   try {
     const double loss = c.train->run(*c.tree, input).loss;
     return {loss, c.train->gradient()};

@@ -1,7 +1,8 @@
-// The flat ranges that training changes: parameters and both moments of AdamW.
+// The flat ranges that training changes: parameters and what the optimizer keeps beside them.
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "model/layout.h"
@@ -12,25 +13,40 @@
 namespace cllm {
 
 struct ModelState {
-  /// A model that only runs has no moments.
-  explicit ModelState(const ModelConfig& model, bool trains = true,
+  /// `ranges`: how many the optimizer has; 0 for a model that only runs.
+  explicit ModelState(const ModelConfig& model, std::size_t ranges = 0,
                       Precision products = Precision::kFp32)
       : config(model),
         precision(products),
         layout(model),
-        parameters(static_cast<std::size_t>(layout.flat_size())),
-        first_moment(trains ? parameters.size() : 0),
-        second_moment(trains ? parameters.size() : 0) {}
+        parameters(static_cast<std::size_t>(layout.flat_size())) {
+    for (std::size_t i = 0; i < ranges; ++i) optimizer_state.emplace_back(parameters.size());
+    for (AlignedBuffer<float>& range : optimizer_state) state_pointers.push_back(range.data());
+  }
 
   WeightLayout weights() const noexcept {
     return packed ? WeightLayout::kPacked : WeightLayout::kPlain;
   }
 
+  /// Every flat range, the parameters first.
+  std::vector<AlignedBuffer<float>*> ranges() {
+    std::vector<AlignedBuffer<float>*> all = {&parameters};
+    for (AlignedBuffer<float>& range : optimizer_state) all.push_back(&range);
+    return all;
+  }
+  std::vector<const AlignedBuffer<float>*> ranges() const {
+    std::vector<const AlignedBuffer<float>*> all = {&parameters};
+    for (const AlignedBuffer<float>& range : optimizer_state) all.push_back(&range);
+    return all;
+  }
+
   const ModelConfig config;
   const Precision precision;  ///< of the products of its passes
   const ParameterLayout layout;
-  AlignedBuffer<float> parameters, first_moment, second_moment;  // [layout.flat_size()]
-  std::int64_t updates = 0;               ///< applied: t of AdamW's bias correction
+  AlignedBuffer<float> parameters;                    ///< [layout.flat_size()]
+  std::vector<AlignedBuffer<float>> optimizer_state;  ///< likewise, one for each range
+  std::vector<float*> state_pointers;                 ///< to them, as Optimizer::run takes them
+  std::int64_t updates = 0;                           ///< applied so far
   std::unique_ptr<PackedWeights> packed;  ///< each stage fills it first; null: tiles pack their own
 };
 

@@ -28,8 +28,9 @@ std::vector<int> worker_cpus(const SessionConfig& config) {
   return plan_placement(config.allowance, plan, config.active_workers()).worker_cpus;
 }
 
-std::shared_ptr<ModelState> make_state(const SessionConfig& config) {
-  auto state = std::make_shared<ModelState>(config.model, true, config.precision);
+std::shared_ptr<ModelState> make_state(const SessionConfig& config, const Optimizer& optimizer) {
+  auto state =
+      std::make_shared<ModelState>(config.model, optimizer.ranges().size(), config.precision);
   if (packs_weights(config, state->layout)) {
     state->packed = std::make_unique<PackedWeights>(state->layout, config.precision);
   }
@@ -53,7 +54,8 @@ Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelSta
 Session::Session(const SessionConfig& config)
     : config_(config),
       plan_(plan_for(config)),
-      state_(make_state(config)),
+      optimizer_(make_optimizer(config)),
+      state_(make_state(config, *optimizer_)),
       crew_(std::make_unique<Crew>(config_, plan_, *state_)),
       tuner_(workers_to_tune(config)) {
   if (count_nodes(config.allowance.cpus) < 2) return;  // memory is equally near to all
@@ -90,7 +92,7 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
   input.targets = targets;
   input.learning_rate = learning_rate(step);
   input.clip = config_.clip;
-  input.adamw = config_.adamw;
+  input.optimizer = optimizer_.get();
   input.meanwhile = std::move(meanwhile);
   input.cancel = cancel_;
   input.dropout = {config_.seed, step, sequences};

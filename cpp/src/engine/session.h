@@ -61,6 +61,8 @@ class Session {
   const BatchPlan& plan() const noexcept { return plan_; }
   ModelState& state() noexcept { return *state_; }
   const ModelState& state() const noexcept { return *state_; }
+  /// What its optimizer keeps in state().optimizer_state.
+  const std::vector<StateRange>& state_ranges() const noexcept { return optimizer_->ranges(); }
   const SphereTree& tree() const noexcept { return *crew_->tree; }
   /// The gradient of the last step, before clipping: the layout's flat range.
   /// REQUIRES: a step since construction or resize, and the last one was not cancelled.
@@ -94,6 +96,7 @@ class Session {
 
   SessionConfig config_;
   const BatchPlan plan_;
+  const std::unique_ptr<Optimizer> optimizer_;
   const std::shared_ptr<ModelState> state_;
   std::unique_ptr<Crew> crew_;
   WorkerTuner tuner_;

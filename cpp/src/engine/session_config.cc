@@ -48,6 +48,10 @@ std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan) {
                                              config.precision);
 }
 
+std::unique_ptr<Optimizer> make_optimizer(const SessionConfig& config) {
+  return std::make_unique<AdamW>(config.adamw);
+}
+
 ModelConfig new_model(const TrainConfig& config, std::int64_t sequence, std::int64_t vocabulary) {
   ModelConfig model;
   model.layers = config.layers;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "cllm/model_config.h"
 #include "cllm/train_config.h"
@@ -53,6 +54,9 @@ BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::
 
 /// Whether a session's steps pack the weights first: with native products, where it pays.
 bool packs_weights(const SessionConfig& config, const ParameterLayout& layout);
+
+/// The optimizer of a session.
+std::unique_ptr<Optimizer> make_optimizer(const SessionConfig& config);
 
 /// Floats of scratch that each worker of the session brings along.
 std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan);

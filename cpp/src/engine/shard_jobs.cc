@@ -21,8 +21,8 @@ std::int32_t strand_of(const Range& rows, std::int64_t all, std::int64_t strands
 
 std::int32_t most_strands(const ShardProgram& program) {
   // No more than parts of the rows that go through a shard together.
-  return static_cast<std::int32_t>(
-      std::clamp<std::int64_t>(program.cuts().linear(LinearSite::kProjection).forward.row_tiles(), 1, kMostStrands));
+  return static_cast<std::int32_t>(std::clamp<std::int64_t>(
+      program.cuts().linear(LinearSite::kProjection).forward.row_tiles(), 1, kMostStrands));
 }
 
 /// Marks what the phases marked in `ends` wait for: in the same time there, in the one before it in

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "engine/model_state.h"
 #include "reduce/owners.h"
@@ -26,6 +27,7 @@ class TouchStage final : private TileRunner, private Conductor {
   bool on_done(Stage& stage, int job) override;
 
   ModelState& state_;
+  const std::vector<AlignedBuffer<float>*> ranges_;
   const OwnedBlocks owned_;  // as in a training step
   int jobs_done_ = 0;
   std::unique_ptr<Stage> stage_;

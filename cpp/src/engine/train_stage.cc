@@ -83,9 +83,8 @@ void TrainStage::run_tile(int worker, const TileClaim& claim) {
     const bool frozen = state_.layout.tensors()[static_cast<std::size_t>(block.tensor)].frozen;
     norm_partial_[index] = frozen ? 0.0 : norm_partial(kernels_, block, gradient());
   } else if (updates_) {
-    adamw_block(
-        kernels_, state_.layout, block, adamw_, gradient(),
-        {state_.parameters.data(), state_.first_moment.data(), state_.second_moment.data()});
+    input_.optimizer->run(kernels_, state_.layout, block, gradient(), state_.parameters.data(),
+                          state_.state_pointers.data());
   }
 }
 
@@ -143,11 +142,11 @@ void TrainStage::decide() {
   outcome_.loss = loss / static_cast<double>(plan_.batch * plan_.sequence);
   outcome_.gradient_norm = global_norm(norm_partial_);
   outcome_.skipped = !std::isfinite(outcome_.loss) || !std::isfinite(outcome_.gradient_norm);
-  updates_ = input_.update && !outcome_.skipped;
+  updates_ = input_.optimizer != nullptr && !outcome_.skipped;
   if (!updates_) return;
   ++state_.updates;
-  adamw_ = adamw_args(input_.adamw, state_.updates, input_.learning_rate,
-                      clip_scale(outcome_.gradient_norm, input_.clip));
+  input_.optimizer->begin(state_.updates, input_.learning_rate,
+                          clip_scale(outcome_.gradient_norm, input_.clip));
 }
 
 }  // namespace cllm

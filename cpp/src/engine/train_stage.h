@@ -6,7 +6,7 @@
 #include "engine/model_state.h"
 #include "engine/train_schedule.h"
 #include "engine/worker_pool.h"
-#include "optim/adamw.h"
+#include "optim/optimizer.h"
 #include "reduce/reduce.h"
 #include "spheres/tree.h"
 
@@ -18,14 +18,14 @@ struct StepInput {
   const std::int32_t* targets;  ///< [B, T]
   double learning_rate;
   double clip;
-  AdamWConfig adamw;
   std::function<void()> meanwhile;  ///< runs on the root while the workers compute
   /// Where the model has dropout rates; its `sequences` may be null: those of the plan, in order.
   DropoutSource dropout{};
   /// Once it is set no tile is computed any more; null: never. Whether it was is decided when every
   /// sum is in: then either nothing is updated or everything.
   const std::atomic<bool>* cancel = nullptr;
-  bool update = true;  ///< false: the gradient and its norm alone, nothing is changed
+  /// What updates the weights; null: the gradient and its norm alone, nothing is changed.
+  Optimizer* optimizer = nullptr;
   /// Test hook: runs in place of every tile, so that a schedule can be measured without arithmetic.
   std::function<void(int worker, const TileClaim&)> instead_of_tile;
 };
@@ -86,7 +86,6 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   std::vector<Workspace> workspaces_;  // in it, one behind the other
   // Written by the root before it opens the job that reads them.
   StepInput input_{};
-  AdamWArgs adamw_{};
   StepOutcome outcome_{};
   bool updates_ = false;               // decided with the outcome
   std::atomic<bool> left_out_{false};  // set by tiles that were not computed: their sums are wrong

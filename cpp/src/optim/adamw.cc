@@ -40,19 +40,24 @@ AdamWArgs adamw_args(const AdamWConfig& config, std::int64_t update, double lear
   return args;
 }
 
-double clip_scale(double norm, double clip) {
-  // This follows torch.nn.utils.clip_grad_norm_, whose 1e-6 keeps the quotient finite.
-  return clip > 0 && norm > clip ? clip / (norm + 1e-6) : 1.0;
+const std::vector<StateRange>& AdamW::state_ranges() {
+  static const std::vector<StateRange> ranges = {{"exp_avg", "first moment", true},
+                                                 {"exp_avg_sq", "second moment", false}};
+  return ranges;
 }
 
-void adamw_block(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
-                 AdamWArgs args, const float* gradient, const AdamWState& state) {
+void AdamW::begin(std::int64_t update, double learning_rate, double gradient_scale) {
+  args_ = adamw_args(config_, update, learning_rate, gradient_scale);
+}
+
+void AdamW::run(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
+                const float* gradient, float* parameters, float* const* state) const {
   const TensorEntry& tensor = layout.tensors()[static_cast<std::size_t>(block.tensor)];
   if (tensor.frozen) return;
+  AdamWArgs args = args_;
   if (!tensor.decays) args.weight_decay = 0;
   kernels.adamw(static_cast<std::size_t>(block.size), args, gradient + block.offset,
-                state.parameters + block.offset, state.first_moment + block.offset,
-                state.second_moment + block.offset);
+                parameters + block.offset, state[0] + block.offset, state[1] + block.offset);
 }
 
 }  // namespace cllm

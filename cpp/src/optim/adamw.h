@@ -1,8 +1,8 @@
-// AdamW (Loshchilov and Hutter 2019) updates one block of the flat parameter range.
+// AdamW (Loshchilov and Hutter 2019) updates weights by moments of their gradients and decays them
+// apart from these.
 #pragma once
 
-#include "cpu/kernel_table.h"
-#include "model/layout.h"
+#include "optim/optimizer.h"
 
 namespace cllm {
 
@@ -18,19 +18,21 @@ struct AdamWConfig {
 AdamWArgs adamw_args(const AdamWConfig& config, std::int64_t update, double learning_rate,
                      double gradient_scale);
 
-/// Returns the factor that brings a gradient of norm `norm` down to `clip`; 1 if clip is 0 or not
-/// exceeded.
-double clip_scale(double norm, double clip);
+/// Keeps a moment of the gradient and one of its square for each parameter.
+class AdamW final : public Optimizer {
+ public:
+  explicit AdamW(const AdamWConfig& config) : config_(config) {}
 
-/// Holds the optimizer's state, as flat ranges of the layout.
-struct AdamWState {
-  float* parameters;
-  float* first_moment;
-  float* second_moment;
+  const std::vector<StateRange>& ranges() const noexcept override { return state_ranges(); }
+  void begin(std::int64_t update, double learning_rate, double gradient_scale) override;
+  void run(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
+           const float* gradient, float* parameters, float* const* state) const override;
+
+  static const std::vector<StateRange>& state_ranges();
+
+ private:
+  const AdamWConfig config_;
+  AdamWArgs args_{};  // written by begin()
 };
-
-/// Updates one block; frozen tensors stay as they are.
-void adamw_block(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
-                 AdamWArgs args, const float* gradient, const AdamWState& state);
 
 }  // namespace cllm

@@ -10,8 +10,10 @@
 
 namespace cllm {
 
-CheckpointWriter::CheckpointWriter(const ModelState& state, bool snapshot)
-    : state_(state), copy_(snapshot ? 3 * state.parameters.size() : 0) {}
+CheckpointWriter::CheckpointWriter(const Session& session, bool snapshot)
+    : state_(session.state()),
+      names_(session.state_ranges()),
+      copy_(snapshot ? state_.ranges().size() * state_.parameters.size() : 0) {}
 
 CheckpointWriter::~CheckpointWriter() {
   if (!thread_.joinable()) return;
@@ -25,27 +27,30 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::start(CheckpointJob job) {
   job_ = std::move(job);
   done_.store(false, std::memory_order_relaxed);
+  std::vector<const float*> ranges;
+  for (const AlignedBuffer<float>* range : state_.ranges()) ranges.push_back(range->data());
+  if (copy_.size() == 0) return carry_out(ranges);
   const std::size_t size = state_.parameters.size();
-  const float* const from[] = {state_.parameters.data(), state_.first_moment.data(),
-                               state_.second_moment.data()};
-  if (copy_.size() == 0) return carry_out(from[0], from[1], from[2]);
-  float* const to = copy_.data();
-  for (std::size_t i = 0; i < 3; ++i) std::copy_n(from[i], size, to + i * size);
+  float* to = copy_.data();
+  for (const float*& range : ranges) {
+    range = std::copy_n(range, size, to) - size;
+    to += size;
+  }
   owner_ = getpid();
   try {
-    thread_ = std::thread([this, to, size] { carry_out(to, to + size, to + 2 * size); });
+    thread_ = std::thread([this, ranges] { carry_out(ranges); });
   } catch (const std::system_error&) {  // no thread to be had: the step waits
-    carry_out(to, to + size, to + 2 * size);
+    carry_out(ranges);
   }
 }
 
-void CheckpointWriter::carry_out(const float* parameters, const float* first,
-                                 const float* second) noexcept {
+void CheckpointWriter::carry_out(const std::vector<const float*>& ranges) noexcept {
   const std::string name = checkpoint_name(job_->state.step);
   result_ = {job_->checkpoints + "/" + name, job_->state.step, "", {}};
   try {
-    write_checkpoint(result_.folder, job_->state, state_.layout, parameters, first, second,
-                     job_->extra);
+    const std::vector<const float*> optimizer(ranges.begin() + 1, ranges.end());
+    write_checkpoint(result_.folder, job_->state, state_.layout, ranges.front(),
+                     saved_ranges(names_, optimizer), job_->extra);
     const std::string warning = update_latest_link(job_->checkpoints, name);
     result_.warnings =
         prune_checkpoints(job_->checkpoints, job_->keep, job_->protect, job_->state.step).warnings;

@@ -9,9 +9,20 @@
 #include <vector>
 
 #include "checkpoint/trainer_state.h"
-#include "engine/model_state.h"
+#include "engine/session.h"
 
 namespace cllm {
+
+/// The optimizer's ranges as a checkpoint holds them.
+template <class Pointer>
+std::vector<OptimizerRange<const float>> saved_ranges(const std::vector<StateRange>& ranges,
+                                                      const std::vector<Pointer>& values) {
+  std::vector<OptimizerRange<const float>> all;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    all.push_back({ranges[i].name, ranges[i].may_be_negative, values[i]});
+  }
+  return all;
+}
 
 /// What is to be written.
 struct CheckpointJob {
@@ -37,7 +48,7 @@ class CheckpointWriter {
  public:
   /// The state that is saved stays where it is. With `snapshot` false there is no copy, no thread,
   /// and start() returns when the checkpoint is written.
-  CheckpointWriter(const ModelState& state, bool snapshot);
+  CheckpointWriter(const Session& session, bool snapshot);
   /// Waits for the write that is under way.
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
@@ -53,11 +64,13 @@ class CheckpointWriter {
   std::optional<CheckpointResult> wait();
 
  private:
-  void carry_out(const float* parameters, const float* first, const float* second) noexcept;
+  /// `ranges`: the parameters, then those of the optimizer.
+  void carry_out(const std::vector<const float*>& ranges) noexcept;
   CheckpointResult take();
 
   const ModelState& state_;
-  AlignedBuffer<float> copy_;  // parameters and both moments; empty without a snapshot
+  const std::vector<StateRange>& names_;
+  AlignedBuffer<float> copy_;  // of all ranges, one behind the other; empty without a snapshot
   std::optional<CheckpointJob> job_;
   CheckpointResult result_;
   std::thread thread_;

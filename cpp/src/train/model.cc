@@ -44,7 +44,7 @@ class Model::Impl {
   Impl(const ModelDescription& what, std::string where, std::int64_t workers)
       : folder(std::move(where)),
         description(what),
-        state(std::make_shared<ModelState>(without_dropout(description.config), false)),
+        state(std::make_shared<ModelState>(without_dropout(description.config))),
         runner(*state, checked_workers(workers)) {}
 
   const std::string folder;

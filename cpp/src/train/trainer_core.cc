@@ -14,6 +14,7 @@
 #include "engine/crew_size.h"
 #include "engine/memory_plan.h"
 #include "model/initialize.h"
+#include "train/checkpoint_writer.h"
 #include "train/tensors.h"
 
 namespace cllm {
@@ -35,6 +36,16 @@ std::string first_not_finite(const ParameterLayout& layout, const float* values)
     if (!all_finite(values + entry.offset, entry.size)) return entry.name;
   }
   return "";
+}
+
+/// The optimizer's state as a checkpoint fills it.
+std::vector<OptimizerRange<float>> optimizer_ranges(Session& session) {
+  std::vector<OptimizerRange<float>> all;
+  for (std::size_t i = 0; i < session.state_ranges().size(); ++i) {
+    const StateRange& range = session.state_ranges()[i];
+    all.push_back({range.name, range.may_be_negative, session.state().state_pointers[i]});
+  }
+  return all;
 }
 
 }  // namespace
@@ -98,8 +109,8 @@ void TrainerCore::note_changes(const TrainerState& saved) {
 
 void TrainerCore::read_state(const std::string& checkpoint) {
   ModelState& state = session.state();
-  const TrainerState saved = read_checkpoint(checkpoint, state.layout, state.parameters.data(),
-                                             state.first_moment.data(), state.second_moment.data());
+  const TrainerState saved =
+      read_checkpoint(checkpoint, state.layout, state.parameters.data(), optimizer_ranges(session));
   steps_done = saved.step;
   state.updates = saved.optimizer_step;
   set_rate_scale(saved.rate_scale);
@@ -108,9 +119,8 @@ void TrainerCore::read_state(const std::string& checkpoint) {
 void TrainerCore::restore(const std::string& checkpoint) {
   if (!checkpoint.empty()) return read_state(checkpoint);
   ModelState& state = session.state();
-  for (AlignedBuffer<float>* values :
-       {&state.parameters, &state.first_moment, &state.second_moment}) {
-    std::fill_n(values->data(), values->size(), 0.0f);
+  for (AlignedBuffer<float>* range : state.ranges()) {
+    std::fill_n(range->data(), range->size(), 0.0f);
   }
   start_weights();
   steps_done = 0;
@@ -152,13 +162,11 @@ TrainerState TrainerCore::trainer_state(bool waits) const {
 
 void TrainerCore::check_finite() const {
   const ModelState& state = session.state();
-  const std::pair<const char*, const AlignedBuffer<float>*> ranges[] = {
-      {"weight", &state.parameters},
-      {"first moment", &state.first_moment},
-      {"second moment", &state.second_moment}};
-  for (const auto& [what, values] : ranges) {
-    const std::string name = first_not_finite(state.layout, values->data());
+  const std::vector<const AlignedBuffer<float>*> ranges = state.ranges();
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const std::string name = first_not_finite(state.layout, ranges[i]->data());
     if (name.empty()) continue;
+    const char* const what = i == 0 ? "weight" : session.state_ranges()[i - 1].title;
     throw Error(ErrorParts{std::string("a ") + what + " is not finite, nothing was saved", name,
                            "finite numbers", "step " + std::to_string(steps_done),
                            "a lower --lr; the checkpoints before are as they were"});
@@ -169,7 +177,7 @@ void TrainerCore::save(const std::string& folder) const {
   check_finite();
   const ModelState& state = session.state();
   write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
-                   state.first_moment.data(), state.second_moment.data(), plan.carried);
+                   saved_ranges(session.state_ranges(), state.state_pointers), plan.carried);
 }
 
 std::string TrainerCore::first_bad_gradient() const {

@@ -15,6 +15,7 @@
 #include "durability_audit.h"
 #include "faulty_files.h"
 #include "has.h"
+#include "moments.h"
 #include "temporary_folder.h"
 
 namespace cllm {
@@ -55,7 +56,8 @@ class SavedRun {
     state.model = tiny();
     state.byte_tokens = false;
     state.data = {1, "of the whole", "", ""};
-    write_checkpoint(folder, state, layout_, values.data(), values.data(), values.data());
+    write_checkpoint(folder, state, layout_, values.data(),
+                     both_moments(values.data(), values.data()));
   }
   /// The steps that can be resumed from; each must load whole, with its own numbers.
   std::set<std::int64_t> steps() const {
@@ -83,7 +85,7 @@ class SavedRun {
  private:
   std::int64_t step_of_numbers(const std::string& folder) const {
     std::vector<float> w(layout_.flat_size()), m = w, v = w;
-    read_checkpoint(folder, layout_, w.data(), m.data(), v.data());
+    read_checkpoint(folder, layout_, w.data(), both_moments(m.data(), v.data()));
     const TensorEntry& last = layout_.tensors().back();
     const float step = w[static_cast<std::size_t>(last.offset)];
     EXPECT_EQ(m[static_cast<std::size_t>(last.offset)], step);

@@ -17,6 +17,7 @@
 #include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "has.h"
+#include "moments.h"
 #include "temporary_folder.h"
 
 namespace cllm {
@@ -52,8 +53,8 @@ class HostileFolder : public testing::Test {
   }
   void write(const ExtraFiles& extra = {}) {
     fs::remove_all(folder_);
-    write_checkpoint(folder_, state_, layout_, parameters_.data(), first_.data(), second_.data(),
-                     extra);
+    write_checkpoint(folder_, state_, layout_, parameters_.data(),
+                     both_moments<const float>(first_.data(), second_.data()), extra);
   }
   /// As another program would write it: nothing vouches for the files.
   void replace(const std::string& name, const std::string& bytes) {
@@ -64,7 +65,7 @@ class HostileFolder : public testing::Test {
     std::vector<float> p(parameters_.size()), m = p, v = p;
     return message_of<InputError>([&] {
       read_model_config(folder_);
-      read_checkpoint(folder_, layout_, p.data(), m.data(), v.data());
+      read_checkpoint(folder_, layout_, p.data(), both_moments(m.data(), v.data()));
     });
   }
   std::string model_complaint() {

@@ -11,6 +11,7 @@
 #include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "has.h"
+#include "moments.h"
 #include "temporary_folder.h"
 
 namespace cllm {
@@ -109,12 +110,13 @@ class Checkpoint : public testing::Test {
         second_[at] = 0.5f * static_cast<float>(i + 1);
       }
     }
-    write_checkpoint(folder_, state_, layout_, parameters_.data(), first_.data(), second_.data());
+    write_checkpoint(folder_, state_, layout_, parameters_.data(),
+                     both_moments<const float>(first_.data(), second_.data()));
   }
   std::string complaint() {
     std::vector<float> p(parameters_.size(), 3), m = p, v = p;
     const std::string message = message_of<InputError>(
-        [&] { read_checkpoint(folder_, layout_, p.data(), m.data(), v.data()); });
+        [&] { read_checkpoint(folder_, layout_, p.data(), both_moments(m.data(), v.data())); });
     EXPECT_EQ(p, std::vector<float>(p.size(), 3)) << "buffers were touched";
     return message;
   }
@@ -130,15 +132,16 @@ TEST_F(Checkpoint, ComesBackWhole) {
   EXPECT_EQ(fs::path(folder_).filename(), "step-00000500");
   expect_equal(read_trainer_state(folder_), state_);
   std::vector<float> p(parameters_.size(), 3), m = p, v = p;
-  expect_equal(read_checkpoint(folder_, layout_, p.data(), m.data(), v.data()), state_);
+  expect_equal(read_checkpoint(folder_, layout_, p.data(), both_moments(m.data(), v.data())),
+               state_);
   EXPECT_EQ(p, parameters_);
   EXPECT_EQ(m, first_);
   EXPECT_EQ(v, second_);
 }
 
 TEST_F(Checkpoint, EqualStatesAreEqualFiles) {
-  write_checkpoint(root_ / "again", state_, layout_, parameters_.data(), first_.data(),
-                   second_.data());
+  write_checkpoint(root_ / "again", state_, layout_, parameters_.data(),
+                   both_moments<const float>(first_.data(), second_.data()));
   for (const auto& entry : fs::directory_iterator(folder_)) {
     const std::string name = entry.path().filename().string();
     EXPECT_EQ(read_text_file(entry.path().string()), read_text_file(root_ / "again/" + name))

@@ -100,7 +100,7 @@ TEST(TrainPlacement, OwnersTouchTheStateFirst) {
     Session session(config);
     const ModelState& state = session.state();
     EXPECT_EQ(tiles, nodes == 1 ? 0 : static_cast<int>(state.layout.blocks().size()));
-    for (const auto* range : {&state.parameters, &state.first_moment, &state.second_moment}) {
+    for (const AlignedBuffer<float>* range : state.ranges()) {
       const std::size_t all = (range->bytes() + 4095) / 4096;
       EXPECT_EQ(resident_pages(*range), nodes == 1 ? 0 : all);
       for (const float x : range->span()) ASSERT_EQ(x, 0.0f);

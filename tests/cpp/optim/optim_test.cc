@@ -201,9 +201,11 @@ TEST(AdamWBlocks, MatchTheFormulaInDouble) {
         g[i] = std::cos(static_cast<float>(i % 997) + static_cast<float>(t));
         G[i] = 0.5 * double{g[i]};
       }
+      AdamW adamw(config);
+      float* const state[] = {m.data(), v.data()};
+      adamw.begin(t, 0.01, 0.5);
       for (const Block& block : layout.blocks()) {
-        adamw_block(*table, layout, block, adamw_args(config, t, 0.01, 0.5), g.data(),
-                    {w.data(), m.data(), v.data()});
+        adamw.run(*table, layout, block, g.data(), w.data(), state);
       }
       for (const TensorEntry& tensor : layout.tensors()) {
         const bool vector = tensor.shape.size() == 1;

@@ -59,8 +59,8 @@ class BorderDelays {
 
 inline std::string digest(const ModelState& state) {
   std::string all = weights_digest(state);
-  for (const AlignedBuffer<float>* moment : {&state.first_moment, &state.second_moment}) {
-    all += hex(sha256({reinterpret_cast<const char*>(moment->data()), moment->bytes()}));
+  for (const AlignedBuffer<float>& moment : state.optimizer_state) {
+    all += hex(sha256({reinterpret_cast<const char*>(moment.data()), moment.bytes()}));
   }
   all += std::to_string(state.updates);
   return hex(sha256(all));
@@ -78,9 +78,9 @@ class TrainingRun {
 
   void take_up(const TrainingRun& from) {
     const ModelState& old = from.session_->state();
-    std::copy_n(old.parameters.data(), old.parameters.size(), state().parameters.data());
-    std::copy_n(old.first_moment.data(), old.first_moment.size(), state().first_moment.data());
-    std::copy_n(old.second_moment.data(), old.second_moment.size(), state().second_moment.data());
+    for (std::size_t i = 0; i < old.ranges().size(); ++i) {
+      std::copy_n(old.ranges()[i]->data(), old.parameters.size(), state().ranges()[i]->data());
+    }
     state().updates = old.updates;
     step_ = from.step_;
   }

@@ -12,6 +12,7 @@
 #include "cllm/error.h"
 #include "cllm/model.h"
 #include "has.h"
+#include "moments.h"
 #include "sanitized.h"
 #include "temporary_folder.h"
 #include "watchdog.h"
@@ -29,7 +30,8 @@ class ModelOfRun : public testing::Test {
     state.step = step;
     state.model = config_;
     state.data = {1, "of the whole", "", ""};
-    write_checkpoint(folder, state, layout_, values.data(), values.data(), values.data());
+    write_checkpoint(folder, state, layout_, values.data(),
+                     both_moments(values.data(), values.data()));
   }
   void save_step(std::int64_t step) const {
     save(checkpoints_ + "/" + checkpoint_name(step), step);
