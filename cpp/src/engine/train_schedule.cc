@@ -25,48 +25,69 @@ TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layou
       workspaces_(workspaces_for(plan, active_workers)),
       recycles_(gradient_buffers_ < positions()),
       holders_(buffer_positions(positions(), plan.merges)),
+      table_(list_jobs()),
       gradient_of_(plan.positions.size(), -1),
       free_gradients_(gradient_buffers_) {}
 
-std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
-  std::vector<JobPlan> jobs(static_cast<std::size_t>(first_packing() + packings_));
-  std::vector<std::int32_t> norms;
-  for (int norm = first_norm(); norm < first_update(); ++norm) norms.push_back(norm);
-
-  for (int node = 0; node < first_norm(); ++node) {  // positions and merges: nodes of the tree
-    JobPlan& job = jobs[static_cast<std::size_t>(node)];
-    job.reports = node >= positions() && recycles_;
-    job.successors = norms;  // of the last node; the others are told below
-    if (node < positions()) {
-      shards.lay_out(node, job);
-    } else {
-      const MergePlan& merge = plan_.merges[static_cast<std::size_t>(node - positions())];
-      job.phases = {{blocks_, {}}};
-      job.arrivals = merge.count;
-      for (int i = 0; i < merge.count; ++i) {
-        jobs[static_cast<std::size_t>(merge.inputs[i])].successors = {node};
-      }
+JobTable TrainSchedule::list_jobs() const {
+  JobTable table;
+  for (int p = 0; p < positions(); ++p) {
+    JobRow row;
+    row.index = p;
+    row.by_root = true;  // which finds it a buffer
+    if (p >= workspaces_) row.after = {p - workspaces_};
+    table.add(std::move(row));
+  }
+  for (std::size_t m = 0; m < plan_.merges.size(); ++m) {
+    const MergePlan& merge = plan_.merges[m];
+    JobRow row{JobKind::kMerge, static_cast<int>(m)};
+    row.reports = recycles_;
+    row.after.assign(merge.inputs, merge.inputs + merge.count);
+    table.add(std::move(row));
+  }
+  for (const JobKind kind : {JobKind::kNorm, JobKind::kUpdate}) {
+    for (int owner = 0; owner < owned_.owners(); ++owner) {
+      JobRow row{kind, owner, owner};
+      row.reports = true;
+      row.by_root = kind == JobKind::kUpdate;
+      if (kind == JobKind::kNorm) row.after = {last_node()};
+      table.add(std::move(row));
     }
   }
-  chain_lanes(jobs, positions(), workspaces_);
-  const auto own = [&jobs](int job, int owner, std::int32_t tiles) -> JobPlan& {
-    JobPlan& plan = jobs[static_cast<std::size_t>(job)];
-    plan.phases = {{tiles, {}}};
-    plan.owner = owner;
-    return plan;
-  };
-  for (int s = 0; s < owned_.owners(); ++s) {
-    own(first_norm() + s, s, owned_.count(s)).reports = true;
-    own(first_update() + s, s, owned_.count(s)).reports = true;
-  }
-  for (int s = 0; s < packings_; ++s) {
-    JobPlan& packing = own(first_packing() + s, s, first_packed(s + 1) - first_packed(s));
+  for (int owner = 0; owner < packings_; ++owner) {
+    JobRow row{JobKind::kPacking, owner, owner};
+    row.by_root = true;
+    const int packing = table.add(std::move(row));
     for (int first_in_lane = 0; first_in_lane < workspaces_; ++first_in_lane) {
-      packing.successors.push_back(first_in_lane);
-      ++jobs[static_cast<std::size_t>(first_in_lane)].arrivals;
+      table.wait(first_in_lane, packing);
     }
   }
-  return jobs;
+  return table;
+}
+
+std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
+  std::vector<JobPlan> plans = table_.plans();
+  for (int job = 0; job < table_.size(); ++job) {
+    const int index = table_[job].index;
+    JobPlan& plan = plans[static_cast<std::size_t>(job)];
+    const auto tiles = [&plan](std::int32_t count) { plan.phases = {{count, {}}}; };
+    switch (table_[job].kind) {
+      case JobKind::kPosition:
+        shards.lay_out(index, plan);
+        break;
+      case JobKind::kMerge:
+        tiles(blocks_);
+        break;
+      case JobKind::kNorm:
+      case JobKind::kUpdate:
+        tiles(owned_.count(index));
+        break;
+      case JobKind::kPacking:
+        tiles(first_packed(index + 1) - first_packed(index));
+        break;
+    }
+  }
+  return plans;
 }
 
 void TrainSchedule::begin(Stage& stage) {
@@ -77,7 +98,7 @@ void TrainSchedule::begin(Stage& stage) {
     }
   }
   next_position_ = norms_done_ = jobs_done_ = 0;
-  stage.arrive(first_packing(), packings_);
+  stage.arrive(table_.first(JobKind::kPacking), packings_);
   open_positions(stage);
 }
 
@@ -90,20 +111,17 @@ void TrainSchedule::open_positions(Stage& stage) {
 }
 
 bool TrainSchedule::on_done(Stage& stage, int job) {
-  if (job < first_norm()) {
-    const MergePlan& merge = plan_.merges[static_cast<std::size_t>(job - positions())];
-    for (int i = 1; i < merge.count; ++i) {
-      const int position = holders_[static_cast<std::size_t>(merge.inputs[i])];
+  if (kind(job) == JobKind::kMerge) {
+    for (int i = 1; i < merge(job).count; ++i) {
+      const int position = holders_[static_cast<std::size_t>(merge(job).inputs[i])];
       free_gradients_.give(gradient_of_[static_cast<std::size_t>(position)]);
     }
     open_positions(stage);
-  } else if (job < first_update()) {
-    if (++norms_done_ == owned_.owners()) {
-      decide();
-      stage.arrive(first_update(), owned_.owners());
-    }
+  } else if (kind(job) == JobKind::kNorm && ++norms_done_ == table_.count(JobKind::kNorm)) {
+    decide();
+    stage.arrive(table_.first(JobKind::kUpdate), table_.count(JobKind::kUpdate));
   }
-  return ++jobs_done_ == 2 * owned_.owners() + (recycles_ ? merges() : 0);
+  return ++jobs_done_ == table_.reporting();
 }
 
 }  // namespace cllm

@@ -1,16 +1,17 @@
 // Which jobs a step consists of, and which of them the root opens when: a step without its numbers.
 //
-// Jobs, in this order: positions 0..K-1, merges of the plan's tree (opened by the ends of their
-// inputs), norms, updates and, where weights are packed, packings, one each for every owner: it has
-// a run of the blocks (reduce/owners.h) and about the same part of the weights. Positions wait for
-// every packing. The root opens the updates when every norm is in; in between it decides on the
-// learning rate, clipping and skipping.
+// Its table of jobs (job_table.h) has positions, merges of the plan's tree, norms, updates and,
+// where weights are packed, packings. Norms, updates and packings come once for every owner, which
+// has a run of the blocks (reduce/owners.h) and about the same part of the weights. Merges wait for
+// their inputs, norms for the last merge, positions for every packing. The root opens the updates
+// when every norm is in; before that it decides on the learning rate, clipping and skipping.
 //
 // Positions run in lanes (spheres/lanes.h), each with a workspace of its own, and open when the one
 // before them in their lane has ended and the root has found them a buffer for their gradient,
 // which it does in order.
 #pragma once
 
+#include "engine/job_table.h"
 #include "engine/shard_jobs.h"
 #include "model/packed_weights.h"
 #include "reduce/buffer_pool.h"
@@ -28,33 +29,25 @@ class TrainSchedule : public Conductor {
   TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int owners,
                 int active_workers, std::int32_t packed_tiles = 0);
 
-  enum class Kind : std::uint8_t { kPosition, kMerge, kNorm, kUpdate, kPacking };
-  Kind kind(int job) const noexcept {
-    if (job < positions()) return Kind::kPosition;
-    if (job < first_norm()) return Kind::kMerge;
-    if (job < first_update()) return Kind::kNorm;
-    return job < first_packing() ? Kind::kUpdate : Kind::kPacking;
-  }
+  const JobTable& table() const noexcept { return table_; }
+  JobKind kind(int job) const noexcept { return table_[job].kind; }
+  /// The jobs as the spheres take them.
   std::vector<JobPlan> jobs(const ShardJobs& shards) const;
   /// The block of a tile of a norm or of an update.
   std::size_t block(int job, std::int32_t tile) const noexcept {
-    return owned_.block(job - (job < first_update() ? first_norm() : first_update()), tile);
+    return owned_.block(table_[job].index, tile);
   }
   /// The tile of the packed weights of a tile of a packing.
   std::int32_t packed_tile(int job, std::int32_t tile) const noexcept {
-    return first_packed(job - first_packing()) + tile;
+    return first_packed(table_[job].index) + tile;
   }
-
   /// How many gradients a merge adds.
-  int sources(int job) const noexcept {
-    return plan_.merges[static_cast<std::size_t>(job - positions())].count;
-  }
+  int sources(int job) const noexcept { return merge(job).count; }
 
   int positions() const noexcept { return static_cast<int>(plan_.positions.size()); }
-  int merges() const noexcept { return static_cast<int>(plan_.merges.size()); }
-  int first_norm() const noexcept { return positions() + merges(); }
-  int first_update() const noexcept { return first_norm() + owned_.owners(); }
-  int first_packing() const noexcept { return first_update() + owned_.owners(); }
+  /// The node of the merge tree that holds the sum of all: the positions come first, then the
+  /// merges, with the numbers of their jobs.
+  int last_node() const noexcept { return positions() + static_cast<int>(plan_.merges.size()) - 1; }
 
   /// How many buffers of each kind there are, and which one a node of the merge tree has (the
   /// positions, then the merges) or a position. REQUIRES: it was opened.
@@ -76,6 +69,10 @@ class TrainSchedule : public Conductor {
   /// Every norm is in; the updates open next.
   virtual void decide() {}
   void open_positions(Stage& stage);
+  JobTable list_jobs() const;
+  const MergePlan& merge(int job) const noexcept {
+    return plan_.merges[static_cast<std::size_t>(table_[job].index)];
+  }
   /// The first tile that belongs to packing `p` or a later one.
   std::int32_t first_packed(int p) const noexcept {
     return static_cast<std::int32_t>(std::int64_t{packed_tiles_} * p / packings_);
@@ -89,6 +86,7 @@ class TrainSchedule : public Conductor {
   const int gradient_buffers_, workspaces_;
   const bool recycles_;  // fewer buffers than positions: merges tell which are free again
   const std::vector<int> holders_;  // node of the merge tree -> position of its buffer
+  const JobTable table_;
   // Written by the root before it opens the job that reads them.
   std::vector<int> gradient_of_;  // by position
   BufferPool free_gradients_;

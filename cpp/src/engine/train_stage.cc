@@ -60,26 +60,26 @@ float* TrainStage::buffer_of(int node) const noexcept {
   return const_cast<float*>(gradients_[static_cast<std::size_t>(gradient_of(node))].data());
 }
 
-const float* TrainStage::gradient() const noexcept { return buffer_of(first_norm() - 1); }
+const float* TrainStage::gradient() const noexcept { return buffer_of(last_node()); }
 
 // -- workers ------------------------------------------------------------------------------------
 
 void TrainStage::run_tile(int worker, const TileClaim& claim) {
-  if (kind(claim.job) != Kind::kUpdate && cancelled()) {
+  if (kind(claim.job) != JobKind::kUpdate && cancelled()) {
     left_out_.store(true, std::memory_order_relaxed);  // released to the root as the sums are
     return stage_->skip_rest(claim);
   }
   if (input_.instead_of_tile) return input_.instead_of_tile(worker, claim);
-  const Kind kind = this->kind(claim.job);
-  if (kind == Kind::kPosition) return run_shard_tile(worker, claim);
-  if (kind == Kind::kMerge) return run_merge_tile(claim.job - positions(), claim.tile);
-  if (kind == Kind::kPacking) {
+  const JobKind kind = this->kind(claim.job);
+  if (kind == JobKind::kPosition) return run_shard_tile(worker, claim);
+  if (kind == JobKind::kMerge) return run_merge_tile(table()[claim.job].index, claim.tile);
+  if (kind == JobKind::kPacking) {
     return state_.packed->pack(packed_tile(claim.job, claim.tile), Pass::kTraining,
                                state_.parameters.data(), kernels_);
   }
   const std::size_t index = block(claim.job, claim.tile);
   const Block& block = state_.layout.blocks()[index];
-  if (kind == Kind::kNorm) {
+  if (kind == JobKind::kNorm) {
     const bool frozen = state_.layout.tensors()[static_cast<std::size_t>(block.tensor)].frozen;
     norm_partial_[index] = frozen ? 0.0 : norm_partial(kernels_, block, gradient());
   } else if (updates_) {

@@ -40,23 +40,23 @@ struct Costs {
   /// Nanoseconds inside the tile, and the part of them in products.
   TileTime of(const TileClaim& claim) const {
     switch (schedule.kind(claim.job)) {
-      case TrainSchedule::Kind::kPosition: {
+      case JobKind::kPosition: {
         const ShardJobs::Place place = shards.place(claim.job, claim.phase);
         const ShardProgram& program = *place.program;
         return tile_time(clock, footprints, program.cuts(), program.phases()[place.phase],
                          claim.tile, precision);
       }
-      case TrainSchedule::Kind::kMerge: {
+      case JobKind::kMerge: {
         const auto elements = layout.blocks()[static_cast<std::size_t>(claim.tile)].size;
         const char* const kernel = schedule.sources(claim.job) == 2 ? "sum_2" : "sum_3";
         return {0, clock.nanoseconds(kernel, {elements, footprints.gradients})};
       }
-      case TrainSchedule::Kind::kPacking:  // each way moves about as much as an addition of two
+      case JobKind::kPacking:  // each way moves about as much as an addition of two
         return {0,
                 2 * clock.nanoseconds("add", {PackedWeights::kTileNumbers, footprints.gradients})};
-      case TrainSchedule::Kind::kNorm:
+      case JobKind::kNorm:
         return {0, clock.nanoseconds("sum_squares", {block(claim), footprints.gradients})};
-      case TrainSchedule::Kind::kUpdate:
+      case JobKind::kUpdate:
         return {0, clock.nanoseconds("adamw", {block(claim), footprints.optimizer})};
     }
     return {};

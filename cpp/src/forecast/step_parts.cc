@@ -25,20 +25,20 @@ void StepParts::add(int worker, const TileClaim& claim, std::uint64_t nanosecond
   // At the first tile that counts, those of earlier tiles are still there.
   const std::uint64_t products = std::min(session_->take_product_ns(worker), nanoseconds);
   switch (stage.kind(claim.job)) {
-    case TrainStage::Kind::kPosition: {
+    case JobKind::kPosition: {
       const PhaseParts parts = parts_of(stage.phase(claim));
       ns[static_cast<std::size_t>(parts.product)] += products;
       ns[static_cast<std::size_t>(parts.pass)] += nanoseconds - products;
       return;
     }
-    case TrainStage::Kind::kPacking:
+    case JobKind::kPacking:
       ns[kPacking] += nanoseconds;
       return;
-    case TrainStage::Kind::kMerge:
-    case TrainStage::Kind::kNorm:
+    case JobKind::kMerge:
+    case JobKind::kNorm:
       ns[kReduction] += nanoseconds;
       return;
-    case TrainStage::Kind::kUpdate:
+    case JobKind::kUpdate:
       ns[kOptimizer] += nanoseconds;
       return;
   }

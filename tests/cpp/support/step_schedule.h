@@ -60,10 +60,11 @@ class StepSchedule {
     // Packings come first; all other successors have higher numbers.
     std::vector<std::size_t> order(jobs.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::rotate(order.begin(), order.begin() + schedule.first_packing(), order.end());
+    std::rotate(order.begin(), order.begin() + schedule.table().first(JobKind::kPacking),
+                order.end());
     for (const std::size_t j : order) {
       const auto kind = schedule.kind(static_cast<int>(j));
-      if (kind == TrainSchedule::Kind::kUpdate) begin[j] = norms;
+      if (kind == JobKind::kUpdate) begin[j] = norms;
       double end = 0;
       std::vector<double> phase_end;
       for (std::size_t p = 0; p < times[j].size(); ++p) {
@@ -83,7 +84,7 @@ class StepSchedule {
         begin[static_cast<std::size_t>(next)] =
             std::max(begin[static_cast<std::size_t>(next)], end);
       }
-      if (kind == TrainSchedule::Kind::kNorm) norms = std::max(norms, end);
+      if (kind == JobKind::kNorm) norms = std::max(norms, end);
       longest = std::max(longest, end);
     }
     return std::max(longest, all / workers);
@@ -115,17 +116,17 @@ class StepSchedule {
       return static_cast<double>(layout.blocks()[block].size);
     };
     switch (schedule.kind(claim.job)) {
-      case TrainSchedule::Kind::kPosition: {
+      case JobKind::kPosition: {
         const ShardJobs::Place place = shards.place(claim.job, claim.phase);
         return TileCosts::of(*place.program, place.phase, claim.tile);
       }
-      case TrainSchedule::Kind::kMerge:
+      case JobKind::kMerge:
         return 4.0 * schedule.sources(claim.job) * elements(static_cast<std::size_t>(claim.tile));
-      case TrainSchedule::Kind::kNorm:
+      case JobKind::kNorm:
         return 2.0 * elements(schedule.block(claim.job, claim.tile));
-      case TrainSchedule::Kind::kUpdate:
+      case JobKind::kUpdate:
         return 30.0 * elements(schedule.block(claim.job, claim.tile));
-      case TrainSchedule::Kind::kPacking:
+      case JobKind::kPacking:
         return 8.0 * static_cast<double>(PackedWeights::kTileNumbers);
     }
     return 0;
