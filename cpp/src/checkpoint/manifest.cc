@@ -31,8 +31,8 @@ std::string checksum(const Json& files) {
   return hex8(crc32c(text.data(), text.size()));
 }
 
-[[noreturn]] void refuse(const std::string& what, const std::string& seen,
-                         const std::string& wanted, const std::string& where) {
+[[noreturn]] void refuse_damaged(const std::string& what, const std::string& seen,
+                                 const std::string& wanted, const std::string& where) {
   throw InputError({what, seen, wanted, where, "the folder is damaged; use another checkpoint"});
 }
 
@@ -49,8 +49,8 @@ void check_name(const std::string& name, const std::string& path) {
   const bool inside = !name.empty() && name != "." && name != ".." && name != kManifestName &&
                       name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
   if (!inside) {
-    refuse("manifest names what is no file of the folder", "\"" + name + "\"", "a plain name",
-           path);
+    refuse_damaged("manifest names what is no file of the folder", "\"" + name + "\"",
+                   "a plain name", path);
   }
 }
 
@@ -65,17 +65,17 @@ Json read_manifest(const std::string& path) {
     const Json& files = manifest.at("files");
     if (manifest.at("chunk_bytes") != kChunkBytes ||
         manifest.at("files_crc32c") != checksum(files)) {
-      refuse("manifest does not fit its own checksum", checksum(files),
-             manifest.at("files_crc32c").dump(), path);
+      refuse_damaged("manifest does not fit its own checksum", checksum(files),
+                     manifest.at("files_crc32c").dump(), path);
     }
     if (!files.is_object() || files.empty()) {
-      refuse("manifest lists no files", files.is_object() ? "{}" : files.type_name(),
-             "the files of the folder", path);
+      refuse_damaged("manifest lists no files", files.is_object() ? "{}" : files.type_name(),
+                     "the files of the folder", path);
     }
     for (const auto& [name, record] : files.items()) check_name(name, path);
     return files;
   } catch (const nlohmann::json::exception& error) {
-    refuse("manifest cannot be read", error.what(), "the JSON that a save writes", path);
+    refuse_damaged("manifest cannot be read", error.what(), "the JSON that a save writes", path);
   }
 }
 
@@ -88,8 +88,8 @@ void verify_file(const std::string& path, std::uint64_t size, const Json& checks
                    std::to_string(size), path);
   }
   if (!checksums.is_array() || checksums.size() != (size + kChunkBytes - 1) / kChunkBytes) {
-    refuse("manifest has too few or too many checksums", std::to_string(checksums.size()),
-           "one for each MiB", path);
+    refuse_damaged("manifest has too few or too many checksums", std::to_string(checksums.size()),
+                   "one for each MiB", path);
   }
   std::vector<char> buffer(kChunkBytes);
   for (std::size_t chunk = 0; chunk < checksums.size(); ++chunk) {
@@ -99,7 +99,7 @@ void verify_file(const std::string& path, std::uint64_t size, const Json& checks
       const ssize_t got = file_calls().read(file.get(), buffer.data() + filled, wanted - filled);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) throw_system_error("cannot read file", path, errno);
-      if (got == 0) refuse("file became shorter while it was read", "", "", path);
+      if (got == 0) refuse_damaged("file became shorter while it was read", "", "", path);
       filled += static_cast<std::size_t>(got);
     }
     const std::string crc = hex8(crc32c(buffer.data(), wanted));
@@ -139,7 +139,7 @@ bool verify(const std::string& folder, const std::vector<std::string>& needed,
   const Json files = read_manifest(path);
   for (const std::string& name : needed) {
     if (!files.contains(name)) {
-      refuse("manifest does not list a file that is needed", "\"" + name + "\"", "", path);
+      refuse_damaged("manifest does not list a file that is needed", "\"" + name + "\"", "", path);
     }
   }
   const auto among = [](const std::vector<std::string>& names, const std::string& name) {
@@ -149,11 +149,12 @@ bool verify(const std::string& folder, const std::vector<std::string>& needed,
     for (const auto& [name, record] : files.items()) {
       if (!all && !among(needed, name) && !among(optional, name)) continue;
       const Json& size = record.at("size");
-      if (!size.is_number_unsigned()) refuse("bad size in the manifest", size.dump(), "", path);
+      if (!size.is_number_unsigned())
+        refuse_damaged("bad size in the manifest", size.dump(), "", path);
       verify_file(folder + "/" + name, size.get<std::uint64_t>(), record.at("crc32c"));
     }
   } catch (const nlohmann::json::exception& error) {
-    refuse("manifest cannot be read", error.what(), "the JSON that a save writes", path);
+    refuse_damaged("manifest cannot be read", error.what(), "the JSON that a save writes", path);
   }
   return true;
 }

@@ -16,8 +16,8 @@ namespace {
 constexpr const char* kConfig = "config.toml";
 constexpr const char* kCheckpoints = "checkpoints";
 
-[[noreturn]] void refuse(const char* what, const std::string& seen, const char* wanted,
-                         const std::string& hint = "") {
+[[noreturn]] void refuse_out(const char* what, const std::string& seen, const char* wanted,
+                             const std::string& hint = "") {
   throw InputError(ErrorParts{what, seen, wanted, "--out", hint});
 }
 
@@ -31,7 +31,7 @@ void check_writable(const std::string& folder) {
       throw_system_error("cannot remove the folder", probe, errno);
     }
   } catch (const Error& error) {
-    refuse("cannot write there", error.what(), "a folder that can be written to");
+    refuse_out("cannot write there", error.what(), "a folder that can be written to");
   }
 }
 
@@ -73,14 +73,14 @@ bool holds_only_beginnings(const std::string& run) {
 void check_free(const std::string& place, const std::string& named) {
   if (holds_only_beginnings(place)) return;
   const bool is_run = exists(place + "/" + kConfig);
-  refuse("the run folder is already used", named, "a new name or an empty folder",
-         is_run ? "to continue it: --resume " + named : "");
+  refuse_out("the run folder is already used", named, "a new name or an empty folder",
+             is_run ? "to continue it: --resume " + named : "");
 }
 
 void check_place(const std::string& place, const std::string& path) {
   if (kind_of_name(place) != PathKind::kMissing) {
     if (!is_folder(place)) {
-      refuse("the run folder is a file, not a folder", path, "a new name or an empty folder");
+      refuse_out("the run folder is a file, not a folder", path, "a new name or an empty folder");
     }
     check_not_locked(place);
     check_free(place, path);
@@ -89,7 +89,7 @@ void check_place(const std::string& place, const std::string& path) {
   std::string parent = parent_folder(place);
   // The name itself is looked at, because a link that leads nowhere is in the way of a folder.
   while (kind_of_name(parent) == PathKind::kMissing) parent = parent_folder(parent);
-  if (!is_folder(parent)) refuse("the run folder would lie below a file", parent, "a folder");
+  if (!is_folder(parent)) refuse_out("the run folder would lie below a file", parent, "a folder");
   remove_partial_folders(parent);  // also the probe of a start that was killed
   check_writable(parent);
 }
@@ -102,7 +102,7 @@ void check_new_run_folder(const std::string& path) {
   } catch (const InputError&) {
     throw;
   } catch (const Error& error) {  // links in a circle, a name that is too long
-    refuse("no run folder can be there", error.what(), "a folder to create");
+    refuse_out("no run folder can be there", error.what(), "a folder to create");
   }
 }
 

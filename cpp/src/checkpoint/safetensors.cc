@@ -20,8 +20,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLengthBytes = 8;
 
-[[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& seen,
-                         const std::string& wanted) {
+[[noreturn]] void refuse_file(const std::string& where, const std::string& what,
+                              const std::string& seen, const std::string& wanted) {
   throw InputError({what, seen, wanted, where, "the file is damaged or no safetensors file"});
 }
 
@@ -68,14 +68,14 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
   std::size_t size = 0;
   file_ = open_for_reading(path, &size);
   if (size < kLengthBytes) {
-    refuse(path, "file too short", std::to_string(size) + " bytes", "at least 8");
+    refuse_file(path, "file too short", std::to_string(size) + " bytes", "at least 8");
   }
   std::uint64_t length = 0;
   read_bytes(0, &length, kLengthBytes);
   const std::uint64_t most = std::min<std::uint64_t>(kMaxSafetensorsHeader, size - kLengthBytes);
   if (length > most) {
-    refuse(path, "header length outside the file", std::to_string(length),
-           "at most " + std::to_string(most));
+    refuse_file(path, "header length outside the file", std::to_string(length),
+                "at most " + std::to_string(most));
   }
   std::string header(static_cast<std::size_t>(length), '\0');
   read_bytes(kLengthBytes, header.data(), header.size());
@@ -103,7 +103,7 @@ void SafetensorsFile::read_bytes(std::size_t begin, void* out, std::size_t size)
         file_calls().pread(file_.get(), to + done, size - done, static_cast<off_t>(begin + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw_system_error("cannot read file", path_, errno);
-    if (got == 0) refuse(path_, "file became shorter while it was read", "", "");
+    if (got == 0) refuse_file(path_, "file became shorter while it was read", "", "");
     done += static_cast<std::size_t>(got);
   }
 }

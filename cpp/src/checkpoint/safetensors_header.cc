@@ -34,8 +34,8 @@ constexpr std::array<DtypeSize, 15> kDtypes = {{{"F64", 8},
                                                 {"F8_E4M3", 1},
                                                 {"F8_E5M2", 1}}};
 
-[[noreturn]] void refuse(const std::string& where, const std::string& what, const std::string& seen,
-                         const std::string& wanted) {
+[[noreturn]] void refuse_file(const std::string& where, const std::string& what,
+                              const std::string& seen, const std::string& wanted) {
   throw InputError({what, seen, wanted, where, "the file is damaged or no safetensors file"});
 }
 
@@ -43,7 +43,7 @@ std::int64_t dtype_bytes(const std::string& where, const std::string& dtype) {
   for (const DtypeSize& known : kDtypes) {
     if (dtype == known.name) return known.bytes;
   }
-  refuse(where, "unknown dtype", "\"" + dtype + "\"", "a dtype such as F32, F16 or BF16");
+  refuse_file(where, "unknown dtype", "\"" + dtype + "\"", "a dtype such as F32, F16 or BF16");
 }
 
 std::string list_text(const std::vector<std::int64_t>& numbers) {
@@ -123,7 +123,7 @@ class HeaderReader {
     return leave_value();
   }
   bool parse_error(std::size_t, const std::string&, const Json::exception& error) {
-    refuse(file_, "header is not JSON", error.what(), "a JSON object");
+    refuse_file(file_, "header is not JSON", error.what(), "a JSON object");
   }
 
  private:
@@ -134,7 +134,7 @@ class HeaderReader {
 
   template <class T>
   void set(std::optional<T>& field, const T& value) {
-    if (field) refuse(where(), "a part is given twice", field_name(), "once");
+    if (field) refuse_file(where(), "a part is given twice", field_name(), "once");
     field = value;
   }
   const char* field_name() const noexcept {
@@ -145,7 +145,7 @@ class HeaderReader {
   }
 
   bool begin_entry(const std::string& name) {
-    if (name.empty()) refuse(file_, "tensor without a name", "\"\"", "a name");
+    if (name.empty()) refuse_file(file_, "tensor without a name", "\"\"", "a name");
     name_ = name;
     is_metadata_ = name == "__metadata__";
     dtype_.reset();
@@ -179,30 +179,31 @@ class HeaderReader {
   bool number(std::int64_t value, const std::string& text) {
     if (skipping_ > 0 || place_ != Place::kList || value < 0) return scalar(text);
     if (list()->size() >= (field_ == Field::kShape ? kMostExtents : 2)) {
-      refuse(where(), std::string("bad ") + field_name(), "more numbers",
-             field_ == Field::kShape ? "at most " + std::to_string(kMostExtents) : "[begin, end]");
+      refuse_file(
+          where(), std::string("bad ") + field_name(), "more numbers",
+          field_ == Field::kShape ? "at most " + std::to_string(kMostExtents) : "[begin, end]");
     }
     list()->push_back(value);
     return true;
   }
 
   [[noreturn]] void refuse_value(const std::string& seen) const {
-    if (place_ == Place::kStart) refuse(file_, "header is no object", seen, "a JSON object");
-    if (place_ == Place::kEntry) refuse(where(), "bad entry", seen, "an object");
-    refuse(where(), std::string("bad ") + field_name(), seen,
-           field_ == Field::kDtype   ? "a string"
-           : place_ == Place::kList  ? "whole numbers from 0 to 2^63 - 1"
-           : field_ == Field::kShape ? "an array"
-                                     : "[begin, end]");
+    if (place_ == Place::kStart) refuse_file(file_, "header is no object", seen, "a JSON object");
+    if (place_ == Place::kEntry) refuse_file(where(), "bad entry", seen, "an object");
+    refuse_file(where(), std::string("bad ") + field_name(), seen,
+                field_ == Field::kDtype   ? "a string"
+                : place_ == Place::kList  ? "whole numbers from 0 to 2^63 - 1"
+                : field_ == Field::kShape ? "an array"
+                                          : "[begin, end]");
   }
 
   void finish_entry() {
     if (is_metadata_) return;
-    if (!dtype_) refuse(where(), "no \"dtype\"", "", "one");
-    if (!shape_) refuse(where(), "no \"shape\"", "", "one");
-    if (!range_) refuse(where(), "no \"data_offsets\"", "", "one");
+    if (!dtype_) refuse_file(where(), "no \"dtype\"", "", "one");
+    if (!shape_) refuse_file(where(), "no \"shape\"", "", "one");
+    if (!range_) refuse_file(where(), "no \"data_offsets\"", "", "one");
     if (range_->size() != 2) {
-      refuse(where(), "bad data_offsets", list_text(*range_), "[begin, end]");
+      refuse_file(where(), "bad data_offsets", list_text(*range_), "[begin, end]");
     }
     StoredTensor tensor{name_, *dtype_, *shape_, 1, 0};
     std::int64_t bytes = dtype_bytes(where(), tensor.dtype);
@@ -211,16 +212,17 @@ class HeaderReader {
       large = large || __builtin_mul_overflow(tensor.elements, extent, &tensor.elements);
     }
     if (large || __builtin_mul_overflow(tensor.elements, bytes, &bytes)) {
-      refuse(where(), "shape too large", list_text(tensor.shape), "a product below 2^63");
+      refuse_file(where(), "shape too large", list_text(tensor.shape), "a product below 2^63");
     }
     const std::int64_t begin = (*range_)[0], end = (*range_)[1];
     if (begin > end || static_cast<std::uint64_t>(end) > data_size_) {
-      refuse(where(), "data_offsets outside the file", list_text(*range_),
-             "a range within " + std::to_string(data_size_) + " bytes of data");
+      refuse_file(where(), "data_offsets outside the file", list_text(*range_),
+                  "a range within " + std::to_string(data_size_) + " bytes of data");
     }
     if (end - begin != bytes) {
-      refuse(where(), "byte range does not fit the shape", std::to_string(end - begin) + " bytes",
-             std::to_string(bytes) + " for " + tensor.dtype + " " + list_text(tensor.shape));
+      refuse_file(where(), "byte range does not fit the shape",
+                  std::to_string(end - begin) + " bytes",
+                  std::to_string(bytes) + " for " + tensor.dtype + " " + list_text(tensor.shape));
     }
     tensor.begin = data_begin_ + static_cast<std::size_t>(begin);
     tensors.push_back(std::move(tensor));
@@ -245,7 +247,7 @@ void check_names(const std::string& file, const std::vector<StoredTensor>& tenso
   const auto twice =
       std::adjacent_find(names.begin(), names.end(), [](auto* a, auto* b) { return *a == *b; });
   if (twice != names.end()) {
-    refuse(file, "tensor named twice", "\"" + **twice + "\"", "distinct names");
+    refuse_file(file, "tensor named twice", "\"" + **twice + "\"", "distinct names");
   }
 }
 
@@ -255,16 +257,16 @@ void check_coverage(const std::string& file, const std::vector<StoredTensor>& te
   std::size_t next = data_begin;
   for (const StoredTensor& tensor : tensors) {
     if (tensor.begin != next) {
-      refuse(file + ": tensor \"" + tensor.name + "\"",
-             tensor.begin < next ? "data overlaps another tensor's" : "gap before the data",
-             "first byte " + std::to_string(tensor.begin - data_begin),
-             std::to_string(next - data_begin));
+      refuse_file(file + ": tensor \"" + tensor.name + "\"",
+                  tensor.begin < next ? "data overlaps another tensor's" : "gap before the data",
+                  "first byte " + std::to_string(tensor.begin - data_begin),
+                  std::to_string(next - data_begin));
     }
     next += static_cast<std::size_t>(tensor.elements * dtype_bytes(file, tensor.dtype));
   }
   if (next != file_size) {
-    refuse(file, "data behind the last tensor", std::to_string(file_size) + " bytes",
-           std::to_string(next));
+    refuse_file(file, "data behind the last tensor", std::to_string(file_size) + " bytes",
+                std::to_string(next));
   }
 }
 

@@ -5,11 +5,6 @@
 namespace cllm {
 namespace {
 
-[[noreturn]] void refuse(const char* what, const std::string& seen, const std::string& wanted,
-                         const char* where, const std::string& hint = "") {
-  throw InputError(ErrorParts{what, seen, wanted, where, hint});
-}
-
 /// Fields may be set without set_option, so each is read back through it.
 void check_each(const TrainConfig& config) {
   TrainConfig copy;

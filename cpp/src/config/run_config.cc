@@ -6,11 +6,6 @@
 namespace cllm {
 namespace {
 
-[[noreturn]] void refuse(const char* what, const std::string& seen, const std::string& wanted,
-                         const std::string& where, const std::string& hint = "") {
-  throw InputError(ErrorParts{what, seen, wanted, where, hint});
-}
-
 /// Of two options that exclude each other, one on the command line beats the other in a file.
 void drop_excluded(const GivenOptions& line, TrainConfig& config) {
   const TrainConfig defaults;

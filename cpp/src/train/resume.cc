@@ -16,12 +16,6 @@ constexpr const char* kConfigName = "config.toml";
 constexpr const char* kStateName = "trainer_state.json";
 constexpr const char* kOther = "name another one, such as --resume RUN/checkpoints/step-00000500";
 
-[[noreturn]] void refuse(const std::string& what, const std::string& seen,
-                         const std::string& wanted, const std::string& where,
-                         const std::string& hint = "") {
-  throw InputError(ErrorParts{what, seen, wanted, where, hint});
-}
-
 /// The run folder in which a checkpoint lies, "" when it lies in none.
 std::string run_of(const std::string& checkpoint) {
   const std::string place = absolute_path(checkpoint), parent = parent_folder(place);

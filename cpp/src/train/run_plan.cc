@@ -20,12 +20,6 @@
 namespace cllm {
 namespace {
 
-[[noreturn]] void refuse(const std::string& what, const std::string& seen,
-                         const std::string& wanted, const std::string& where,
-                         const std::string& hint = "") {
-  throw InputError({what, seen, wanted, where, hint});
-}
-
 std::string text(std::int64_t n) { return std::to_string(n); }
 
 void add_notes(RunPlan& plan, const TokenSource& source) {
