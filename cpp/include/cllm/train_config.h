@@ -54,7 +54,7 @@ struct TrainConfig {
   std::string gemm = "auto";         ///< auto | native | onednn
   std::string precision = "fp32";    ///< fp32 | bf16: for the operands of products
   bool recompute = false;            ///< backward makes activations again; none are kept
-  bool activate_all = false;         ///< test hook: every worker is active, whatever the cores
+  bool activate_all = false;         ///< every worker computes, also with fewer cores than workers
 
   // These control output. Intervals count steps; 0 means never.
   std::int64_t eval_every = -1;  ///< negative (auto): steps / 8, at least 1

@@ -195,6 +195,10 @@ std::vector<Option> make_table() {
       "make activations again on the way back instead of keeping them: less memory, more time, the "
       "same result",
       row().on_resume().also({"checkpointing", "gradient-checkpointing"}));
+  t.add("activate-all", kFlag, &C::activate_all,
+        "compute with every worker, also where there are more of them than cores: slower, the same "
+        "result, as `cllm verify` shows",
+        row().on_resume().also({"oversubscribe"}));
 
   t.group("Output");
   t.add("eval-every", kInteger, &C::eval_every,
@@ -216,10 +220,6 @@ std::vector<Option> make_table() {
         "lines in spheres.jsonl every so many steps; 0: at the end only",
         count(0).unit("steps").on_resume());
   t.add("quiet", kFlag, &C::quiet, "print nothing but errors", row().on_resume().also({"silent"}));
-
-  t.group("Testing");
-  t.add("activate-all", kFlag, &C::activate_all, "use every worker, whatever the cores",
-        row().on_resume());
   return t.take();
 }
 

@@ -21,7 +21,7 @@ struct TreeOptions {
   int cores = 1;
   /// The CPUs that the threads may run on; empty: those of the thread that makes the tree.
   std::vector<int> cpus;
-  /// A test hook: every worker is active, whatever the number of cores.
+  /// Every worker is active, also where there are fewer cores: slower, with the same result.
   bool activate_all = false;
   /// Called on a worker's own thread before its first tile. The root, which computes while all
   /// workers but one rest, has a number of its own after theirs; in a tree of one sphere it is 0.
