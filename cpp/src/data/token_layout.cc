@@ -5,8 +5,7 @@
 namespace cllm {
 namespace {
 
-constexpr std::uint32_t kShortMagic = 20240520;  // version 1: uint16 tokens
-constexpr std::uint32_t kLongMagic = 20240801;   // version 7: uint32 tokens, as for Llama 3
+constexpr std::uint32_t kLongMagic = 20240801;  // version 7: uint32 tokens, as for Llama 3
 constexpr std::size_t kLlmcHeader = 256 * sizeof(std::int32_t);
 
 /// 16 bits can tell this many tokens apart.
