@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/model_json.h"
+#include "checkpoint/families/gpt2_config.h"
 
 namespace cllm {
 namespace {

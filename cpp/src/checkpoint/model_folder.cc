@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "checkpoint/byte_tokenizer.h"
 #include "checkpoint/checkpoint_set.h"
+#include "checkpoint/families/gpt2_names.h"
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"
 #include "cpu/allowance.h"
@@ -21,8 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPrefix = "transformer.";
-constexpr const char* kHead = "lm_head.weight";
 constexpr const char* kConfigName = "config.json";
 constexpr const char* kGenerationName = "generation_config.json";
 constexpr const char* kWeightsName = "model.safetensors";
@@ -37,19 +36,6 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
     text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
   }
   return text + "]";
-}
-
-std::string without_prefix(const std::string& name) {
-  return name.rfind(kPrefix, 0) == 0 ? name.substr(std::strlen(kPrefix)) : name;
-}
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-/// Older versions of `transformers` stored constants of the causal mask in each attention layer.
-bool is_mask_buffer(const std::string& name) {
-  return ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias");
 }
 
 /// Finds a tensor of the model under either of its two names.
@@ -102,7 +88,7 @@ void read_checked(const SafetensorsFile& file, const StoredTensor& tensor, const
 /// Checks that everything in the file is part of the model: a tensor left over means that
 /// config.json describes another model (with fewer layers, for instance).
 void check_nothing_else(const SafetensorsFile& file, const ParameterLayout& layout) {
-  std::vector<std::string> known = {kHead};
+  std::vector<std::string> known = {kHeadName};
   for (const TensorEntry& entry : layout.tensors()) known.push_back(without_prefix(entry.name));
   std::sort(known.begin(), known.end());
   for (const StoredTensor& tensor : file.tensors()) {
@@ -121,9 +107,9 @@ void check_nothing_else(const SafetensorsFile& file, const ParameterLayout& layo
 /// whatever config.json says, because other programs use the head that they find.
 void check_head(const SafetensorsFile& file, const ParameterLayout& layout, bool tied,
                 const float* parameters) {
-  const StoredTensor* const head = find_model_tensor(file, kPrefix + std::string(kHead));
+  const StoredTensor* const head = find_model_tensor(file, kModelPrefix + std::string(kHeadName));
   if (head == nullptr) {
-    if (!tied) refuse_missing(file, kHead);
+    if (!tied) refuse_missing(file, kHeadName);
     return;
   }
   const TensorEntry& embedding = layout.tensors().front();
@@ -135,8 +121,9 @@ void check_head(const SafetensorsFile& file, const ParameterLayout& layout, bool
   }
   if (!equal) {
     throw InputError(
-        {"model has an output head of its own", "lm_head.weight unlike wte.weight",
-         "equal values (a tied head)", file.path(),
+        {"model has an output head of its own",
+         std::string(kHeadName) + " unlike " + embedding.name, "equal values (a tied head)",
+         file.path(),
          tied ? "config.json says that they are tied, the weights say otherwise" : ""});
   }
 }

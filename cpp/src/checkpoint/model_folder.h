@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "checkpoint/carried_files.h"
+#include "checkpoint/families/gpt2_config.h"
 #include "checkpoint/folder_writer.h"
-#include "checkpoint/model_json.h"
 #include "cllm/model_config.h"
 #include "model/layout.h"
 

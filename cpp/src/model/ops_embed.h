@@ -1,4 +1,4 @@
-// Token and position embeddings: x[r] = dropout(wte[token] + wpe[r mod T]), and their gradients.
+// Token and position embeddings: x[r] = dropout(tokens[id] + places[r mod T]), and their gradients.
 #pragma once
 
 #include <cstring>

@@ -62,7 +62,7 @@ void ShardOps<T>::logit_gradient(std::int64_t tile) const {
                                   logit_gradients() + begin * kLogitStep * V, kLogitStep * V);
 }
 
-/// d wte[V', C] (+)= d logits^T features: the head's part; the embedding's is added at the end.
+/// dE[V', C] (+)= d logits^T features: the head's part; the embedding's is added at the end.
 template <class T>
 void ShardOps<T>::token_weight(std::int64_t tile) const {
   const Range m = cuts.token_weight.row_range(tile), n = cuts.token_weight.column_range(tile);

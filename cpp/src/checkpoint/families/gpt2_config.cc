@@ -1,4 +1,4 @@
-#include "checkpoint/model_json.h"
+#include "checkpoint/families/gpt2_config.h"
 
 #include <algorithm>
 #include <cstdint>
