@@ -148,20 +148,15 @@ class ModelReference {
 
   Doubles block(std::int64_t b, const Doubles& x) const {
     const NetworkLayer& o = layout_.layer(b / 2);
+    const auto& [qkv, projection, hidden, output] = o.linears;
     Doubles y;
     if (b % 2 == 0) {
-      const Doubles qkv =
-          linear(norm(x, o.norm1.weight, o.norm1.bias), C, o.linear(LinearSite::kQkv).weight, 3 * C,
-                 o.linear(LinearSite::kQkv).bias);
-      y = linear(attend(b / 2, qkv), C, o.linear(LinearSite::kProjection).weight, C,
-                 o.linear(LinearSite::kProjection).bias);
+      y = linear(norm(x, o.norm1.weight, o.norm1.bias), C, qkv.weight, 3 * C, qkv.bias);
+      y = linear(attend(b / 2, y), C, projection.weight, C, projection.bias);
     } else {
-      Doubles hidden =
-          linear(norm(x, o.norm2.weight, o.norm2.bias), C, o.linear(LinearSite::kHidden).weight,
-                 4 * C, o.linear(LinearSite::kHidden).bias);
-      for (double& h : hidden) h = reference_gelu(h);
-      y = linear(hidden, 4 * C, o.linear(LinearSite::kOutput).weight, C,
-                 o.linear(LinearSite::kOutput).bias);
+      y = linear(norm(x, o.norm2.weight, o.norm2.bias), C, hidden.weight, 4 * C, hidden.bias);
+      for (double& h : y) h = reference_gelu(h);
+      y = linear(y, 4 * C, output.weight, C, output.bias);
     }
     dropout_.drop_added(b, y);
     for (std::size_t i = 0; i < y.size(); ++i) y[i] += x[i];
