@@ -128,8 +128,10 @@ void register_plans(py::module_& m) {
       .def_readonly("activation_memory", &StepPlan::activation_memory,
                     "With the gradients and packed weights.")
       .def_readonly("worker_memory", &StepPlan::worker_memory)
-      .def_readonly("other_memory", &StepPlan::other_memory,
-                    "The program, its tables, batches and evaluation.")
+      .def_readonly(
+          "other_memory", &StepPlan::other_memory,
+          "The program, its tables, batches, evaluation and, where it fits, the copy that\n"
+          "checkpoints are written from.")
       .def_property_readonly("memory", &StepPlan::memory, "All of it.")
       .def("__repr__", [](const StepPlan& p) {
         return "<cllm.StepPlan: " + std::to_string(p.batch) + " x " + std::to_string(p.sequence) +

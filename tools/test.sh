@@ -112,7 +112,7 @@ tsan_tests() {
 }
 # Without kernels for AVX2 and AVX-512, which the other builds test beside the scalar ones.
 portable_tests() {
-  sanitizer_build portable kernels_tests engine_{golden,one_answer,oracle}_test &&
+  sanitizer_build portable cllm kernels_tests engine_{golden,one_answer,oracle}_test &&
     run_ctest portable -L kernels -LE long &&
     run_ctest portable -R '^(GoldenBits|Shapes/(OneAnswer|TrainOracle))\.'
 }

@@ -231,8 +231,8 @@ def plan(
         f"{step.largest_shard} sequences on K = {step.positions} positions\n"
         f"memory  {_mib(step.memory)}: parameters {_mib(step.parameter_memory)}, moments "
         f"{_mib(step.moment_memory)}, gradients and activations "
-        f"{_mib(step.activation_memory)}, workers {_mib(step.worker_memory)}, program and "
-        f"data {_mib(step.other_memory)}\n"
+        f"{_mib(step.activation_memory)}, workers {_mib(step.worker_memory)}, program, "
+        f"data and saving {_mib(step.other_memory)}\n"
         + forecast)
 
 

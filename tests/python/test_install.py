@@ -1,5 +1,6 @@
 """The C++ library as another project uses it: installed, found by CMake, linked and run."""
 
+import re
 import shutil
 import subprocess
 
@@ -42,9 +43,13 @@ def test_another_project_finds_links_and_trains(tmp_path):
     (tmp_path / "CMakeLists.txt").write_text(CMAKE)
     (tmp_path / "consumer.cc").write_text(SOURCE)
     (tmp_path / "text.txt").write_text("to be or not to be\n" * 200)
+    cache = dict(re.findall(r"^(CMAKE_\w+):\w+=(.*)$", (BUILD / "CMakeCache.txt").read_text(),
+                            re.MULTILINE))
+    run("cmake", "--build", BUILD, "--target", "cllm")
     run("cmake", "--install", BUILD, "--prefix", tmp_path / "installed")
-    run("cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={tmp_path / 'installed'}",
-        "-DCMAKE_BUILD_TYPE=Release")
+    run("cmake", "-B", "build", "-G", cache["CMAKE_GENERATOR"],
+        f"-DCMAKE_CXX_COMPILER={cache['CMAKE_CXX_COMPILER']}", "-DCMAKE_BUILD_TYPE=Release",
+        f"-DCMAKE_PREFIX_PATH={tmp_path / 'installed'}")
     run("cmake", "--build", "build")
     assert run(tmp_path / "build/consumer") == "3 steps\n"
     assert (tmp_path / "run/final/model.safetensors").is_file()

@@ -34,9 +34,4 @@ class InputError : public Error {
   using Error::Error;
 };
 
-/// Throws an InputError of these parts.
-[[noreturn]] void refuse(const std::string& what, const std::string& seen,
-                         const std::string& wanted, const std::string& where,
-                         const std::string& hint = "");
-
 }  // namespace cllm

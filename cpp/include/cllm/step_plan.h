@@ -26,7 +26,8 @@ struct StepPlan {
   std::size_t moment_memory = 0;
   std::size_t activation_memory = 0;  ///< with gradients and packed weights
   std::size_t worker_memory = 0;
-  std::size_t other_memory = 0;  ///< program, its tables, batches and evaluation
+  std::size_t other_memory = 0;  ///< program, tables, batches, evaluation and, where it
+                                 ///< fits, the copy that checkpoints are written from
 
   std::size_t memory() const noexcept {
     return parameter_memory + moment_memory + activation_memory + worker_memory + other_memory;

@@ -70,9 +70,4 @@ std::string Error::format(const ErrorParts& parts) {
   return text;
 }
 
-void refuse(const std::string& what, const std::string& seen, const std::string& wanted,
-            const std::string& where, const std::string& hint) {
-  throw InputError(ErrorParts{what, seen, wanted, where, hint});
-}
-
 }  // namespace cllm

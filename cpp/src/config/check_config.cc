@@ -1,4 +1,5 @@
 // What can be said about a configuration without looking at files.
+#include "base/refuse.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
 

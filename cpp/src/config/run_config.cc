@@ -1,5 +1,6 @@
 #include "cllm/run_config.h"
 
+#include "base/refuse.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
 

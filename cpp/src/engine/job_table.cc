@@ -1,5 +1,6 @@
 #include "engine/job_table.h"
 
+#include <stdexcept>
 #include <utility>
 
 namespace cllm {
@@ -7,7 +8,10 @@ namespace cllm {
 int JobTable::add(JobRow row) {
   const int job = size();
   Range& range = ranges_[static_cast<std::size_t>(row.kind)];
-  if (range.count++ == 0) range.first = job;
+  if (range.count == 0) range.first = job;
+  if (range.first + range.count++ != job) {
+    throw std::logic_error("jobs of one kind are neighbours in the table");
+  }
   reporting_ += row.reports ? 1 : 0;
   rows_.push_back(std::move(row));
   return job;

@@ -31,7 +31,8 @@ struct JobRow {
 /// Jobs have the numbers of their rows. Those of one kind are neighbours.
 class JobTable {
  public:
-  /// Appends a row and returns its number. REQUIRES: the last row is of this kind, or none is.
+  /// Appends a row and returns its number. Throws std::logic_error unless the last row is of this
+  /// kind, or none is.
   int add(JobRow row);
   /// `job` waits for `before`, which may be a later row.
   void wait(int job, int before) { rows_[static_cast<std::size_t>(job)].after.push_back(before); }

@@ -91,7 +91,7 @@ void TrainStage::run_tile(int worker, const TileClaim& claim) {
 void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {
   const ShardJobs::Place place = jobs_.place(claim.job, claim.phase);
   const ShardPlan& shard = plan_.shards[static_cast<std::size_t>(place.shard)];
-  const auto position = static_cast<std::size_t>(claim.job);
+  const auto position = static_cast<std::size_t>(table()[claim.job].index);
   const std::int64_t first_row = shard.first_sequence * plan_.sequence;
   ShardData data;
   data.parameters = state_.parameters.data();

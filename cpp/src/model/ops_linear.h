@@ -64,7 +64,7 @@ void ShardOps<T>::linear(std::int64_t tile) const {
   const Grid& grid = cuts.linear(phase.site).forward;
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   switch (linear.epilogue) {
-    case Epilogue::kNone:  // the head is not among these
+    case Epilogue::kNone:  // ShardCuts has refused it
     case Epilogue::kBias:
       return add_bias(linear, m, n);
     case Epilogue::kGelu:

@@ -1,5 +1,7 @@
 #include "model/shard_cuts.h"
 
+#include <stdexcept>
+
 namespace cllm {
 namespace {
 
@@ -14,6 +16,9 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
   // All layers of a model are cut alike.
   for (std::size_t i = 0; i < kLinearSites; ++i) {
     const Linear& linear = tensors.layer(0).linears[i];
+    if (linear.epilogue == Epilogue::kNone) {
+      throw std::logic_error("a layer's linear map has no epilogue: none of the operations is it");
+    }
     linears[i] = {product(R, linear.outputs), product(R, linear.inputs),
                   weight_gradient_grid(linear.rows(), linear.columns())};
   }

@@ -43,7 +43,8 @@ struct CheckpointResult {
 /// At most one write is under way. The copy is taken by start() before it returns, so the next step
 /// may change the state at once. A write ends in a result that poll() or wait() hands out once; a
 /// failed one leaves the checkpoints before it as they were.
-/// Thread safety: one thread at a time; the writing thread touches only the copy and the disk.
+/// Thread safety: one thread at a time; the writing thread touches only the
+/// copy, the disk, and what never changes: the layout and the names of the ranges.
 class CheckpointWriter {
  public:
   /// The state that is saved stays where it is. With `snapshot` false there is no copy, no thread,

@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "base/folders.h"
+#include "base/refuse.h"
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/folders.h"
+#include "base/refuse.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/run_folder.h"
 #include "cllm/error.h"
@@ -250,13 +251,18 @@ std::string describe(const RunPlan& plan) {
 }
 
 std::string describe_preparation(const RunPlan& plan) {
-  constexpr std::size_t kMuch = std::size_t{1} << 30;  // touching it takes about half a second
-  const std::size_t memory = plan_memory(plan.session).total();
+  constexpr std::int64_t kMany = 50'000'000;  // drawing or reading them takes about a second
   const bool resumes = plan.resume.has_value() && !plan.resume->checkpoint.empty();
-  const bool checks_data = resumes && !plan.source->is_hashed();
+  const auto is_open = [](const std::unique_ptr<TokenSource>& source) {
+    return source != nullptr && !source->is_hashed();
+  };
+  const std::int64_t weights = ParameterLayout(plan.session.model).parameters();
   std::string out;
-  if (checks_data) out = "checking that " + plan.config.data + " is what the run was trained on";
-  if (memory >= kMuch) out += (checks_data ? ", then " : "") + ("preparing " + mib(memory));
+  if (weights >= kMany) out = "preparing " + text(weights) + " weights";
+  if (resumes && (is_open(plan.source) || is_open(plan.validation_source))) {
+    out += out.empty() ? "" : ", then ";
+    out += "checking that the data are what the run was trained on";
+  }
   return out;
 }
 

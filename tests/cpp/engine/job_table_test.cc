@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 namespace cllm {
 namespace {
 
@@ -36,6 +38,7 @@ TEST(JobTable, TurnsWaitsIntoArrivalsAndSuccessors) {
   EXPECT_EQ(table.first(JobKind::kNorm), 2);
   EXPECT_EQ(table.count(JobKind::kPosition), 2);
   EXPECT_EQ(table.count(JobKind::kMerge), 0);
+  EXPECT_THROW(table.add(position), std::logic_error) << "other kinds lie between";
 }
 
 }  // namespace

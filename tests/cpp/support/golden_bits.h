@@ -1,4 +1,4 @@
-// train_golden_test.cc expects these hashes, by instruction set and case. They change only with a
+// engine/golden_test.cc expects these hashes, by instruction set and case. They change only with a
 // change that is meant to change results: run that test with CLLM_PRINT_GOLDEN=1 for each CLLM_ISA.
 #pragma once
 

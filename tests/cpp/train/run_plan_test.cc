@@ -23,7 +23,7 @@ TEST(RunPlan, SaysWhatWillTakeSecondsBeforeItBegins) {
   config.width = 768;  // 85 million parameters
   const std::string said = describe_preparation(plan_run(config));
   EXPECT_TRUE(has(said, "preparing ")) << said;
-  EXPECT_TRUE(has(said, " MiB")) << said;
+  EXPECT_TRUE(has(said, " weights")) << said;
 }
 
 }  // namespace

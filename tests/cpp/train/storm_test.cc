@@ -1,4 +1,4 @@
-// A dozen kills inside the file calls of whole runs; train_storm_long_test.cc has 200.
+// A dozen kills inside the file calls of whole runs; train/storm_long_test.cc has 200.
 #include "train_storm.h"
 #include "watchdog.h"
 
