@@ -27,7 +27,7 @@ void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance
     const std::int64_t workers = choose ? allowance.physical_workers() : std::stoll(config.workers);
     session.threads = threads_for_workers(workers, order);
   }
-  // Where not all of them can compute at a time, nobody asked for a certain number to do so.
+  // Where not all of them can compute at the same time, the user did not ask for a certain number.
   const bool too_many = count_workers(session.threads, order) > allowance.most_workers();
   session.tune_workers = !config.activate_all && (choose || too_many);
 }

@@ -1,4 +1,4 @@
-// From --workers and --threads, and the cores there are, to the tree that a session is given.
+// These functions turn --workers, --threads and the cores there are into the tree of a session.
 #pragma once
 
 #include <string>
@@ -8,19 +8,20 @@
 
 namespace cllm {
 
-/// Sets threads, tree and allowance of a session. `auto` makes a worker for each physical core;
-/// how many of them compute is then found out, as it is where there are fewer cores than workers.
-/// REQUIRES: the configuration is checked.
+/// Sets threads, tree and allowance of a session. `auto` makes one worker for each physical core.
+/// The first steps then find out how many of them should compute, as they also do where there are
+/// fewer cores than workers. REQUIRES: the configuration is checked.
 void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance& allowance);
 
-/// "2 workers on 2 cores, pinned": how many work, where, and why not bound to it.
+/// Returns a text such as "2 workers on 2 cores, pinned": how many workers there are, where they
+/// run, and why they are not pinned.
 std::string describe_crew(const SessionConfig& session);
 
-/// "1 of 2 workers is fastest: ...": what was settled on, and the times that led to it.
-/// REQUIRES: the session has tuned.
+/// Returns a text such as "1 of 2 workers is fastest: ...": the number that was chosen, and the
+/// times that led to it. REQUIRES: the session has tuned.
 std::string describe_choice(const Session& session);
 
-/// How to use the cores that no worker is for; "" when there are none.
+/// Says how to use the cores that have no worker; "" when there are none.
 std::string idle_cores_note(const SessionConfig& session);
 
 }  // namespace cllm

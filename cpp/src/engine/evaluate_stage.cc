@@ -27,7 +27,7 @@ double EvaluateStage::run(SphereTree& tree, const std::function<bool()>& stop,
     if (stop && stop()) return kNone;
     const Round& tokens = rounds_[round % 2];
     ForwardInput input{tokens.inputs.data(), tokens.targets.data()};
-    std::exception_ptr failed;  // thrown inside a run it would end the tree
+    std::exception_ptr failed;  // an exception inside a run would end the tree
     input.meanwhile = [this, round, &failed] {
       try {
         if (round + 1 < rounds_total_) fill(round + 1);

@@ -1,4 +1,5 @@
-// The mean loss over a whole range of tokens: forward passes, a round of windows each.
+// An evaluation computes the mean loss over a whole range of tokens, by forward passes over a round
+// of windows each.
 #pragma once
 
 #include <functional>
@@ -11,20 +12,21 @@ namespace cllm {
 
 class EvaluateStage {
  public:
-  /// `spare`: as in ForwardStage.
+  /// Makes a stage; `spare` is as in ForwardStage.
   EvaluateStage(EvaluationWindows windows, std::int64_t sequence, ModelState& state,
                 const WorkerPool& workers, SphereTree& tree, Span<float> spare = {});
 
-  /// Sum of the losses in window order over the number of targets. Asks `stop` between rounds and
-  /// looks at `cancel` within them; returns NaN when one says so. Throws DataError when the data
-  /// changes meanwhile.
+  /// Returns the sum of the losses, added in window order, over the number of targets. It asks
+  /// `stop` between rounds and looks at `cancel` within them; when one says so, it returns NaN.
+  /// Throws DataError when the data changes meanwhile.
   double run(SphereTree& tree, const std::function<bool()>& stop,
              const std::atomic<bool>* cancel = nullptr);
 
  private:
   void fill(std::int64_t round);
 
-  /// Tokens of one round: prepared by the root while the workers are at the round before.
+  /// Holds the tokens of one round. The root prepares them while the workers compute the round
+  /// before.
   struct Round {
     std::vector<std::int32_t> inputs, targets;  // [windows of a round, T]
   };

@@ -93,7 +93,7 @@ bool ForwardStage::run(SphereTree& tree, const ForwardInput& input) {
 
 void ForwardStage::run_tile(int worker, const TileClaim& claim) {
   if (input_.cancel != nullptr && input_.cancel->load(std::memory_order_relaxed)) {
-    left_out_.store(true, std::memory_order_relaxed);  // released to the root by the job's end
+    left_out_.store(true, std::memory_order_relaxed);  // the job's end releases it to the root
     return stage_->skip_rest(claim);
   }
   const WorkerContext& context = workers_.context(worker);

@@ -1,4 +1,4 @@
-// Forward passes over whole sequences as one stage: what evaluation and logits share.
+// A ForwardStage runs forward passes over whole sequences; evaluation and logits share it.
 #pragma once
 
 #include <atomic>
@@ -11,44 +11,47 @@
 
 namespace cllm {
 
-/// What one run reads and writes.
+/// Says what one run reads and writes.
 struct ForwardInput {
   const std::int32_t* inputs;   ///< [sequences, T]
   const std::int32_t* targets;  ///< [sequences, T], -1 is not counted; nullptr: no losses
   float* logits = nullptr;      ///< [sequences, T, V'] or nullptr
-  /// Once it is set no tile is computed any more; null: never.
+  /// Once it is set, no more tiles are computed; null: never.
   const std::atomic<bool>* cancel = nullptr;
   std::function<void()> meanwhile = nullptr;  ///< runs on the root while the workers compute
 };
 
 class ForwardStage final : private TileRunner, private Conductor {
  public:
-  /// The most sequences of one stage: 48 shards of about 1024 tokens are enough for many cores and
-  /// take little memory. It depends on shapes only, so the order of sums over shards does too.
+  /// Returns the most sequences of one stage: 48 shards of about 1024 tokens are enough for many
+  /// cores and take little memory. It depends on shapes only, and therefore so does the order of
+  /// sums over shards.
   static std::int64_t most_sequences(std::int64_t length);
-  /// Sequences of the largest shard.
+  /// Returns the sequences of the largest shard.
   static std::int64_t shard_sequences(std::int64_t length);
-  /// Bytes of the workspaces for this many active workers, beyond those of `spare` that it can use.
+  /// Returns the bytes of the workspaces for this many active workers, beyond those in `spare` that
+  /// it can use.
   static std::size_t bytes_for(const ModelConfig& config, std::int64_t sequences,
                                std::int64_t length, int active_workers,
                                Precision precision = Precision::kFp32, std::size_t spare = 0);
 
-  /// `spare`: memory that is free in every run, for as many workspaces as fit. Where not even
-  /// one does it has one of its own, and without any one for each active worker.
-  /// REQUIRES: 1 <= sequences <= most_sequences(length).
+  /// Makes a stage. `spare` is memory that is free during every run; it holds as many workspaces as
+  /// fit. When `spare` is too small for one, the stage makes one of its own; when it is empty, the
+  /// stage makes one for each active worker. REQUIRES: 1 <= sequences <= most_sequences(length).
   ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
                const WorkerPool& workers, SphereTree& tree, Span<float> spare = {});
 
-  /// False when it was cancelled: then nothing that it wrote means anything.
+  /// Runs the passes. Returns false when it was cancelled: then nothing that it wrote is valid.
   bool run(SphereTree& tree, const ForwardInput& input);
 
-  /// Sums of the losses of the last run, shard by shard in the order of the sequences.
+  /// Returns the sums of the losses of the last run, one for each shard, in the order of the
+  /// sequences.
   const std::vector<double>& shard_losses() const noexcept { return shard_loss_; }
   std::int64_t sequences() const noexcept { return plan_.batch; }
 
  private:
   static BatchPlan plan(std::int64_t sequences, std::int64_t length);
-  /// How many, of so many floats each, and whether they are in memory that is spare.
+  /// Says how many workspaces there are, of how many floats each, and whether they lie in `spare`.
   struct Workspaces {
     int count;
     std::size_t floats;

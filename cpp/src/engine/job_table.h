@@ -1,5 +1,5 @@
-// The jobs of a stage as a table: what each is, what it is about, and which others it waits for. A
-// new kind of work is a row more.
+// A JobTable lists the jobs of a stage: what each is, what it is about, and which others it waits
+// for. A new kind of work is one more row.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace cllm {
 
-/// What a step's jobs do.
+/// Says what a job of a step does.
 enum class JobKind : std::uint8_t {
   kPosition,  ///< forward and backward of a position's shards
   kMerge,     ///< the sum of the gradients of a node of the merge tree
@@ -21,31 +21,32 @@ constexpr std::size_t kJobKinds = 5;
 
 struct JobRow {
   JobKind kind = JobKind::kPosition;
-  int index = 0;                ///< of its kind: the position, merge or owner
-  int owner = -1;               ///< whose workers look here first; -1: nobody's
+  int index = 0;                ///< number within its kind: of the position, merge or owner
+  int owner = -1;               ///< the owner whose workers look here first; -1: none
   bool by_root = false;         ///< it waits for the root, too
-  bool reports = false;         ///< its end is told to the root
+  bool reports = false;         ///< the root is told when it ends
   std::vector<int> after = {};  ///< jobs that must have ended
 };
 
-/// Jobs have the numbers of their rows. Those of one kind are neighbours.
+/// Rows have the numbers of their jobs. Jobs of one kind are neighbours.
 class JobTable {
  public:
   /// Appends a row and returns its number. Throws std::logic_error unless the last row is of this
   /// kind, or none is.
   int add(JobRow row);
-  /// `job` waits for `before`, which may be a later row.
+  /// Makes `job` wait for `before`, which may be a later row.
   void wait(int job, int before) { rows_[static_cast<std::size_t>(job)].after.push_back(before); }
 
   const JobRow& operator[](int job) const noexcept { return rows_[static_cast<std::size_t>(job)]; }
   int size() const noexcept { return static_cast<int>(rows_.size()); }
   int first(JobKind kind) const noexcept { return range(kind).first; }
   int count(JobKind kind) const noexcept { return range(kind).count; }
-  /// How many jobs report.
+  /// Returns the number of jobs that report.
   int reporting() const noexcept { return reporting_; }
 
-  /// Plans of all jobs with arrivals, successors, owners and reports, without phases. A job's
-  /// successors are in the order of their numbers: who ends a job looks among the first ones first.
+  /// Returns plans of all jobs with arrivals, successors, owners and reports, but without phases.
+  /// The successors of a job are in the order of their numbers, because the worker who ends the job
+  /// looks for its next tile in the first ones first.
   std::vector<JobPlan> plans() const;
 
  private:

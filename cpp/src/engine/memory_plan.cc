@@ -12,11 +12,13 @@
 namespace cllm {
 namespace {
 
-// Measured: a thread's stack and what the C library keeps for it; what oneDNN keeps for a thread.
+// These are measured: a thread's stack with what the C library keeps for it, and what oneDNN keeps
+// for a thread.
 constexpr std::size_t kThreadBytes = 64 << 10, kLibraryBytes = 4 << 20;
 
-/// Step batches (as drawn, and two laid out), two rounds of evaluation, and the words and lists of
-/// phases: about 60 a layer in each position, with two laps in seven places of 128 bytes.
+/// Returns the bytes of step batches (as drawn, and two laid out), two rounds of evaluation, and
+/// the words and lists of phases: about 60 a layer in each position, with two laps in seven places
+/// of 128 bytes.
 std::size_t tables_bytes(const SessionConfig& config, const BatchPlan& plan, std::int64_t windows) {
   const std::int64_t pair = 2 * sizeof(std::int32_t), phases = 60 * config.model.layers;
   const std::int64_t tokens = 3 * config.batch * config.sequence + 2 * windows * config.sequence;
@@ -24,7 +26,7 @@ std::size_t tables_bytes(const SessionConfig& config, const BatchPlan& plan, std
   return static_cast<std::size_t>(tokens * pair + positions * phases * 7 * 128);
 }
 
-/// What the process had when it was first asked, before it made a session.
+/// Returns what the process had when this was first called, before it made a session.
 std::size_t program_bytes() {
   static const std::size_t bytes = [] {
     const Resident now = resident_memory();
@@ -49,7 +51,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   if (packs_weights(config, layout)) {
     memory.activations_and_gradients += PackedWeights::bytes_for(layout, config.precision);
   }
-  // Who stays parked touches a stack only.
+  // A worker that stays parked touches only its stack.
   const auto computing = static_cast<std::size_t>(active);
   memory.workers =
       computing * sizeof(float) * (scratch_floats(config, plan) + kernels().gemm_scratch_floats) +

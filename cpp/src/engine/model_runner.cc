@@ -25,7 +25,7 @@ void check_memory(std::size_t bytes) {
 
 }  // namespace
 
-/// The threads and what is made for one shape.
+/// Holds the threads and what is made for one shape.
 struct ModelRunner::Crew {
   Crew(ModelState& state, std::int64_t workers, const BatchPlan& plan, bool training)
       : sequences(plan.batch), length(plan.sequence) {
@@ -59,7 +59,7 @@ struct ModelRunner::Crew {
   std::unique_ptr<WorkerPool> pool;
   std::unique_ptr<TrainStage> train;
   std::unique_ptr<ForwardStage> forward;
-  std::unique_ptr<SphereTree> tree;  // ends first: its threads may look at the stages
+  std::unique_ptr<SphereTree> tree;  // destroyed first: its threads may look at the stages
 };
 
 ModelRunner::ModelRunner(ModelState& state, std::int64_t workers)
@@ -69,7 +69,7 @@ ModelRunner::~ModelRunner() = default;
 ModelRunner::Crew& ModelRunner::crew(std::unique_ptr<Crew>& last, std::int64_t sequences,
                                      std::int64_t length, bool training) {
   if (last && last->sequences == sequences && last->length == length) return *last;
-  last.reset();  // before the next, so that only one takes memory
+  last.reset();  // before the next one is made, so that only one takes memory
   BatchPlan plan;
   if (training) {
     plan = plan_session_batch(state_.config, sequences, length, 0);

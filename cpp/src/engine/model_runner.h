@@ -1,4 +1,5 @@
-// Forward and backward passes of a model on arrays of any shape, without an optimizer.
+// A ModelRunner runs forward and backward passes of a model on arrays of any shape, without an
+// optimizer.
 #pragma once
 
 #include <memory>
@@ -9,22 +10,22 @@
 
 namespace cllm {
 
-/// Keeps the threads and buffers of the last shape of each kind, since callers repeat shapes.
-/// Thread safety: one thread at a time.
+/// Runs passes. It keeps the threads and buffers of the last shape of each kind, since callers
+/// repeat shapes. Thread safety: one thread at a time.
 class ModelRunner {
  public:
-  /// `state` outlives the runner.
+  /// Makes a runner; `state` must outlive it.
   ModelRunner(ModelState& state, std::int64_t workers);
   ~ModelRunner();
 
-  /// logits[B, T, V'] of tokens[B, T]. REQUIRES: checked tokens.
+  /// Computes logits[B, T, V'] of tokens[B, T]. REQUIRES: checked tokens.
   void logits(const TokenArray& tokens, float* logits);
 
   struct Gradient {
     double loss;
     const float* values;  ///< the layout's flat range; valid until the next call
   };
-  /// REQUIRES: checked tokens of one shape.
+  /// Computes the loss and its gradient. REQUIRES: checked tokens of one shape.
   Gradient gradient(const TokenArray& inputs, const TokenArray& targets);
 
  private:

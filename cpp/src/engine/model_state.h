@@ -1,4 +1,5 @@
-// The flat ranges that training changes: parameters and what the optimizer keeps beside them.
+// A ModelState holds the flat ranges that training changes: the parameters and what the optimizer
+// keeps beside them.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,8 @@
 namespace cllm {
 
 struct ModelState {
-  /// `ranges`: how many the optimizer has; 0 for a model that only runs.
+  /// Makes a state of zeros. `ranges` is the number of the optimizer's ranges; 0 for a model that
+  /// only runs.
   explicit ModelState(const ModelConfig& model, std::size_t ranges = 0,
                       Precision products = Precision::kFp32)
       : config(model),
@@ -28,7 +30,7 @@ struct ModelState {
     return packed ? WeightLayout::kPacked : WeightLayout::kPlain;
   }
 
-  /// Every flat range, the parameters first.
+  /// Returns every flat range, the parameters first.
   std::vector<AlignedBuffer<float>*> ranges() {
     std::vector<AlignedBuffer<float>*> all = {&parameters};
     for (AlignedBuffer<float>& range : optimizer_state) all.push_back(&range);
@@ -44,10 +46,12 @@ struct ModelState {
   const Precision precision;  ///< of the products of its passes
   const ParameterLayout layout;
   AlignedBuffer<float> parameters;                    ///< [layout.flat_size()]
-  std::vector<AlignedBuffer<float>> optimizer_state;  ///< likewise, one for each range
-  std::vector<float*> state_pointers;                 ///< to them, as Optimizer::run takes them
+  std::vector<AlignedBuffer<float>> optimizer_state;  ///< the same size, one for each range
+  std::vector<float*> state_pointers;                 ///< pointers to them, as Optimizer::run takes
+                                                      ///< them
   std::int64_t updates = 0;                           ///< applied so far
-  std::unique_ptr<PackedWeights> packed;  ///< each stage fills it first; null: tiles pack their own
+  std::unique_ptr<PackedWeights> packed;  ///< each stage fills it first; null: tiles pack weights
+                                          ///< themselves
 };
 
 }  // namespace cllm

@@ -58,7 +58,7 @@ Session::Session(const SessionConfig& config)
       state_(make_state(config, *optimizer_)),
       crew_(std::make_unique<Crew>(config_, plan_, *state_)),
       tuner_(workers_to_tune(config)) {
-  if (count_nodes(config.allowance.cpus) < 2) return;  // memory is equally near to all
+  if (count_nodes(config.allowance.cpus) < 2) return;  // all memory is equally near
   crew_->touch = std::make_unique<TouchStage>(*state_, *crew_->tree);
   crew_->touch->run(*crew_->tree);
 }
@@ -76,7 +76,7 @@ void Session::set_active(int workers) {
   SphereTree& tree = *crew_->tree;
   if (workers == tree.active_workers()) return;
   tree.set_active(workers);
-  // A worker for each core is what they were bound for; fewer are not bound.
+  // Workers are pinned for one on each core; when fewer compute, they are not pinned.
   const std::vector<int>& bound = crew_->workers.cpus();
   for (std::size_t w = 0; w < bound.size(); ++w) {
     const bool all = workers == tree.most_active_workers();

@@ -1,4 +1,4 @@
-// A model in training on a tree of spheres: what Trainer and the tests drive. It knows no files.
+// A Session trains a model on a tree of spheres. Trainer and the tests drive it; it knows no files.
 #pragma once
 
 #include <atomic>
@@ -17,77 +17,79 @@
 
 namespace cllm {
 
-/// Thread safety: one thread at a time, which is the root of the tree while a call runs.
+/// Trains and evaluates. Thread safety: one thread at a time, which is the root of the tree while a
+/// call runs.
 class Session {
  public:
   explicit Session(const SessionConfig& config);
 
-  /// One update on inputs[B, T] and targets[B, T]; `step` (from 0) gives the learning rate and,
-  /// with `sequences`[B], the dropout: what a sequence drops goes with its number there, which is
-  /// its index when there is none. `meanwhile` runs on the calling thread while the workers
-  /// compute.
+  /// Makes one update from inputs[B, T] and targets[B, T]. `step` (from 0) decides the learning
+  /// rate and, with `sequences`[B], the dropout: what a sequence drops depends on its number there,
+  /// or on its index when there are no numbers. `meanwhile` runs on the calling thread while the
+  /// workers compute.
   StepOutcome step(std::int64_t step, const std::int32_t* inputs, const std::int32_t* targets,
                    std::function<void()> meanwhile = nullptr,
                    const std::int64_t* sequences = nullptr);
 
-  /// The mean loss over the windows; NaN when `stop` said so. Makes its workspaces on first use.
-  /// REQUIRES: the same windows in every call between two resizes.
+  /// Returns the mean loss over the windows; NaN when `stop` said so. It makes its workspaces on
+  /// first use. REQUIRES: the same windows in every call between two resizes.
   double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
 
-  /// Whoever sets the flag, at any moment and from any thread, ends the step or evaluation that is
-  /// running, or the next one, as soon as each worker is through with its tile. A step is then
-  /// either cancelled and has changed nothing, or it had been decided on and is complete; an
-  /// evaluation gives NaN. It must outlive the session, which never writes it; null: none.
+  /// Sets the flag by which any thread can cancel at any moment. When the flag is set, the running
+  /// step or evaluation, or else the next one, ends as soon as each worker has finished its tile. A
+  /// step is then either cancelled and has changed nothing, or it had already been decided and is
+  /// complete; an evaluation returns NaN. The flag must outlive the session, which never writes it;
+  /// null: none.
   void set_cancel(const std::atomic<bool>* flag) noexcept { cancel_ = flag; }
 
-  /// Another number of spheres around the same model: no bit of any later result changes. All of
-  /// them compute from then on. When the system has no more threads or memory it throws, and the
+  /// Makes another number of spheres around the same model: no bit of any later result changes. All
+  /// of them compute from then on. When the system has no more threads or memory, it throws and the
   /// session stays as it was.
   void resize(std::int64_t threads);
 
-  /// The first `workers` compute from the next step on, the others sleep: no bit changes.
-  /// REQUIRES: 1 to tree().most_active_workers().
+  /// Lets the first `workers` compute from the next step on, while the others sleep: no bit
+  /// changes. REQUIRES: 1 to tree().most_active_workers().
   void set_active(int workers);
 
-  /// Every learning rate of the schedule is multiplied by it from the next step on; 1 at first.
+  /// Multiplies every learning rate of the schedule from the next step on; 1 at first.
   void set_rate_scale(double scale) noexcept { rate_scale_ = scale; }
-  /// What step `step` updates with.
+  /// Returns the learning rate of `step`.
   double learning_rate(std::int64_t step) const { return rate_scale_ * config_.schedule.at(step); }
 
-  /// What tune_workers came to; settled at once without it.
+  /// Returns what tune_workers has found; without tune_workers it is settled at once.
   const WorkerTuner& tuner() const noexcept { return tuner_; }
 
   const SessionConfig& config() const noexcept { return config_; }
   const BatchPlan& plan() const noexcept { return plan_; }
   ModelState& state() noexcept { return *state_; }
   const ModelState& state() const noexcept { return *state_; }
-  /// What its optimizer keeps in state().optimizer_state.
+  /// Returns the ranges of the optimizer, which are in state().optimizer_state.
   const std::vector<StateRange>& state_ranges() const noexcept { return optimizer_->ranges(); }
   const SphereTree& tree() const noexcept { return *crew_->tree; }
-  /// The gradient of the last step, before clipping: the layout's flat range.
-  /// REQUIRES: a step since construction or resize, and the last one was not cancelled.
+  /// Returns the gradient of the last step, before clipping: the layout's flat range. REQUIRES: a
+  /// step since construction or resize, and the last one was not cancelled.
   const float* gradient() const noexcept { return crew_->train->gradient(); }
 
-  /// For benchmarks: what the tiles of a step are for, and the time inside products since the last
-  /// call. REQUIRES for the latter: time_products; called on the worker's thread.
+  /// Benchmarks use these: what the tiles of a step are for, and the time inside products since the
+  /// last call. REQUIRES for the latter: time_products; called on the worker's thread.
   const TrainStage& stage() const noexcept { return *crew_->train; }
-  /// What passes work in; nothing in it outlives a step or an evaluation.
+  /// Returns the memory that passes work in; nothing in it outlives a step or an evaluation.
   Span<float> workspace_memory() const noexcept { return crew_->train->workspace_memory(); }
   std::uint64_t take_product_ns(int worker) const noexcept {
     return crew_->workers.take_product_ns(worker);
   }
 
-  /// Owners of the memory behind state() and gradient(), for views that may outlive the session.
+  /// These own the memory behind state() and gradient(), for views that may outlive the session.
   std::shared_ptr<ModelState> shared_state() const noexcept { return state_; }
   std::shared_ptr<const void> gradient_owner() const noexcept { return crew_->train; }
 
  private:
-  /// The threads and everything that is made for their number.
+  /// Holds the threads and everything that is made for their number.
   struct Crew {
     Crew(const SessionConfig& config, const BatchPlan& plan, ModelState& state);
 
     WorkerPool workers;
-    // The stages outlive the tree: its threads may look at them until they are joined.
+    // The stages outlive the tree, because its threads may look at them until they are joined.
     std::unique_ptr<TouchStage> touch;
     std::shared_ptr<TrainStage> train;
     std::unique_ptr<EvaluateStage> evaluate;

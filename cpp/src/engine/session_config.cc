@@ -12,7 +12,7 @@ namespace cllm {
 namespace {
 
 ShardShape largest_shard(const SessionConfig& config, const BatchPlan& plan) {
-  // Evaluation cuts shards of its own, of about as many rows.
+  // Evaluation cuts its own shards, of about as many rows.
   return {std::max(plan.largest_shard(), ForwardStage::shard_sequences(config.sequence)),
           config.sequence};
 }

@@ -10,23 +10,24 @@
 namespace cllm {
 namespace {
 
-/// Looked through for every tile, so few, but enough to be dealt evenly among most teams.
+/// A claim looks through the strands for every tile, so they are few, but enough to be divided
+/// evenly among most teams.
 constexpr std::int64_t kMostStrands = 8;
 
-/// The part of the rows of its shard that a phase belongs to, by the middle of its own.
+/// Returns the part of a shard's rows that a phase belongs to, by the middle of the phase's rows.
 std::int32_t strand_of(const Range& rows, std::int64_t all, std::int64_t strands) {
   if (rows.size() == all || strands == 1) return 0;
   return static_cast<std::int32_t>(1 + (rows.begin + rows.end) * strands / (2 * all));
 }
 
 std::int32_t most_strands(const ShardProgram& program) {
-  // No more than parts of the rows that go through a shard together.
+  // There are no more strands than parts of the rows that go through a shard together.
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(
       program.cuts().linear(LinearSite::kProjection).forward.row_tiles(), 1, kMostStrands));
 }
 
-/// Marks what the phases marked in `ends` wait for: in the same time there, in the one before it in
-/// `earlier`. `first`: the number of phase 0 of the lap.
+/// Marks what the phases marked in `ends` wait for: those of the same time in `ends`, those of the
+/// time before in `earlier`. `first` is the number of phase 0 of the lap.
 void mark_waits(const std::vector<PhasePlan>& lap, std::int32_t first, std::vector<char>& ends,
                 std::vector<char>& earlier) {
   for (std::size_t p = lap.size(); p-- > 0;) {
@@ -39,9 +40,9 @@ void mark_waits(const std::vector<PhasePlan>& lap, std::int32_t first, std::vect
   }
 }
 
-/// Whether everything of one time of a lap has ended before anything of the second one after it
-/// opens: every phase that waits for none of its own time waits, by way of the time between, for
-/// all.
+/// Says whether all phases of one time of a lap have ended before any phase of the second time
+/// after it opens: every phase that waits for none of its own time waits, through the time between,
+/// for all of them.
 bool keeps_apart(const std::vector<PhasePlan>& lap, std::int32_t first) {
   for (const PhasePlan& phase : lap) {
     if (!phase.after.empty() && phase.after.back() >= first) continue;
@@ -108,8 +109,9 @@ std::size_t ShardJobs::shape_for(const std::vector<Row>& rows) {
   return shapes_.size() - 1;
 }
 
-// The second shard of a row leaves for the next one what the first left for it, so all from the
-// second on wait for the same: one lap. Where that is not so they are planned one by one.
+// The second shard of a row leaves for the next one what the first left for it. All from the second
+// on therefore wait for the same phases and form one lap. Where that does not hold, they are
+// planned one by one.
 ShardJobs::Shape ShardJobs::plan_shape(const std::vector<Row>& rows) {
   std::int32_t strands = 1;
   for (const Row& row : rows) strands = std::max(strands, most_strands(*row.program));

@@ -1,4 +1,4 @@
-// The jobs of positions: each runs the program of its shards one after another.
+// ShardJobs plans the jobs of positions: each runs the program of its shards one after another.
 #pragma once
 
 #include <memory>
@@ -10,19 +10,19 @@
 
 namespace cllm {
 
-/// Immutable after construction. What it takes does not grow with the shards of a position: those
-/// of one shape are laps of the same phases.
+/// Plans the jobs of all positions. It is immutable after construction. Its size does not grow with
+/// the shards of a position, because those of one shape are laps of the same phases.
 class ShardJobs {
  public:
-  /// Throws InputError for a step of more tiles than can be counted.
+  /// Makes the plans. Throws InputError for a step with more tiles than can be counted.
   ShardJobs(const ModelConfig& config, const ParameterLayout& layout, const BatchPlan& plan,
             Pass pass, WeightLayout weights);
 
-  /// The phases of a position, all its shards in order, on one workspace and one gradient, and how
-  /// often they come.
+  /// Writes the phases of a position and how often they come: all its shards in order, on one
+  /// workspace and one gradient.
   void lay_out(int position, JobPlan& job) const;
 
-  /// Which shard a phase of a position belongs to, and which phase of its program it is.
+  /// Says which shard a phase of a position belongs to, and which phase of its program it is.
   struct Place {
     int shard;
     std::size_t phase;
@@ -39,11 +39,11 @@ class ShardJobs {
             row->program};
   }
 
-  /// What making it cost, in accesses of phases that were compared.
+  /// Returns what it cost to make the plans, in accesses of phases that were compared.
   std::int64_t looks() const noexcept { return looks_; }
 
  private:
-  /// Neighbouring shards of one shape.
+  /// Describes neighbouring shards of one shape.
   struct Row {
     const ShardProgram* program;
     int first_shard, shards;
@@ -51,9 +51,9 @@ class ShardJobs {
   };
   struct Position {
     std::vector<Row> rows;
-    std::size_t shape;  // of shapes_
+    std::size_t shape;  // index into shapes_
   };
-  /// What positions with the same rows have in common.
+  /// Holds what positions with the same rows have in common.
   struct Shape {
     std::vector<PhasePlan> phases;
     std::vector<Lap> laps;

@@ -1,4 +1,5 @@
-// Counts of every sphere over the training steps only: evaluation and saving are left out.
+// A SphereWindow counts the work of every sphere during the training steps only, without evaluation
+// and saving.
 #pragma once
 
 #include <vector>
@@ -8,12 +9,12 @@
 
 namespace cllm {
 
-/// Thread safety: the root's thread only.
+/// Counts between resume() and pause(). Thread safety: the root's thread only.
 class SphereWindow {
  public:
   explicit SphereWindow(const SphereTree& tree);
 
-  /// Forgets what was counted and starts to count.
+  /// Sets all counts to zero and starts to count.
   void restart();
   void pause();
   void resume();
@@ -25,7 +26,7 @@ class SphereWindow {
     std::uint64_t tiles = 0, messages_in = 0, messages_out = 0;
   };
   Counts read(int sphere) const;
-  /// What has been counted, with the span that is under way.
+  /// Returns the counts up to now, with the current span if it is counting.
   std::vector<Counts> totals() const;
 
   const SphereTree& tree_;

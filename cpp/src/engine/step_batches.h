@@ -1,5 +1,5 @@
-// Step batches in the order in which they are trained: drawn, routed to positions, and laid out one
-// step ahead, while the workers are at the step before.
+// StepBatches gives step batches in the order in which they are trained. It draws them, routes them
+// to positions and lays them out one step ahead, while the workers compute the step before.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace cllm {
 
-/// Inputs and targets of one step as the batch plan wants them.
+/// Holds inputs and targets of one step in the order of the batch plan.
 struct StepBatch {
   std::vector<std::int32_t> inputs, targets;  // [B, T]
   std::vector<std::int64_t> sequences;        // [B] the number of each when it was drawn
@@ -24,24 +24,26 @@ struct StepBatch {
 using DrawBatch =
     std::function<void(std::int64_t step, std::int32_t* inputs, std::int32_t* targets)>;
 
-/// Allocates at construction only. Thread safety: the root's thread only.
+/// Draws and lays out batches. It allocates at construction only. Thread safety: the root's thread
+/// only.
 class StepBatches {
  public:
   StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order, DrawBatch draw);
 
-  /// Lays out the batch of a step, if that has not been done. Two can be there at a time: of one
-  /// step and of the next. Throws nothing: it runs while the step before is computed, which must
-  /// not be lost with it. What kept the batch from being drawn is thrown by take().
+  /// Lays out the batch of a step, unless that is done. It keeps two at a time: for one step and
+  /// for the next. It throws nothing, because it runs while the step before is computed, which must
+  /// not be lost. If drawing fails, take() throws the exception.
   void prepare(std::int64_t step) noexcept;
-  /// The batch of a step, in which it counts. `late` is set when it was not there yet. Throws what
+  /// Returns the batch of a step and counts it. Sets `late` when it was not ready yet. Throws what
   /// drawing it threw; it can be called again.
   const StepBatch& take(std::int64_t step, bool& late);
-  /// Takes back that a batch counts: its step was given up.
+  /// Takes the count of a batch back, because its step was given up.
   void give_back(const StepBatch& batch) noexcept { count(batch, -1); }
-  /// The same as take() for sequences of the caller's. Stays until the next call.
+  /// Does the same as take() for sequences that the caller gives. The result stays until the next
+  /// call.
   const StepBatch& route(const std::int32_t* inputs, const std::int32_t* targets);
 
-  /// What the batches that were taken held, by group.
+  /// Returns what the counted batches held, by group.
   std::vector<GroupReport> groups() const;
 
  private:
@@ -52,11 +54,11 @@ class StepBatches {
   const std::size_t length_;  // T
   const DrawBatch draw_;
   Router router_;
-  StepBatch drawn_;  // as they came
+  StepBatch drawn_;  // in the order in which they were drawn
   std::array<StepBatch, 2> laid_out_;
   std::vector<std::int64_t> slots_;
   std::vector<GroupCount> totals_;
-  std::exception_ptr failed_;  // of prepare(), for take()
+  std::exception_ptr failed_;  // in prepare(), for take()
 };
 
 }  // namespace cllm

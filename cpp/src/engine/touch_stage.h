@@ -1,8 +1,8 @@
-// Writes to every page of parameters and moments before anybody else does, on the threads that will
-// update them: the kernel gives a page memory that is near its first writer.
+// A TouchStage writes to every page of parameters and moments before anyone else does, on the
+// threads that will update them, because the kernel gives a page memory near its first writer.
 //
-// The root would write the parameters first otherwise (initial weights, a checkpoint), and all of
-// them would lie in its node's memory, whose bandwidth all workers would then share.
+// Otherwise the root would write the parameters first (initial weights, a checkpoint). All of them
+// would then lie in the memory of its node, and all workers would share its bandwidth.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ namespace cllm {
 
 class TouchStage final : private TileRunner, private Conductor {
  public:
-  /// REQUIRES: `state` is new: all zeros.
+  /// Plans the writes. REQUIRES: `state` is new: all zeros.
   TouchStage(ModelState& state, const SphereTree& tree);
 
   void run(SphereTree& tree) { tree.run(*stage_, *this); }
@@ -28,7 +28,7 @@ class TouchStage final : private TileRunner, private Conductor {
 
   ModelState& state_;
   const std::vector<AlignedBuffer<float>*> ranges_;
-  const OwnedBlocks owned_;  // as in a training step
+  const OwnedBlocks owned_;  // the same as in a training step
   int jobs_done_ = 0;
   std::unique_ptr<Stage> stage_;
 };

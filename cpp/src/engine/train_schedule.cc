@@ -34,7 +34,7 @@ JobTable TrainSchedule::list_jobs() const {
   for (int p = 0; p < positions(); ++p) {
     JobRow row;
     row.index = p;
-    row.by_root = true;  // which finds it a buffer
+    row.by_root = true;  // the root finds it a buffer
     if (p >= workspaces_) row.after = {p - workspaces_};
     table.add(std::move(row));
   }
@@ -91,8 +91,9 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
 }
 
 void TrainSchedule::begin(Stage& stage) {
-  if (next_position_ > 0) {  // the sum of the last step stays readable until now
-    // All, or position 0's, which holds the sum: so that positions get the same buffers again.
+  if (next_position_ > 0) {  // until now the sum of the last step stays readable
+    // It gives back all buffers, or only position 0's, which holds the sum, in an order in which
+    // positions get the same buffers again.
     for (int p = recycles_ ? 0 : positions() - 1; p >= 0; --p) {
       free_gradients_.give(gradient_of_[static_cast<std::size_t>(p)]);
     }

@@ -66,7 +66,8 @@ const float* TrainStage::gradient() const noexcept { return buffer_of(last_node(
 
 void TrainStage::run_tile(int worker, const TileClaim& claim) {
   if (kind(claim.job) != JobKind::kUpdate && cancelled()) {
-    left_out_.store(true, std::memory_order_relaxed);  // released to the root as the sums are
+    left_out_.store(true, std::memory_order_relaxed);  // released to the root in the same way as
+                                                       // the sums
     return stage_->skip_rest(claim);
   }
   if (input_.instead_of_tile) return input_.instead_of_tile(worker, claim);
@@ -129,7 +130,7 @@ bool TrainStage::cancelled() const noexcept {
   return input_.cancel != nullptr && input_.cancel->load(std::memory_order_relaxed);
 }
 
-// The flag may have been taken back since a tile was left out, and may be set from here on.
+// The flag may have been cleared since a tile was left out, and may be set from here on.
 void TrainStage::decide() {
   outcome_.cancelled = cancelled() || left_out_.load(std::memory_order_relaxed);
   if (outcome_.cancelled) {

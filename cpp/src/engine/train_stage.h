@@ -1,4 +1,5 @@
-// One optimizer update as a stage: the schedule's jobs with their buffers and their arithmetic.
+// A TrainStage makes one optimizer update: it has the schedule's jobs, their buffers and their
+// arithmetic.
 #pragma once
 
 #include <atomic>
@@ -12,21 +13,24 @@
 
 namespace cllm {
 
-/// What a step is given. All of it is read by the workers until the step ends.
+/// Holds the input of a step. The workers read all of it until the step ends.
 struct StepInput {
   const std::int32_t* inputs;   ///< [B, T]
   const std::int32_t* targets;  ///< [B, T]
   double learning_rate;
   double clip;
   std::function<void()> meanwhile;  ///< runs on the root while the workers compute
-  /// Where the model has dropout rates; its `sequences` may be null: those of the plan, in order.
+  /// It is used if the model has dropout rates. Its `sequences` may be null: those of the plan, in
+  /// order.
   DropoutSource dropout{};
-  /// Once it is set no tile is computed any more; null: never. Whether it was is decided when every
-  /// sum is in: then either nothing is updated or everything.
+  /// Once it is set, no more tiles are computed; null: never. When every sum is complete, the root
+  /// decides whether the step is cancelled: then either nothing is updated or everything.
   const std::atomic<bool>* cancel = nullptr;
-  /// What updates the weights; null: the gradient and its norm alone, nothing is changed.
+  /// It updates the weights; null: only the gradient and its norm are computed, and nothing is
+  /// changed.
   Optimizer* optimizer = nullptr;
-  /// Test hook: runs in place of every tile, so that a schedule can be measured without arithmetic.
+  /// Test hook: it runs instead of every tile, so that a schedule can be measured without
+  /// arithmetic.
   std::function<void(int worker, const TileClaim&)> instead_of_tile;
 };
 
@@ -34,34 +38,36 @@ struct StepOutcome {
   double loss;           ///< mean over the step batch
   double gradient_norm;  ///< before clipping
   bool skipped;          ///< loss or norm was not finite: nothing was updated
-  bool cancelled;        ///< likewise, as StepInput::cancel was set: there is no loss and no norm
+  bool cancelled;        ///< the same, because StepInput::cancel was set: there is no loss and no
+                         ///< norm
   bool waited;           ///< `meanwhile` took so long that the workers had nothing left to do
 };
 
 class TrainStage final : private TileRunner, public TrainSchedule {
  public:
-  /// REQUIRES: trains(pass).
+  /// Makes buffers and jobs. REQUIRES: trains(pass).
   TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
              const WorkerPool& workers, SphereTree& tree, Pass pass = Pass::kTraining);
 
   /// Runs one update. REQUIRES: one call at a time.
   StepOutcome run(SphereTree& tree, const StepInput& input);
 
-  /// The gradient of the last step. REQUIRES: a step has been run that was not cancelled.
+  /// Returns the gradient of the last step. REQUIRES: a step has been run that was not cancelled.
   const float* gradient() const noexcept;
 
-  /// The operation of a tile of a position. REQUIRES: kind(claim.job) is kPosition.
+  /// Returns the operation of a tile of a position. REQUIRES: kind(claim.job) is kPosition.
   const Phase& phase(const TileClaim& claim) const noexcept {
     const ShardJobs::Place place = jobs_.place(claim.job, claim.phase);
     return place.program->phases()[place.phase];
   }
 
-  /// Where its workspaces are: free for others between two steps, which need not find it as it was.
+  /// Returns the memory of the workspaces. Others may use it between two steps and need not restore
+  /// it.
   Span<float> workspace_memory() noexcept { return workspace_memory_.span(); }
 
   static std::size_t workspace_bytes_for(const BatchPlan& plan, const ModelConfig& config,
                                          int active_workers, Precision precision, Pass pass);
-  /// Bytes of gradient buffers and workspaces for this many active workers.
+  /// Returns the bytes of gradient buffers and workspaces for this many active workers.
   static std::size_t bytes_for(const BatchPlan& plan, const ModelConfig& config,
                                const ParameterLayout& layout, int active_workers,
                                Precision precision = Precision::kFp32, Pass pass = Pass::kTraining);
@@ -83,13 +89,13 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   const ShardJobs jobs_;
   std::vector<AlignedBuffer<float>> gradients_;
   AlignedBuffer<float> workspace_memory_;
-  std::vector<Workspace> workspaces_;  // in it, one behind the other
-  // Written by the root before it opens the job that reads them.
+  std::vector<Workspace> workspaces_;  // in workspace_memory_, one after another
+  // The root writes these before it opens the job that reads them.
   StepInput input_{};
   StepOutcome outcome_{};
-  bool updates_ = false;               // decided with the outcome
+  bool updates_ = false;               // decided together with outcome_
   std::atomic<bool> left_out_{false};  // set by tiles that were not computed: their sums are wrong
-  // Written by tiles, each its own element; read by the root when every norm is in.
+  // Tiles write these, each its own element; the root reads them when every norm has ended.
   std::vector<double> shard_loss_;      // [S]
   std::vector<double> norm_partial_;    // [blocks]
   std::vector<std::int64_t> in_order_;  // [B] 0, 1, 2...; never written

@@ -1,4 +1,5 @@
-// What each worker brings along, made on its own thread and CPU: its memory is near it.
+// A WorkerPool makes each worker's products and scratch on the worker's own thread and CPU, so that
+// their memory is near it.
 #pragma once
 
 #include <memory>
@@ -12,12 +13,13 @@
 
 namespace cllm {
 
-/// Thread safety: prepare(w) on the thread of worker w; context(w) on that thread afterwards.
+/// Holds what each worker computes with. Thread safety: prepare(w) on the thread of worker w;
+/// context(w) on that thread afterwards.
 class WorkerPool {
  public:
-  /// `workers`: of the tree; the root, which may compute too, has a slot behind theirs. `cpus`:
-  /// where each of the first workers is bound to; may be shorter. `time_products`: for
-  /// take_product_ns().
+  /// Makes empty slots. `workers` is their number in the tree; the root, which may compute too, has
+  /// a slot after theirs. `cpus` says where each of the first workers is pinned to; it may be
+  /// shorter. `time_products` is for take_product_ns().
   WorkerPool(int workers, GemmBackend backend, const KernelTable& kernels,
              std::size_t scratch_floats, std::vector<int> cpus = {}, bool time_products = false)
       : backend_(backend),
@@ -41,14 +43,15 @@ class WorkerPool {
     slot.context = {kernels_, slot.gemm.get(), slot.scratch.data()};
   }
 
-  /// Where the first workers are bound to when all of them compute; empty: nowhere.
+  /// Returns where the first workers are pinned to when all of them compute; empty: nowhere.
   const std::vector<int>& cpus() const noexcept { return cpus_; }
 
   const WorkerContext& context(int worker) const noexcept {
     return slots_[static_cast<std::size_t>(worker)].context;
   }
 
-  /// Nanoseconds inside products since the last call. REQUIRES: time_products; on its thread.
+  /// Returns the nanoseconds inside products since the last call. REQUIRES: time_products; called
+  /// on the worker's thread.
   std::uint64_t take_product_ns(int worker) const noexcept {
     return slots_[static_cast<std::size_t>(worker)].timed->take_ns();
   }
@@ -56,7 +59,7 @@ class WorkerPool {
  private:
   struct alignas(128) Slot {
     std::unique_ptr<Gemm> gemm;
-    TimedGemm* timed = nullptr;  // the same, when products are timed
+    TimedGemm* timed = nullptr;  // the same object, if products are timed
     AlignedBuffer<float> scratch;
     WorkerContext context{};
   };

@@ -6,20 +6,20 @@ namespace cllm {
 namespace {
 
 constexpr int kWarmingSteps = 2;  // first touch of memory, primitives
-constexpr double kLong = 0.1;     // seconds: such a step is hardly disturbed
-constexpr double kShort = 1e-3;   // such a one is nothing beside one turn of another program
+constexpr double kLong = 0.1;     // seconds; a step that is longer is hardly disturbed
+constexpr double kShort = 1e-3;   // one turn of another program is much longer than such a step
 
-/// Steps for a median, by how long they are.
+/// Returns the number of steps for a median, by how long they are.
 std::size_t steps_for(double seconds) { return seconds > kLong ? 3 : seconds > kShort ? 7 : 15; }
 constexpr std::size_t kMostSteps = 15;
 
 constexpr double kPlainly = 1.25;  // times as slow as the fastest
 constexpr double kNoise = 0.02;
-// How many times the steps of a choice pass before the next: first, and later, when those cost at
-// most a hundredth.
+// The tuner starts again after this many times the steps of a choice: the first time, and later,
+// when the steps of a choice cost at most a hundredth.
 constexpr int kSoon = 16, kSeldom = 256;
 constexpr int kMostPatience = 64;
-constexpr std::size_t kMostTrials = 32;  // more than a million workers would need
+constexpr std::size_t kMostTrials = 32;  // a million workers would need fewer
 
 }  // namespace
 
@@ -60,7 +60,8 @@ void WorkerTuner::took(double seconds) {
   try_next();
 }
 
-/// Whether the last medians, enough of them, were plainly not what the choice was made by.
+/// Says whether the last medians, enough of them, differ clearly from the time that decided the
+/// choice.
 bool WorkerTuner::has_changed() {
   if (times_.size() < steps_for(best_.seconds)) return false;
   const double median = times_[times_.size() / 2];
@@ -72,7 +73,7 @@ bool WorkerTuner::has_changed() {
 
 bool WorkerTuner::enough() const {
   const bool first = best_.workers == 0;
-  // How long a step is without what disturbs it, as far as known.
+  // This is how long a step takes without disturbance, as far as known.
   const double seconds = first ? times_.front() : std::min(times_.front(), fastest_);
   if (times_.size() >= steps_for(seconds)) return true;
   if (first || times_.front() <= kPlainly * fastest_) return false;
@@ -96,12 +97,13 @@ void WorkerTuner::try_next() {
   const int next = halving && best_.workers > 1 ? best_.workers / 2 : between();
   settled_ = next == 0;
   workers_ = settled_ ? best_.workers : next;
-  // The threads are woken or moved first; a long step does not notice.
+  // Threads wake or move first; a long step does not notice.
   warming_ = trials_.back().seconds > kLong ? 0 : 1;
   next_start_ = rest_ * steps_;
 }
 
-/// A count half-way to the nearest one tried above or below the best; 0 when those are near enough.
+/// Returns a number half-way to the nearest one tried above or below the best; 0 when those are
+/// near enough.
 int WorkerTuner::between() const {
   int below = 0, above = 0;
   for (const Trial& t : trials_) {
