@@ -1,5 +1,5 @@
-// Where GPT-2 drops, and the random numbers of each place: a function of seed, step, sequence,
-// layer, row and column.
+// These functions say where GPT-2 drops, and give the random numbers of each place: a function of
+// seed, step, sequence, layer, row and column.
 #pragma once
 
 #include <algorithm>
@@ -10,24 +10,25 @@
 
 namespace cllm {
 
-/// The sum of both embeddings; the weights of a head; what attention and the hidden layer add to
-/// the residual stream. The values are part of what a seed means: never renumber.
+/// Dropout applies to the sum of both embeddings, to the weights of a head, and to what attention
+/// and the hidden layer add to the residual stream. The values decide what a seed draws: never
+/// renumber them.
 enum class DropoutSite : std::uint32_t { kEmbedding, kAttention, kMiddle, kOutput };
 
-/// What dropout of a step is drawn from.
+/// Holds what the dropout of a step is drawn from.
 struct DropoutSource {
   std::uint64_t seed;
   std::int64_t step;
   const std::int64_t* sequences;  ///< [B] each sequence's index in the step batch as it was drawn
 };
 
-/// A rate in steps of 1 / 65536, as a kernel takes it.
+/// Returns a rate in steps of 1 / 65536, in the form that a kernel takes.
 inline std::uint32_t dropout_threshold(double rate) noexcept {
   return static_cast<std::uint32_t>(std::min(65535L, std::lround(rate * 65536)));
 }
 
-/// Of one matrix of sequence `index` of the step batch. Scaled by the rate that is drawn, so that
-/// the mean stays.
+/// Returns the dropout of one matrix of sequence `index` of the step batch. It scales by the rate
+/// that is drawn, so that the mean stays the same.
 inline Dropout dropout_of(const DropoutSource& source, std::int64_t index, double rate,
                           DropoutSite site, std::int64_t layer, std::int64_t head = 0) noexcept {
   const RandomBlock block = random_block(source.seed, RandomStream::kDropout,

@@ -78,7 +78,7 @@ void Generator::extend(std::int64_t first) {
     rows = std::min(kChunk, context() - done);
     forward(done, rows);
   }
-  // Only the last row's logits are wanted: the head is the largest product of a small model.
+  // The head computes only the last row, because it is the largest product of a small model.
   normalise(layout_.final_norm(), 1, x_.data() + (rows - 1) * config_.width);
   multiply(layout_.network().head, 1, normed_.data(), logits_.data());
 }

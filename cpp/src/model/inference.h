@@ -1,4 +1,4 @@
-// Decoding with a key-value cache: one sequence, one token at a time, forward only.
+// A Generator decodes with a key-value cache: one sequence, one token at a time, forward only.
 #pragma once
 
 #include <cstdint>
@@ -13,44 +13,45 @@
 
 namespace cllm {
 
-/// Thread safety: belongs to one thread, as its Gemm does.
+/// Decodes one sequence. Thread safety: it belongs to one thread, as its Gemm does.
 ///
-/// Context: GPT-2 has learned positions, so keys and values of a token are tied to where it stood.
-/// When the window of T positions is full, the newest floor(T / 2) tokens are read again from
-/// position 0 and decoding goes on behind them: between half and all of the window is always seen,
-/// at the cost of one prefill of T / 2 tokens in every T / 2 steps. A token that slid out is gone.
+/// GPT-2 has learned positions, so the keys and values of a token belong to the position where they
+/// were made. When the window of T positions is full, the newest floor(T / 2) tokens are read again
+/// from position 0 and decoding continues after them. The model therefore always sees between half
+/// and all of the window, at the cost of one prefill of T / 2 tokens in every T / 2 steps. A token
+/// that left the window is forgotten.
 class Generator {
  public:
-  /// `parameters` in `layout` order; all arguments outlive the generator.
+  /// Makes a generator. `parameters` are in `layout` order; all arguments must outlive it.
   Generator(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
             Gemm& gemm, const KernelTable& kernels);
 
   /// Forgets everything and reads `tokens`, of which only the last T count. Returns the logits[V']
-  /// behind the last one, valid until the next call. Throws InputError when there is none, or one
-  /// is outside the vocabulary.
+  /// after the last one, which are valid until the next call. Throws InputError when there is no
+  /// token, or one is outside the vocabulary.
   Span<const float> prefill(Span<const std::int32_t> tokens);
 
-  /// Reads one more token, likewise.
+  /// Reads one more token, with the same result and errors.
   Span<const float> step(std::int32_t token);
 
-  /// Tokens in the window now, at most T.
+  /// Returns the tokens in the window now, at most T.
   std::int64_t context() const noexcept { return static_cast<std::int64_t>(window_.size()); }
 
  private:
   void check_token(std::int32_t token) const;
   /// Appends window_[first..] to the cache, `kChunk` rows at a time.
   void extend(std::int64_t first);
-  /// Layers 0..L for `rows` tokens at positions first...; leaves the residual stream in x_.
+  /// Runs layers 0..L for `rows` tokens at positions first...; leaves the residual stream in x_.
   void forward(std::int64_t first, std::int64_t rows);
   void attend(std::int64_t layer, std::int64_t first, std::int64_t rows);
-  /// y[rows, outputs] = x[rows, inputs] W, without the bias.
+  /// Computes y[rows, outputs] = x[rows, inputs] W, without the bias.
   void multiply(const Linear& linear, std::int64_t rows, const float* x, float* y);
-  /// normed_ = the norm of x[rows, C].
+  /// Computes normed_ = the norm of x[rows, C].
   void normalise(const Norm& norm, std::int64_t rows, const float* x);
-  /// x_ += from[rows, inputs] W + b.
+  /// Computes x_ += from[rows, inputs] W + b.
   void add_to_stream(const Linear& linear, std::int64_t rows, const float* from);
 
-  // Rows that go through the layers together: enough to use the matrix units, small enough that
+  // So many rows go through the layers together: enough to use the matrix units, few enough that
   // the activations stay in the second-level cache.
   static constexpr std::int64_t kChunk = 64;
 

@@ -1,4 +1,5 @@
-// The weights of a model: its tensors in the flat range, and the network that reads them.
+// A ParameterLayout says where the weights of a model lie: its tensors in the flat range, and the
+// network that reads them.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 
 namespace cllm {
 
-/// Immutable after construction.
+/// Holds tensors and network. It is immutable after construction.
 class ParameterLayout {
  public:
   explicit ParameterLayout(const ModelConfig& config);
@@ -28,8 +29,9 @@ class ParameterLayout {
   std::int64_t position_embedding() const noexcept { return network_.position_embedding.weight; }
   const Norm& final_norm() const noexcept { return network_.final_norm; }
 
-  /// Floating-point operations of forward and backward, a token: 6 for each number of a weight that
-  /// multiplies, the head's included, and 6 L C T for attention, half of whose pairs are masked.
+  /// Returns the floating-point operations of forward and backward for one token: 6 for each number
+  /// of a weight that multiplies, with the head's, and 6 L C T for attention, where half of the
+  /// pairs are masked.
   std::int64_t flops_per_token(std::int64_t sequence) const noexcept;
 
  private:

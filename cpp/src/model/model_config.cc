@@ -60,7 +60,7 @@ std::int64_t parameter_count(const ModelConfig& config) noexcept {
     return __builtin_add_overflow(a, b, &out) ? kMost : out;
   };
   const std::int64_t C = config.width;
-  // A layer: matrices of C x 3C, C x C, C x 4C and 4C x C, vectors of 13 C in all.
+  // A layer has matrices of C x 3C, C x C, C x 4C and 4C x C, and vectors of 13 C in all.
   const std::int64_t layer = sum(product(12, product(C, C)), product(13, C));
   const std::int64_t rows = sum(sum(config.vocabulary, config.positions), 2);
   return sum(product(rows, C), product(config.layers, layer));

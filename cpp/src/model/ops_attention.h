@@ -1,11 +1,11 @@
-// Causal self-attention by heads (Vaswani et al. 2017), with the softmax by blocks of query rows so
-// that no T x T matrix of all heads exists (Dao et al. 2022).
+// These operations compute causal self-attention by heads (Vaswani et al. 2017). The softmax goes
+// by blocks of query rows, so that no T x T matrix of all heads exists (Dao et al. 2022).
 #pragma once
 
 #include "model/shard_ops.h"
 
 namespace cllm {
-/// The head `h` of sequence `s` inside the buffers of a shard.
+/// Returns the arguments for head `h` of sequence `s` in the buffers of a shard.
 template <class T>
 AttentionArgs<T> ShardOps<T>::head_args(std::int64_t s, std::int64_t h) const {
   const std::int64_t L = cuts.shape.length, D = cuts.config.head_width();

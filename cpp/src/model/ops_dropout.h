@@ -1,20 +1,20 @@
-// Dropout (Srivastava et al. 2014) at the places of GPT-2, by rows of whole sequences; that of
-// attention's weights is in its kernels.
+// These operations apply dropout (Srivastava et al. 2014) where GPT-2 does, by rows of whole
+// sequences; the dropout of attention's weights is in its kernels.
 #pragma once
 
 #include "model/shard_ops.h"
 
 namespace cllm {
 
-/// The dropout of sequence `s` of the shard.
+/// Returns the dropout of sequence `s` of the shard.
 template <class T>
 Dropout ShardOps<T>::dropout(std::int64_t s, double rate, DropoutSite site, std::int64_t layer,
                              std::int64_t head) const {
   return dropout_of(*data.dropout, data.first_sequence + s, rate, site, layer, head);
 }
 
-/// body(rows, first, dropout) for the rows of each sequence in turn; `first` is the first one's
-/// place in its sequence.
+/// Calls body(rows, first, dropout) for the rows of each sequence in turn; `first` is the place of
+/// the first one in its sequence.
 template <class T>
 template <class Body>
 void ShardOps<T>::by_sequence(const Range& rows, double rate, DropoutSite site, std::int64_t layer,
@@ -27,7 +27,7 @@ void ShardOps<T>::by_sequence(const Range& rows, double rate, DropoutSite site, 
   }
 }
 
-/// x[m, n] = dropout(x + bias) + residual on one tile of [R, C].
+/// Computes x[m, n] = dropout(x + bias) + residual on one tile of [R, C].
 template <class T>
 void ShardOps<T>::add_residual(const Range& m, const Range& n, std::int64_t bias,
                                const float* residual, DropoutSite site, float* x) const {
@@ -44,9 +44,9 @@ void ShardOps<T>::add_residual(const Range& m, const Range& n, std::int64_t bias
               });
 }
 
-/// The gradient of the residual stream as that of the product which was added to it in `layer`:
-/// the operand of the products on the way back, where that is not dx itself, and the sum over the
-/// rows, which is the gradient of the product's bias.
+/// Turns the gradient of the residual stream into that of the product which was added to it in
+/// `layer`. It writes the operand of the backward products, if that is not dx itself, and the sum
+/// over the rows, which is the gradient of the product's bias.
 template <class T>
 void ShardOps<T>::hand_down(const Range& rows, const float* dx, DropoutSite site,
                             std::int64_t layer, T* operand, float* sums) const {
@@ -61,7 +61,7 @@ void ShardOps<T>::hand_down(const Range& rows, const float* dx, DropoutSite site
               });
 }
 
-/// In place: what enters the first layer, or its gradient.
+/// Applies dropout in place to what enters the first layer, or to its gradient.
 template <class T>
 void ShardOps<T>::drop_embedding(const Range& rows, float* x) const {
   if (!drops(cuts.config.dropout.embedding)) return;

@@ -1,4 +1,5 @@
-// Token and position embeddings: x[r] = dropout(tokens[id] + places[r mod T]), and their gradients.
+// These operations compute token and position embeddings, x[r] = dropout(tokens[id] + places[r mod
+// T]), and their gradients.
 #pragma once
 
 #include <cstring>
@@ -20,7 +21,8 @@ void ShardOps<T>::embed(std::int64_t tile) const {
   norm1(tile, 0);
 }
 
-// A tile owns a range of columns and adds the rows in order, so no two tiles meet in an element.
+// A tile owns a range of columns and adds the rows in order, so no two tiles write the same
+// element.
 template <class T>
 void ShardOps<T>::embed_backward(std::int64_t tile) const {
   const std::int64_t begin = tile * cuts.embed_columns;
@@ -29,7 +31,7 @@ void ShardOps<T>::embed_backward(std::int64_t tile) const {
   float* tokens = gradient(cuts.layout->token_embedding());
   float* positions = gradient(cuts.layout->position_embedding());
   if (!data.accumulate) {
-    // The token gradient was written whole by the head; positions beyond T get nothing at all.
+    // The head wrote the whole token gradient; positions beyond T get no gradient.
     for (std::int64_t t = 0; t < cuts.config.positions; ++t) {
       std::memset(positions + t * C + begin, 0, static_cast<std::size_t>(columns) * sizeof(float));
     }

@@ -1,5 +1,6 @@
-// The tied head and the cross-entropy, by chunks of rows and blocks of the vocabulary: the logits
-// of a chunk are the most that exist, and become their own gradient in place.
+// These operations compute the tied head and the cross-entropy, by chunks of rows and blocks of the
+// vocabulary. Only the logits of one chunk exist at a time, and they become their own gradient in
+// place.
 #pragma once
 
 #include <cmath>
@@ -7,8 +8,8 @@
 #include "model/shard_ops.h"
 
 namespace cllm {
-/// log sum exp of rows [begin, begin + rows) of the chunk from the maxima and sums of the blocks of
-/// the vocabulary, in block order.
+/// Computes log sum exp of rows [begin, begin + rows) of the chunk from the maxima and sums of the
+/// blocks of the vocabulary, in block order.
 template <class T>
 void ShardOps<T>::combine_blocks(std::int64_t begin, std::int64_t rows, float* lse) const {
   const std::int64_t blocks = cuts.logits(phase.chunk).column_tiles(), chunk = cuts.chunk_rows;
@@ -25,7 +26,7 @@ void ShardOps<T>::combine_blocks(std::int64_t begin, std::int64_t rows, float* l
   }
 }
 
-/// [chunk rows, V']: where the logits of this chunk are.
+/// Returns the place of this chunk's logits: [chunk rows, V'].
 template <class T>
 float* ShardOps<T>::chunk_logits() const noexcept {
   if (data.all_logits == nullptr) return workspace.logits;
@@ -45,7 +46,7 @@ void ShardOps<T>::logits(std::int64_t tile) const {
                         workspace.block_sum + slot);
 }
 
-// By rows, so that a row's blocks are combined once and its loss is written by one tile.
+// A tile has whole rows, so that a row's blocks are combined once and one tile writes its loss.
 template <class T>
 void ShardOps<T>::logit_gradient(std::int64_t tile) const {
   const std::int64_t begin = tile * cuts.loss_rows;
@@ -62,7 +63,8 @@ void ShardOps<T>::logit_gradient(std::int64_t tile) const {
                                   logit_gradients() + begin * kLogitStep * V, kLogitStep * V);
 }
 
-/// dE[V', C] (+)= d logits^T features: the head's part; the embedding's is added at the end.
+/// Computes dE[V', C] (+)= d logits^T features: the head's part; the embedding's is added at the
+/// end.
 template <class T>
 void ShardOps<T>::token_weight(std::int64_t tile) const {
   const Range m = cuts.token_weight.row_range(tile), n = cuts.token_weight.column_range(tile);
@@ -85,7 +87,7 @@ void ShardOps<T>::feature_gradient(std::int64_t tile) const {
   if (cuts.features_fused()) norm_final_backward(tile);
 }
 
-/// Evaluation: the losses of one chunk, rows that have no target left out.
+/// Computes the losses of one chunk for evaluation; rows without a target count as 0.
 template <class T>
 void ShardOps<T>::loss() const {
   const std::int64_t rows = cuts.chunk_size(phase.chunk), first = phase.chunk * cuts.chunk_rows;

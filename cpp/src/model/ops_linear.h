@@ -1,12 +1,12 @@
-// The three products of a linear map: forward, with what follows on the tile while it is in the
-// cache; the gradient of its input; the gradient of its weight.
+// These operations compute the three products of a linear map: forward, with what follows on the
+// tile while it is in the cache; the gradient of its input; and the gradient of its weight.
 #pragma once
 
 #include "model/shard_ops.h"
 
 namespace cllm {
 
-/// What a linear map of the layer multiplies: [R, inputs].
+/// Returns what a linear map of the layer multiplies: [R, inputs].
 template <class T>
 const T* ShardOps<T>::linear_input(LinearSite site) const noexcept {
   switch (site) {
@@ -22,7 +22,7 @@ const T* ShardOps<T>::linear_input(LinearSite site) const noexcept {
   return layer_operands.gelu;
 }
 
-/// The gradient of what it gives: [R, outputs].
+/// Returns the gradient of its result: [R, outputs].
 template <class T>
 const T* ShardOps<T>::linear_gradient(LinearSite site) const noexcept {
   switch (site) {
@@ -38,7 +38,7 @@ const T* ShardOps<T>::linear_gradient(LinearSite site) const noexcept {
   return dx_operand();
 }
 
-/// c = (x W)[m, n].
+/// Computes c = (x W)[m, n].
 template <class T>
 void ShardOps<T>::times_weight(const Linear& linear, const Range& m, const Range& n, float* c,
                                std::int64_t ldc) const {
@@ -48,7 +48,7 @@ void ShardOps<T>::times_weight(const Linear& linear, const Range& m, const Range
                    parameter(linear.weight) + n.begin * step, linear.columns(), c, ldc, false});
 }
 
-/// c = (dy W^T)[m, n].
+/// Computes c = (dy W^T)[m, n].
 template <class T>
 void ShardOps<T>::times_transpose(const Linear& linear, const Range& m, const Range& n, float* c,
                                   std::int64_t ldc) const {
@@ -126,8 +126,8 @@ void ShardOps<T>::linear_backward(std::int64_t tile) const {
   }
 }
 
-// The gradient of GELU's output is at once turned into that of its input, whose sums over the rows
-// of the tile are part of the bias's gradient.
+// The gradient of GELU's output becomes that of its input at once. The sums of the latter over the
+// rows of the tile are part of the bias's gradient.
 template <class T>
 void ShardOps<T>::gelu_backward(const Linear& linear, const Range& m, const Range& n,
                                 std::int64_t group_of_rows) const {
@@ -139,7 +139,7 @@ void ShardOps<T>::gelu_backward(const Linear& linear, const Range& m, const Rang
                                workspace.hidden_bias + group_of_rows * F + n.begin);
 }
 
-// The gradient of what the heads gave is an operand of attention's own products.
+// The gradient of the heads' output is an operand of attention's own products.
 template <class T>
 void ShardOps<T>::attended_gradient(const Linear& linear, const Range& m, const Range& n) const {
   T* const out = operands.dattended + m.begin * C + n.begin;
@@ -160,7 +160,7 @@ void ShardOps<T>::norm_gradient(const Linear& linear, const Range& m, const Rang
   return phase.site == LinearSite::kQkv ? norm1_backward(tile) : norm2_backward(tile);
 }
 
-/// dW (+)= x^T dy, or its transpose, on one tile of the stored weight.
+/// Computes dW (+)= x^T dy, or its transpose, on one tile of the stored weight.
 template <class T>
 void ShardOps<T>::linear_weight(std::int64_t tile) const {
   const Linear& linear = parts.linear(phase.site);

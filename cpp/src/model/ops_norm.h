@@ -1,4 +1,5 @@
-// Layer norms by rows, forward and backward, and the sums over rows that biases and norms need.
+// These operations compute layer norms by rows, forward and backward, and the sums over rows that
+// biases and norms need.
 #pragma once
 
 #include "model/shard_ops.h"
@@ -32,8 +33,8 @@ void ShardOps<T>::norm_final(std::int64_t tile) const {
        workspace.rstd_final);
 }
 
-// Each pass leaves three sums over its rows: of the norm's weight and bias, and of the gradient it
-// hands down to the product below.
+// Each pass leaves three sums over its rows: of the norm's weight, of its bias, and of the gradient
+// that it hands down to the product below.
 template <class T>
 void ShardOps<T>::norm_final_backward(std::int64_t tile) const {
   const Range rows = pass_range(tile);
@@ -78,7 +79,7 @@ void ShardOps<T>::norm1_backward(std::int64_t tile) const {
             workspace.norm1.below + slot);
 }
 
-// Adds the partial sums of row groups in group order: a few rows of C to 4C numbers.
+// It adds the partial sums of row groups in group order: a few rows of C to 4C numbers.
 template <class T>
 void ShardOps<T>::vectors() const {
   const std::int64_t passes = cuts.pass_tiles();

@@ -1,5 +1,6 @@
-// The weights in the order in which products read them, copied once a step by whoever is free: a
-// tile of a product that packs its own part of a weight does so again for every range of rows.
+// PackedWeights holds the weights in the order in which products read them. Any free worker copies
+// them once a step; without it, a tile of a product packs its own part of a weight again for every
+// range of rows.
 #pragma once
 
 #include <cstdint>
@@ -14,30 +15,34 @@
 
 namespace cllm {
 
-/// Thread safety: all tiles may be packed at the same time; whoever reads waits for them.
+/// Packs the weights and finds them. Thread safety: all tiles may be packed at the same time;
+/// readers wait for them.
 class PackedWeights {
  public:
-  /// Whether packing pays for steps over so many rows: a rule of shapes, for tiles are cut by it. A
-  /// pass over all weights must be made up for by tiles that would pack them again (by 1 to 12 % of
-  /// a step at 256 rows), and the copies must be worth their memory.
+  /// Says whether packing pays for steps over so many rows. The rule depends on shapes only,
+  /// because it decides how tiles are cut. A pass over all weights must cost less than the tiles
+  /// that would pack them again (1 to 12 % of a step at 256 rows), and the copies must be worth
+  /// their memory.
   static bool pays(const ParameterLayout& layout, Precision precision, std::int64_t rows);
 
-  /// What tiles() would be.
+  /// Returns what tiles() would be.
   static std::int32_t tiles_for(const ParameterLayout& layout, Precision precision);
-  /// Numbers in a tile, at most; more only where one panel's rows have more.
+  /// A tile has at most so many numbers; it has more only if one panel's rows have more.
   static constexpr std::int64_t kTileNumbers = 65536;
 
   PackedWeights(const ParameterLayout& layout, Precision precision);
 
-  /// A tile is a run of rows of a weight, which is packed both ways while it lies in the cache.
+  /// Returns the number of tiles. A tile is a run of rows of a weight, which is packed both ways
+  /// while it lies in the cache.
   std::int32_t tiles() const noexcept { return static_cast<std::int32_t>(tiles_.size()); }
-  /// What `pass` reads of it.
+  /// Packs what `pass` reads of the tile.
   void pack(std::int32_t tile, Pass pass, const float* parameters,
             const KernelTable& kernels) noexcept;
 
-  /// Where column 0 of a product's B is when B begins at element `offset` of the flat range, which
-  /// is the first row and some column (NN) or the first of some row (NT) of a weight.
-  /// REQUIRES: T is what the precision multiplies, the column a multiple of kPackedColumns.
+  /// Returns the place of column 0 of a product's B when B begins at element `offset` of the flat
+  /// range. That element is in the first row of a weight, at any column (NN), or the first of any
+  /// row (NT). REQUIRES: T is what the precision multiplies; the column is a multiple of
+  /// kPackedColumns.
   template <class T>
   const T* panels(GemmForm form, std::int64_t offset) const noexcept {
     const Matrix& m = matrix_at(offset);
@@ -48,15 +53,16 @@ class PackedWeights {
   }
 
   std::size_t bytes() const noexcept { return memory_.bytes(); }
-  /// The same number without making one.
+  /// Returns the same number without making one.
   static std::size_t bytes_for(const ParameterLayout& layout, Precision precision);
 
  private:
-  /// A weight [rows, columns]. Both it and its transpose are the B of some product.
+  /// Describes a weight [rows, columns]. The weight and its transpose are each the B of some
+  /// product.
   struct Matrix {
     std::int64_t offset;  ///< in the flat range
     std::int64_t rows, columns;
-    GemmForm forward;                    ///< how a forward pass meets it
+    GemmForm forward;                    ///< the form in a forward pass
     std::int64_t plain = 0, turned = 0;  ///< numbers before the packed matrix and its transpose
     std::int64_t depth(GemmForm form) const noexcept {
       return form == GemmForm::kNN ? rows : columns;
@@ -67,7 +73,7 @@ class PackedWeights {
     Range rows;  ///< whole panels of the transpose
   };
 
-  /// The weights, in the order of their offsets, and how many numbers they are when packed.
+  /// Returns the weights in the order of their offsets, and their numbers when packed.
   template <class T>
   static std::vector<Matrix> lay_out(const ParameterLayout& layout, std::int64_t* numbers);
   template <class T>

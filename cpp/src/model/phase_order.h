@@ -1,4 +1,4 @@
-// Which phases must wait for which: worked out from what each reads and writes.
+// A PhaseOrder works out which phases must wait for which, from what each reads and writes.
 #pragma once
 
 #include <cstdint>
@@ -8,34 +8,34 @@
 
 namespace cllm {
 
-/// Rows of one buffer that the tiles of a phase read or write. Whoever names a buffer gives it a
-/// number; two numbers never mean the same memory.
+/// Describes the rows of one buffer that the tiles of a phase read or write. The caller numbers the
+/// buffers; two numbers never mean the same memory.
 struct Access {
   std::int32_t buffer;
   Range rows;
   bool writes;
 };
 
-/// Takes phases in the order in which one thread would run them and tells which earlier ones each
-/// must wait for, so that any number of threads gives the same result: a reader for the writers
-/// before it, a writer for the readers and writers before it.
+/// Takes phases in the order in which one thread would run them, and says which earlier ones each
+/// must wait for so that any number of threads gives the same result. A reader waits for the
+/// writers before it, a writer for the readers and writers before it.
 class PhaseOrder {
  public:
-  /// Returns the phases (from 0) that the next one waits for, in increasing order. One that another
-  /// of them waits for itself is left out.
+  /// Returns the phases (from 0) that the next one waits for, in increasing order. It leaves out a
+  /// phase for which another of them already waits.
   std::vector<std::int32_t> add(const std::vector<Access>& accesses);
 
-  /// How many were added, repeated ones counted.
+  /// Returns how many were added, with the repeated ones.
   std::int32_t phases() const noexcept {
     return forgotten_ + static_cast<std::int32_t>(after_.size());
   }
-  /// The earliest phase that touched what the last one touches, when one of both writes: the last
-  /// one itself if there is none.
+  /// Returns the earliest phase that touched what the last one touches, where one of both writes;
+  /// the last one itself if there is none.
   std::int32_t earliest_met() const noexcept { return earliest_met_; }
-  /// How many earlier accesses were looked at so far: what all of this cost.
+  /// Returns how many earlier accesses were compared so far, which is the cost of all this.
   std::int64_t looks() const noexcept { return looks_; }
 
-  /// What later phases will find: earlier accesses, by buffer.
+  /// Describes an earlier access that later phases will find; pasts() has them by buffer.
   struct Past {
     Range rows;
     bool writes;
@@ -43,21 +43,21 @@ class PhaseOrder {
   };
   using Pasts = std::vector<std::vector<Past>>;
   const Pasts& pasts() const noexcept { return buffers_; }
-  /// Whether the last `length` phases left what the `length` before them had left, `before`: then
-  /// the same phases again wait for the same ones again, `length` later.
-  /// REQUIRES: none of the last met one from before these 2 * length.
+  /// Says whether the last `length` phases left what the `length` before them had left, `before`.
+  /// Then the same phases, added again, wait for the same ones again, `length` later. REQUIRES:
+  /// none of the last met one from before these 2 * length.
   bool repeats(const Pasts& before, std::int32_t length) const;
-  /// As if the last `length` had been added so many times more. REQUIRES: repeats().
+  /// Does the same as adding the last `length` phases so many times more. REQUIRES: repeats().
   void repeat(std::int32_t length, std::int32_t times);
 
  private:
-  /// Whoever waits for `phase`, which writes `rows`, waits for what touched them before: what is
-  /// left of it is kept. So a buffer has about as many entries as parts that its rows are cut into,
-  /// however many phases there were.
+  /// Removes `rows`, which `phase` writes, from earlier accesses and keeps the rest of them:
+  /// whoever waits for `phase` also waits for what touched these rows before. A buffer therefore
+  /// has about as many entries as parts that its rows are cut into, however many phases there were.
   void forget(std::vector<Past>& pasts, const Range& rows, std::int32_t phase);
   bool waits_for(std::int32_t phase, std::int32_t before) const;
 
-  Pasts buffers_;                                 // what may still matter
+  Pasts buffers_;                                 // accesses that later phases may meet
   std::vector<std::vector<std::int32_t>> after_;  // by phase, from forgotten_ on
   std::int32_t forgotten_ = 0, earliest_met_ = 0;
   std::int64_t looks_ = 0;

@@ -16,19 +16,19 @@ struct Candidate {
   double weight;  // exp of the scaled logit, relative to the largest
 };
 
-/// More likely first; of equals the smaller token, so that every platform agrees.
+/// Puts the more likely one first, and of equals the smaller token, so that every platform agrees.
 bool before(const Candidate& a, const Candidate& b) {
   return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
 }
 
-/// Drops what is not among the k most likely.
+/// Keeps only the k most likely.
 void keep_top_k(std::vector<Candidate>& candidates, std::int64_t k) {
   if (k == 0 || static_cast<std::size_t>(k) >= candidates.size()) return;
   std::nth_element(candidates.begin(), candidates.begin() + (k - 1), candidates.end(), before);
   candidates.resize(static_cast<std::size_t>(k));
 }
 
-/// Drops what is not needed to reach probability p; at least one stays.
+/// Keeps only the most likely that are needed to reach probability p, and at least one.
 void keep_top_p(std::vector<Candidate>& candidates, double p) {
   if (p >= 1) return;
   double total = 0;
@@ -91,7 +91,7 @@ std::int32_t sample_token(Span<const float> logits, const SamplingOptions& optio
     if (left < candidate.weight) return candidate.token;
     left -= candidate.weight;
   }
-  return candidates.front().token;  // rounding took the last bit of the total
+  return candidates.front().token;  // rounding lost the last bit of the total
 }
 
 }  // namespace cllm

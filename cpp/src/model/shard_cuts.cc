@@ -13,7 +13,7 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
                      const ShardShape& shard, WeightLayout how)
     : config(model), layout(&tensors), shape(shard), weights(how) {
   const std::int64_t R = shape.rows(), C = config.width;
-  // All layers of a model are cut alike.
+  // All layers of a model are cut in the same way.
   for (std::size_t i = 0; i < kLinearSites; ++i) {
     const Linear& linear = tensors.layer(0).linears[i];
     if (linear.epilogue == Epilogue::kNone) {

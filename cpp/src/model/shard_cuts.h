@@ -1,4 +1,5 @@
-// How every operation of one shard is cut in tiles: computed once from shapes, then only read.
+// ShardCuts says how every operation of one shard is cut in tiles. It is computed once from shapes
+// and then only read.
 #pragma once
 
 #include <array>
@@ -9,15 +10,15 @@
 
 namespace cllm {
 
-/// Attention forward of some query rows of a few sequences, every head.
+/// Describes attention forward of some query rows of a few sequences, for every head.
 struct AttentionGroup {
   Range sequences;
-  std::int64_t block;  ///< of query_rows, in each of the sequences
+  std::int64_t block;  ///< number of the query block, in each of the sequences
   Range rows;          ///< of the shard, from the first sequence's to the last one's
   std::int64_t items;  ///< (sequence, head) pairs
 };
 
-/// How the three products of a linear map are cut.
+/// Says how the three products of a linear map are cut.
 struct LinearCuts {
   Grid forward;   // rows x outputs
   Grid backward;  // rows x inputs: the gradient of the input
@@ -34,8 +35,9 @@ struct ShardCuts {
   WeightLayout weights;
   std::array<LinearCuts, kLinearSites> linears;  // of a layer
   Grid token_weight;                             // vocabulary x width
-  /// A tile of a product back to width C holds whole rows (C is one column of tiles), so it also
-  /// does the pass over them that comes next: a fifth fewer phases for narrow models.
+  /// If C is one column of tiles, a tile of a product back to width C holds whole rows. It then
+  /// also runs the pass over them that comes next, which saves a fifth of the phases of narrow
+  /// models.
   bool whole_rows;
   std::int64_t pass_rows;       // rows of one tile of a pass over rows
   std::int64_t embed_columns;   // columns of one tile of the embedding gradient
@@ -50,11 +52,11 @@ struct ShardCuts {
   std::int64_t pass_tiles() const noexcept { return ceil_div(shape.rows(), pass_rows); }
   std::int64_t query_blocks() const noexcept { return ceil_div(shape.length, query_rows); }
   std::int64_t heads() const noexcept { return shape.sequences * config.heads; }
-  /// Rows that go through the shard together, more or less: those of a tile of a product.
+  /// Returns about how many rows go through the shard together: those of a tile of a product.
   std::int64_t lane_rows() const noexcept {
     return linear(LinearSite::kProjection).forward.tile_rows;
   }
-  /// The same in whole sequences, for attention.
+  /// Returns the same in whole sequences, for attention.
   std::int64_t lane_sequences() const noexcept {
     return std::clamp<std::int64_t>(lane_rows() / shape.length, 1, shape.sequences);
   }
@@ -72,7 +74,7 @@ struct ShardCuts {
     g.items = g.sequences.size() * config.heads;
     return g;
   }
-  /// Tiles of one group, the last of which may be smaller.
+  /// Returns the tiles of one group; the last one may be smaller.
   std::int64_t attention_group_tiles() const noexcept {
     return ceil_div(lane_sequences() * config.heads, heads_per_tile);
   }
@@ -85,7 +87,8 @@ struct ShardCuts {
   std::int64_t loss_tiles(std::int64_t chunk) const noexcept {
     return ceil_div(chunk_size(chunk), loss_rows);
   }
-  /// The gradient of the features comes in the same tiles as every other product of width C.
+  /// Says whether the gradient of the features has the same tiles as every other product of width
+  /// C.
   bool features_fused() const noexcept { return whole_rows && chunks() == 1; }
   Grid features(std::int64_t chunk) const { return product(chunk_size(chunk), config.width); }
 

@@ -1,6 +1,6 @@
-// The operations of a shard program: each runs one tile. Forward and backward side by side in
-// ops_*.h, which shard_ops.cc puts together. Letters: R rows of the shard, C width, F = 4C, H
-// heads, D head width, V' vocabulary.
+// ShardOps holds the operations of a shard program; each runs one tile. Forward and backward stand
+// side by side in ops_*.h, which shard_ops.cc joins. Letters: R rows of the shard, C width, F = 4C,
+// H heads, D head width, V' vocabulary.
 #pragma once
 
 #include <type_traits>
@@ -9,7 +9,7 @@
 
 namespace cllm {
 
-/// T: what the operands of products are stored as.
+/// Runs tiles of one phase. T is the type in which the operands of products are stored.
 template <class T>
 struct ShardOps {
   ShardOps(const ShardCuts& program, const ShardData& shard, const WorkerContext& worker,
@@ -74,8 +74,8 @@ struct ShardOps {
   void combine_blocks(std::int64_t begin, std::int64_t rows, float* lse) const;
   float* chunk_logits() const noexcept;
 
-  // Shorthand.
-  /// By a weight, which is stored as floats.
+  // The rest is shorthand.
+  /// Multiplies by a weight, which is stored as floats.
   void multiply_weight(const GemmArgsOf<T, float>& args) const {
     if (data.packed == nullptr) return gemm.run(args);
     gemm.run(PackedGemmArgs<T>{args.m, args.n, args.k, args.a, args.lda,
@@ -91,22 +91,22 @@ struct ShardOps {
     const std::int64_t begin = tile * cuts.pass_rows;
     return {begin, std::min(R, begin + cuts.pass_rows)};
   }
-  /// The gradient of the residual stream that enters the backward pass of layer l from above, and
-  /// the one that leaves it downwards.
+  /// These return the gradient of the residual stream that enters the backward pass of layer l from
+  /// above, and the one that leaves it downwards.
   float* dx_above() const noexcept { return workspace.dx[at_layer % 2]; }
   float* dx_below() const noexcept { return workspace.dx[(at_layer + 1) % 2]; }
 
-  /// The same as operands.
+  /// Returns dx_above() as an operand.
   const T* dx_operand() const noexcept { return operands.dx[at_layer % 2]; }
-  /// Where a norm's pass writes what it also writes as floats: nowhere when that is the same
-  /// memory, or when it is dropped first.
+  /// Returns where a norm's pass writes a second copy, as T, of what it writes as floats; null if
+  /// both are the same memory, or if dropout applies first.
   T* copy_of(T* operand) const noexcept {
     return kFloat || drops(cuts.config.dropout.residual) ? nullptr : operand;
   }
-  /// The gradients of a chunk's logits, rows kLogitStep * V' apart.
+  /// Returns the gradients of a chunk's logits, whose rows are kLogitStep * V' apart.
   T* logit_gradients() const noexcept { return reinterpret_cast<T*>(workspace.logits); }
 
-  /// Where a product's floats go that will be stored at `out`: there, or into scratch.
+  /// Says where a product writes the floats that will be stored at `out`: there, or into scratch.
   struct ProductTile {
     float* data;
     std::int64_t ld;
@@ -131,8 +131,8 @@ struct ShardOps {
   const std::int64_t at_layer;
   const std::int64_t R, C;
   const LayerActivations& activations;     ///< of the layer
-  const LayerOperands<T>& layer_operands;  ///< likewise
-  const NetworkLayer& parts;               ///< likewise
+  const LayerOperands<T>& layer_operands;  ///< of the layer
+  const NetworkLayer& parts;               ///< of the layer
 };
 
 }  // namespace cllm

@@ -3,7 +3,7 @@
 namespace cllm {
 namespace {
 
-/// Memory that phases share. The first group exists once a layer.
+/// These numbers name memory that phases share. Each of the first group exists once a layer.
 enum class Buffer : std::int32_t {
   kX,
   kStats1,
@@ -86,7 +86,7 @@ class PhaseList {
         {op, layer, 0, 0, 1, static_cast<std::int32_t>(tiles), all(), std::move(accesses)});
   }
 
-  /// The tiles of each row of `grid` are a phase; `accesses` of its rows.
+  /// Adds one phase for the tiles of each row of `grid`; `accesses` gives those of its rows.
   template <class AccessesOf>
   void product(Op op, std::int64_t layer, const Grid& grid, AccessesOf accesses,
                std::int64_t chunk = 0, LinearSite site = {}) {
@@ -107,7 +107,8 @@ class PhaseList {
     product(Op::kLinearBackward, layer, p_.linear(site).backward, accesses, 0, site);
   }
 
-  /// Tiles of `tile_rows` of `rows` rows; as many a phase as a tile of a product has rows.
+  /// Adds tiles of `tile_rows` of `rows` rows. A phase has as many of them as fit into the rows of
+  /// a product's tile.
   template <class AccessesOf>
   void pass(Op op, std::int64_t layer, std::int64_t rows, std::int64_t tile_rows,
             AccessesOf accesses, std::int64_t chunk = 0) {
@@ -133,7 +134,7 @@ class PhaseList {
     return p_.whole_rows ? joined(std::move(a), pass) : a;
   }
 
-  // -- norms, which have tiles of their own or run in those of a product
+  // -- norms, which have their own tiles or run in those of a product
   Accesses norm1(std::int64_t l, Range rows) const {
     return {reads(Buffer::kX, l, rows), writes(Buffer::kNormed1, rows),
             writes(Buffer::kStats1, l, rows)};
@@ -183,7 +184,8 @@ class PhaseList {
     }
   }
 
-  /// From a layer's first norm to its GELU: what is made again when it was not kept.
+  /// Adds the phases from a layer's first norm to its GELU; they run again when their results were
+  /// not kept.
   void inside(std::int64_t l) {
     linear(LinearSite::kQkv, l, [&](Range rows) {
       return Accesses{reads(Buffer::kNormed1, rows), writes(Buffer::kQkv, l, rows)};
@@ -201,7 +203,7 @@ class PhaseList {
     });
   }
 
-  /// Queries see the keys before them: a block of queries need not wait for the rows after it.
+  /// Queries see the keys before them, so a block of queries need not wait for the rows after it.
   void attention(std::int64_t l) {
     const std::int64_t tiles = p_.attention_group_tiles();
     for (std::int64_t g = 0; g < p_.attention_groups(); ++g) {
@@ -220,7 +222,7 @@ class PhaseList {
   }
 
   void head() {
-    const std::int64_t last = p_.config.layers - 1;  // whose gradient the features' becomes
+    const std::int64_t last = p_.config.layers - 1;  // the features' gradient becomes its gradient
     for (std::int64_t c = 0; c < p_.chunks(); ++c) {
       const Range chunk = {0, p_.chunk_size(c)};
       const auto in_shard = [&](Range rows) { return this->in_shard(c, rows); };
@@ -270,9 +272,10 @@ class PhaseList {
     }
   }
 
-  // The chain of gradients that go down comes first: it is what everything waits for. A weight's
-  // gradient needs all rows, so its tiles come one operation after the last of these: by then they
-  // are there, and its tiles are what to do while the last rows of a small operation are computed.
+  // The chain of gradients that go down comes first, because everything waits for it. A weight's
+  // gradient needs all rows, so its tiles come one operation after the last of these. By then the
+  // rows are complete, and its tiles keep workers busy while the last rows of a small operation are
+  // computed.
   void backward() {
     const std::int64_t layers = p_.config.layers;
     if (!p_.features_fused()) {
@@ -282,7 +285,7 @@ class PhaseList {
     for (std::int64_t l = layers - 1; l >= 0; --l) {
       const bool again = pass_ == Pass::kRecomputing && l + 1 < layers;
       if (again) {
-        input_gradients(l + 1);  // before what it reads is made anew
+        input_gradients(l + 1);  // before the next ones overwrite what it reads
         pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
         inside(l);
       }

@@ -32,7 +32,7 @@ std::size_t ShardProgram::worker_scratch_floats(const ModelConfig& config,
   const auto attention =
       bf16 ? kernels.bf16.attention_scratch_floats : kernels.attention_scratch_floats;
   const auto head = static_cast<std::size_t>(most_logit_rows(largest.rows(), config.vocabulary));
-  // What is stored as Bf16 comes out of a product as floats.
+  // What is stored as Bf16 leaves a product as floats.
   const auto tile = static_cast<std::size_t>(bf16 ? most_product_tile(largest.rows()) : 0);
   return std::max({attention(largest.length, config.head_width()), head, tile});
 }

@@ -1,10 +1,10 @@
-// Forward and backward of one shard as a list of phases of tiles: what a position runs.
+// A ShardProgram is forward and backward of one shard as a list of phases; a position runs it.
 //
 // A phase is one operation on one range of rows. One thread may run the phases one after another;
-// several must keep to what PhaseOrder makes of their accesses, so that rows which are through with
-// one operation enter the next while others are still in it. The tiles of a phase are independent
-// of each other. Every floating-point sum has an order given by data indices, so the results are
-// the same for every way of running the tiles.
+// several threads must follow the order that PhaseOrder derives from their accesses, so that rows
+// which have passed one operation enter the next while others are still in it. The tiles of a phase
+// are independent of each other. Every floating-point sum has an order given by data indices, so
+// the results are the same in whatever order the tiles run.
 #pragma once
 
 #include <vector>
@@ -18,10 +18,10 @@
 
 namespace cllm {
 
-/// What one shard reads and writes.
+/// Says what one shard reads and writes.
 struct ShardData {
   const float* parameters;  ///< flat range of the layout
-  float* gradient;          ///< likewise; training only
+  float* gradient;          ///< the same range; training only
   Workspace* workspace;
   const std::int32_t* inputs;   ///< [R] token ids
   const std::int32_t* targets;  ///< [R] token ids; -1: not counted (evaluation only)
@@ -30,16 +30,16 @@ struct ShardData {
   double* loss;                 ///< receives the sum of the rows' losses, rows in order
   float* all_logits = nullptr;  ///< [R, V'] receives every row's logits (evaluation only)
   const PackedWeights* packed = nullptr;  ///< of these parameters, in the workspace's precision
-  /// Training with dropout rates: what they are drawn from. Otherwise nothing is dropped.
+  /// Dropout rates draw from it in training; null: nothing is dropped.
   const DropoutSource* dropout = nullptr;
   std::int64_t first_sequence = 0;  ///< of the shard in the step batch
 };
 
-/// What a worker brings along; one per thread, passed by reference.
+/// Holds what a worker computes with; there is one for each thread, passed by reference.
 struct WorkerContext {
   const KernelTable* kernels;
   Gemm* gemm;
-  float* scratch;  ///< worker_scratch_floats floats of its own
+  float* scratch;  ///< its own worker_scratch_floats() floats
 };
 
 enum class Op : std::uint8_t {
@@ -72,23 +72,23 @@ enum class Op : std::uint8_t {
   kInputVectors,
 };
 
-/// Tiles of one operation that read and write the same rows.
+/// Describes tiles of one operation that read and write the same rows.
 struct Phase {
   Op op;
   std::int64_t layer;
   std::int64_t chunk;  ///< of rows, in the head
-  // The operation's tiles first, first + step, ...
+  // These are the operation's tiles first, first + step, ...
   std::int64_t first;
   std::int64_t step;
   std::int32_t tiles;
-  Range rows;  ///< of the shard; all of them where its tiles have no rows of their own
+  Range rows;  ///< of the shard; all of them if its tiles are not cut by rows
   std::vector<Access> accesses;
-  LinearSite site = {};  ///< of the operations of a linear map
+  LinearSite site = {};  ///< for operations of a linear map
 
   std::int64_t tile(std::int32_t index) const noexcept { return first + index * step; }
 };
 
-/// Immutable after construction.
+/// Holds the phases. It is immutable after construction.
 class ShardProgram {
  public:
   ShardProgram(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape,
@@ -96,7 +96,7 @@ class ShardProgram {
 
   const ShardCuts& cuts() const noexcept { return cuts_; }
   const std::vector<Phase>& phases() const noexcept { return phases_; }
-  /// Of all phases.
+  /// Returns the tiles of all phases.
   std::int64_t tiles() const noexcept;
   /// Runs one tile of a phase, 0 <= tile < tiles.
   void run(std::size_t phase, std::int32_t tile, const ShardData& data,

@@ -1,5 +1,5 @@
-// The tensors of a model in the order of its files, and where each lies in the flat range that
-// parameters, gradient and moments share.
+// A TensorTable lists the tensors of a model in the order of its files, and says where each lies in
+// the flat range that parameters, gradient and moments share.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace cllm {
 
-/// How a tensor of new weights is filled.
+/// Says how a tensor of new weights is filled.
 enum class Initialization : std::uint8_t {
   kNormal,    ///< normal numbers of deviation 0.02
   kResidual,  ///< the same over sqrt(2 L): what adds to the residual stream (GPT-2, 2019)
@@ -17,7 +17,7 @@ enum class Initialization : std::uint8_t {
 };
 
 struct TensorEntry {
-  std::string name;  ///< as the family's files name it ("transformer.h.0.attn...")
+  std::string name;  ///< as the model's files name it ("transformer.h.0.attn...")
   std::vector<std::int64_t> shape;
   std::int64_t offset;  ///< first element in the flat range; a multiple of 16
   std::int64_t size;    ///< product of shape
@@ -26,7 +26,8 @@ struct TensorEntry {
   bool frozen;  ///< never updated: biases of a --no-bias model
 };
 
-/// At most kBlockSize consecutive elements of one tensor: the unit of reduction and optimizer.
+/// Describes at most kBlockSize consecutive elements of one tensor: the unit of reduction and
+/// update.
 struct Block {
   std::int32_t tensor;
   std::int64_t offset;
@@ -42,9 +43,9 @@ class TensorTable {
 
   const std::vector<TensorEntry>& tensors() const noexcept { return tensors_; }
   const std::vector<Block>& blocks() const noexcept { return blocks_; }
-  /// Length of the flat range, padding between tensors included (padding is always zero).
+  /// Returns the length of the flat range, with the padding between tensors (always zero).
   std::int64_t flat_size() const noexcept { return flat_size_; }
-  /// Number of parameters, padding excluded.
+  /// Returns the number of parameters, without padding.
   std::int64_t parameters() const noexcept { return parameters_; }
 
  private:

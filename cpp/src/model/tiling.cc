@@ -3,12 +3,12 @@
 namespace cllm {
 namespace {
 
-// Enough tiles that a team of workers ends a phase together, whatever its size.
+// So many tiles let a team of workers end a phase together, whatever its size.
 constexpr std::int64_t kGoodTiles = 16;
 
 std::int64_t round_up(std::int64_t n, std::int64_t step) { return ceil_div(n, step) * step; }
 
-/// As many tiles, but no small ones at the ends.
+/// Returns a grid with as many tiles but no small ones at the ends.
 Grid levelled(Grid grid) {
   grid.tile_rows = round_up(ceil_div(grid.rows, grid.row_tiles()), 16);
   grid.tile_columns = round_up(ceil_div(grid.columns, grid.column_tiles()), 64);
@@ -43,7 +43,7 @@ Grid weight_gradient_grid(std::int64_t in, std::int64_t out) {
   while (grid.tiles() < kGoodTiles && grid.tile_rows >= 2 * kFewestRows) {
     grid.tile_rows = round_up(ceil_div(grid.tile_rows, 2), 16);
   }
-  // A tile packs both operands, so wider ones are faster, and of tiles of one size the squarer.
+  // A tile packs both operands, so wider ones are faster, and among tiles of one size the squarest.
   constexpr std::int64_t kWideRows = 192, kManyTiles = 48;
   for (const std::int64_t columns : {384, 256}) {
     const Grid wide{in, out, std::min(in, kWideRows), std::min(out, columns)};

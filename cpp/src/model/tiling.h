@@ -1,4 +1,4 @@
-// How the products and row passes of one shard are cut in tiles: rules of shapes only.
+// These rules cut the products and row passes of one shard in tiles. They depend on shapes only.
 #pragma once
 
 #include <algorithm>
@@ -10,15 +10,15 @@ namespace cllm {
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
 
-/// A half-open range of rows or columns.
+/// Describes a half-open range of rows or columns.
 struct Range {
   std::int64_t begin;
   std::int64_t end;
   std::int64_t size() const noexcept { return end - begin; }
 };
 
-/// A matrix of rows x columns cut in tiles; tiles of one column range are neighbours, so that
-/// workers who take tiles in order share the packed operand's source in the cache.
+/// Describes a matrix of rows x columns cut in tiles. Tiles of one column range are neighbours, so
+/// that workers who take tiles in order share the packed operand's source in the cache.
 struct Grid {
   std::int64_t rows = 0, columns = 0;
   std::int64_t tile_rows = 1, tile_columns = 1;
@@ -39,44 +39,45 @@ struct Grid {
   }
 };
 
-/// Rows of a shard times a weight, or times its transpose, in a model of some width. A tile that
-/// packs its own part of the weight is cheaper when it is tall; at least 16 of those keep a team
-/// busy to the end. Where weights are packed already, tiles are low, so that one position feeds as
-/// many workers as possible: 128 rows in models so narrow that a tile holds whole rows, else 64.
+/// Cuts rows of a shard times a weight, or times its transpose, in a model of some width. A tile
+/// that packs its own part of the weight is cheaper when it is tall; at least 16 such tiles keep a
+/// team busy to the end. If weights are packed already, tiles are low, so that one position feeds
+/// as many workers as possible: 128 rows in models so narrow that a tile holds whole rows, else 64.
 Grid product_grid(std::int64_t rows, std::int64_t columns, std::int64_t width,
                   WeightLayout weights);
 
-/// The most elements of a tile of product_grid for shards of at most `rows`.
+/// Returns the most elements of a tile of product_grid for shards of at most `rows`.
 std::int64_t most_product_tile(std::int64_t rows);
 
-/// The gradient of a weight [in, out], summed over the rows of a shard. Both operands are packed by
-/// the tile: large tiles where many remain, and none much smaller than the others.
+/// Cuts the gradient of a weight [in, out], summed over the rows of a shard. The tile packs both
+/// operands, so tiles are large where many remain, and none is much smaller than the others.
 Grid weight_gradient_grid(std::int64_t in, std::int64_t out);
 
-/// Logits of a chunk of rows: rows x vocabulary. Wide tiles, since each leaves a maximum and a sum
-/// for every row of it, but several also for a vocabulary of bytes.
+/// Cuts the logits of a chunk of rows: rows x vocabulary. Tiles are wide, since each leaves a
+/// maximum and a sum for every row of it, but there are several for a vocabulary of bytes, too.
 Grid logit_grid(std::int64_t rows, std::int64_t vocabulary);
 
-/// The narrowest block of columns that logit_grid makes, but for the last: for sizes of buffers.
+/// Every block of columns that logit_grid makes, except the last, has at least so many; buffers are
+/// sized by it.
 constexpr std::int64_t kLeastVocabularyBlock = 128;
 
-/// Rows of one tile of the pass that turns logits into their gradient.
+/// Returns the rows of one tile of the pass that turns logits into their gradient.
 std::int64_t loss_rows(std::int64_t rows, std::int64_t vocabulary);
 
-/// Rows whose logits exist at the same time.
+/// Returns the rows whose logits exist at the same time.
 std::int64_t logit_rows(std::int64_t rows, std::int64_t vocabulary);
 
-/// The most that logit_rows() says for any shard of at most `rows`: a shard cut in equal chunks may
-/// have smaller ones than a shorter shard that stays whole.
+/// Returns the most that logit_rows() says for any shard of at most `rows`: a shard cut in equal
+/// chunks may have smaller chunks than a shorter shard that stays whole.
 std::int64_t most_logit_rows(std::int64_t rows, std::int64_t vocabulary);
 
-/// Rows of one tile of a pass over rows (norms, embedding).
+/// Returns the rows of one tile of a pass over rows (norms, embedding).
 std::int64_t pass_rows(std::int64_t rows, std::int64_t width);
 
-/// Query rows of one attention tile; a multiple of 64 unless it is all of T.
+/// Returns the query rows of one attention tile; a multiple of 64 unless it is all of T.
 std::int64_t query_rows(std::int64_t sequence);
 
-/// How many (sequence, head, query block) items make one attention tile.
+/// Returns how many (sequence, head, query block) items make one attention tile.
 std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence, std::int64_t head_width,
                             std::int64_t items);
 

@@ -7,7 +7,8 @@
 namespace cllm {
 namespace {
 
-/// Hands out consecutive pieces, each on a cache line of its own; counts only when base is null.
+/// Hands out consecutive pieces, each starting on its own cache line; counts only when base is
+/// null.
 class Cutter {
  public:
   explicit Cutter(float* base) : base_(base) {}
@@ -131,7 +132,7 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
   dnorm = cut.take(R * C);
   bf16 ? cut_backward(cut, config, R, *this, halves_)
        : cut_backward(cut, config, R, *this, floats_);
-  // A shard with fewer rows may be cut in more tiles, but never in more than its rows of 16.
+  // A shard with fewer rows may be cut in more tiles, but a tile has at least 16 rows.
   const std::int64_t groups = ceil_div(R, 16) + 1;
   hidden_bias = cut.take(groups * 4 * C);
   qkv_bias = cut.take(largest.sequences * 3 * C);

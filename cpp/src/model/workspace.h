@@ -1,4 +1,5 @@
-// The activations of one position while a shard goes through forward and backward.
+// A Workspace holds the activations of one position while a shard goes through forward and
+// backward.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +13,15 @@
 
 namespace cllm {
 
-/// What the shapes below are made of: R = sequences * T rows.
+/// The shapes below are made from this: R = sequences * T rows.
 struct ShardShape {
   std::int64_t sequences;
   std::int64_t length;  ///< T
   std::int64_t rows() const noexcept { return sequences * length; }
 };
 
-/// What one layer keeps from forward for backward, with its operands: 56 C bytes a row and a
-/// little, 32 C with Bf16.
+/// Holds what one layer keeps from forward for backward. With its operands it is 56 C bytes a row
+/// and a little more, 32 C with Bf16.
 struct LayerActivations {
   float* x;       // [R, C]   the residual stream entering the layer
   float* mean1;   // [R]
@@ -36,18 +37,18 @@ struct LayerOperands {
   T* qkv;       // [R, 3C]
   T* attended;  // [R, C]   heads side by side, before the projection
   T* gelu;      // [R, 4C]
-  T* slope;     // [R, 4C]  GELU's derivative; null where there is no way back
+  T* slope;     // [R, 4C]  GELU's derivative; null without a backward pass
 };
 
-/// What products read, stored as T. Gradients that are also added up or normalised are there as
-/// floats as well: the same memory when T is float, unless dropout lies in between.
+/// Holds what products read, stored as T. Gradients that are also added up or normalised exist as
+/// floats, too: in the same memory when T is float, unless dropout lies in between.
 template <class T>
 struct Operands {
   std::vector<LayerOperands<T>> layers;
   T* normed1;   // [R, C] output of a layer's first norm (forward; again in backward)
   T* normed2;   // [R, C] of its second
   T* features;  // [R, C] output of the final norm
-  // Backward.
+  // The backward pass uses these.
   T* dx[2];      // [R, C]
   T* dmiddle;    // [R, C]
   T* dattended;  // [R, C]
@@ -55,20 +56,21 @@ struct Operands {
   T* dqkv;       // [R, 3C]
 };
 
-/// Sums over groups of rows that are added up in group order later: [groups, N] each.
+/// Holds sums over groups of rows, which are later added up in group order: [groups, N] each.
 struct PartialSums {
   float* gamma;  // [groups, C] gradient of a norm's weight
   float* beta;   // [groups, C]
   float* below;  // [groups, C] sum of the gradient that leaves the pass: a bias further down
 };
 
-/// Thread safety: which tile writes what is fixed by the program; the buffers know nothing of it.
+/// Holds the buffers of one shard. Thread safety: the program decides which tile writes what; the
+/// buffers know nothing of it.
 class Workspace {
  public:
-  /// Room for shards of at most `largest` sequences.
+  /// Makes room for shards of at most `largest` sequences.
   Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
             Precision precision = Precision::kFp32);
-  /// The same in memory of the caller's, which outlives it: floats_for() floats.
+  /// Does the same in memory of the caller, which must outlive it: floats_for() floats.
   Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass, Precision precision,
             float* memory);
 
@@ -80,7 +82,7 @@ class Workspace {
   float* block_max;   // [vocabulary blocks, chunk rows]
   float* block_sum;   // [vocabulary blocks, chunk rows]
   float* row_loss;    // [R]
-  // Backward.
+  // The backward pass uses these.
   float* dx[2];        // [R, C] gradient of the residual stream, two in turn
   float* dmiddle;      // [R, C]
   float* dnorm;        // [R, C] gradient of a norm's output
@@ -89,11 +91,11 @@ class Workspace {
   PartialSums norm1, norm2, norm_final;
 
   Precision precision() const noexcept { return precision_; }
-  /// REQUIRES: T is what the precision says.
+  /// Returns the operands. REQUIRES: T is the type of the precision.
   template <class T>
   const Operands<T>& operands() const noexcept;
 
-  /// How many floats one takes, a whole number of pages, and bytes.
+  /// These return how many floats one takes, a whole number of pages, and how many bytes.
   static std::size_t floats_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
                                 Precision precision = Precision::kFp32);
   static std::size_t bytes_for(const ModelConfig& config, const ShardShape& largest, Pass pass,

@@ -1,6 +1,6 @@
-// GPT-2 (Radford et al. 2019) as parts: two embeddings, layers of attention and a hidden layer,
-// each behind a norm and added to the residual stream, a final norm, and the token embedding again
-// as the head.
+// A Network describes GPT-2 (Radford et al. 2019) by its parts: two embeddings, layers of attention
+// and a hidden layer, each after a norm and added to the residual stream, a final norm, and the
+// token embedding again as the head.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace cllm {
 
-/// The linear maps of a layer, in the order in which a row meets them.
+/// The linear maps of a layer are numbered in the order in which a row meets them.
 enum class LinearSite : std::uint8_t { kQkv, kProjection, kHidden, kOutput };
 constexpr std::size_t kLinearSites = 4;
 
@@ -31,11 +31,11 @@ struct Network {
   Norm final_norm;
   Linear head;  ///< its weight is the token embedding
 
-  /// All linear maps: those of the layers in order, then the head.
+  /// Returns all linear maps: those of the layers in order, then the head.
   std::vector<Linear> linears() const;
 };
 
-/// Adds the model's tensors to `table`, in the order of Hugging Face's files, and says what they
+/// Adds the model's tensors to `table`, in the order of Hugging Face's files, and returns what they
 /// are for.
 Network describe_gpt2(const ModelConfig& config, TensorTable& table);
 
