@@ -20,7 +20,7 @@ CheckpointWriter::~CheckpointWriter() {
   if (getpid() == owner_) {
     thread_.join();
   } else {
-    thread_.detach();  // fork copies the object, not the thread
+    thread_.detach();  // fork copies the object but not the thread
   }
 }
 
@@ -39,7 +39,7 @@ void CheckpointWriter::start(CheckpointJob job) {
   owner_ = getpid();
   try {
     thread_ = std::thread([this, ranges] { carry_out(ranges); });
-  } catch (const std::system_error&) {  // no thread to be had: the step waits
+  } catch (const std::system_error&) {  // no thread is available: the step waits
     carry_out(ranges);
   }
 }

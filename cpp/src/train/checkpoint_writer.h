@@ -1,4 +1,5 @@
-// Writes checkpoints of a run beside its steps: from a copy of the state, on a thread of its own.
+// A CheckpointWriter writes the checkpoints of a run while its steps go on: from a copy of the
+// state, on its own thread.
 #pragma once
 
 #include <atomic>
@@ -13,7 +14,7 @@
 
 namespace cllm {
 
-/// The optimizer's ranges as a checkpoint holds them.
+/// Returns the optimizer's ranges in the form that a checkpoint holds.
 template <class Pointer>
 std::vector<OptimizerRange<const float>> saved_ranges(const std::vector<StateRange>& ranges,
                                                       const std::vector<Pointer>& values) {
@@ -24,13 +25,13 @@ std::vector<OptimizerRange<const float>> saved_ranges(const std::vector<StateRan
   return all;
 }
 
-/// What is to be written.
+/// Says what to write.
 struct CheckpointJob {
   std::string checkpoints;           ///< the folder that holds the run's checkpoints
   TrainerState state;                ///< its step names the checkpoint
   ExtraFiles extra;                  ///< further files of the model folder
   std::int64_t keep = 0;             ///< checkpoints kept beside this one
-  std::vector<std::string> protect;  ///< names of those that stay in any case
+  std::vector<std::string> protect;  ///< names of those that always stay
 };
 
 struct CheckpointResult {
@@ -40,38 +41,38 @@ struct CheckpointResult {
   std::vector<std::string> warnings;  ///< an old checkpoint that could not be removed, ...
 };
 
-/// At most one write is under way. The copy is taken by start() before it returns, so the next step
-/// may change the state at once. A write ends in a result that poll() or wait() hands out once; a
-/// failed one leaves the checkpoints before it as they were.
-/// Thread safety: one thread at a time; the writing thread touches only the
-/// copy, the disk, and what never changes: the layout and the names of the ranges.
+/// Runs at most one write at a time. start() takes the copy before it returns, so the next step may
+/// change the state at once. A write ends in a result that poll() or wait() returns once. A write
+/// that fails leaves the earlier checkpoints as they were. Thread safety: one thread at a time; the
+/// writing thread touches only the copy, the disk, and what never changes: the layout and the names
+/// of the ranges.
 class CheckpointWriter {
  public:
-  /// The state that is saved stays where it is. With `snapshot` false there is no copy, no thread,
-  /// and start() returns when the checkpoint is written.
+  /// Makes a writer; the state that it saves must stay where it is. If `snapshot` is false there is
+  /// no copy and no thread, and start() returns when the checkpoint is written.
   CheckpointWriter(const Session& session, bool snapshot);
-  /// Waits for the write that is under way.
+  /// Waits for the current write.
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  /// REQUIRES: !busy().
+  /// Starts a write. REQUIRES: !busy().
   void start(CheckpointJob job);
-  /// A write has begun whose result nobody has taken.
+  /// Says whether a write has begun whose result was not taken yet.
   bool busy() const noexcept { return job_.has_value(); }
-  /// The result of a write that has come to its end.
+  /// Returns the result of a write that has ended, or nothing.
   std::optional<CheckpointResult> poll();
-  /// The same, after waiting for the end.
+  /// Waits for the end of the write and returns its result; nothing if there is no write.
   std::optional<CheckpointResult> wait();
 
  private:
-  /// `ranges`: the parameters, then those of the optimizer.
+  /// Writes the checkpoint; `ranges` are the parameters, then those of the optimizer.
   void carry_out(const std::vector<const float*>& ranges) noexcept;
   CheckpointResult take();
 
   const ModelState& state_;
   const std::vector<StateRange>& names_;
-  AlignedBuffer<float> copy_;  // of all ranges, one behind the other; empty without a snapshot
+  AlignedBuffer<float> copy_;  // of all ranges, one after another; empty without a snapshot
   std::optional<CheckpointJob> job_;
   CheckpointResult result_;
   std::thread thread_;

@@ -1,5 +1,5 @@
-// The part of the run loop that meets updates which are not applied: it counts them, ends a run
-// that diverged, or takes it back to its last good checkpoint.
+// This part of the run loop handles updates which are not applied: it counts them, ends a run that
+// diverged, or takes it back to its last good checkpoint.
 #include <string>
 
 #include "cllm/error.h"
@@ -54,7 +54,7 @@ bool RunLoop::restored(const FoundCheckpoint& checkpoint) {
 }
 
 void RunLoop::roll_back() {
-  // The checkpoint of the rollback before was no good if not one update has followed.
+  // If no update was applied since the last rollback, the checkpoint of that rollback was not good.
   const std::int64_t before =
       rollbacks_ > 0 && applied_since_rollback_ == 0 ? known_.newest : done();
   const double scale = trainer_.rate_scale() / 2;

@@ -21,7 +21,7 @@ class Notes {
   }
 
  private:
-  /// Given, and not as "auto".
+  /// Says whether the option was given, and not as "auto".
   bool given(const char* name) const {
     const Option& option = *find_option(name);
     return is_given(asked_, option) && text(asked_, name) != "auto";
@@ -41,7 +41,7 @@ class Notes {
       notes_.push_back("--warmup " + text(used_, "warmup") + " is not below the " +
                        text(used_, "steps") + " steps of the run: the rate never reaches lr");
     }
-    // That is how the engine has it.
+    // The engine holds it as a float.
     if (static_cast<float>(used_.learning_rate) == 0.0f) {
       notes_.push_back("--lr " + text(used_, "lr") + " is 0 in float: no weight will change");
     }

@@ -1,4 +1,5 @@
-// Options that were given and change nothing, so that nobody waits for what they were to do.
+// ineffective_options() names the options that were given and change nothing, so that no user waits
+// for their effect.
 #pragma once
 
 #include <string>
@@ -8,8 +9,9 @@
 
 namespace cllm {
 
-/// A sentence for each option of `asked` that has no effect in the run that was made of it, or not
-/// the one that its user must have meant. None for a resumed run, which was told when it was new.
+/// Returns a sentence for each option of `asked` that has no effect in the run that was made from
+/// it, or another effect than its user must have meant. Returns none for a resumed run, whose user
+/// was told when it was new.
 std::vector<std::string> ineffective_options(const TrainConfig& asked, const RunPlan& plan);
 
 }  // namespace cllm

@@ -31,7 +31,8 @@ std::int64_t checked_workers(std::int64_t workers) {
                     ""});
 }
 
-/// What is asked of a model here is asked of all of it; its rates are for the next training.
+/// Removes the dropout rates. What is asked of a model here is asked of all of it; its rates are
+/// for the next training.
 ModelConfig without_dropout(ModelConfig config) {
   config.dropout = {};
   return config;
@@ -65,7 +66,7 @@ Model Model::load(const std::string& path, std::int64_t workers) {
   read_held_folder(find, [&](const HeldFolder& folder) {
     const ModelDescription description = read_model_config(folder.path());
     check_parameters_fit(description.config, 1, folder.name());
-    impl.reset();  // of a folder that was exchanged: two would need twice the memory
+    impl.reset();  // of a folder that was replaced meanwhile: two would need twice the memory
     impl = std::make_unique<Impl>(description, folder.name(), workers);
     read_model_parameters(folder.path(), impl->state->layout, impl->state->parameters.data());
     impl->extra = carried_files(folder.path());
@@ -147,7 +148,7 @@ void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count
   const std::unique_ptr<Gemm> gemm = make_gemm(default_gemm_backend(), kernels());
   Generator generator(config(), state.layout, state.parameters.data(), *gemm, kernels());
   Span<const float> logits = generator.prefill(prompt);
-  // A vocabulary that was rounded up has entries that stand for nothing.
+  // A vocabulary that was rounded up has entries that are no tokens.
   std::int64_t known = byte_tokens() ? kByteVocabulary : config().vocabulary;
   if (options.known > 0) known = std::min(known, options.known);
   const std::vector<std::int32_t>& ends = end_tokens();

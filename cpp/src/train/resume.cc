@@ -17,7 +17,7 @@ constexpr const char* kConfigName = "config.toml";
 constexpr const char* kStateName = "trainer_state.json";
 constexpr const char* kOther = "name another one, such as --resume RUN/checkpoints/step-00000500";
 
-/// The run folder in which a checkpoint lies, "" when it lies in none.
+/// Returns the run folder in which a checkpoint lies, "" when it lies in none.
 std::string run_of(const std::string& checkpoint) {
   const std::string place = absolute_path(checkpoint), parent = parent_folder(place);
   std::string run;
@@ -31,7 +31,7 @@ std::string without_slashes(std::string path) {
   return path;
 }
 
-/// Takes the folder when every byte of it is as its manifest says.
+/// Takes the folder if every byte of it is as its manifest says.
 ResumePoint checked(const std::string& run, const std::string& checkpoint) {
   if (!verify_folder(checkpoint)) {
     refuse("this checkpoint has no manifest", "no " + std::string(kManifestName), "one", checkpoint,
@@ -77,22 +77,23 @@ ResumePoint newest(const std::string& run) {
   return point;
 }
 
-/// Whether a resumed run may have another value: the answer does not depend on it, or it says where
-/// the same bytes are now. Without a validation file of its own a run trains on less of its data.
+/// Says whether a resumed run may have another value: the answer does not depend on it, or it says
+/// where the same bytes are now. A run that has no validation file trains on less of its data, so
+/// that choice must stay.
 bool may_change(const Option& option, const std::string& was, const std::string& is) {
   if (option.name == "val") return was.empty() == is.empty();
   return option.on_resume || option.name == "out" || option.name == "resume" ||
          option.name == "data";
 }
 
-/// Of two options that exclude each other, the one that was decided counts.
+/// Keeps the option that was decided, of two that exclude each other.
 void drop_undecided(TrainConfig& config) {
   if (config.steps > 0) config.epochs = 0;
   if (config.threads > 0) config.workers = "auto";
 }
 
-/// Whether an option is asked for with another value than the run has. What was "auto" at the start
-/// has been decided: "auto" asks for nothing else.
+/// Says whether an option is asked for with another value than the run has. What was "auto" at the
+/// start has been decided, so "auto" asks for no change.
 bool asks_for_change(const TrainConfig& asked, const TrainConfig& run, const Option& option) {
   if (option.name == "resume" || option.name == "out" || !is_given(asked, option)) return false;
   const std::string now = option_text(asked, option);
@@ -100,7 +101,8 @@ bool asks_for_change(const TrainConfig& asked, const TrainConfig& run, const Opt
   return now != option_text(run, option) && !(now == "auto" && decided);
 }
 
-/// What the run is: the settings in its checkpoint, or in its folder when it has none.
+/// Returns what the run is: the settings in its checkpoint, or in its folder when it has no
+/// checkpoint.
 TrainConfig recorded(const ResumePoint& point) {
   TrainConfig config;
   const std::string file = point.run + "/" + kConfigName;
@@ -132,7 +134,8 @@ void check_steps(const TrainConfig& config, const ResumePoint& point) {
          "an earlier checkpoint can be resumed: --resume RUN/checkpoints/step-N");
 }
 
-/// A file as it is named or, from another folder, as it lay when the checkpoint was written.
+/// Returns the file as it is named or, when called from another folder, as it lay when the
+/// checkpoint was written.
 std::string found_again(const char* option, const std::string& named, const std::string& before) {
   if (named.empty() || is_there(named)) return named;
   if (!before.empty() && is_there(before)) return before;
@@ -189,7 +192,7 @@ TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
   const TrainConfig run = recorded(point);
   TrainConfig config = run;
   drop_undecided(config);
-  // Of two options that exclude each other, the one that is asked for now counts.
+  // Of two options that exclude each other, the one that is asked for now is used.
   const TrainConfig defaults;
   const auto given = [&](const char* name) { return is_given(asked, *find_option(name)); };
   if (given("workers") && !given("threads")) config.threads = defaults.threads;

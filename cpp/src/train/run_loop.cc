@@ -14,8 +14,8 @@ namespace {
 constexpr std::int64_t kWarmingSteps = 10;  // first touch of memory, caches, primitives
 constexpr const char* kLogs[] = {"metrics.jsonl", "spheres.jsonl", "groups.jsonl"};
 
-/// While a run lasts, a request to stop ends the step that is under way. At the end of the run,
-/// however it ends, the request is forgotten.
+/// Makes a request to stop end the current step while a run lasts. The request is cleared at the
+/// end of the run, however it ends.
 class StopRequest {
  public:
   explicit StopRequest(TrainerCore& trainer) : trainer_(trainer) {
@@ -64,7 +64,7 @@ void RunLoop::open_logs() {
   spheres_.emplace(in_run(kLogs[1]));
   groups_.emplace(in_run(kLogs[2]));
   evaluations_ = read_evaluations(in_run(kLogs[0]));
-  // A best one whose checkpoint is gone cannot be kept: the next evaluation may be the best.
+  // A best evaluation whose checkpoint is gone cannot be kept: the next evaluation may be the best.
   const std::string best = checkpoint_name(evaluations_.best_step);
   if (trainer_.plan.config.keep_best && !is_folder(in_run("checkpoints") + "/" + best)) {
     evaluations_.forget_best();
@@ -136,7 +136,7 @@ void RunLoop::between_steps() {
   const TrainConfig& c = trainer_.plan.config;
   tell(writer_.poll(), false);
   const bool asked = trainer_.save_requested.exchange(false, std::memory_order_relaxed);
-  // While updates are skipped the last good checkpoints are what matters.
+  // While updates are skipped, the last good checkpoints matter and must stay.
   if (asked || (due(c.save_every) && skipped_in_row_ == 0)) start_save();
   if (due(c.eval_every)) evaluate();
   if (due(c.spheres_every)) write_counts();
@@ -168,7 +168,7 @@ RunOutcome RunLoop::finish() {
     evaluate();
     tell(writer_.wait(), false);  // it may have been the best
     flush_logs();
-    // It was broken off: the run is resumed for it.
+    // The evaluation ended early: the run is resumed for it.
     if (trainer_.can_evaluate() && evaluations_.last_step != done()) {
       return RunOutcome::kStopped;
     }
@@ -180,7 +180,7 @@ void RunLoop::save_final() {
   try {
     trainer_.save(in_run("final"));
   } catch (const Error&) {
-    save_and_wait();  // what cannot be there is a checkpoint at least
+    save_and_wait();  // if the final folder cannot be written, a checkpoint may be
     throw;
   }
   known_.newest = known_.saved = done();
@@ -268,8 +268,8 @@ void RunLoop::tell(const std::optional<CheckpointResult>& result, bool must_succ
                     result->failure);
 }
 
-/// A run that went back to an earlier checkpoint goes on from its own ones: what lies ahead of them
-/// is of the branch that it left.
+/// A run that went back to an earlier checkpoint continues from its own ones. Checkpoints of later
+/// steps belong to the branch that it left.
 void RunLoop::set_branch_aside(std::int64_t step) {
   for (const FoundCheckpoint& each : find_checkpoints(folder_->path())) {
     if (each.step > step) set_aside(each);
@@ -289,7 +289,7 @@ void RunLoop::set_aside(const FoundCheckpoint& checkpoint) {
 void RunLoop::evaluate() {
   if (!trainer_.can_evaluate()) return;
   const EvaluationReport report = trainer_.evaluate([this] { return stopping(); });
-  if (std::isnan(report.validation_loss) && trainer_.stop.load()) return;  // it was broken off
+  if (std::isnan(report.validation_loss) && trainer_.stop.load()) return;  // it ended early
   log([&] { metrics_->write(report); });
   observer_.on_evaluation(report);
   evaluations_.add(report.step, report.validation_loss);
@@ -313,7 +313,7 @@ void RunLoop::tell_choice() {
   if (choice_news_.is_due(tuner)) observer_.on_note(describe_choice(trainer_.session));
   if (!tuner.settled() || tuner.trials().empty() || tuner.workers() == chosen_) return;
   chosen_ = tuner.workers();
-  trainer_.window->restart();  // the counts are of those that go on
+  trainer_.window->restart();  // the counts are of those that compute from now on
 }
 
 void RunLoop::write_counts() {

@@ -1,4 +1,5 @@
-// One call of Trainer::run: the steps, and what goes into the run folder between them.
+// A RunLoop is one call of Trainer::run: it makes the steps, and writes the run folder between
+// them.
 #pragma once
 
 #include <optional>
@@ -16,32 +17,34 @@
 
 namespace cllm {
 
-/// Holds the run folder open and locked for as long as it lives. A save comes before the evaluation
-/// of the same step, so that whatever happens in there costs no step; an evaluation that a stop
-/// broke off is made up for when the run goes on.
+/// Holds the run folder open and locked while it lives. A save comes before the evaluation of the
+/// same step, so that a failure of the evaluation loses no step. If a stop ends an evaluation
+/// early, the run makes it again when it continues.
 class RunLoop {
  public:
-  /// What a trainer knows of its folder from the time that it held it before.
+  /// Says what a trainer knows of its folder from the last time that it held it.
   struct Known {
-    bool began = false;        ///< there was such a time
+    bool began = false;        ///< it held the folder before
     std::int64_t newest = -1;  ///< step of the newest checkpoint then; -1: none
     std::int64_t saved = -1;   ///< step of the trainer's own newest checkpoint; -1: none
   };
 
-  /// Throws InputError when another run holds the folder, or has gone on with it meanwhile.
+  /// Opens the folder. Throws InputError when another run holds the folder, or has continued it
+  /// since.
   RunLoop(TrainerCore& trainer, TrainObserver& observer, const Known& known);
   RunLoop(const RunLoop&) = delete;
   RunLoop& operator=(const RunLoop&) = delete;
 
-  /// As Trainer::run.
+  /// Does what Trainer::run promises.
   RunOutcome run();
-  /// What the trainer has to know when it comes back.
+  /// Returns what the trainer has to know when it returns.
   const Known& known() const noexcept { return known_; }
 
  private:
   RunOutcome train();
   bool stopping();
-  /// False when a stop came before it was complete: the state is that of the step before.
+  /// Makes a step. Returns false when a stop came before it was complete: then the state is that of
+  /// the step before.
   bool make_step();
   void between_steps();
   RunOutcome finish();
@@ -53,7 +56,7 @@ class RunLoop {
   void tell(const std::optional<CheckpointResult>& result, bool must_succeed);
   void set_branch_aside(std::int64_t step);
   void set_aside(const FoundCheckpoint& checkpoint);
-  /// Checkpoints that stay whatever their age.
+  /// Returns the names of checkpoints that stay whatever their age.
   std::vector<std::string> protected_names() const;
   void follow_folder();
   void replace_folder();
@@ -66,7 +69,7 @@ class RunLoop {
   bool restored(const FoundCheckpoint& checkpoint);
 
   void open_logs();
-  /// Writes to a log. One that cannot be written does not end the run: that is told, once.
+  /// Writes to a log. If it cannot be written, the run continues and the user is told once.
   template <class Write>
   void log(const Write& write);
   void flush_logs();
@@ -85,7 +88,7 @@ class RunLoop {
   bool logs_fail_ = false;
   CheckpointWriter writer_;
   std::int64_t saving_;       // step of the last checkpoint that was started
-  bool was_removed_ = false;  // the run folder, under the run
+  bool was_removed_ = false;  // the run folder, during the run
   EvaluationRecord evaluations_;
 
   std::int64_t first_ = 0;    // steps done when the loop began
@@ -96,7 +99,7 @@ class RunLoop {
   std::int64_t applied_since_rollback_ = 0;
   int rollbacks_ = 0;
 
-  int chosen_ = 0;  // workers that go on
+  int chosen_ = 0;  // workers that compute from now on
   ChoiceNews choice_news_;
 };
 

@@ -25,14 +25,15 @@ std::string text(std::int64_t n) { return std::to_string(n); }
 
 void add_notes(RunPlan& plan, const TokenSource& source) {
   for (std::string& note : source.notes()) {
-    // Of two files the second one can have the same to say of --vocab.
+    // The second of two files can have the same note on --vocab.
     if (std::find(plan.notes.begin(), plan.notes.end(), note) == plan.notes.end()) {
       plan.notes.push_back(std::move(note));
     }
   }
 }
 
-/// Whether both are the same file or, as far as is known at once, one is a copy of the other.
+/// Says whether both are the same file or, as far as is known without waiting, one is a copy of the
+/// other.
 bool same_data(const RunPlan& plan) {
   const TokenSource& train = *plan.source;
   const TokenSource& validation = *plan.validation_source;
@@ -75,7 +76,7 @@ void open_data(RunPlan& plan) {
   }
 }
 
-/// The vocabulary that the tokens need: known from the files, or asked for.
+/// Returns the vocabulary that the tokens need: known from the files, or asked for.
 std::int64_t needed_vocabulary(const RunPlan& plan) {
   const std::int64_t vocabulary = plan.source->vocabulary();
   if (vocabulary == 0) {
@@ -130,7 +131,7 @@ void plan_model(RunPlan& plan) {
   c.heads = model.heads;
   c.width = model.width;
   c.bias = model.bias;
-  // Token ids of a byte model's data come from a tokenizer that is not the folder's.
+  // If a byte model trains on token ids, they come from another tokenizer than the folder's.
   if (plan.byte_tokens == start.byte_tokens) plan.carried = carried_files(plan.init_folder);
 }
 
@@ -141,7 +142,7 @@ void plan_steps(RunPlan& plan) {
   if (c.epochs > 0) {
     c.steps = std::max<std::int64_t>(1, std::llround(std::ceil(c.epochs * tokens / batch_tokens)));
   } else if (c.steps == 0) {
-    // 2000 steps suit a megabyte; a short text is learnt by heart well before 200 passes.
+    // 2000 steps suit a megabyte; a model learns a short text by heart well before 200 passes.
     const double passes = 200 * tokens / batch_tokens;
     c.steps = static_cast<std::int64_t>(std::clamp(passes, 200.0, 2000.0));
   }
@@ -166,14 +167,15 @@ void plan_session(RunPlan& plan) {
   plan_session_batch(s.model, s.batch, s.sequence, s.positions);  // throws for impossible positions
 }
 
-/// The settings of a resumed run, as its folder and what is asked for make them.
+/// Takes the settings of a resumed run from its folder and from what is asked for.
 void take_up(RunPlan& plan) {
   plan.resume = find_resume_point(plan.config.resume);
   plan.notes = plan.resume->notes;
   plan.config = resumed_config(plan.config, *plan.resume);
 }
 
-/// A run that is made longer trains on with another learning rate than it would have begun with.
+/// Tells the user when a run that is made longer continues with another learning rate than it would
+/// have had without the change.
 void note_rate_jump(RunPlan& plan) {
   const std::int64_t step = plan.resume->state.step;
   TrainConfig before;
@@ -211,7 +213,7 @@ RunPlan plan_run(const TrainConfig& config) {
   check(plan.config);
   open_data(plan);
   plan_model(plan);
-  check_parameters_fit(plan.session.model, 4, "memory plan");  // before anything is planned of them
+  check_parameters_fit(plan.session.model, 4, "memory plan");  // before any plan for them
   plan_steps(plan);
   plan_session(plan);
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) note_rate_jump(plan);

@@ -1,5 +1,5 @@
-// From what the user asked for to what will be done: data opened, every "auto" decided, all of it
-// checked before anything is written.
+// A RunPlan turns what the user asked for into what will be done: data is opened, every "auto" is
+// decided, and everything is checked before anything is written.
 #pragma once
 
 #include <memory>
@@ -17,29 +17,29 @@ namespace cllm {
 
 struct RunPlan {
   TrainConfig config;                 ///< every "auto" decided
-  std::optional<ResumePoint> resume;  ///< where a resumed run goes on
+  std::optional<ResumePoint> resume;  ///< where a resumed run continues
   SessionConfig session;
   bool byte_tokens = true;
-  std::string init_folder;              ///< the model folder that --init means; "": new weights
-  ExtraFiles carried;                   ///< files that its checkpoints keep of that folder
+  std::string init_folder;              ///< the model folder of --init; "": new weights
+  ExtraFiles carried;                   ///< files of that folder that the checkpoints keep
   std::unique_ptr<TokenSource> source;  ///< of the training tokens
-  std::unique_ptr<TokenSource> validation_source;  ///< when it is a file of its own
+  std::unique_ptr<TokenSource> validation_source;  ///< if it is a separate file
   TokenRange train;
   TokenRange validation;           ///< empty: none
-  std::vector<std::string> notes;  ///< what the user should know, once
+  std::vector<std::string> notes;  ///< what the user should know; each is said once
 
-  /// Whether the run goes on in the folder that it has been in.
+  /// Says whether the run continues in the folder that it has been in.
   bool continues_in_place() const;
 };
 
-/// Throws InputError for everything that cannot be done, memory that is not there and a place for
-/// the run that is taken included.
+/// Makes the plan. Throws InputError for everything that cannot be done, such as a run that does
+/// not fit in memory or whose place is taken.
 RunPlan plan_run(const TrainConfig& config);
 
-/// What is about to happen, in a few lines: model, data, plan, tree, memory.
+/// Describes in a few lines what will happen: model, data, plan, tree, memory.
 std::string describe(const RunPlan& plan);
 
-/// What takes long before the first step, in one line; "" when nothing does.
+/// Describes in one line what takes long before the first step; "" when nothing does.
 std::string describe_preparation(const RunPlan& plan);
 
 }  // namespace cllm

@@ -5,7 +5,7 @@ namespace {
 
 constexpr std::int64_t kMany = 20;  // some of the first steps are always late
 
-/// The median that a count had when it was last tried; 0 when it was not.
+/// Returns the median that a number had when it was last tried; 0 when it was not.
 double seconds_with(const WorkerTuner& tuner, int workers) {
   double seconds = 0;
   for (const WorkerTuner::Trial& trial : tuner.trials()) {

@@ -14,9 +14,9 @@
 namespace cllm {
 namespace {
 
-constexpr std::int64_t kPatienceMs = 1000;  // what comes sooner is the same request once more
+constexpr std::int64_t kPatienceMs = 1000;  // what comes sooner is the same request
 
-// All of these are written by handlers, on any thread; lock-free, as handlers need.
+// Handlers write all of these, on any thread; they are lock-free, as handlers need.
 std::atomic<bool> caught{false};
 std::atomic<bool> announcing{false};
 std::atomic<bool> stop_asked{false};
@@ -29,7 +29,7 @@ static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_alw
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 static_assert(std::atomic<Trainer*>::is_always_lock_free);
 
-// The chain of StopBeforeInterrupt.
+// These are the chain of StopBeforeInterrupt.
 std::atomic<Trainer*> chained{nullptr};
 struct sigaction behind{};  // written before the handler that reads it is installed
 
@@ -39,7 +39,8 @@ std::int64_t now_ms() {
   return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
-/// A terminal that is held or a pipe that nobody reads must not hold a handler.
+/// Writes to stderr, unless that would block: a terminal that is stopped, or a pipe that nobody
+/// reads, must not hold a handler.
 void say(std::string_view text) {
   if (!announcing.load()) return;
   pollfd out{STDERR_FILENO, POLLOUT, 0};
@@ -47,7 +48,7 @@ void say(std::string_view text) {
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
-/// Whether this SIGINT is a second one, not the first or a part of it.
+/// Says whether this SIGINT is a second request, not the first or a part of it.
 bool is_second(std::int64_t now) {
   std::int64_t first = -1;
   if (interrupted_at.compare_exchange_strong(first, now)) return false;
@@ -101,8 +102,8 @@ void on_chained(int number, siginfo_t* info, void* context) {
   }
 }
 
-/// A handler on another thread may still hold what was stored before. One on this thread cannot: it
-/// ends before the thread goes on.
+/// Waits until no handler holds what was stored before. Only a handler on another thread still can;
+/// one on this thread ends before the thread continues.
 void wait_for_handlers() {
   while (inside.load() != 0) {
   }
@@ -160,7 +161,7 @@ StopBeforeInterrupt::~StopBeforeInterrupt() {
   if (installed_) {
     struct sigaction now{};
     sigaction(SIGINT, nullptr, &now);
-    // Whoever installed another one meanwhile wants to keep it.
+    // If another handler was installed meanwhile, it stays.
     const bool is_ours = (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_chained;
     if (is_ours) sigaction(SIGINT, &behind, nullptr);
   }

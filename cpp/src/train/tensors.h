@@ -1,4 +1,4 @@
-// Between the arrays of callers and the flat ranges of the engine.
+// These functions lead from the arrays of callers to the flat ranges of the engine and back.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace cllm {
 
-/// The tensors of a flat range that `owner` keeps alive.
+/// Returns the tensors of a flat range that `owner` keeps alive.
 template <class T>
 std::vector<TensorRef<T>> tensor_refs(const ParameterLayout& layout, T* values,
                                       const std::shared_ptr<const void>& owner) {
@@ -20,17 +20,17 @@ std::vector<TensorRef<T>> tensor_refs(const ParameterLayout& layout, T* values,
   return refs;
 }
 
-/// Throws InputError, calling the array `name`, when it is empty or longer than `positions`.
+/// Throws InputError, which calls the array `name`, when it is empty or longer than `positions`.
 void check_tokens_shape(const char* name, const TokenArray& tokens, std::int64_t positions);
 
-/// The same, and for a token outside the vocabulary.
+/// Throws the same, and also for a token outside the vocabulary.
 void check_tokens(const char* name, const TokenArray& tokens, std::int64_t positions,
                   std::int64_t vocabulary);
 
 /// Throws InputError unless both have the same shape.
 void check_same_shape(const TokenArray& inputs, const TokenArray& targets);
 
-/// "[3, 64]"
+/// Returns a text such as "[3, 64]".
 std::string shape_text(const TokenArray& tokens);
 
 }  // namespace cllm

@@ -30,7 +30,7 @@ DrawBatch draw_from(const RunPlan& plan) {
   };
 }
 
-/// The name of the first tensor with a value that is not finite; "" when there is none.
+/// Returns the name of the first tensor with a value that is not finite; "" when there is none.
 std::string first_not_finite(const ParameterLayout& layout, const float* values) {
   for (const TensorEntry& entry : layout.tensors()) {
     if (!all_finite(values + entry.offset, entry.size)) return entry.name;
@@ -38,7 +38,7 @@ std::string first_not_finite(const ParameterLayout& layout, const float* values)
   return "";
 }
 
-/// The optimizer's state as a checkpoint fills it.
+/// Returns the optimizer's state in the form that a checkpoint fills.
 std::vector<OptimizerRange<float>> optimizer_ranges(Session& session) {
   std::vector<OptimizerRange<float>> all;
   for (std::size_t i = 0; i < session.state_ranges().size(); ++i) {
@@ -84,7 +84,7 @@ void TrainerCore::resume() {
     throw InputError({"the data is not what the run was trained on", plan.config.data,
                       "the same bytes", where, "--data says where they are now"});
   }
-  // Versions that did not record it leave its size at 0.
+  // Older versions did not record it; then its size is 0.
   if (plan.validation_source && saved.validation.size > 0 &&
       !plan.validation_source->matches(saved.validation)) {
     throw InputError({"the validation data is not that of the run", plan.config.validation,

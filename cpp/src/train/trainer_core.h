@@ -1,4 +1,5 @@
-// What a Trainer is made of: the plan, the session, the batches, and the state that a step changes.
+// A TrainerCore is what a Trainer is made of: the plan, the session, the batches, and the state
+// that a step changes.
 #pragma once
 
 #include <atomic>
@@ -15,45 +16,46 @@
 
 namespace cllm {
 
-/// Steps, evaluations and the state of a run, without its folder: that is RunLoop's.
-/// Thread safety: as Trainer's.
+/// Makes steps and evaluations and holds the state of a run, without its folder, which belongs to
+/// RunLoop. Thread safety: the same as Trainer's.
 class TrainerCore {
  public:
   explicit TrainerCore(RunPlan run_plan);
 
   StepReport step();
   StepReport step(const TokenArray& inputs, const TokenArray& targets);
-  /// The last call of step() was given up before the update, as the session's cancel flag was set:
-  /// nothing has changed and its report means nothing.
+  /// Says whether the last call of step() was given up before the update because the session's
+  /// cancel flag was set: then nothing has changed and its report has no meaning.
   bool cancelled() const noexcept { return cancelled_; }
-  /// The loss is NaN when `asked` broke it off.
+  /// Evaluates now. The loss is NaN when `asked` ended it early.
   EvaluationReport evaluate(const std::function<bool()>& asked);
   bool can_evaluate() const noexcept { return windows_.has_value(); }
   void resize(std::int64_t workers);
 
-  /// What a checkpoint of now records beside weights and moments. `waits`: for the hash of large
-  /// data, which takes as long as reading them; a stop does not.
+  /// Returns what a checkpoint made now records beside weights and moments. With `waits` it waits
+  /// for the hash of large data, which takes as long as reading the data; a stop does not wait.
   TrainerState trainer_state(bool waits = true) const;
-  /// Writes a checkpoint of now. Throws Error when a weight or moment is not finite.
+  /// Writes a checkpoint now. Throws Error when a weight or moment is not finite.
   void save(const std::string& folder) const;
-  /// Throws Error, naming the tensor, when a weight or moment is not finite.
+  /// Throws Error, which names the tensor, when a weight or moment is not finite.
   void check_finite() const;
 
   /// Goes back to a checkpoint of this run, or with "" to the weights that it started from.
   void restore(const std::string& checkpoint);
-  /// Multiplies every later learning rate; 1 unless the run was rolled back.
+  /// Multiplies every later learning rate; it is 1 unless the run was rolled back.
   void set_rate_scale(double scale);
   double rate_scale() const noexcept { return rate_scale_; }
 
-  /// The first tensor whose gradient was not finite in the last step; "" when there is none.
+  /// Returns the first tensor whose gradient was not finite in the last step; "" when there is
+  /// none.
   std::string first_bad_gradient() const;
 
   RunPlan plan;
   Session session;
   StepBatches batches;
   std::optional<SphereWindow> window;
-  std::atomic<bool> stop{false};            ///< asked for by anybody
-  std::atomic<bool> save_requested{false};  ///< likewise
+  std::atomic<bool> stop{false};            ///< any thread may set it
+  std::atomic<bool> save_requested{false};  ///< any thread may set it
   std::atomic<std::int64_t> steps_done{0};  ///< any thread may read it
   bool has_gradient = false;
 
