@@ -1,12 +1,11 @@
-// What can be said about a configuration without looking at files.
-#include "base/refuse.h"
+// check() tests what it can test in a configuration without looking at files.
 #include "cllm/error.h"
 #include "cllm/options.h"
 
 namespace cllm {
 namespace {
 
-/// Fields may be set without set_option, so each is read back through it.
+/// Reads each field back through set_option, because callers may set fields without it.
 void check_each(const TrainConfig& config) {
   TrainConfig copy;
   for (const Option& option : options()) {
@@ -14,7 +13,7 @@ void check_each(const TrainConfig& config) {
   }
 }
 
-/// "3 or 6": the divisors of width nearest to heads on either side.
+/// Returns a text such as "3 or 6": the divisors of width nearest to heads on either side.
 std::string nearest_heads(std::int64_t width, std::int64_t heads) {
   std::int64_t below = heads < width ? heads : width;
   while (width % below != 0) --below;

@@ -1,4 +1,4 @@
-// The nearest known name to a mistyped one.
+// These functions find the nearest known name to a mistyped one.
 #include <algorithm>
 
 #include "cllm/options.h"
@@ -6,7 +6,7 @@
 namespace cllm {
 namespace {
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn a into b.
+/// Counts the insertions, deletions, replacements and swaps of neighbours that turn a into b.
 std::size_t edits(const std::string& a, const std::string& b) {
   const std::size_t n = b.size() + 1;
   std::vector<std::size_t> before(n), above(n), row(n);
@@ -25,14 +25,15 @@ std::size_t edits(const std::string& a, const std::string& b) {
   return above[n - 1];
 }
 
-/// A name as it is compared: without dashes in front, underscores as dashes, lower case.
+/// Returns a name in the form for comparison: without leading dashes, underscores as dashes, lower
+/// case.
 std::string plain(const std::string& name) {
   std::string text = name.substr(std::min(name.find_first_not_of('-'), name.size()));
   for (char& c : text) {
     if (c == '_') c = '-';
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  return text.substr(0, 64);  // nothing known is longer, and the cost is a product of lengths
+  return text.substr(0, 64);  // no known name is longer, and the cost is a product of lengths
 }
 
 }  // namespace

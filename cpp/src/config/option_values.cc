@@ -1,4 +1,5 @@
-// Option values from text and to text: strict, without a locale, exact both ways.
+// These functions turn option values into text and back: strictly, without a locale, exactly in
+// both directions.
 #include <charconv>
 #include <cmath>
 #include <system_error>
@@ -14,7 +15,7 @@ using IntegerField = std::int64_t TrainConfig::*;
 using RealField = double TrainConfig::*;
 using FlagField = bool TrainConfig::*;
 
-/// Longest value quoted in a message.
+/// Messages quote at most so many characters of a value.
 constexpr std::size_t kShown = 200;
 
 [[noreturn]] void refuse(const Option& option, const std::string& value, const std::string& where,
@@ -28,7 +29,8 @@ constexpr std::size_t kShown = 200;
                               where.empty() ? "--" + option.name : where, hint});
 }
 
-/// A whole text as one number; a leading plus is allowed, as in TOML. False when it is not one.
+/// Reads a whole text as one number; a leading plus is allowed, as in TOML. Returns false when it
+/// is not one.
 template <class T>
 bool read(const std::string& text, T& value) {
   const char* begin = text.data();
@@ -73,7 +75,7 @@ std::string shortest(T value) {
   return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
 }
 
-/// Shortest text that reads back to the same double and that TOML takes for a float.
+/// Returns the shortest text that reads back to the same double and is a float in TOML.
 std::string real_text(double value) {
   std::string text = shortest(value);
   if (text.find_first_of(".en") == std::string::npos) text += ".0";

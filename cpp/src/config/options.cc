@@ -13,7 +13,7 @@ std::string number(double value) {
   return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
 }
 
-/// Chained setters, so that a row of the table reads as a sentence.
+/// Has chained setters, so that a row of the table reads as a sentence.
 struct Row {
   Option option;
 
@@ -41,7 +41,8 @@ class Table {
  public:
   void group(const char* name) { group_ = name; }
 
-  /// REQUIRES: the type fits the field; workers alone is an integer kept as text.
+  /// Adds a row. REQUIRES: the type fits the field; only workers is an integer that is kept as
+  /// text.
   void add(const char* name, OptionType type, OptionField field, const char* help, Row row) {
     Option& o = row.option;
     o.name = name;
@@ -63,13 +64,13 @@ class Table {
   std::vector<Option> rows_;
 };
 
-// Keeps a product of three sizes inside 63 bits.
+// The limit keeps a product of three sizes inside 63 bits.
 constexpr double kSizeLimit = 1 << 20;
-// No run counts so far; a message that says so would only confuse.
+// No run counts so far, so messages do not state this limit.
 constexpr double kCountLimit = 1e15;
 
-// Squares of gradients below some 1e-19 are 0 in float, their means are not: what divides by
-// epsilon alone would make a large update of them.
+// Squares of gradients below about 1e-19 are 0 in float, but their means are not. Dividing those by
+// epsilon alone would make a large update from them.
 constexpr double kLeastEpsilon = 1e-16;
 // A gradient that is clipped to less is nothing beside any epsilon.
 constexpr double kLeastClip = 1e-6;

@@ -7,7 +7,7 @@
 namespace cllm {
 namespace {
 
-/// Of two options that exclude each other, one on the command line beats the other in a file.
+/// Drops an option in a file when one that excludes it is on the command line.
 void drop_excluded(const GivenOptions& line, TrainConfig& config) {
   const TrainConfig defaults;
   const bool steps = line.find("steps") != nullptr, epochs = line.find("epochs") != nullptr;
@@ -33,7 +33,7 @@ TrainConfig new_run(const GivenOptions& line) {
   return config;
 }
 
-/// What is given alone: the run's folder says the rest, to whoever opens it.
+/// Returns only what is given; whoever opens the run's folder finds the rest there.
 TrainConfig resumed_run(const GivenOptions& line) {
   if (!line.config_file.empty()) {
     refuse("a resumed run takes its configuration from its folder", "--config " + line.config_file,

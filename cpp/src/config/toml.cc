@@ -1,7 +1,8 @@
-// config.toml: flat `key = value` lines, written with help as comments and read back exactly.
+// These functions write and read config.toml: flat `key = value` lines, with help as comments,
+// which are read back exactly.
 //
 // The reader is our own because CLI11 2.1.2 (Debian 12) ends strings at '#', keeps escapes as they
-// are, takes a line without '=' for a flag and forgets line numbers.
+// are, takes a line without '=' for a flag and loses line numbers.
 #include <algorithm>
 #include <set>
 #include <string_view>
@@ -38,12 +39,12 @@ std::string utf8(std::uint32_t code) {
   return {static_cast<char>(0xF0 | (code >> 18)), low(12), low(6), low(0)};
 }
 
-/// One line of the file, consumed from the left.
+/// Reads one line of the file, from left to right.
 class LineReader {
  public:
   LineReader(std::string_view line, const std::string& where) : rest_(line), where_(where) {}
 
-  /// True when nothing but blanks and a comment is left.
+  /// Returns true when only blanks and a comment are left.
   bool done() {
     const std::size_t n = std::min(rest_.find_first_not_of(" \t\r"), rest_.size());
     rest_.remove_prefix(n);
@@ -96,7 +97,7 @@ class LineReader {
     rest_.remove_prefix(i + 1);
     return text;
   }
-  /// The text of the escape that starts at rest_[i]; leaves i at its last character.
+  /// Returns the text of the escape that starts at rest_[i]; leaves i at its last character.
   std::string escape(std::size_t& i) const {
     static constexpr std::string_view kLetters = "btnfr\"\\";
     static constexpr std::string_view kMeanings = "\b\t\n\f\r\"\\";
