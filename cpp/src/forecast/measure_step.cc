@@ -1,4 +1,4 @@
-// Whole training steps on random tokens, timed.
+// measure_step() times whole training steps on random tokens.
 #include <algorithm>
 #include <vector>
 
@@ -53,12 +53,12 @@ SessionConfig session_of(const StepBench& bench) {
   if (bench.workers > 0) c.workers = std::to_string(bench.workers);
   c.symmetry = bench.model.symmetry_order;
   SessionConfig s = session_for(c, bench.model);
-  s.tune_workers = false;  // so many compute as were asked for, in every step
+  s.tune_workers = false;  // every step has as many active workers as were asked for
   check_memory(s);
   return s;
 }
 
-/// [B, T] tokens, always the same.
+/// Returns [B, T] tokens, always the same.
 std::vector<std::int32_t> random_tokens(const SessionConfig& s, std::uint32_t stream) {
   std::vector<std::int32_t> tokens(static_cast<std::size_t>(s.batch * s.sequence));
   const auto vocabulary = static_cast<std::uint64_t>(s.model.vocabulary);

@@ -10,9 +10,10 @@
 namespace cllm {
 namespace {
 
-// What a worker looks for before it falls asleep, as in the tree of spheres.
+// A worker looks for work so long before it sleeps, as in the tree of spheres.
 constexpr double kSpinNs = 60e3;
-// Taking a tile and reporting it, with two readings of the clock: a few hundred instructions.
+// Claiming a tile and reporting it, with two readings of the clock, takes a few hundred
+// instructions.
 constexpr double kClaimNs = 150;
 
 struct Costs {
@@ -37,7 +38,7 @@ struct Costs {
     footprints.optimizer = kib(4 * flat);
   }
 
-  /// Nanoseconds inside the tile, and the part of them in products.
+  /// Returns the nanoseconds inside the tile: those in products and the rest.
   TileTime of(const TileClaim& claim) const {
     switch (schedule.kind(claim.job)) {
       case JobKind::kPosition: {
@@ -126,7 +127,7 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
   const ShardJobs shards(config.model, layout, batch, config.pass,
                          packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);
-  // A root that computes hears of a job at once; any other sleeps, at the far end of the tree.
+  // A root that computes hears of a job at once; any other root sleeps, at the far end of the tree.
   const bool alone = tree.root_computes(active);
   const int levels = tree.spheres.back().level;
   const double root_ns = alone ? 0 : 1e3 * rates.wake_us * levels;

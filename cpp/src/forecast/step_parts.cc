@@ -18,11 +18,11 @@ void StepParts::start(const Session& session) {
   session_ = &session;
 }
 
-// On the worker's thread.
+// Runs on the worker's thread.
 void StepParts::add(int worker, const TileClaim& claim, std::uint64_t nanoseconds) {
   auto& ns = slots_[static_cast<std::size_t>(worker)].ns;
   const TrainStage& stage = session_->stage();
-  // At the first tile that counts, those of earlier tiles are still there.
+  // At the first tile that counts, the products of earlier tiles are still in the sum.
   const std::uint64_t products = std::min(session_->take_product_ns(worker), nanoseconds);
   switch (stage.kind(claim.job)) {
     case JobKind::kPosition: {

@@ -1,5 +1,5 @@
-// What the workers' time in steps was spent on: measured tile by tile, where a benchmark asks for
-// it.
+// StepParts measures what the workers' time in steps is spent on, tile by tile, when a benchmark
+// asks for it.
 #pragma once
 
 #include <array>
@@ -13,29 +13,29 @@ namespace cllm {
 
 class StepParts {
  public:
-  /// Asks the session that will be made of `config` to tell this object of every tile.
-  /// REQUIRES: outlives the session.
+  /// Makes the session that will be made of `config` tell this object of every tile. REQUIRES: it
+  /// outlives the session.
   explicit StepParts(SessionConfig& config);
 
-  /// From now on, with nothing counted yet. REQUIRES: `session` is made of the configuration, no
-  /// step is being run. Until then a tile costs a look at a flag.
+  /// Sets all times to zero and starts to count. Before that, a tile costs one look at a flag.
+  /// REQUIRES: `session` is made of the configuration; no step is running.
   void start(const Session& session);
 
-  /// Each part's share of a step in milliseconds of worker time, with what is left of `workers`
-  /// times `seconds` as waiting. REQUIRES: `steps` were run since start(), in so many seconds.
+  /// Returns each part's share of a step in milliseconds of worker time; the rest of `workers`
+  /// times `seconds` is waiting. REQUIRES: `steps` were run since start(), in so many seconds.
   std::vector<PartTime> report(std::int64_t steps, double seconds, std::int64_t workers) const;
 
  private:
-  /// What a step does besides the phases of shards, behind their parts.
+  /// Numbers what a step does besides the phases of shards, after their parts.
   enum Other : std::size_t { kPacking = kParts, kReduction, kOptimizer, kAll };
   void add(int worker, const TileClaim& claim, std::uint64_t nanoseconds);
 
   struct alignas(128) Slot {
     std::array<std::uint64_t, kAll> ns{};
   };
-  // Written by the root between steps.
+  // The root writes it between steps.
   const Session* session_ = nullptr;
-  std::vector<Slot> slots_;  // by worker, the root behind them
+  std::vector<Slot> slots_;  // by worker, the root last
 };
 
 }  // namespace cllm

@@ -12,7 +12,7 @@ namespace cllm {
 namespace {
 
 SessionConfig checked_session(const TrainConfig& config) {
-  TrainConfig checked = config;  // what a plan does not need may be missing
+  TrainConfig checked = config;  // a plan needs neither data nor a run folder
   if (checked.data.empty()) checked.data = "data";
   if (checked.out.empty()) checked.out = "run";
   check(checked);
