@@ -9,7 +9,7 @@
 
 namespace {
 
-/// CLI11's own words on one line.
+/// Throws CLI11's own words on one line.
 [[noreturn]] void refuse(const CLI::ParseError& error) {
   std::string text = error.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -33,11 +33,11 @@ CommandLine parse_command_line(int argc, char** argv) {
   CommandLine line;
   CLI::App app;
   app.set_help_flag();  // the help is made from the table, with units and ranges
-  app.allow_extras();   // so that an unknown option can be answered with the nearest known one
+  app.allow_extras();   // an unknown option is answered with the nearest known one
   app.add_flag("-h,--help", line.help);
   app.add_flag("--version", line.version);
   app.add_option("--config", line.config_file);
-  std::deque<std::string> texts;  // addresses stay
+  std::deque<std::string> texts;  // a deque keeps addresses
   std::vector<CLI::Option*> parsers;
   for (const cllm::Option& option : cllm::options()) {
     const std::string name = "--" + option.name;

@@ -1,14 +1,15 @@
-// What train_model was told on its command line, before it means anything.
+// A CommandLine holds what the command line of train_model says, before anything is decided from
+// it.
 #pragma once
 
 #include "cllm/run_config.h"
 
-/// `given` is in the order of the table.
+/// Holds the options; `given` is in the order of the table.
 struct CommandLine : cllm::GivenOptions {
   bool help = false;
   bool version = false;
 };
 
-/// Throws cllm::InputError for an unknown option (the nearest one is suggested), a value too many
-/// or too few, an option given twice.
+/// Reads the command line. Throws cllm::InputError for an unknown option (it suggests the nearest
+/// one), for too many or too few values, and for an option given twice.
 CommandLine parse_command_line(int argc, char** argv);

@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kIndent = 28;
 constexpr std::size_t kColumns = 96;
 
-/// `left` in a column of its own, the words of `right` folded beside it.
+/// Returns `left` in its own column, with the words of `right` folded beside it.
 std::string row(const std::string& left, const std::string& right) {
   std::string text = "  " + left;
   std::size_t column = text.size();

@@ -1,4 +1,4 @@
-// run_model: continues a prompt with a trained model.
+// run_model continues a prompt with a trained model.
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <exception>
