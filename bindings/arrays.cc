@@ -1,4 +1,5 @@
-// Between NumPy arrays and the engine's: tokens in, views of tensors out.
+// These functions turn NumPy arrays into tokens for the engine, and tensors of the engine into
+// views.
 #include <limits>
 #include <memory>
 
@@ -19,7 +20,7 @@ std::vector<std::int32_t> narrowed(const py::array& array, const char* argument,
   for (std::size_t i = 0; i < size; ++i) {
     const T value = wide.data()[i];
     tokens[i] = static_cast<std::int32_t>(value);
-    // What fits is checked by the engine, which knows what it may be.
+    // The engine checks values that fit, because it knows which tokens are valid.
     if (tokens[i] >= 0 ? static_cast<T>(tokens[i]) == value
                        : std::is_signed_v<T> && static_cast<T>(tokens[i]) == value) {
       continue;

@@ -1,4 +1,4 @@
-// What the machine does alone, and measuring it.
+// The bench bindings measure the machine and what it does alone.
 #include "cllm/bench.h"
 
 #include "bindings.h"

@@ -1,4 +1,4 @@
-// The parts of the extension module, one function each, and what they share.
+// This header declares the parts of the extension module, one function each, and what they share.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -25,22 +25,24 @@ void register_trainer(py::module_& m);
 void register_stop_signals(py::module_& m);  // after the trainer
 void register_bench(py::module_& m);
 
-/// The bytes of a str or os.PathLike as the file system has them. Throws InputError, naming the
-/// argument, for a zero byte in it; raises TypeError for anything else.
+/// Returns the bytes of a str or os.PathLike as the file system has them. Throws InputError, which
+/// names the argument, for a zero byte in it; raises TypeError for anything else.
 std::string path_text(const py::handle& path, const char* argument);
-/// The way back.
+/// Returns the str of such bytes.
 py::str path_object(const std::string& text);
 
-/// Integers of any width and layout as tokens[rows, columns].
+/// Reads integers of any width and layout as tokens[rows, columns].
 class TokenMatrix {
  public:
-  /// Throws InputError, naming the argument, unless `object` is, or makes, an array of integers in
-  /// two dimensions. Converts nothing yet: shapes are checked before memory is taken.
+  /// Takes an array. Throws InputError, which names the argument, unless `object` is, or makes, an
+  /// array of integers in two dimensions. It converts nothing yet: shapes are checked before memory
+  /// is taken.
   TokenMatrix(const py::object& object, const char* argument);
 
   std::int64_t rows() const { return array_.shape(0); }
   std::int64_t columns() const { return array_.shape(1); }
-  /// Rows one after another. Throws InputError for a value that is no token of any vocabulary.
+  /// Returns the rows one after another. Throws InputError for a value that is no token of any
+  /// vocabulary.
   std::vector<std::int32_t> values(std::int64_t vocabulary) const;
 
  private:
@@ -48,7 +50,7 @@ class TokenMatrix {
   const char* argument_;
 };
 
-/// The tensors as a dict of arrays that share their memory.
+/// Returns the tensors as a dict of arrays that share their memory.
 py::dict array_views(const std::vector<Tensor>& tensors);
 py::dict array_views(const std::vector<ConstTensor>& tensors);
 

@@ -1,4 +1,4 @@
-// Exceptions of the engine as Python's, with their texts.
+// The errors bindings turn exceptions of the engine into Python's, with their texts.
 #include <system_error>
 #include <utility>
 
@@ -8,7 +8,7 @@
 namespace cllm::python {
 namespace {
 
-// Never freed: exceptions may be raised while the interpreter ends.
+// They are never freed, because exceptions may be raised while the interpreter ends.
 PyObject* error_class = nullptr;
 PyObject* input_error_class = nullptr;
 
@@ -20,7 +20,7 @@ PyObject* new_exception(py::module_& m, const char* name, const char* doc, PyObj
   return type;
 }
 
-/// Texts may hold names of files in any encoding.
+/// Raises `type`; texts may hold names of files in any encoding.
 void raise(PyObject* type, const char* text) {
   const py::object message = path_object(text);
   PyErr_SetObject(type, message.ptr());
@@ -42,7 +42,7 @@ void register_errors(py::module_& m) {
       raise(input_error_class, error.what());
     } catch (const Error& error) {
       raise(error_class, error.what());
-    } catch (const std::system_error& error) {  // no more threads, a file system that refuses
+    } catch (const std::system_error& error) {  // no more threads, or a file system that refuses
       raise(error_class, error.what());
     }
   });

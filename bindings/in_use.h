@@ -1,4 +1,5 @@
-// One thread at a time, checked: the engine's objects may be shared by Python threads.
+// InUse checks that one thread at a time uses an object, because Python threads may share the
+// engine's objects.
 #pragma once
 
 #include <atomic>
@@ -9,13 +10,13 @@
 
 namespace cllm::python {
 
-/// Who is inside an object now; 0: nobody.
+/// Says which thread is inside an object now; 0: none.
 class InUse {
  public:
   unsigned long holder() const noexcept { return holder_.load(std::memory_order_acquire); }
 
-  /// Holds the object while it is read. The holder itself may read too: its callbacks run between
-  /// two steps. Throws Error when another thread uses the object.
+  /// Holds the object while it is read. The holder itself may read too, because its callbacks run
+  /// between two steps. Throws Error when another thread uses the object.
   class Reading {
    public:
     Reading(InUse& object, const char* what) : object_(object) {
@@ -35,7 +36,7 @@ class InUse {
     bool entered_;
   };
 
-  /// Holds the object until the end of a scope. Throws Error when somebody else does.
+  /// Holds the object until the end of a scope. Throws Error when another caller holds it.
   class Hold {
    public:
     Hold(InUse& object, const char* what) : object_(object) {
@@ -58,7 +59,7 @@ class InUse {
     throw Error({std::string(what) + " is in use", why, "one caller at a time", "", ""});
   }
 
-  // Written by whoever enters and leaves; nothing else is ordered by it, the GIL does that.
+  // The thread that enters and leaves writes it; it orders nothing else, because the GIL does that.
   std::atomic<unsigned long> holder_{0};
 };
 

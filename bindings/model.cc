@@ -1,4 +1,4 @@
-// Model: a model in memory.
+// The model bindings give Python a Model, which is a model in memory.
 #include "cllm/model.h"
 
 #include <memory>
@@ -89,7 +89,7 @@ py::tuple loss_and_gradients(PyModel& self, const py::object& inputs, const py::
   return py::make_tuple(loss, gradients);
 }
 
-/// The tokens of a one-dimensional sequence.
+/// Returns the tokens of a one-dimensional sequence.
 std::vector<std::int32_t> prompt_tokens(const py::object& prompt, std::int64_t vocabulary) {
   constexpr std::size_t kMost = std::size_t{1} << 28;
   py::object array = prompt;
@@ -122,7 +122,7 @@ std::string utf8(const py::str& text) {
       {"text that UTF-8 cannot write", py::repr(text), "no lone surrogates", "prompt", ""});
 }
 
-/// Hands each piece to `on_piece`, when there is one, with the GIL; a signal ends the generation.
+/// Hands each piece to `on_piece`, if there is one, with the GIL; a signal ends the generation.
 class Listener {
  public:
   explicit Listener(py::object on_piece) : on_piece_(std::move(on_piece)) {}
@@ -157,7 +157,8 @@ py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t t
   }
   listener.rethrow();
   const py::bytes bytes(text);
-  // A character may be cut off at the end, and a young model writes bytes that are no UTF-8.
+  // A character may be cut off at the end, and a model early in training writes bytes that are not
+  // UTF-8.
   return is_text ? bytes.attr("decode")("utf-8", "replace") : py::object(bytes);
 }
 

@@ -1,4 +1,4 @@
-// The extension module cllm._cllm: thin classes over the public headers, nothing else.
+// The extension module cllm._cllm has thin classes over the public headers, and nothing else.
 #include "bindings.h"
 
 PYBIND11_MODULE(_cllm, m) {

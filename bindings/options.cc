@@ -1,4 +1,4 @@
-// The option table, as Python sees it.
+// The options bindings show Python the option table.
 #include "cllm/options.h"
 
 #include "bindings.h"

@@ -1,4 +1,5 @@
-// Plans: the tree of spheres, the pieces of a step, the shape of a model.
+// The plans bindings show Python the tree of spheres, the pieces of a step and the shape of a
+// model.
 #include "bindings.h"
 #include "cllm/step_plan.h"
 #include "cllm/tree_plan.h"

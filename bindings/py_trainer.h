@@ -1,4 +1,4 @@
-// A trainer as Python holds it.
+// A PyTrainer is a trainer as Python holds it.
 #pragma once
 
 #include <functional>

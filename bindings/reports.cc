@@ -1,4 +1,4 @@
-// What a trainer reports: steps, evaluations, spheres.
+// The reports bindings give Python what a trainer reports: steps, evaluations, spheres.
 #include <pybind11/native_enum.h>
 
 #include <cstdio>

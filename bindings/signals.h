@@ -1,4 +1,4 @@
-// Ctrl-C while the engine runs without the GIL.
+// These classes handle Ctrl-C while the engine runs without the GIL.
 #pragma once
 
 #include <chrono>
@@ -9,8 +9,8 @@
 
 namespace cllm::python {
 
-/// Lets Python run its signal handlers now and then, and keeps what they raise for later.
-/// REQUIRES: made with the GIL held; poll() is called without it.
+/// Lets Python run its signal handlers now and then, and keeps what they raise for later. REQUIRES:
+/// made with the GIL held; poll() is called without it.
 class SignalWatch {
  public:
   SignalWatch()
@@ -19,8 +19,8 @@ class SignalWatch {
                 .attr("get_ident")()
                 .equal(py::module_::import("threading").attr("main_thread")().attr("ident"))) {}
 
-  /// True once a handler has raised. Looks at most every 20 ms, because taking the GIL may mean to
-  /// wait for it, and only on the main thread, where Python runs handlers.
+  /// Returns true once a handler has raised. It looks at most every 20 ms, because it may have to
+  /// wait for the GIL, and only on the main thread, where Python runs handlers.
   bool poll() {
     if (raised_) return true;
     const auto now = std::chrono::steady_clock::now();
@@ -31,7 +31,7 @@ class SignalWatch {
     return raised_.has_value();
   }
 
-  /// Takes an interrupt that a callback met. REQUIRES: the GIL.
+  /// Keeps an interrupt that a callback met. REQUIRES: the GIL.
   void keep(py::error_already_set&& error) {
     if (!raised_) raised_.emplace(std::move(error));
   }
@@ -51,9 +51,9 @@ class SignalWatch {
   std::optional<py::error_already_set> raised_;
 };
 
-/// Inside run(): lets Ctrl-C reach the trainer at once where Python would make a KeyboardInterrupt
-/// of it, which comes when run() has saved. A handler of the user's own decides by itself.
-/// REQUIRES: the GIL.
+/// Lets Ctrl-C reach the trainer at once inside run(), if Python would turn it into a
+/// KeyboardInterrupt; that comes when run() has saved. A handler that the user installed decides
+/// for itself. REQUIRES: the GIL.
 class InterruptWatch {
  public:
   explicit InterruptWatch(Trainer& trainer) {
@@ -69,7 +69,7 @@ class InterruptWatch {
   std::optional<StopBeforeInterrupt> stop_;
 };
 
-/// Whether there is a standard error: where there is none, its number may be another file's.
+/// Says whether there is a standard error; without one, its number may be another file's.
 inline bool has_stderr() { return !py::module_::import("sys").attr("stderr").is_none(); }
 
 }  // namespace cllm::python

@@ -1,4 +1,5 @@
-// What the `cllm` command does as train_model does: signals, descriptors, words on standard error.
+// These bindings let the `cllm` command do what train_model does with signals, descriptors and
+// words on standard error.
 #include "cllm/stop_signals.h"
 
 #include <optional>
@@ -11,7 +12,7 @@
 namespace cllm::python {
 namespace {
 
-/// A StopOnSignal from __enter__ to __exit__.
+/// Holds a StopOnSignal from __enter__ to __exit__.
 class StopInside {
  public:
   explicit StopInside(PyTrainer& trainer) : trainer_(trainer.trainer) {}

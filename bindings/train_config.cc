@@ -1,4 +1,4 @@
-// TrainConfig: a property for every row of the option table.
+// The TrainConfig bindings make a property for every row of the option table.
 #include "cllm/train_config.h"
 
 #include <utility>
@@ -29,7 +29,8 @@ py::object value_of(const TrainConfig& config, const Option& option) {
   return py::int_(py::str(text));
 }
 
-/// A number as the table reads it; of anything else a text that it refuses.
+/// Returns a number in the form that the table reads; for anything else, a text that the table
+/// refuses.
 std::string number_text(const py::handle& value) {
   if (py::isinstance<py::bool_>(value)) return py::str(value);
   if (PyIndex_Check(value.ptr()) != 0) {
@@ -119,7 +120,7 @@ py::dict to_dict(const TrainConfig& config) {
   return values;
 }
 
-/// What makes the same configuration again, with the same options given.
+/// Returns what makes the same configuration again, with the same options given.
 py::dict given_values(const TrainConfig& config) {
   py::dict values;
   for (const Option& option : options()) {
@@ -135,7 +136,7 @@ std::string describe(const Option& option) {
          (option.default_text.empty() ? "none" : option.default_text) + ".";
 }
 
-/// Texts of a command line may be paths, which hold any bytes.
+/// Makes a configuration; texts of a command line may be paths, which hold any bytes.
 TrainConfig configure(const std::vector<std::pair<py::str, py::str>>& given,
                       const py::object& config_file) {
   GivenOptions options;

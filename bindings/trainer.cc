@@ -1,4 +1,4 @@
-// Trainer: a training run.
+// The trainer bindings give Python a Trainer, which is a training run.
 #include "cllm/trainer.h"
 
 #include <algorithm>
@@ -13,14 +13,14 @@
 namespace cllm::python {
 namespace {
 
-/// Those inside run(), for the end of the interpreter: a daemon thread would otherwise be cut off
-/// in the middle of a step. Guarded by the GIL.
+/// Returns the trainers inside run(), for the end of the interpreter, which would otherwise end a
+/// daemon thread in the middle of a step. The GIL guards the list.
 std::vector<PyTrainer*>& running() {
   static std::vector<PyTrainer*> trainers;
   return trainers;
 }
 
-/// REQUIRES: the GIL, at both ends.
+/// Keeps a trainer in the list while it runs. REQUIRES: the GIL, at both ends.
 class Running {
  public:
   explicit Running(PyTrainer& trainer) : trainer_(&trainer) { running().push_back(trainer_); }
@@ -32,7 +32,7 @@ class Running {
   PyTrainer* const trainer_;
 };
 
-/// Stops the runs of daemon threads, which save, before the interpreter goes.
+/// Stops the runs of daemon threads, which then save, before the interpreter ends.
 void stop_running() {
   while (!running().empty()) {
     for (PyTrainer* trainer : running()) trainer->trainer.request_stop();
@@ -41,14 +41,14 @@ void stop_running() {
   }
 }
 
-/// What is read of a trainer is read by one thread at a time, as everything else is done.
+/// Reads a trainer. Only one thread at a time may read it, as for everything else.
 template <class Read>
 auto reading(PyTrainer& self, const Read& read) {
   const InUse::Reading hold(self.in_use, "the trainer");
   return read(self.trainer);
 }
 
-/// Calls Python functions between steps, and progress on standard error when it is wanted.
+/// Calls Python functions between steps, and shows progress on standard error when it is wanted.
 class Callbacks final : public TrainObserver {
  public:
   Callbacks(py::object step, py::object evaluation, py::object checkpoint, py::object note)
@@ -61,7 +61,7 @@ class Callbacks final : public TrainObserver {
     progress_ = std::make_unique<Progress>(plan, ProgressOutput::to_stderr());
   }
   void end_progress() { progress_.reset(); }
-  /// What a signal handler raised. REQUIRES: the GIL.
+  /// Raises what a signal handler raised. REQUIRES: the GIL.
   void rethrow() { signals_.rethrow(); }
 
   void on_start(const std::string& summary) override {
@@ -107,7 +107,7 @@ class Callbacks final : public TrainObserver {
 };
 
 std::unique_ptr<PyTrainer> create(const TrainConfig& config, const py::object& on_note) {
-  const TrainConfig settings = config;  // others may change theirs without the GIL held
+  const TrainConfig settings = config;  // others may change theirs while the GIL is released
   const bool tells = !on_note.is_none();
   const py::gil_scoped_release release;
   return std::make_unique<PyTrainer>(settings, [&](const std::string& note) {
@@ -171,7 +171,7 @@ StepReport step(PyTrainer& self, const py::object& inputs, const py::object& tar
   if (!targets.is_none()) {
     return step_on(self, TokenMatrix(inputs, "inputs"), TokenMatrix(targets, "targets"));
   }
-  const TokenMatrix check(inputs, "inputs");  // sequences of T + 1 tokens: all but one twice
+  const TokenMatrix check(inputs, "inputs");  // sequences of T + 1 tokens: all but one serve twice
   const std::int64_t T = self.trainer.config().sequence;
   if (check.columns() != T + 1) {
     throw InputError({"wrong length", std::to_string(check.columns()) + " tokens a sequence",
@@ -237,7 +237,7 @@ py::dict gradients(PyTrainer& self) {
   return reading(self, [](Trainer& trainer) { return array_views(trainer.gradients()); });
 }
 
-/// A method of the engine's trainer that only tells something.
+/// Returns a getter for a method of the engine's trainer that only returns something.
 template <class Result>
 auto getter(Result (Trainer::*method)() const) {
   return [method](PyTrainer& self) {
