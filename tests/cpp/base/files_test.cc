@@ -1,4 +1,4 @@
-// Files: mapped, read, replaced durably, appended to; every failure says which file and why.
+// Files are mapped, read, replaced durably and appended to; every failure says which file and why.
 #include "base/files.h"
 
 #include <gtest/gtest.h>

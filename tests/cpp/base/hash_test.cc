@@ -1,4 +1,4 @@
-// CRC-32C and SHA-256 against published vectors, however the bytes are cut.
+// CRC-32C and SHA-256 match published vectors, however the bytes are cut.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Buffers, spans, clocks and the shape of an error message.
+// These tests check buffers, spans, clocks and the form of an error message.
 #include <gtest/gtest.h>
 
 #include <algorithm>

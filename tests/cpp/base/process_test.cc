@@ -1,4 +1,4 @@
-// What a program does first: descriptors 0 to 2 are taken, failed writes are errors.
+// A program starts by taking descriptors 0 to 2; failed writes are errors.
 #include "cllm/process.h"
 
 #include <fcntl.h>

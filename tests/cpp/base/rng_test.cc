@@ -1,4 +1,4 @@
-// The generator against its published vectors, and what is made of its bits.
+// The generator matches its published vectors; these tests also check what is made from its bits.
 #include "base/rng.h"
 
 #include <gtest/gtest.h>

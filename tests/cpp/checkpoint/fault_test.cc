@@ -1,4 +1,4 @@
-// Every call of a save fails, is short, or is the last before a crash, in turn: the checkpoint
+// Every call of a save fails, is short, or is the last before a crash, in turn. The checkpoint
 // before it still loads, nothing wrong does, and the next save leaves no litter.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
-// Folders: complete or not there, damage is found and named, killed saves leave nothing broken.
+// A folder is complete or not there; damage is found and named, and killed saves leave nothing
+// broken.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,4 +1,4 @@
-// Reading from a run that goes on: always one folder, whole, and never called damaged.
+// A reader of a run that continues always sees one whole folder, and never calls it damaged.
 #include <gtest/gtest.h>
 
 #include <atomic>

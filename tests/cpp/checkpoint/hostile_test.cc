@@ -1,5 +1,5 @@
-// Files that were made to hurt: each is refused in a moment, with one short line, and nothing large
-// is allocated on the way.
+// Files that were made to do harm are refused at once, each with one short line, and nothing large
+// is allocated before.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// Model folders: written, read, and what cannot be run is refused with its reason.
+// Model folders are written and read; a model that cannot run is refused with its reason.
 #include <gtest/gtest.h>
 
 #include <cstring>

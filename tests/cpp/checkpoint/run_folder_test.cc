@@ -1,4 +1,4 @@
-// Where a run may be made: found out without leaving a trace.
+// The check of whether a run may be made in a place leaves no trace.
 #include "checkpoint/run_folder.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// One run, one process: who may open a run folder, and what a run notices of its folder's fate.
+// One process at a time may open a run folder; a run notices when its folder is moved or removed.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,4 +1,5 @@
-// Safetensors: what is written can be read, bytes are fixed, and no damaged file gets through.
+// Safetensors that are written can be read, their bytes are fixed, and every damaged file is
+// refused.
 #include "checkpoint/safetensors.h"
 
 #include <gtest/gtest.h>

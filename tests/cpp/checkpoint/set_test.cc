@@ -1,4 +1,4 @@
-// The checkpoints of a run: found by what they hold, whatever `latest` is, and pruned with care.
+// The checkpoints of a run are found by what they hold, whatever `latest` is, and pruned with care.
 #include <gtest/gtest.h>
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Trainer state and whole checkpoints: everything comes back, and nothing damaged does.
+// Trainer state and whole checkpoints are read back completely; damaged ones are refused.
 #include <gtest/gtest.h>
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// The option table: every field, every range, texts that read back exactly, errors that name the
-// option, config.toml.
+// The option table is tested here: every field, every range, texts that read back exactly, errors
+// that name the option, and config.toml.
 #include "cllm/options.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Core and memory limits as read from recorded /proc and /sys trees, and from this machine.
+// Core and memory limits are read from recorded /proc and /sys trees, and from this machine.
 #include "cpu/allowance.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// What attention kernels of every ISA and both types must not see: how a call is cut, alignment,
-// what is left in scratch, the future.
+// The results of attention kernels of every ISA and both types do not depend on how a call is cut,
+// on alignment, on what is left in scratch, or on later tokens.
 #include <gtest/gtest.h>
 
 #include <string>

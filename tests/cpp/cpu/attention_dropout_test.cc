@@ -1,4 +1,5 @@
-// Attention with dropout of every ISA against double precision with the same elements dropped.
+// Attention with dropout of every ISA is compared with double precision, with the same elements
+// dropped.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -1,4 +1,5 @@
-// Attention kernels of every ISA against double precision, finite differences, and themselves.
+// Attention kernels of every ISA are compared with double precision, finite differences, and
+// themselves.
 #include <gtest/gtest.h>
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Bf16 in every ISA: rounding over all exponents, and kernels that store it against those that
-// store floats, of which they are the rounding, bit for bit.
+// Bf16 is tested in every ISA: rounding over all exponents, and kernels that store it, which give
+// bit for bit the rounding of what the kernels that store floats give.
 #include "base/bf16.h"
 
 #include <functional>

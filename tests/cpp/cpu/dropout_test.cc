@@ -1,4 +1,5 @@
-// The dropout kernels of every ISA against its definition; the random numbers themselves.
+// The dropout kernels of every ISA match the definition of dropout; the random numbers are tested,
+// too.
 #include <array>
 #include <cmath>
 #include <string>

@@ -1,4 +1,5 @@
-// Which table is chosen, what CLLM_ISA may say, and that a table is what its name claims.
+// These tests check which table is chosen, what CLLM_ISA may say, and that a table is what its name
+// claims.
 #include "cpu/features.h"
 
 #include <gtest/gtest.h>

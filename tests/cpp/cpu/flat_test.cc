@@ -1,4 +1,4 @@
-// The flat-range kernels of every ISA against double-precision references.
+// The flat-range kernels of every ISA are compared with double-precision references.
 #include "kernel_testing.h"
 
 namespace cllm {

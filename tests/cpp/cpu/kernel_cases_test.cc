@@ -1,5 +1,5 @@
-// Every kernel of the table, as its case calls it, in every ISA: what all of them promise. What one
-// computes is tested beside its kind.
+// Every kernel of the table keeps the promises of all kernels, in every ISA, as its case calls it.
+// What one kernel computes is tested with its kind.
 #include "cpu/kernel_cases.h"
 
 #include <memory>

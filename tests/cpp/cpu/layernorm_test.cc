@@ -1,4 +1,4 @@
-// LayerNorm of every ISA against double-precision references and finite differences.
+// LayerNorm of every ISA is compared with double-precision references and finite differences.
 #include "kernel_testing.h"
 
 namespace cllm {

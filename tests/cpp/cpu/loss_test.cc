@@ -1,4 +1,5 @@
-// The softmax kernels of every ISA against double-precision references and finite differences.
+// The softmax kernels of every ISA are compared with double-precision references and finite
+// differences.
 #include "kernel_testing.h"
 
 namespace cllm {

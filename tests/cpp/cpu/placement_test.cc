@@ -1,4 +1,5 @@
-// Where workers go: what must hold on every machine, checked on six recorded and many random ones.
+// The placement of workers keeps its rules on every machine; these tests check six recorded and
+// many random ones.
 #include "cpu/placement.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Bias, residual, GELU and column-sum kernels of every ISA against double-precision references.
+// Bias, residual, GELU and column-sum kernels of every ISA are compared with double-precision
+// references.
 #include "kernel_testing.h"
 
 namespace cllm {

@@ -1,4 +1,4 @@
-// CPUs, cores, caches and memory nodes as read from the recorded trees of six machines.
+// CPUs, cores, caches and memory nodes are read from the recorded trees of six machines.
 #include "cpu/topology.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Files that everything would train on, being bytes: each is known by its marks.
+// A run could train on any of these files, because they are bytes; each is recognised by its marks.
 #include "data/file_kind.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Step batches and evaluation windows: pure functions that reach every token, and no token twice.
+// Step batches and evaluation windows are pure functions that reach every token, and no token
+// twice.
 #include "data/sampler.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// CLLM's own token file: what is written is read back, and every kind of damage is noticed.
+// CLLM's own token file is read back as it was written, and every kind of damage is noticed.
 #include "data/token_file.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Text, llm.c shards and headerless tokens: what is opened as what, and what is refused and how.
+// Text, llm.c shards and headerless tokens are opened as what they are, or refused with a reason.
 #include "data/token_source.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// A data file that changes under a run: what is noticed, what is not one's business, and which
-// bytes the run is said to have been trained on.
+// A data file changes during a run: these tests check which changes are noticed, which do not
+// matter, and which bytes the run is said to have been trained on.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
-// A step that is cancelled at any moment either changes nothing or is complete, and what follows
-// has the bits of a run that nobody disturbed.
+// A step that is cancelled at any moment either changes nothing or is complete. What follows has
+// the bits of a run that nobody cancelled.
 #include <cmath>
 #include <fstream>
 #include <random>

@@ -1,4 +1,5 @@
-// What the start line says of workers and cores, and what `auto` makes of recorded machines.
+// These tests check what the start line says of workers and cores, and what `auto` chooses on
+// recorded machines.
 #include "engine/crew_size.h"
 
 #include <gtest/gtest.h>

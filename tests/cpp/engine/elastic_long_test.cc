@@ -1,4 +1,5 @@
-// One answer while threads come and go, over more steps and more random runs than the default tier.
+// The answer stays the same while threads come and go, over more steps and more random runs than in
+// the default tier.
 #include "elastic.h"
 
 namespace cllm {

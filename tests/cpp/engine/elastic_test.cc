@@ -1,4 +1,5 @@
-// One answer while threads come and go between steps, under both routings and under `auto`.
+// The answer stays the same while threads come and go between steps, under both routings and under
+// `auto`.
 #include "elastic.h"
 
 #include "sanitized.h"

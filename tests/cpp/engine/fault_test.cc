@@ -1,5 +1,5 @@
 // A worker that throws at any border of a training step stops the run within a second with the
-// original exception, spares the weights when nothing was updated yet, and disturbs no other
+// original exception. It spares the weights when nothing was updated yet, and disturbs no other
 // session.
 #include <atomic>
 #include <chrono>

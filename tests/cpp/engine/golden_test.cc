@@ -1,4 +1,4 @@
-// The bits of training, written down: a change that is meant to change no result must leave them.
+// The bits of training are written down; a change that is meant to change no result must keep them.
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// The table of jobs: rows with what they wait for become arrivals and successors.
+// The table of jobs turns rows and what they wait for into arrivals and successors.
 #include "engine/job_table.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// One answer over thirty steps: the statement of the project's first promise in full.
+// The answer is the same over thirty steps: this is the project's first promise in full.
 #include "one_answer.h"
 
 namespace cllm {

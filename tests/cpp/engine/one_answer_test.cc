@@ -1,5 +1,5 @@
-// One answer: weights, moments and evaluation are the same bits for every number of workers, tree,
-// interleaving and delay; and each worker and control takes part.
+// Weights, moments and evaluation are the same bits for every number of workers, tree, interleaving
+// and delay; and each worker and control takes part.
 #include "one_answer.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// The oracle: a sequential training loop in plain sight. It shares the arithmetic of a shard, the
+// The oracle is a sequential training loop in plain sight. It shares the arithmetic of a shard, the
 // kernels and the batch plan with the engine, but nothing that coordinates: no spheres, no merges
-// of theirs, no jobs. The tree of threads must give its very bits.
+// of theirs, no jobs. The tree of threads must give exactly its bits.
 #include <gtest/gtest.h>
 
 #include <algorithm>

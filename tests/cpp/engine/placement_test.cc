@@ -1,4 +1,4 @@
-// Workers sit where the placement says, on memory of their own, and no bit depends on it.
+// Workers run where the placement says, with memory near them, and no bit depends on it.
 #include "cpu/placement.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The next step batch is there before it is needed, and a source that is too slow is found out.
+// The next step batch is ready before it is needed, and a source that is too slow is reported.
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// Activations that are made again on the way back: less memory, and not a bit of difference.
+// Activations that the backward pass computes again take less memory and change no bit.
 #include <gtest/gtest.h>
 
 #include <chrono>

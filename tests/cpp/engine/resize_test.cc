@@ -1,4 +1,4 @@
-// Threads may change under a model in training: another number of them, or another process.
+// The threads of a model in training may change: to another number, or to another process.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// The engine's logic under a deterministic scheduler: all orders of moves up to a number of
+// The engine's logic runs under a deterministic scheduler: all orders of moves up to a number of
 // switches on small trees, random orders on large ones, faults, and planted bugs that must be
 // found.
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// What planning a step makes of its shards: the waits that a search of all pairs of phases finds,
-// at a cost that does not grow with the shards.
+// The plan of a step's shards has the waits that a search of all pairs of phases finds, at a cost
+// that does not grow with the shards.
 #include <gtest/gtest.h>
 
 #include <algorithm>

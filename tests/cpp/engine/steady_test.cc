@@ -1,5 +1,5 @@
-// What a steady step may not do: allocate, call the kernel, lock, chatter, or burn time while
-// parked.
+// A steady step does not allocate, call the kernel, lock, send needless messages, or use CPU time
+// while parked.
 #include <gtest/gtest.h>
 
 #include <atomic>

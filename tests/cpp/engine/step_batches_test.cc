@@ -1,4 +1,4 @@
-// Step batches: routed as the plan wants them, laid out ahead, counted when they are taken.
+// Step batches are routed as the plan wants, laid out ahead, and counted when they are taken.
 #include "engine/step_batches.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// `--workers auto` as a pure function of step times: where it settles, how soon, with what noise.
+// `--workers auto` is tested as a pure function of step times: where it settles, how soon, with
+// what noise.
 #include "engine/worker_tuner.h"
 
 #include <gtest/gtest.h>

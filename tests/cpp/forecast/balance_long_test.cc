@@ -1,4 +1,4 @@
-// Tiles that sleep, on every number of workers to 24 and on the 51 of 64 spheres.
+// Tiles that sleep run on every number of workers to 24 and on the 51 of 64 spheres.
 #include "balance.h"
 
 namespace cllm {

@@ -1,5 +1,5 @@
-// How much of W workers' time a step uses, for more workers than cores: by simulation for every
-// number of them, and with threads whose tiles sleep for some.
+// These tests check how much of W workers' time a step uses, for more workers than cores: by
+// simulation for every number of them, and with threads whose tiles sleep for some.
 #include "balance.h"
 
 #include <array>

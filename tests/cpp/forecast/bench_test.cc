@@ -1,4 +1,5 @@
-// The kernels that a machine is measured with, what is kept of it, and timed steps.
+// These tests check the kernels that a machine is measured with, what is kept of it, and timed
+// steps.
 #include "cllm/bench.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Forecasts of a step: times between measured ones, all of a step's products, schedules, messages.
+// Forecasts of a step are tested: times between measured ones, all of a step's products, schedules,
+// messages.
 #include <gtest/gtest.h>
 
 #include <cmath>

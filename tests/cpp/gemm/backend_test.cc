@@ -1,4 +1,4 @@
-// The names of the backends and what can be said of each.
+// These tests check the names of the backends and what is said of each.
 #include <gtest/gtest.h>
 
 #include "cllm/error.h"

@@ -1,5 +1,5 @@
-// Native products of bf16: right for every shape and instruction set, odd k included, and the same
-// bits however they are cut, wherever the operands lie and whichever thread computes.
+// Native products of bf16 are right for every shape and instruction set, with odd k, too. They have
+// the same bits however they are cut, wherever the operands lie and whichever thread computes.
 #include "gemm_promises.h"
 
 namespace cllm {

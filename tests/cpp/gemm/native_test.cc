@@ -1,5 +1,5 @@
-// Native products: right for every shape and instruction set, and the same bits however they are
-// cut, wherever the operands lie and whichever thread computes.
+// Native products are right for every shape and instruction set. They have the same bits however
+// they are cut, wherever the operands lie and whichever thread computes.
 #include <cmath>
 #include <limits>
 

@@ -1,5 +1,5 @@
-// Products by oneDNN: right, repeatable across threads and addresses, and without side effects on
-// the process that loads the library.
+// Products by oneDNN are right and repeatable across threads and addresses, and have no side
+// effects on the process that loads the library.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <unistd.h>

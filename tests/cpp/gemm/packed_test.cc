@@ -1,5 +1,6 @@
-// Products with a packed B: the bits of the unpacked product for every instruction set and shape,
-// however the weight was packed and the product is cut; nothing beyond the operands is touched.
+// Products with a packed B have the bits of the unpacked product for every instruction set and
+// shape, however the weight was packed and the product is cut. They touch nothing beyond the
+// operands.
 #include <limits>
 
 #include "base/aligned_buffer.h"

@@ -1,5 +1,5 @@
-// Routing: a permutation that keeps the sizes of the plan whatever the data, sends groups to their
-// positions while there is room, and counts what it did.
+// Routing is a permutation that keeps the sizes of the plan whatever the data, sends groups to
+// their positions while there is room, and counts what it did.
 #include "lattice/routing.h"
 
 #include <gtest/gtest.h>

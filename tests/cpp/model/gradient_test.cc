@@ -1,5 +1,5 @@
-// Loss, logits and every gradient of a shard against the model in double: all elements against its
-// gradient derived by hand, a sample against finite differences of its loss.
+// Loss, logits and every gradient of a shard are compared with the model in double: all elements
+// with its gradient derived by hand, a sample with finite differences of its loss.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Decoding with a cache against a forward pass from scratch in double.
+// Decoding with a cache is compared with a forward pass from scratch in double.
 #include "model/inference.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// The operations of a shard that have no kernel of their own: embeddings forward and backward with
-// repeated tokens, the evaluation loss with rows left out, and what shards share.
+// These tests check the operations of a shard that have no kernel of their own: embeddings forward
+// and backward with repeated tokens, the evaluation loss with rows left out, and what shards share.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,5 +1,5 @@
-// Packed weights: a pass that reads them gives the bits of one whose tiles pack their own, in every
-// instruction set and both precisions; a forward pass needs no more than what is packed for it.
+// A pass that reads packed weights gives the bits of one whose tiles pack their own, in every
+// instruction set and both precisions. A forward pass needs no more than what is packed for it.
 #include <gtest/gtest.h>
 
 #include <cstring>

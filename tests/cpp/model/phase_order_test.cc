@@ -1,5 +1,5 @@
-// What PhaseOrder makes of accesses: the order that a plain search of all pairs gives, at a cost
-// that does not grow with the number of phases before.
+// PhaseOrder gives the order that a plain search of all pairs gives, at a cost that does not grow
+// with the number of earlier phases.
 #include "model/phase_order.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Sampling: filters keep what they should, frequencies follow the softmax, the seed decides.
+// Sampling filters keep what they should, frequencies follow the softmax, and the seed decides.
 #include "model/sampling.h"
 
 #include <gtest/gtest.h>

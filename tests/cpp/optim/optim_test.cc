@@ -1,4 +1,5 @@
-// Learning rates by step, and what AdamW is told: correction, decay, clipping, frozen tensors.
+// These tests check learning rates by step, and what AdamW does: correction, decay, clipping,
+// frozen tensors.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,4 +1,5 @@
-// The batch plan: shards cover the batch, positions are equally long, the sum names each node once.
+// The shards of the batch plan cover the batch, its positions are equally long, and its sum names
+// each node once.
 #include <gtest/gtest.h>
 
 #include <algorithm>

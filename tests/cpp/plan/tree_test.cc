@@ -1,4 +1,4 @@
-// The stated properties of the tree plan, for every count to 20 000.
+// The tree plan has its stated properties, for every count to 20 000.
 #include <gtest/gtest.h>
 
 #include <algorithm>

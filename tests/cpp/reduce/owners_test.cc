@@ -1,4 +1,4 @@
-// Whose blocks are which: runs of about equal weight, none of them empty.
+// Owners have runs of blocks of about equal weight, and none of them is empty.
 #include "reduce/owners.h"
 
 #include <gtest/gtest.h>

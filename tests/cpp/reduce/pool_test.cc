@@ -1,5 +1,5 @@
-// The pool of gradient buffers never leaves a step without a way on: every schedule of positions
-// and merges that opens positions in order ends, for all K and few workers.
+// The pool of gradient buffers always lets a step continue: every schedule of positions and merges
+// that opens positions in order ends, for all K and few workers.
 #include <gtest/gtest.h>
 
 #include <algorithm>

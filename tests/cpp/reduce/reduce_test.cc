@@ -1,5 +1,5 @@
-// Sums over positions and blocks: every contribution once, in the tree's order; and the pool of
-// buffers while positions and merges run side by side.
+// Sums over positions and blocks add every contribution once, in the tree's order; the pool of
+// buffers works while positions and merges run side by side.
 #include "reduce/reduce.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Whatever throws, wherever: run() ends within a second with the original exception, the tree runs
-// nothing more, its destructor does not hang and another tree does not notice.
+// Whatever throws, and wherever, run() ends within a second with the original exception. The tree
+// then runs nothing more, its destructor does not hang, and another tree does not notice.
 #include <gtest/gtest.h>
 
 #include <atomic>

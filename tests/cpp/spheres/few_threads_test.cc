@@ -1,4 +1,4 @@
-// A system that gives fewer threads than asked for: the message says how many, and what works.
+// When the system gives fewer threads than asked for, the message says how many, and what works.
 #include "few_threads.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The words of one job by themselves: phases, strands, team.
+// The words of one job are tested by themselves: phases, strands, team.
 #include "spheres/job.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What sleepers wait for, and the logic of messages as pure functions.
+// These tests check what sleepers wait for, and the logic of messages as pure functions.
 #include <gtest/gtest.h>
 
 #include <algorithm>

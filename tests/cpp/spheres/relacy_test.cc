@@ -1,4 +1,4 @@
-// The words of a job under the model checker: the same source as the threads run.
+// The words of a job run under the model checker, from the same source as the threads run.
 #include <memory>
 
 #include "relacy_search.h"

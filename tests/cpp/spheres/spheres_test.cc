@@ -1,5 +1,5 @@
-// The tree of spheres under load: every tile once and in order, on every tree, run after run; who
-// is not needed stays parked.
+// The tree of spheres runs under load: every tile once and in order, on every tree, run after run;
+// spheres that are not needed stay parked.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>

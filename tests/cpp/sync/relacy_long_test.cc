@@ -1,4 +1,4 @@
-// Queue and parker under the model checker for longer: a million random executions, and every
+// Queue and parker run under the model checker for longer: a million random executions, and every
 // interleaving of the smallest case.
 #include "sync_mailbox_model.h"
 

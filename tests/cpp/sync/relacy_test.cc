@@ -1,4 +1,4 @@
-// Queue and parker under the model checker: the same source as the threads run.
+// Queue and parker run under the model checker, from the same source as the threads run.
 #include "sync_mailbox_model.h"
 
 namespace cllm {

@@ -1,5 +1,5 @@
-// Queue, parker and error slot under real threads: nothing lost, doubled, reordered or slept
-// through.
+// Queue, parker and error slot run under real threads: nothing is lost, doubled or reordered, and
+// no wake is missed.
 #include <gtest/gtest.h>
 
 #include <atomic>

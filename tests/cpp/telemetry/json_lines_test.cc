@@ -1,5 +1,5 @@
-// Lines of metrics.jsonl, spheres.jsonl and groups.jsonl: exact keys, valid JSON for every number,
-// cheap, and cut at the right line when a run is resumed.
+// Lines of metrics.jsonl, spheres.jsonl and groups.jsonl have exact keys and valid JSON for every
+// number, are cheap, and are cut at the right line when a run is resumed.
 #include "telemetry/json_lines.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Text on pipes that are slow, full or closed: whole lines, in order, and nobody waits.
+// Text on pipes that are slow, full or closed comes in whole lines and in order, and nobody waits.
 #include "telemetry/patient_writer.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// Progress lines: words, what fits on a terminal, how often they come.
+// These tests check progress lines: their words, what fits on a terminal, how often they come.
 #include "cllm/progress.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// The data file under a run: what happens to its name is not the run's business, and what happens
-// to its bytes ends the run with a message, after the last step and before the next.
+// The data file may change during a run. Changes to its name do not matter; changes to its bytes
+// end the run with a message, after the last step and before the next.
 #include <gtest/gtest.h>
 
 #include <chrono>

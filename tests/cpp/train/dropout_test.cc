@@ -1,4 +1,4 @@
-// Dropout in training: only there, tied to the sequence and the step, and right on average.
+// Dropout applies in training only, depends on the sequence and the step, and is right on average.
 #include <gtest/gtest.h>
 
 #include <algorithm>

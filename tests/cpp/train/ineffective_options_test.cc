@@ -1,4 +1,5 @@
-// An option that changes nothing is said, by its name and why; what has an effect is not.
+// A note names each option that changes nothing, and says why; options that have an effect get
+// none.
 #include "train/ineffective_options.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Which model a run folder stands for, while it rests and while it is written.
+// These tests check which model a run folder stands for, between writes and during them.
 #include <gtest/gtest.h>
 
 #include <atomic>

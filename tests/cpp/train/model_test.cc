@@ -1,4 +1,4 @@
-// A model in memory: text, logits and gradients that do not depend on workers or batches.
+// A model in memory gives text, logits and gradients that do not depend on workers or batches.
 #include "cllm/model.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Ten thousand changes to the files of a run. CLLM_MUTATIONS is another number of them, CLLM_SEED
-// the number of the first.
+// This test makes ten thousand changes to the files of a run. CLLM_MUTATIONS is another number of
+// them, CLLM_SEED the number of the first.
 #include <cstdlib>
 
 #include "mutation_storm.h"

@@ -1,4 +1,4 @@
-// Some hundred changes to the files of a run; the long tier makes ten thousand.
+// This test makes some hundred changes to the files of a run; the long tier makes ten thousand.
 #include "mutation_storm.h"
 #include "sanitized.h"
 

@@ -1,5 +1,5 @@
-// Routing in whole runs: data that all wants to go to one place trains like any other, on every
-// worker, with the same bits for every number of them.
+// Whole runs are routed: data of which every sequence belongs to one position trains like any
+// other, on every worker, with the same bits for every number of workers.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Every call of opening a run folder fails or is the last before a crash: the next opening finds
-// it free, and nothing stays behind. What an open run has made survives a power cut.
+// Every call of opening a run folder fails or is the last before a crash. The next opening finds it
+// free, and nothing stays behind. What an open run has made survives a power cut.
 #include <gtest/gtest.h>
 
 #include <algorithm>

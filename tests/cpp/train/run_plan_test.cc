@@ -1,4 +1,4 @@
-// What a plan says before the work begins.
+// This test checks what a plan says before the work begins.
 #include "train/run_plan.h"
 
 #include <gtest/gtest.h>

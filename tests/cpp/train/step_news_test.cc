@@ -1,5 +1,5 @@
-// What is said while steps go by: a choice of workers once, late steps when they are many, a share
-// of the peak that is none above 1.
+// These tests check what is said during the steps: a choice of workers once, late steps when they
+// are many, and a share of the peak only up to 1.
 #include "train/step_news.h"
 
 #include <gtest/gtest.h>

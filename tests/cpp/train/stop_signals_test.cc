@@ -1,4 +1,5 @@
-// Signals in a process of their own: what ends it, what is remembered, what is one request.
+// Signals arrive in a separate process: these tests check what ends it, what is remembered, and
+// what counts as one request.
 #include "cllm/stop_signals.h"
 
 #include <gtest/gtest.h>

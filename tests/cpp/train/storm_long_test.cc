@@ -1,4 +1,5 @@
-// Two hundred kills inside the file calls of whole runs, and as many failures of the disk.
+// This test kills whole runs two hundred times inside their file calls, and lets the disk fail as
+// often.
 #include "train_storm.h"
 
 namespace cllm {

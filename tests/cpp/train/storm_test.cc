@@ -1,4 +1,5 @@
-// A dozen kills inside the file calls of whole runs; train/storm_long_test.cc has 200.
+// This test kills whole runs a dozen times inside their file calls; storm_long_test.cc does so 200
+// times.
 #include "train_storm.h"
 #include "watchdog.h"
 
