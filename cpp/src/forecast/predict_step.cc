@@ -74,8 +74,8 @@ struct Costs {
   Footprints footprints{};
 };
 
-/// Spheres with an active worker at or below them, the root left out: each hears Work and says
-/// Idle.
+/// Counts the spheres with an active worker at or below them, without the root: each hears Work and
+/// says Idle.
 std::int64_t active_spheres(const TreePlan& tree, std::int64_t active) {
   std::vector<char> is_active(tree.spheres.size(), 0);
   for (std::int64_t w = 0; w < active; ++w) {
