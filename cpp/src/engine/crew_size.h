@@ -14,7 +14,7 @@ namespace cllm {
 void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance& allowance);
 
 /// Returns a text such as "2 workers on 2 cores, pinned": how many workers there are, where they
-/// run, and why they are not pinned.
+/// run, and, if they are not pinned, why.
 std::string describe_crew(const SessionConfig& session);
 
 /// Returns a text such as "1 of 2 workers is fastest: ...": the number that was chosen, and the

@@ -31,8 +31,8 @@ struct JobRow {
 /// Rows have the numbers of their jobs. Jobs of one kind are neighbours.
 class JobTable {
  public:
-  /// Appends a row and returns its number. REQUIRES: the last row is of this kind, or no row is
-  /// yet.
+  /// Appends a row and returns its number. REQUIRES: the last row is of this kind, or this row is
+  /// the first of its kind.
   int add(JobRow row);
   /// Makes `job` wait for `before`, which may be a later row.
   void wait(int job, int before) { rows_[static_cast<std::size_t>(job)].after.push_back(before); }

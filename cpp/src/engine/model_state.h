@@ -47,11 +47,9 @@ struct ModelState {
   const ParameterLayout layout;
   AlignedBuffer<float> parameters;                    ///< [layout.flat_size()]
   std::vector<AlignedBuffer<float>> optimizer_state;  ///< the same size, one for each range
-  std::vector<float*> state_pointers;                 ///< pointers to them, as Optimizer::run takes
-                                                      ///< them
+  std::vector<float*> state_pointers;                 ///< to them, for Optimizer::run
   std::int64_t updates = 0;                           ///< applied so far
-  std::unique_ptr<PackedWeights> packed;  ///< each stage fills it first; null: tiles pack weights
-                                          ///< themselves
+  std::unique_ptr<PackedWeights> packed;  ///< each stage fills it first; null: tiles pack their own
 };
 
 }  // namespace cllm

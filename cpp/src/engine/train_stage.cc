@@ -66,8 +66,7 @@ const float* TrainStage::gradient() const noexcept { return buffer_of(last_node(
 
 void TrainStage::run_tile(int worker, const TileClaim& claim) {
   if (kind(claim.job) != JobKind::kUpdate && cancelled()) {
-    left_out_.store(true, std::memory_order_relaxed);  // released to the root in the same way as
-                                                       // the sums
+    left_out_.store(true, std::memory_order_relaxed);  // released to the root as the sums are
     return stage_->skip_rest(claim);
   }
   if (input_.instead_of_tile) return input_.instead_of_tile(worker, claim);

@@ -38,8 +38,7 @@ struct StepOutcome {
   double loss;           ///< mean over the step batch
   double gradient_norm;  ///< before clipping
   bool skipped;          ///< loss or norm was not finite: nothing was updated
-  bool cancelled;        ///< the same, because StepInput::cancel was set: there is no loss and no
-                         ///< norm
+  bool cancelled;        ///< it was cancelled: nothing was updated; there is no loss and no norm
   bool waited;           ///< `meanwhile` took so long that the workers had nothing left to do
 };
 
