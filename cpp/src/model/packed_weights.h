@@ -20,9 +20,9 @@ namespace cllm {
 class PackedWeights {
  public:
   /// Says whether packing pays for steps over so many rows. The rule depends on shapes only,
-  /// because it decides how tiles are cut. A pass over all weights must cost less than the tiles
-  /// that would pack them again (1 to 12 % of a step at 256 rows), and the copies must be worth
-  /// their memory.
+  /// because it decides how tiles are cut. A pass over all weights must save more than it costs in
+  /// tiles that would pack them again (it gains 1 to 12 % of a step at 256 rows), and the copies
+  /// must be worth their memory.
   static bool pays(const ParameterLayout& layout, Precision precision, std::int64_t rows);
 
   /// Returns what tiles() would be.

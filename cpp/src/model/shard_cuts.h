@@ -87,8 +87,8 @@ struct ShardCuts {
   std::int64_t loss_tiles(std::int64_t chunk) const noexcept {
     return ceil_div(chunk_size(chunk), loss_rows);
   }
-  /// Says whether the gradient of the features has the same tiles as every other product of width
-  /// C.
+  /// Says whether a tile of the features' gradient also runs the pass that comes next: then it has
+  /// the tiles of every other product of width C.
   bool features_fused() const noexcept { return whole_rows && chunks() == 1; }
   Grid features(std::int64_t chunk) const { return product(chunk_size(chunk), config.width); }
 
