@@ -1,4 +1,5 @@
 // check() tests what it can test in a configuration without looking at files.
+#include "base/refuse.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
 
