@@ -115,7 +115,9 @@ KernelSizes sizes_for(const KernelCase& what, const KernelTable& table, int vari
     s.columns = s.depth = s.rows -= 16;
     return s;
   }
-  s.columns = what.shape == KernelShape::kAttention ? 64 : 768;
+  const bool attention = what.shape == KernelShape::kAttention;
+  s.columns = attention ? 64 : 768;
+  if (attention) s.depth = 256;  // rows of a sequence
   s.rows = std::max<std::int64_t>(2, s.rows * bytes / working_set(what, table, s) / 2 * 2);
   return s;
 }

@@ -14,7 +14,11 @@ void register_machine(py::module_& m) {
       .def_readonly("sizes", &KernelTime::sizes,
                     "Products: m, n, k, KiB wandered through; attention: T, D; passes over rows: "
                     "rows, columns, KiB; flat ranges: elements, KiB.")
-      .def_readonly("nanoseconds", &KernelTime::nanoseconds);
+      .def_readonly("nanoseconds", &KernelTime::nanoseconds)
+      .def_readonly("bytes_moved", &KernelTime::bytes_moved,
+                    "Read and written. 0: measured by an earlier version.")
+      .def_readonly("operations", &KernelTime::operations,
+                    "Of products and attention; 0 of passes over memory.");
   py::class_<MachineRates>(m, "MachineRates",
                            "What each of so many workers reaches when all do the same at once.")
       .def_readonly("workers", &MachineRates::workers)

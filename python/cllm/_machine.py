@@ -9,28 +9,31 @@ from rich.table import Table
 
 import cllm
 
-# What a table shows of each kernel: a size that is common in steps, what is counted, its unit.
-_PRODUCT = "GFLOP/s"
-_MEMORY = "GB/s"
-_SHOWN = {
-    "gemm_nn": ("product, forward", 2.0, _PRODUCT),
-    "gemm_nt": ("product, gradient of inputs", 2.0, _PRODUCT),
-    "gemm_tn": ("product, gradient of weights", 2.0, _PRODUCT),
-    "gemm_packed": ("product, packed weight", 2.0, _PRODUCT),
-    "attention_forward": ("attention, forward", 2.0, _PRODUCT),
-    "attention_backward": ("attention, backward", 5.0, _PRODUCT),
-    "norm_forward": ("norm, forward", 8.0, _MEMORY),
-    "norm_backward": ("norm, backward", 20.0, _MEMORY),
-    "bias_residual": ("bias and residual", 12.0, _MEMORY),
-    "bias_gelu": ("bias and GELU, forward", 12.0, _MEMORY),
-    "gelu_backward": ("GELU, backward", 16.0, _MEMORY),
-    "softmax_stats": ("softmax, forward", 4.0, _MEMORY),
-    "softmax_gradient": ("softmax, gradient", 8.0, _MEMORY),
-    "sum_2": ("ordered sum of two", 12.0, _MEMORY),
-    "sum_3": ("ordered sum of three", 16.0, _MEMORY),
-    "sum_squares": ("sum of squares", 4.0, _MEMORY),
-    "adamw": ("AdamW", 28.0, _MEMORY),
+# The kernels that a table shows, with their headings.
+_HEADINGS = {
+    "gemm_nn": "product, forward",
+    "gemm_nt": "product, gradient of inputs",
+    "gemm_tn": "product, gradient of weights",
+    "gemm_packed": "product, packed weight",
+    "attention_forward": "attention, forward",
+    "attention_backward": "attention, backward",
+    "attention_forward_dropout": "attention, forward, dropout",
+    "attention_backward_dropout": "attention, backward, dropout",
+    "norm_forward": "norm, forward",
+    "norm_backward": "norm, backward",
+    "bias_residual": "bias and residual",
+    "bias_dropout_residual": "bias, dropout and residual",
+    "dropout_rows": "dropout",
+    "bias_gelu": "bias and GELU, forward",
+    "gelu_backward": "GELU, backward",
+    "softmax_stats": "softmax, forward",
+    "softmax_gradient": "softmax, gradient",
+    "sum_2": "ordered sum of two",
+    "sum_3": "ordered sum of three",
+    "sum_squares": "sum of squares",
+    "adamw": "AdamW",
 }
+_ARITHMETIC, _MEMORY = "GFLOP/s", "GB/s"
 
 
 def default_file() -> Path:
@@ -67,28 +70,19 @@ def write(machine: cllm.Machine, file: Path) -> None:
     beside.replace(file)
 
 
-def _work(time: cllm.KernelTime) -> float:
-    sizes = time.sizes
-    if time.kernel.startswith("gemm"):
-        return float(sizes[0] * sizes[1] * sizes[2])
-    if time.kernel.startswith("attention"):
-        return float(sizes[0] * sizes[0] * sizes[1])
-    return float(sizes[0] * sizes[1] if len(sizes) == 3 else sizes[0])
-
-
 def _shown(times: Sequence[cllm.KernelTime], kernel: str) -> list[cllm.KernelTime]:
     """A kernel that computes at its largest sizes, one that moves memory from each cache."""
     own = [time for time in times if time.kernel == kernel]
-    if _SHOWN[kernel][2] == _MEMORY:
+    if own and not own[-1].operations:
         return own[-len({time.sizes[-1] for time in own}):]
     return own[-1:]
 
 
 def _where(time: cllm.KernelTime) -> str:
-    if _SHOWN[time.kernel][2] == _MEMORY:
-        kib = time.sizes[-1]
-        return f"in {kib} KiB" if kib < 1024 else f"in {kib // 1024} MiB"
-    return " x ".join(map(str, time.sizes[:3]))
+    if time.operations:
+        return " x ".join(map(str, time.sizes[:3]))
+    kib = time.sizes[-1]
+    return f"in {kib} KiB" if kib < 1024 else f"in {kib // 1024} MiB"
 
 
 def show(machine: cllm.Machine, console: Console) -> None:
@@ -102,12 +96,14 @@ def show(machine: cllm.Machine, console: Console) -> None:
     def row(what: str, where: str, figures: list[float], unit: str) -> None:
         table.add_row(what, where, *(f"{figure:.4g} {unit}" for figure in figures))
 
-    row("product", "768 x 768 x 768", [r.gemm_gflops for r in machine.rates], _PRODUCT)
+    row("product", "768 x 768 x 768", [r.gemm_gflops for r in machine.rates], _ARITHMETIC)
     row("memcpy", "1 MiB, cold", [r.copy_gbs for r in machine.rates], _MEMORY)
     row("waking", "message to reader", [r.wake_us for r in machine.rates], "us")
-    for kernel, (what, factor, unit) in _SHOWN.items():
+    for kernel, what in _HEADINGS.items():
         columns = [_shown(r.times, kernel) for r in machine.rates]
         for times in zip(*columns, strict=True):
-            row(what, _where(times[0]), [factor * _work(t) / t.nanoseconds for t in times], unit)
+            unit = _ARITHMETIC if times[0].operations else _MEMORY
+            row(what, _where(times[0]),
+                [(t.operations or t.bytes_moved) / t.nanoseconds for t in times], unit)
             what = ""
     console.print(table)

@@ -8,11 +8,16 @@
 
 namespace cllm {
 
-/// Says how long one call of a kernel takes. `kernel_axes` says what its sizes are.
+/// Says how long one call of a kernel takes, and what it does. The sizes are m, n, k, KiB of
+/// products; T, D of attention; rows, columns, KiB of passes over rows; elements, KiB of flat
+/// ranges. The calls find their operands anywhere in the KiB. Measurements of earlier versions hold
+/// neither bytes nor operations: both are 0.
 struct KernelTime {
   std::string kernel;
   std::vector<std::int64_t> sizes;
   double nanoseconds = 0;
+  double bytes_moved = 0;  ///< read and written
+  double operations = 0;   ///< of products and attention; 0: it is a pass over memory
 };
 
 /// Says what `workers` workers reach when all do the same at once; each figure is one worker's.

@@ -27,9 +27,12 @@ std::int64_t right(Table, Sizes s) { return s.depth * s.columns; }
 template <class T>
 constexpr bool kHalves = std::is_same_v<T, Bf16>;
 
+// A product keeps its rows of A for a row of tiles, whose B and C are new.
 constexpr KernelOperand of(OperandUse use, bool bf16, Elements elements,
                            OperandValues values = OperandValues::kAny) {
-  return {use, bf16, false, values, elements};
+  const bool stays = use == OperandUse::kScratch || elements == row || elements == column ||
+                     elements == one || elements == left;
+  return {use, bf16, stays ? OperandPlace::kStays : OperandPlace::kElsewhere, values, elements};
 }
 template <class T = float>
 constexpr KernelOperand read(Elements elements, OperandValues values = OperandValues::kAny) {
@@ -76,8 +79,8 @@ constexpr KernelOperand made(Elements elements) {
   return kHalves<T> ? written<T>(elements) : updated(elements);
 }
 template <class T>
-constexpr KernelOperand product(Elements elements) {
-  return kHalves<T> ? KernelOperand{OperandUse::kRead, false, true, OperandValues::kAny, elements}
+constexpr KernelOperand product(Elements elements, OperandPlace place = OperandPlace::kStays) {
+  return kHalves<T> ? KernelOperand{OperandUse::kRead, false, place, OperandValues::kAny, elements}
                     : kNoOperand;
 }
 template <class T>
@@ -87,50 +90,51 @@ const float* made_from(Pointers p, int made, int product) {
 
 // -- attention --------------------------------------------------------------------------------
 
-constexpr std::int64_t kLongest = 256;
 constexpr Dropout kDropout{1, 2, 3, 6554, 65536.0f / (65536 - 6554)};  // a tenth
 
-std::int64_t three(Table, Sizes s) { return 3 * s.rows * s.columns; }
+std::int64_t wide(Table, Sizes s) { return s.rows * s.heads * s.columns; }
+std::int64_t three(Table t, Sizes s) { return 3 * wide(t, s); }
 
 template <class T>
 std::int64_t attention_scratch(Table t, Sizes s) {
   return static_cast<std::int64_t>(
-      activation_kernels<T>(t).attention_scratch_floats(std::min(s.rows, kLongest), s.columns));
+      activation_kernels<T>(t).attention_scratch_floats(std::min(s.rows, s.depth), s.columns));
 }
 
 /// Counts kEach operations for each column and each pair of a row and a row that it attends to.
 template <int kEach>
 double attention_operations(Sizes s) {
   double pairs = 0;
-  for (std::int64_t begin = 0; begin < s.rows; begin += kLongest) {
-    const auto length = static_cast<double>(std::min(kLongest, s.rows - begin));
+  for (std::int64_t begin = 0; begin < s.rows; begin += s.depth) {
+    const auto length = static_cast<double>(std::min(s.depth, s.rows - begin));
     pairs += length * (length + 1) / 2;
   }
   return kEach * pairs * static_cast<double>(s.columns);
 }
 
-/// Calls `kernel` for every sequence; q, k and v lie side by side, and so do their gradients.
+/// Calls `kernel` for every sequence. q, k and v of all heads lie side by side, and so do their
+/// gradients.
 template <class T>
 void attend(Sizes s, Pointers p, bool backward, void (*kernel)(const AttentionArgs<T>&)) {
-  const std::int64_t D = s.columns;
-  for (std::int64_t begin = 0; begin < s.rows; begin += kLongest) {
+  const std::int64_t C = s.heads * s.columns;
+  for (std::int64_t begin = 0; begin < s.rows; begin += s.depth) {
     AttentionArgs<T> args{};
-    args.length = args.row_end = std::min(kLongest, s.rows - begin);
-    args.head_width = D;
-    args.q = p.of<const T>(0) + begin * 3 * D;
-    args.k = args.q + D;
-    args.v = args.k + D;
-    args.ld_qkv = args.ld_dqkv = 3 * D;
-    args.out = p.of<T>(1) + begin * D;
-    args.ld_out = D;
+    args.length = args.row_end = std::min(s.depth, s.rows - begin);
+    args.head_width = s.columns;
+    args.q = p.of<const T>(0) + begin * 3 * C;
+    args.k = args.q + C;
+    args.v = args.k + C;
+    args.ld_qkv = args.ld_dqkv = 3 * C;
+    args.out = p.of<T>(1) + begin * C;
+    args.ld_out = C;
     args.lse = p.of<float>(2) + begin;
     args.scratch = p.of<float>(3);
     if (s.variant == 1) args.dropout = kDropout;
     if (backward) {
-      args.dout = p.of<const T>(4) + begin * D;
-      args.dq = p.of<T>(5) + begin * 3 * D;
-      args.dk = args.dq + D;
-      args.dv = args.dk + D;
+      args.dout = p.of<const T>(4) + begin * C;
+      args.dq = p.of<T>(5) + begin * 3 * C;
+      args.dk = args.dq + C;
+      args.dv = args.dk + C;
     }
     kernel(args);
   }
@@ -141,7 +145,7 @@ void attend(Sizes s, Pointers p, bool backward, void (*kernel)(const AttentionAr
 template <class T>
 constexpr KernelCase kActivationCases[] = {
     work<T>(KernelShape::kAttention, "attention_forward",
-            {read<T>(three), written<T>(matrix), written(column),
+            {read<T>(three), written<T>(wide), written(column),
              of(OperandUse::kScratch, false, attention_scratch<T>)},
             attention_operations<4>,
             [](Table t, Sizes s, Pointers p) {
@@ -150,8 +154,8 @@ constexpr KernelCase kActivationCases[] = {
             {{"all", "dropout"}}),
     work<T>(
         KernelShape::kAttention, "attention_backward",
-        {read<T>(three), read<T>(matrix), read(column, OperandValues::kLarge),
-         of(OperandUse::kScratch, false, attention_scratch<T>), read<T>(matrix), written<T>(three)},
+        {read<T>(three), read<T>(wide), read(column, OperandValues::kLarge),
+         of(OperandUse::kScratch, false, attention_scratch<T>), read<T>(wide), written<T>(three)},
         attention_operations<10>,
         [](Table t, Sizes s, Pointers p) {
           attend<T>(s, p, true, activation_kernels<T>(t).attention_backward);
@@ -216,7 +220,7 @@ constexpr KernelCase kActivationCases[] = {
                 }),
     row_pass<T>("softmax_gradient",
                 {made<T>(matrix), read(column, OperandValues::kLarge),
-                 read(column, OperandValues::kTargets), product<T>(matrix)},
+                 read(column, OperandValues::kTargets), product<T>(matrix, OperandPlace::kUnder)},
                 [](Table t, Sizes s, Pointers p) {
                   activation_kernels<T>(t).softmax_gradient(
                       s.rows, s.columns, made_from<T>(p, 0, 3), s.columns, p.of<const float>(1),
@@ -224,27 +228,9 @@ constexpr KernelCase kActivationCases[] = {
                 }),
 };
 
-constexpr GemmForm kForms[] = {GemmForm::kNN, GemmForm::kNT, GemmForm::kTN};
-
 double product_operations(Sizes s) {
   return 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns) *
          static_cast<double>(s.depth);
-}
-
-template <class A, class B>
-GemmArgsOf<A, B> product_of(Sizes s, Pointers p) {
-  const GemmForm form = kForms[s.variant];
-  return {form,
-          s.rows,
-          s.columns,
-          s.depth,
-          p.of<const A>(0),
-          form == GemmForm::kTN ? s.rows : s.depth,
-          p.of<const B>(1),
-          form == GemmForm::kNT ? s.depth : s.columns,
-          p.of<float>(2),
-          s.columns,
-          false};
 }
 
 std::int64_t gemm_scratch(Table t, Sizes) {
@@ -258,7 +244,7 @@ constexpr KernelCase kProductCases[] = {
              of(OperandUse::kScratch, false, gemm_scratch)},
             product_operations,
             [](Table t, Sizes s, Pointers p) {
-              product_kernels<T>(t).gemm(product_of<T, T>(s, p), p.of<float>(3));
+              product_kernels<T>(t).gemm(product_args<T, T>(s, p), p.of<float>(3));
             },
             {{"nn", "nt", "tn"}}),
     work<T>(KernelShape::kProduct, "gemm_weight",
@@ -266,16 +252,17 @@ constexpr KernelCase kProductCases[] = {
              of(OperandUse::kScratch, false, gemm_scratch)},
             product_operations,
             [](Table t, Sizes s, Pointers p) {
-              product_kernels<T>(t).gemm_weight(product_of<T, float>(s, p), p.of<float>(3));
+              product_kernels<T>(t).gemm_weight(product_args<T, float>(s, p), p.of<float>(3));
             },
             {{"nn", "nt"}}),
     row_pass<T>("pack_weight", {read(matrix), written<T>([](Table, Sizes s) {
                                   return packed_size<T>(s.rows, s.columns);
                                 })},
                 [](Table t, Sizes s, Pointers p) {
-                  product_kernels<T>(t).pack_weight(
-                      {kForms[s.variant], s.rows, s.columns, p.of<const float>(0),
-                       s.variant == 0 ? s.columns : s.rows, p.of<T>(1), s.rows});
+                  product_kernels<T>(t).pack_weight({s.variant == 0 ? GemmForm::kNN : GemmForm::kNT,
+                                                     s.rows, s.columns, p.of<const float>(0),
+                                                     s.variant == 0 ? s.columns : s.rows,
+                                                     p.of<T>(1), s.rows});
                 },
                 {{"nn", "nt"}}),
     work<T>(

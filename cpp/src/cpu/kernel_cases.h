@@ -11,16 +11,25 @@
 namespace cllm {
 
 /// Holds the sizes that a kernel is called with. Products have m = rows, n = columns, k = depth.
-/// Attention has sequences of at most 256 rows and a head of `columns`. Passes over rows take rows
-/// x columns, flat ranges rows * columns elements; both ignore `depth`.
+/// Attention has sequences of `depth` rows, the last of which may be shorter, and a head of
+/// `columns`. Passes over rows take rows x columns, flat ranges rows * columns elements; both
+/// ignore `depth`.
 struct KernelSizes {
   std::int64_t rows = 1, columns = 1, depth = 1;
-  int variant = 0;  ///< an index into KernelCase::variants
+  int variant = 0;         ///< an index into KernelCase::variants
+  std::int64_t heads = 1;  ///< side by side in a row of attention, which takes the first of them
 };
 
 enum class KernelShape { kFlat, kRows, kProduct, kAttention };
 
 enum class OperandUse { kRead, kWrite, kUpdate, kScratch };
+
+/// Says where the calls of a step find an operand, one after another. A measurement imitates it.
+enum class OperandPlace {
+  kElsewhere,  ///< at a new place for every call
+  kStays,      ///< at one place, in the cache: vectors, scratch, what a product left
+  kUnder,      ///< at the first operand's place, which is written row by row over it
+};
 
 /// Says what an operand holds, so that a kernel may be called on it any number of times.
 enum class OperandValues {
@@ -32,8 +41,8 @@ enum class OperandValues {
 
 struct KernelOperand {
   OperandUse use;
-  bool bf16;     ///< else four bytes per element
-  bool product;  ///< lies in the cache when a step calls the kernel, because a product made it
+  bool bf16;  ///< else four bytes per element
+  OperandPlace place;
   OperandValues values;
   std::int64_t (*elements)(const KernelTable& table, const KernelSizes& sizes);
 
@@ -77,6 +86,24 @@ Span<const KernelCase> kernel_cases();
 
 /// Returns the case of that name. REQUIRES: there is one.
 const KernelCase& kernel_case(const std::string& kernel, bool bf16 = false);
+
+/// Returns what the case of a product calls it with, for callers of another backend.
+template <class A, class B>
+GemmArgsOf<A, B> product_args(const KernelSizes& s, OperandPointers operands) {
+  constexpr GemmForm kForms[] = {GemmForm::kNN, GemmForm::kNT, GemmForm::kTN};
+  const GemmForm form = kForms[s.variant];
+  return {form,
+          s.rows,
+          s.columns,
+          s.depth,
+          operands.of<const A>(0),
+          form == GemmForm::kTN ? s.rows : s.depth,
+          operands.of<const B>(1),
+          form == GemmForm::kNT ? s.depth : s.columns,
+          operands.of<float>(2),
+          s.columns,
+          false};
+}
 
 /// Fills an operand with values, the same for the same seed.
 void fill_operand(const KernelOperand& operand, const KernelTable& table, const KernelSizes& sizes,

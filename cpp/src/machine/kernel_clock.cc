@@ -5,30 +5,33 @@
 #include <set>
 
 #include "cllm/error.h"
-#include "machine/kernel_calls.h"
 
 namespace cllm {
 
-KernelClock::KernelClock(const MachineRates& rates, const std::string& where, Precision precision) {
-  for (const KernelGrid& kernel : kernel_grids()) add(rates, kernel.name, where);
-  if (precision == Precision::kFp32) return;
-  for (const KernelGrid& kernel : kernel_grids(precision)) add(rates, kernel.name, where);
+KernelClock::KernelClock(const MachineRates& rates, const std::string& where, Precision precision,
+                         bool dropout) {
+  for (Precision one : {Precision::kFp32, Precision::kBf16}) {
+    if (one == Precision::kBf16 && precision == Precision::kFp32) continue;
+    for (const KernelGrid& kernel : kernel_grids(one)) {
+      if (dropout || !kernel.dropout) add(rates, kernel, where);
+    }
+  }
 }
 
-void KernelClock::add(const MachineRates& rates, const std::string& name,
+void KernelClock::add(const MachineRates& rates, const KernelGrid& kernel,
                       const std::string& where) {
-  const KernelGrid& kernel = kernel_grid(name);
   const std::size_t dimensions = kernel.axes.size();
   std::vector<std::set<std::int64_t>> sizes(dimensions);
   std::map<std::vector<std::int64_t>, double> times;
   for (const KernelTime& t : rates.times) {
-    if (t.kernel != name || t.sizes.size() != dimensions) continue;
+    if (t.kernel != kernel.name || t.sizes.size() != dimensions) continue;
     if (*std::min_element(t.sizes.begin(), t.sizes.end()) < 1) continue;
     for (std::size_t a = 0; a < dimensions; ++a) sizes[a].insert(t.sizes[a]);
     times[t.sizes] = t.nanoseconds / kernel.work(t.sizes);
   }
   std::size_t points = 1;
-  Grid& grid = grids_[name];
+  Grid& grid = grids_[kernel.name];
+  grid.kernel = &kernel;
   for (const auto& axis : sizes) {
     points *= axis.size();
     grid.axes.emplace_back();
@@ -36,7 +39,7 @@ void KernelClock::add(const MachineRates& rates, const std::string& name,
   }
   if (times.empty() || times.size() != points) {
     throw InputError({"the measurement lacks times of a kernel",
-                      std::to_string(times.size()) + " of " + name,
+                      std::to_string(times.size()) + " of " + kernel.name,
                       "every combination of its sizes", where,
                       "measure again with this version: cllm bench --machine-only"});
   }
@@ -65,7 +68,7 @@ double KernelClock::nanoseconds(const std::string& kernel,
     }
     if (weight > 0) value += weight * grid.values[at];
   }
-  return std::exp(value) * kernel_grid(kernel).work(sizes);
+  return std::exp(value) * grid.kernel->work(sizes);
 }
 
 }  // namespace cllm

@@ -22,6 +22,10 @@ MachineRates rates_of(const Json& j) {
       time.kernel = kernel;
       time.sizes = row.at(0).get<std::vector<std::int64_t>>();
       time.nanoseconds = row.at(1).get<double>();
+      if (row.size() > 2) {  // earlier versions kept only times
+        time.bytes_moved = row.at(2).get<double>();
+        time.operations = row.at(3).get<double>();
+      }
       r.times.push_back(std::move(time));
     }
   }
@@ -39,6 +43,7 @@ std::string fault(const Machine& machine) {
       return "a rate that is not above 0";
     for (const KernelTime& t : r.times) {
       if (!(t.nanoseconds > 0)) return "a time of " + t.kernel + " that is not above 0";
+      if (t.bytes_moved < 0 || t.operations < 0) return "work of " + t.kernel + " below 0";
     }
   }
   return "";
@@ -59,7 +64,7 @@ std::string machine_json(const Machine& machine) {
     one["copy_gbs"] = r.copy_gbs;
     one["wake_us"] = r.wake_us;
     for (const KernelTime& t : r.times) {
-      one["nanoseconds"][t.kernel].push_back({t.sizes, t.nanoseconds});
+      one["nanoseconds"][t.kernel].push_back({t.sizes, t.nanoseconds, t.bytes_moved, t.operations});
     }
     out["rates"].push_back(std::move(one));
   }

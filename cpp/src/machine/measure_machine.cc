@@ -13,7 +13,7 @@
 #include "cllm/machine.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
-#include "machine/kernel_calls.h"
+#include "machine/kernel_caller.h"
 #include "sync/mpsc_queue.h"
 #include "sync/parker.h"
 
@@ -100,7 +100,12 @@ Measured measure_worker(GemmBackend backend, Meeting& meeting) {
     if (precision == Precision::kBf16 && !bf16) continue;
     for (const KernelGrid& grid : kernel_grids(precision)) {
       for (const auto& sizes : combinations(grid)) {
-        m.times.push_back({grid.name, sizes, timed(caller.call(grid, sizes))});
+        KernelSizes call = grid.sizes(sizes);
+        call.heads = 1;  // a call takes one of those side by side
+        const auto moved = static_cast<double>(grid.what->bytes_moved(kernels(), call));
+        const auto operations = grid.what->operations;
+        m.times.push_back({grid.name, sizes, timed(caller.call(grid, sizes)), moved,
+                           operations == nullptr ? 0 : operations(call)});
       }
     }
   }

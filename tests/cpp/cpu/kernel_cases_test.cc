@@ -75,7 +75,7 @@ std::vector<KernelSizes> sizes_of(const KernelCase& what) {
       all.push_back({70, 70, 70, variant});
     } else if (what.shape == KernelShape::kAttention) {
       for (std::int64_t length : {1, 7, 65, 130, 300}) {
-        for (std::int64_t width : {1, 33, 64}) all.push_back({length, width, 1, variant});
+        for (std::int64_t width : {1, 33, 64}) all.push_back({length, width, 256, variant});
       }
     } else {
       for (std::int64_t n : {1, 7, 8, 15, 17, 33, 70, 1030}) {
@@ -119,7 +119,7 @@ TEST(KernelCases, CountWhatMoves) {
   EXPECT_EQ(kernel_case("round_bf16").bytes_moved(table, sizes), 6 * 300);
   EXPECT_EQ(kernel_case("ordered_sum").bytes_moved(table, {1, 100, 1, 1}), 4 * 4 * 100);
   EXPECT_EQ(kernel_case("gemm").operations({2, 3, 5, 0}), 2.0 * 30);
-  EXPECT_EQ(kernel_case("attention_forward").operations({257, 10, 1, 0}),
+  EXPECT_EQ(kernel_case("attention_forward").operations({257, 10, 256, 0}),
             4.0 * 10 * (256 * 257 / 2 + 1));
 }
 

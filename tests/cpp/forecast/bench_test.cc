@@ -1,10 +1,7 @@
-// These tests check the kernels that a machine is measured with, what is kept of it, and timed
-// steps.
+// These tests check what is kept of a machine that was measured, and timed steps.
 #include "cllm/bench.h"
 
 #include <gtest/gtest.h>
-
-#include <set>
 
 #include "cllm/error.h"
 #include "cllm/machine.h"
@@ -13,35 +10,13 @@
 #include "few_threads.h"
 #include "has.h"
 #include "machine/core_round_trip.h"
-#include "machine/kernel_calls.h"
 
 namespace cllm {
 namespace {
 
-TEST(KernelGrids, EveryKernelCanBeCalledAtTheCornersOfItsGrid) {
-  constexpr std::int64_t kKib = 8 << 10;
-  KernelCaller caller(GemmBackend::kNative, kernels(), kKib);
-  std::set<std::string> names;
-  std::vector<KernelGrid> grids = kernel_grids();
-  for (const KernelGrid& grid : kernel_grids(Precision::kBf16)) grids.push_back(grid);
-  for (const KernelGrid& grid : grids) {
-    EXPECT_TRUE(names.insert(grid.name).second) << grid.name;
-    for (bool largest : {false, true}) {
-      std::vector<std::int64_t> sizes;
-      for (const auto& axis : grid.axes) sizes.push_back(largest ? axis.back() : axis.front());
-      const auto call = caller.call(grid, sizes);
-      for (int i = 0; i < 3; ++i) call();
-      EXPECT_GT(grid.work(sizes), 0) << grid.name;
-    }
-    for (const auto& axis : grid.axes) {
-      EXPECT_TRUE(std::is_sorted(axis.begin(), axis.end())) << grid.name;
-    }
-  }
-  EXPECT_THROW(kernel_grid("gemm_xx"), std::invalid_argument);
-}
-
 Machine small_machine() {
-  MachineRates rates{1, 10, 20, 3, {{"adamw", {5, 6}, 7.5}, {"gemm_nn", {1, 2, 3, 4}, 9}}};
+  MachineRates rates{
+      1, 10, 20, 3, {{"adamw", {5, 6}, 7.5, 28}, {"gemm_nn", {1, 2, 3, 4}, 9, 88, 12}}};
   MachineRates two = rates;
   two.workers = 2;
   return {"a \"CPU\"", "avx512", "native", {rates, two}};
@@ -55,15 +30,31 @@ TEST(MachineJson, ComesBackAsItWas) {
   EXPECT_EQ(back.rates[1].workers, 2);
   ASSERT_EQ(back.rates[0].times.size(), 2u);
   EXPECT_EQ(back.rates[0].times[0].sizes, (std::vector<std::int64_t>{5, 6}));
+  EXPECT_EQ(back.rates[0].times[0].bytes_moved, 28);
+  EXPECT_EQ(back.rates[0].times[0].operations, 0);
+  EXPECT_EQ(back.rates[1].times[1].operations, 12);
   EXPECT_EQ(machine_json(back), json);
 }
 
+TEST(MachineJson, OfEarlierVersionsHoldsTimesAlone) {
+  const Machine old = parse_machine(
+      R"({"cpu": "c", "kernels": "k", "gemm": "g", "rates": [{"workers": 1, "gemm_gflops": 2,
+          "copy_gbs": 3, "wake_us": 4, "nanoseconds": {"adamw": [[[16384, 384], 5.5]]}}]})",
+      "here");
+  const KernelTime& time = old.rates.at(0).times.at(0);
+  EXPECT_EQ(time.sizes, (std::vector<std::int64_t>{16384, 384}));
+  EXPECT_EQ(time.nanoseconds, 5.5);
+  EXPECT_EQ(time.bytes_moved, 0);
+  EXPECT_EQ(time.operations, 0);
+}
+
 TEST(MachineJson, FaultsNameThePlace) {
-  std::vector<Machine> bad(4, small_machine());
+  std::vector<Machine> bad(5, small_machine());
   bad[0].rates.clear();
   bad[1].rates[1].workers = 1;
   bad[2].rates[0].gemm_gflops = 0;
   bad[3].rates[0].times[0].nanoseconds = -1;
+  bad[4].rates[0].times[0].bytes_moved = -1;
   for (const Machine& machine : bad) {
     try {
       parse_machine(machine_json(machine), "some.json");

@@ -9,7 +9,7 @@
 #include "cllm/error.h"
 #include "forecast/predict_step.h"
 #include "forecast/shard_costs.h"
-#include "machine/kernel_calls.h"
+#include "machine/kernel_grids.h"
 
 namespace cllm {
 namespace {
