@@ -195,8 +195,7 @@ def _forecast(config: cllm.TrainConfig, file: Path | None) -> str:
                                          forecast.waiting_ms)]
     return (f"time    {forecast.milliseconds:,.1f} ms a step of {forecast.workers} workers: "
             f"{share[0]:.0f} % in products, {share[1]:.0f} % in passes, {share[2]:.1f} % waiting; "
-            f"{forecast.tiles:,} tiles, {forecast.messages} messages"
-            + ("; what dropout takes is not in it" if config.dropout > 0 else ""))
+            f"{forecast.tiles:,} tiles, {forecast.messages} messages")
 
 
 @app.command()

@@ -34,7 +34,8 @@ def model_folder(tmp_path):
 def test_machine_is_measured_kept_and_read(tmp_path):
     code, out, err = run("--machine-only", "--workers", 2, folder=tmp_path)
     assert code == DONE, err
-    for line in ("product, gradient of weights", "attention, backward", "AdamW", "waking"):
+    for line in ("product, gradient of weights", "attention, backward", "AdamW", "waking",
+                 "attention, backward, dropout", "bias, dropout and residual"):
         assert line in out
     kept = (tmp_path / "cache/cllm/machine.json").read_text()
     machine = cllm.Machine.from_json(kept)
@@ -44,6 +45,12 @@ def test_machine_is_measured_kept_and_read(tmp_path):
         assert rates.gemm_gflops > 0.1 and rates.copy_gbs > 0.1 and 0.1 < rates.wake_us < 1e5
         kernels = {time.kernel for time in rates.times}
         assert {"gemm_nn", "gemm_nt", "gemm_tn", "gemm_packed", "adamw", "sum_3"} <= kernels
+        assert {"dropout_rows", "bias_dropout_residual", "attention_forward_dropout"} <= kernels
+        sizes = {t.kernel: t for t in rates.times}
+        assert sizes["adamw"].bytes_moved == 28 * sizes["adamw"].sizes[0]
+        assert sizes["adamw"].operations == 0
+        m, n, k, _ = sizes["gemm_nn"].sizes
+        assert sizes["gemm_nn"].operations == 2 * m * n * k
         # What moves through memory is no faster there than in the cache.
         adamw = [t.nanoseconds for t in rates.times if t.kernel == "adamw"]
         assert adamw[-1] > adamw[0]
@@ -75,6 +82,20 @@ def test_plan_predicts_from_a_measurement(tmp_path):
         times.append(float(found[1].replace(",", "")))
         assert 50 < int(found[2]) < 100
     assert 1.6 * times[0] < times[1] < 2.4 * times[0]
+    shape = ("--workers", 1, "--batch", 8, "--seq", 128, "--dim", 256)
+    code, out, err = plan(*shape, "--dropout", 0.1)
+    assert code == DONE and "waiting" in out and "dropout" not in out, out + err
+    # One of an earlier version: times alone, without the kernels of dropout.
+    old = json.loads((tmp_path / "cache/cllm/machine.json").read_text())
+    for rates in old["rates"]:
+        rates["nanoseconds"] = {kernel: [row[:2] for row in rows]
+                                for kernel, rows in rates["nanoseconds"].items()
+                                if "dropout" not in kernel}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    code, out, err = plan(*shape, "--machine", "old.json")
+    assert code == DONE and " ms a step" in out, err
+    code, out, err = plan(*shape, "--dropout", 0.1, "--machine", "old.json")
+    assert (code, err.count("\n")) == (BAD_INPUT, 1) and "dropout" in err and "old.json" in err
     # A measurement of another machine is used when it is named, and only then.
     cache = tmp_path / "cache/cllm/machine.json"
     other = json.loads(cache.read_text()) | {"cpu": "another"}

@@ -39,7 +39,7 @@ struct StepPlan {
 StepPlan plan_step(const TrainConfig& config);
 
 /// Says what a step would cost on a machine. The step is played through with the times of its
-/// kernels alone, without those of dropout.
+/// kernels alone.
 struct StepForecast {
   std::int64_t workers = 0;  ///< active ones
   double milliseconds = 0;   ///< of the step

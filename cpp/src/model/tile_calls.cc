@@ -15,48 +15,69 @@ class TileCalls {
 
  private:
   std::int64_t width() const { return cuts_.config.width; }
-  std::int64_t rows_of_pass() const {
-    return std::min(cuts_.pass_rows, cuts_.shape.rows() - tile_ * cuts_.pass_rows);
+  const DropoutRates& rates() const { return cuts_.config.dropout; }
+  Range pass_range() const {
+    const std::int64_t begin = tile_ * cuts_.pass_rows;
+    return {begin, std::min(cuts_.shape.rows(), begin + cuts_.pass_rows)};
   }
 
-  void norm(std::int64_t m) const { listener_.pass("norm_forward", true, m, width()); }
-  /// With the sums for the bias of the linear map below, which the first layer's first norm has
-  /// not.
-  void norm_backward(std::int64_t m, bool lowest) const {
-    listener_.pass("norm_backward", true, m, width());
-    if (!lowest) listener_.pass("column_sums", false, m, width());
+  /// Dropout draws for each sequence apart, so there is a call for the rows of each.
+  void by_sequence(const char* kernel, bool stored, const Range& rows, std::int64_t n) const {
+    for (std::int64_t r = rows.begin; r < rows.end;) {
+      const std::int64_t L = cuts_.shape.length, end = std::min(rows.end, (r / L + 1) * L);
+      listener_.pass(kernel, stored, end - r, n);
+      r = end;
+    }
+  }
+  void drop_embedding(const Range& rows) const {
+    if (rates().embedding > 0) by_sequence("dropout_rows", false, rows, width());
+  }
+  void add_residual(const Range& rows, std::int64_t n) const {
+    if (rates().residual > 0) return by_sequence("bias_dropout_residual", false, rows, n);
+    listener_.pass("bias_residual", false, rows.size(), n);
+  }
+  /// It also makes the sums for the bias of the linear map below.
+  void hand_down(const Range& rows) const {
+    if (rates().residual > 0) return by_sequence("dropout_rows", true, rows, width());
+    listener_.pass("column_sums", false, rows.size(), width());
+  }
+  void norm(const Range& rows) const { listener_.pass("norm_forward", true, rows.size(), width()); }
+  /// `lowest`: it is the first layer's first norm, and the embeddings lie below it.
+  void norm_backward(const Range& rows, bool lowest) const {
+    listener_.pass("norm_backward", true, rows.size(), width());
+    lowest ? drop_embedding(rows) : hand_down(rows);
   }
   void sums(std::int64_t groups, std::int64_t columns, int times) const {
     for (int i = 0; i < times; ++i) listener_.pass("column_sums", false, groups, columns);
   }
 
   /// A tile of a product on `grid`, summed over k; returns its rows.
-  std::int64_t product(const Grid& grid, GemmForm form, bool by_weight, std::int64_t k) const {
-    const std::int64_t m = grid.row_range(tile_).size();
-    listener_.product(form, by_weight, m, grid.column_range(tile_).size(), k);
+  Range product(const Grid& grid, GemmForm form, bool by_weight, std::int64_t k) const {
+    const Range m = grid.row_range(tile_);
+    listener_.product(form, by_weight, m.size(), grid.column_range(tile_).size(), k);
     return m;
   }
   void linear(const Linear& linear) const {
     const Grid& grid = cuts_.linear(phase_.site).forward;
-    const std::int64_t m = product(grid, linear.forward_form(), true, linear.inputs);
+    const Range m = product(grid, linear.forward_form(), true, linear.inputs);
     const std::int64_t n = grid.column_range(tile_).size();
     switch (linear.epilogue) {
       case Epilogue::kNone:
         return;
       case Epilogue::kBias:
-        return listener_.pass("bias_add", true, m, n);
+        return listener_.pass("bias_add", true, m.size(), n);
       case Epilogue::kGelu:
-        return listener_.pass("bias_gelu", true, m, n);
+        return listener_.pass("bias_gelu", true, m.size(), n);
       case Epilogue::kResidual:
-        listener_.pass("bias_residual", false, m, n);
+        add_residual(m, n);
         if (cuts_.whole_rows) norm(m);
     }
   }
   void linear_backward(const Linear& linear) const {
     const Grid& grid = cuts_.linear(phase_.site).backward;
-    const std::int64_t m = product(grid, linear.backward_form(), true, linear.outputs);
+    const Range m = product(grid, linear.backward_form(), true, linear.outputs);
     if (linear.from == InputFrom::kActivation) {
-      listener_.pass("gelu_backward", true, m, grid.column_range(tile_).size());
+      listener_.pass("gelu_backward", true, m.size(), grid.column_range(tile_).size());
     }
     const bool lowest = phase_.site == LinearSite::kQkv && phase_.layer == 0;
     if (linear.from == InputFrom::kNorm && cuts_.whole_rows) norm_backward(m, lowest);
@@ -71,11 +92,13 @@ class TileCalls {
     const auto first = static_cast<double>(group.block * cuts_.query_rows);
     const auto last = static_cast<double>(std::min(T, (group.block + 1) * cuts_.query_rows));
     const double share = (last * last - first * first) / static_cast<double>(T * T);
-    listener_.attention("attention_forward", static_cast<double>(items) * share);
+    listener_.attention(rates().attention > 0 ? "attention_forward_dropout" : "attention_forward",
+                        static_cast<double>(items) * share);
   }
   void attention_backward() const {
     const std::int64_t T = cuts_.shape.length, D = cuts_.config.head_width();
-    listener_.attention("attention_backward", 1);
+    listener_.attention(rates().attention > 0 ? "attention_backward_dropout" : "attention_backward",
+                        1);
     for (int part = 0; part < 3; ++part) listener_.pass("column_sums", true, T, D);
   }
 
@@ -92,20 +115,21 @@ void TileCalls::list() const {
   const std::int64_t R = cuts_.shape.rows(), chunk = phase_.chunk;
   switch (phase_.op) {
     case Op::kEmbed:
-      listener_.add(width() * rows_of_pass(), 1);
-      return norm(rows_of_pass());
+      listener_.add(width() * pass_range().size(), 1);
+      drop_embedding(pass_range());
+      return norm(pass_range());
     case Op::kNorm1:
     case Op::kNorm2:
     case Op::kNormFinal:
-      return norm(rows_of_pass());
+      return norm(pass_range());
     case Op::kLinear:
       return this->linear(linear);
     case Op::kAttention:
       return attention();
     case Op::kLogits: {
       const Grid grid = cuts_.logits(chunk);
-      const std::int64_t m = product(grid, head.forward_form(), true, head.inputs);
-      return listener_.pass("softmax_stats", false, m, grid.column_range(tile_).size());
+      const Range m = product(grid, head.forward_form(), true, head.inputs);
+      return listener_.pass("softmax_stats", false, m.size(), grid.column_range(tile_).size());
     }
     case Op::kLoss:
       return;
@@ -115,8 +139,7 @@ void TileCalls::list() const {
                             head.outputs);
     }
     case Op::kFeatureGradient: {
-      const std::int64_t m =
-          product(cuts_.features(chunk), head.backward_form(), true, head.outputs);
+      const Range m = product(cuts_.features(chunk), head.backward_form(), true, head.outputs);
       if (cuts_.features_fused()) norm_backward(m, false);
       return;
     }
@@ -125,9 +148,9 @@ void TileCalls::list() const {
       return;
     case Op::kNormFinalBackward:
     case Op::kNorm2Backward:
-      return norm_backward(rows_of_pass(), false);
+      return norm_backward(pass_range(), false);
     case Op::kNorm1Backward:
-      return norm_backward(rows_of_pass(), phase_.layer == 0);
+      return norm_backward(pass_range(), phase_.layer == 0);
     case Op::kLinearBackward:
       return linear_backward(linear);
     case Op::kAttentionBackward:

@@ -25,7 +25,7 @@ class CallListener {
   virtual void attention(const char* kernel, double heads) = 0;
 };
 
-/// Lists the calls of tile 0 <= tile < phase.tiles. Those of dropout are left out.
+/// Lists the calls of tile 0 <= tile < phase.tiles in training, where the model's rates drop.
 void list_calls(const ShardCuts& cuts, const Phase& phase, std::int32_t tile,
                 CallListener& listener);
 

@@ -2,14 +2,18 @@
 // messages.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "cllm/bench.h"
 #include "cllm/error.h"
 #include "forecast/predict_step.h"
 #include "forecast/shard_costs.h"
+#include "has.h"
 #include "machine/kernel_grids.h"
+#include "model/tile_calls.h"
 
 namespace cllm {
 namespace {
@@ -121,6 +125,114 @@ TEST(PredictStep, WorkersShareTheTime) {
     EXPECT_GE(f.waiting_ms, 0);
     EXPECT_LT(f.milliseconds, 0.7 * before) << workers;
     before = f.milliseconds;
+  }
+}
+
+SessionConfig with_dropout(SessionConfig c, const DropoutRates& rates) {
+  c.model.dropout = rates;
+  return c;
+}
+
+MachineRates without_dropout(MachineRates rates) {
+  const auto of_dropout = [](const KernelTime& t) { return kernel_grid(t.kernel).dropout; };
+  rates.times.erase(std::remove_if(rates.times.begin(), rates.times.end(), of_dropout),
+                    rates.times.end());
+  return rates;
+}
+
+// If all kernels have one rate, dropout adds a pass over the embeddings and one over their
+// gradient. Everywhere else a kernel that drops takes the place of one that does not.
+TEST(PredictStep, HoldsThePassesOfDropout) {
+  for (const SessionConfig& c : {config_of(1, 32, 70, 5, 16), config_of(2, 160, 70, 30, 100),
+                                 config_of(3, 192, 500, 9, 300), config_of(2, 64, 70, 3, 50)}) {
+    for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+      SessionConfig plain = c;
+      plain.precision = precision;
+      const double elements = static_cast<double>(c.batch * c.sequence * c.model.width);
+      const StepForecast before = predict_step(plain, without_dropout(even_rates(1)), "");
+      const StepForecast all =
+          predict_step(with_dropout(plain, {0.1, 0.1, 0.1}), even_rates(1), "");
+      EXPECT_GT(all.milliseconds, before.milliseconds);
+      EXPECT_NEAR(all.pass_ms - before.pass_ms, 2e-6 * elements, 1e-9 * elements);
+      EXPECT_NEAR(all.product_ms, before.product_ms, 1e-9 * before.product_ms);
+      MachineRates slow = even_rates(1);
+      for (KernelTime& t : slow.times) t.nanoseconds *= kernel_grid(t.kernel).dropout ? 3 : 1;
+      for (const DropoutRates& one :
+           {DropoutRates{0.1, 0, 0}, DropoutRates{0, 0.1, 0}, DropoutRates{0, 0, 0.1}}) {
+        EXPECT_GT(predict_step(with_dropout(plain, one), slow, "").pass_ms,
+                  before.pass_ms + 3e-6 * elements);
+      }
+    }
+  }
+}
+
+TEST(PredictStep, MeasurementsWithoutDropoutServeModelsWithout) {
+  const SessionConfig c = config_of(1, 32, 70, 5, 16);
+  const MachineRates old = without_dropout(even_rates(1));
+  EXPECT_GT(predict_step(c, old, "").milliseconds, 0);
+  try {
+    predict_step(with_dropout(c, {0, 0, 0.1}), old, "some.json");
+    FAIL() << "nothing was thrown";
+  } catch (const InputError& error) {
+    for (const char* part : {"some.json", "dropout", "cllm bench --machine-only"}) {
+      EXPECT_TRUE(has(error.what(), part)) << error.what();
+    }
+  }
+}
+
+/// Collects the measured names of what tiles call, and checks the number of their sizes.
+class MeasuredNames final : public CallListener {
+ public:
+  explicit MeasuredNames(Precision precision)
+      : prefix_(precision == Precision::kBf16 ? "bf16_" : "") {}
+  void product(GemmForm, bool, std::int64_t, std::int64_t, std::int64_t) override {}
+  void pass(const char* kernel, bool stored, std::int64_t, std::int64_t) override {
+    add((stored ? prefix_ : "") + kernel, 3);
+  }
+  void add(std::int64_t, std::int64_t) override { add("add", 2); }
+  void attention(const char* kernel, double) override { add(prefix_ + kernel, 2); }
+
+  std::set<std::string> names, of_dropout;
+
+ private:
+  void add(const std::string& name, std::size_t sizes) {
+    if (!names.insert(name).second) return;
+    const KernelGrid& grid = kernel_grid(name);  // throws where there is none
+    EXPECT_EQ(grid.axes.size(), sizes) << name;
+    if (grid.dropout) of_dropout.insert(name);
+  }
+  const std::string prefix_;
+};
+
+TEST(TileCalls, AreMeasured) {
+  for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    for (bool drops : {false, true}) {
+      MeasuredNames calls(precision);
+      for (const SessionConfig& c : {config_of(1, 32, 70, 5, 16), config_of(1, 192, 5000, 9, 300),
+                                     config_of(1, 64, 40000, 3, 700)}) {
+        ModelConfig model = c.model;
+        if (drops) model.dropout = {0.1, 0.1, 0.1};
+        const ParameterLayout layout(model);
+        for (Pass pass : {Pass::kTraining, Pass::kRecomputing}) {
+          const ShardProgram program(model, layout, {c.batch, c.sequence}, pass,
+                                     WeightLayout::kPacked);
+          for (const Phase& phase : program.phases()) {
+            for (std::int32_t t = 0; t < phase.tiles; ++t) {
+              list_calls(program.cuts(), phase, t, calls);
+            }
+          }
+        }
+      }
+      EXPECT_GE(calls.names.size(), 12u);
+      std::set<std::string> wanted;  // all of dropout's, in the way that they are stored
+      for (const KernelGrid& grid : kernel_grids(precision)) {
+        if (grid.dropout && drops) wanted.insert(grid.name);
+      }
+      if (precision == Precision::kBf16 && drops) {
+        wanted.insert({"dropout_rows", "bias_dropout_residual"});  // the residual stream is float
+      }
+      EXPECT_EQ(calls.of_dropout, wanted);
+    }
   }
 }
 
