@@ -66,7 +66,7 @@ void register_model_config(py::module_& m) {
       .def_readonly("layers", &ModelConfig::layers, "L, n_layer.")
       .def_readonly("heads", &ModelConfig::heads, "H, n_head.")
       .def_readonly("dim", &ModelConfig::width, "C, n_embd.")
-      .def_readonly("seq", &ModelConfig::positions, "T, n_positions: the longest sequence.")
+      .def_readonly("seq", &ModelConfig::context, "T, n_positions: the longest sequence.")
       .def_readonly("vocab", &ModelConfig::vocabulary, "V', vocab_size.")
       .def_readonly("bias", &ModelConfig::bias, "False: biases are zero and stay so.")
       .def_readonly("symmetry", &ModelConfig::symmetry_order, "V of the sphere structure.")
@@ -97,7 +97,7 @@ void register_model_config(py::module_& m) {
                return value > 0 ? key + py::cast<std::string>(py::repr(py::float_(value))) : "";
              };
              return "ModelConfig(" + text("layers=", c.layers) + text(", heads=", c.heads) +
-                    text(", dim=", c.width) + text(", seq=", c.positions) +
+                    text(", dim=", c.width) + text(", seq=", c.context) +
                     text(", vocab=", c.vocabulary) + (c.bias ? "" : ", bias=False") +
                     (c.symmetry_order == 12 ? "" : text(", symmetry=", c.symmetry_order)) +
                     rate(", embd_pdrop=", c.dropout.embedding) +

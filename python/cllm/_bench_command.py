@@ -41,7 +41,7 @@ def chosen(names: Sequence[str], model: Path | None, batch: int | None, seq: int
         if value is not None and value < 1:
             raise cllm.InputError(f"{option}: too small: got {value}, expected at least 1")
     if seq is not None and seq > config.seq:
-        raise cllm.InputError(f"--seq: longer than the model's positions: got {seq}, expected at "
+        raise cllm.InputError(f"--seq: longer than the model's context: got {seq}, expected at "
                               f"most {config.seq}")
     return {str(model): Case(config.layers, config.heads, config.dim, config.vocab,
                              batch or 12, seq or config.seq)}

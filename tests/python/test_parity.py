@@ -38,7 +38,7 @@ class Shape:
 SHAPES = {
     "odd": Shape(2, 5, 60, 33, 101, 3, 33),
     "bytes": Shape(4, 4, 128, 64, 257, 12, 64),
-    # Several blocks of queries, two shards, sequences shorter than the model's positions.
+    # Several blocks of queries, two shards, sequences shorter than the model's context.
     "long": Shape(1, 2, 64, 600, 700, 3, 530),
     "gpt2_124m": Shape(12, 12, 768, 1024, 50257, 2, 24),
 }

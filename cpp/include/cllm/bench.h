@@ -12,7 +12,7 @@ namespace cllm {
 struct StepBench {
   ModelConfig model;
   std::int64_t batch = 1;          ///< sequences in the step batch
-  std::int64_t sequence = 0;       ///< tokens in a sequence; 0: the model's positions
+  std::int64_t sequence = 0;       ///< tokens in a sequence; 0: the model's context
   std::int64_t workers = 0;        ///< 0: one for each core that this process may use
   std::int64_t positions = 0;      ///< K; 0: the rule of the batch plan decides
   std::string precision = "fp32";  ///< fp32 | bf16

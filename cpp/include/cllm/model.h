@@ -51,7 +51,7 @@ class Model {
   void check_shape(const char* name, std::int64_t sequences, std::int64_t length) const;
 
   /// Computes logits[B, T, V'] after every token of tokens[B, T]. Throws InputError for an empty
-  /// array, a T above the model's positions, or a token outside the vocabulary.
+  /// array, a T above the model's context, or a token outside the vocabulary.
   void logits(const TokenArray& tokens, float* logits);
 
   /// Returns the mean cross-entropy over targets[B, T], and computes its gradient for every tensor,
@@ -61,7 +61,7 @@ class Model {
 
   /// Continues prompt[n] by at most `count` tokens and gives each to `on_token` as it comes, until
   /// `on_token` returns false. An end-of-text token of the model (generation_config.json, else
-  /// config.json) ends it early and is not given. Texts longer than the model's positions slide:
+  /// config.json) ends it early and is not given. Texts longer than the model's context slide:
   /// see model/inference.h. Throws InputError for an empty prompt.
   void generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
                 const SamplingOptions& options, const std::function<bool(std::int32_t)>& on_token);

@@ -18,12 +18,12 @@ inline bool operator==(const DropoutRates& a, const DropoutRates& b) noexcept {
   return a.embedding == b.embedding && a.attention == b.attention && a.residual == b.residual;
 }
 
-/// Letters in shapes: L layers, H heads, C width, T positions, V' vocabulary.
+/// Letters in shapes: L layers, H heads, C width, T context, V' vocabulary.
 struct ModelConfig {
   std::int64_t layers = 4;        ///< L, n_layer
   std::int64_t heads = 4;         ///< H, n_head; divides width
   std::int64_t width = 128;       ///< C, n_embd
-  std::int64_t positions = 64;    ///< T, n_positions: longest sequence
+  std::int64_t context = 64;      ///< T, n_positions: longest sequence
   std::int64_t vocabulary = 257;  ///< V', vocab_size
   bool bias = true;               ///< false: biases stay zero and frozen (kept under "cllm")
   int symmetry_order = 12;        ///< V of the sphere structure (kept under "cllm")
@@ -35,7 +35,7 @@ struct ModelConfig {
 
 inline bool operator==(const ModelConfig& a, const ModelConfig& b) noexcept {
   return a.layers == b.layers && a.heads == b.heads && a.width == b.width &&
-         a.positions == b.positions && a.vocabulary == b.vocabulary && a.bias == b.bias &&
+         a.context == b.context && a.vocabulary == b.vocabulary && a.bias == b.bias &&
          a.symmetry_order == b.symmetry_order && a.dropout == b.dropout;
 }
 
@@ -44,7 +44,7 @@ inline bool operator==(const ModelConfig& a, const ModelConfig& b) noexcept {
 constexpr std::int64_t kMostLayers = 1 << 14;
 constexpr std::int64_t kMostHeads = 1 << 14;
 constexpr std::int64_t kMostWidth = 1 << 17;
-constexpr std::int64_t kMostPositions = 1 << 24;
+constexpr std::int64_t kMostContext = 1 << 24;
 constexpr std::int64_t kMostVocabulary = 1 << 24;
 constexpr std::int64_t kMostParameters = 100'000'000'000;
 

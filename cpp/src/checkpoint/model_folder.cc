@@ -161,7 +161,7 @@ void add_model_files(FolderWriter& writer, const ModelConfig& config, const Para
   add_own(kGenerationName, [&] { return generation_config_json(byte_tokens); });
   if (byte_tokens) {
     add_own("tokenizer.json", [] { return byte_tokenizer_json(); });
-    add_own("tokenizer_config.json", [&] { return byte_tokenizer_config_json(config.positions); });
+    add_own("tokenizer_config.json", [&] { return byte_tokenizer_config_json(config.context); });
   }
   for (const auto& [name, text] : extra) {
     if (name != kConfigName) writer.add_text(name, text);

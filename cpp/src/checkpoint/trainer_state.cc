@@ -74,7 +74,7 @@ std::string trainer_state_json(const TrainerState& state) {
        {{"layers", model.layers},
         {"heads", model.heads},
         {"width", model.width},
-        {"positions", model.positions},
+        {"positions", model.context},
         {"vocabulary", model.vocabulary},
         {"bias", model.bias},
         {"symmetry_order", model.symmetry_order},
@@ -118,7 +118,7 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     state.model.layers = whole(where, model, "layers", 1);
     state.model.heads = whole(where, model, "heads", 1);
     state.model.width = whole(where, model, "width", 1);
-    state.model.positions = whole(where, model, "positions", 1);
+    state.model.context = whole(where, model, "positions", 1);
     state.model.vocabulary = whole(where, model, "vocabulary", 1);
     model.at("bias").get_to(state.model.bias);
     state.model.symmetry_order =

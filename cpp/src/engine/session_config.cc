@@ -57,7 +57,7 @@ ModelConfig new_model(const TrainConfig& config, std::int64_t sequence, std::int
   model.layers = config.layers;
   model.heads = config.heads;
   model.width = config.width;
-  model.positions = sequence;
+  model.context = sequence;
   model.vocabulary = vocabulary;
   model.bias = config.bias;
   model.symmetry_order = static_cast<int>(config.symmetry);

@@ -34,11 +34,10 @@ SessionConfig session_of(const StepBench& bench) {
   at_least("steps", bench.steps, 0);
   TrainConfig c;
   c.batch = bench.batch;
-  c.sequence = bench.sequence > 0 ? bench.sequence : bench.model.positions;
-  if (c.sequence > bench.model.positions) {
-    throw InputError({"the sequence is longer than the model's positions",
-                      std::to_string(c.sequence),
-                      "at most " + std::to_string(bench.model.positions), "seq", ""});
+  c.sequence = bench.sequence > 0 ? bench.sequence : bench.model.context;
+  if (c.sequence > bench.model.context) {
+    throw InputError({"the sequence is longer than the model's context", std::to_string(c.sequence),
+                      "at most " + std::to_string(bench.model.context), "seq", ""});
   }
   if (bench.precision != precision_name(parse_precision(bench.precision))) {
     throw InputError({"no such precision", bench.precision, "fp32 or bf16", "precision", ""});

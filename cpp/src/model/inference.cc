@@ -16,7 +16,7 @@ std::size_t floats(std::int64_t count) { return static_cast<std::size_t>(count);
 Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
                      const float* parameters, Gemm& gemm, const KernelTable& kernels)
     : config_(config), layout_(layout), parameters_(parameters), gemm_(gemm), kernels_(kernels) {
-  const std::int64_t T = config.positions, C = config.width;
+  const std::int64_t T = config.context, C = config.width;
   const std::int64_t rows = std::min(kChunk, T);
   window_.reserve(floats(T));
   keys_ = AlignedBuffer<float>(floats(config.layers * C * T));
@@ -37,7 +37,7 @@ Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
 Span<const float> Generator::prefill(Span<const std::int32_t> tokens) {
   if (tokens.empty()) throw InputError(ErrorParts{"no token to start from", "", "", "prompt", ""});
   for (const std::int32_t token : tokens) check_token(token);
-  const std::size_t kept = std::min(tokens.size(), floats(config_.positions));
+  const std::size_t kept = std::min(tokens.size(), floats(config_.context));
   window_.assign(tokens.end() - kept, tokens.end());
   extend(0);
   return logits_.span();
@@ -46,8 +46,8 @@ Span<const float> Generator::prefill(Span<const std::int32_t> tokens) {
 Span<const float> Generator::step(std::int32_t token) {
   check_token(token);
   std::int64_t first = context();
-  if (first == config_.positions) {
-    window_.erase(window_.begin(), window_.end() - config_.positions / 2);
+  if (first == config_.context) {
+    window_.erase(window_.begin(), window_.end() - config_.context / 2);
     first = 0;
   }
   window_.push_back(token);
@@ -116,7 +116,7 @@ void Generator::add_to_stream(const Linear& linear, std::int64_t rows, const flo
 }
 
 void Generator::attend(std::int64_t layer, std::int64_t first, std::int64_t rows) {
-  const std::int64_t C = config_.width, D = config_.head_width(), T = config_.positions;
+  const std::int64_t C = config_.width, D = config_.head_width(), T = config_.context;
   const float scale = 1.0f / std::sqrt(static_cast<float>(D));
   float* const scores = scores_.data();
   for (std::int64_t h = 0; h < config_.heads; ++h) {

@@ -28,7 +28,7 @@ void check(const ModelConfig& config) {
   check_size(config.layers, kMostLayers, "layers");
   check_size(config.heads, kMostHeads, "heads");
   check_size(config.width, kMostWidth, "dim");
-  check_size(config.positions, kMostPositions, "seq");
+  check_size(config.context, kMostContext, "seq");
   check_size(config.vocabulary, kMostVocabulary, "vocab");
   if (config.width % config.heads != 0) {
     throw InputError({"the heads do not divide the width",
@@ -62,7 +62,7 @@ std::int64_t parameter_count(const ModelConfig& config) noexcept {
   const std::int64_t C = config.width;
   // A layer has matrices of C x 3C, C x C, C x 4C and 4C x C, and vectors of 13 C in all.
   const std::int64_t layer = sum(product(12, product(C, C)), product(13, C));
-  const std::int64_t rows = sum(sum(config.vocabulary, config.positions), 2);
+  const std::int64_t rows = sum(sum(config.vocabulary, config.context), 2);
   return sum(product(rows, C), product(config.layers, layer));
 }
 

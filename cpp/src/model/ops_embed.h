@@ -32,7 +32,7 @@ void ShardOps<T>::embed_backward(std::int64_t tile) const {
   float* positions = gradient(cuts.layout->position_embedding());
   if (!data.accumulate) {
     // The head wrote the whole token gradient; positions beyond T get no gradient.
-    for (std::int64_t t = 0; t < cuts.config.positions; ++t) {
+    for (std::int64_t t = 0; t < cuts.config.context; ++t) {
       std::memset(positions + t * C + begin, 0, static_cast<std::size_t>(columns) * sizeof(float));
     }
   }

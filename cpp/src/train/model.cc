@@ -109,7 +109,7 @@ std::vector<Tensor> Model::parameters() {
 }
 
 void Model::check_shape(const char* name, std::int64_t sequences, std::int64_t length) const {
-  check_tokens_shape(name, {nullptr, sequences, length}, config().positions);
+  check_tokens_shape(name, {nullptr, sequences, length}, config().context);
   const double rows = static_cast<double>(sequences) * static_cast<double>(length);
   const double needed = rows * (4 * static_cast<double>(config().vocabulary) + 16);
   const double limit = memory_limit_bytes();
@@ -120,15 +120,15 @@ void Model::check_shape(const char* name, std::int64_t sequences, std::int64_t l
 }
 
 void Model::logits(const TokenArray& tokens, float* logits) {
-  check_tokens("tokens", tokens, config().positions, config().vocabulary);
+  check_tokens("tokens", tokens, config().context, config().vocabulary);
   impl_->runner.logits(tokens, logits);
 }
 
 double Model::loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
                                  const std::vector<float*>& gradients) {
-  check_tokens("inputs", inputs, config().positions, config().vocabulary);
+  check_tokens("inputs", inputs, config().context, config().vocabulary);
   check_same_shape(inputs, targets);
-  check_tokens("targets", targets, config().positions, config().vocabulary);
+  check_tokens("targets", targets, config().context, config().vocabulary);
   const ModelRunner::Gradient gradient = impl_->runner.gradient(inputs, targets);
   const std::vector<TensorEntry>& tensors = impl_->state->layout.tensors();
   for (std::size_t i = 0; i < tensors.size(); ++i) {

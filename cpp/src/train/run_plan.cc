@@ -119,12 +119,12 @@ void plan_model(RunPlan& plan) {
     refuse("text is read as bytes, which this model's tokenizer does not", plan.source->kind(),
            "a token file made with the model's tokenizer", "--data " + c.data);
   }
-  if (c.sequence > model.positions) {
-    refuse("the sequence is longer than the model's positions", text(c.sequence),
-           "at most " + text(model.positions), "--seq");
+  if (c.sequence > model.context) {
+    refuse("the sequence is longer than the model's context", text(c.sequence),
+           "at most " + text(model.context), "--seq");
   }
   const std::int64_t wanted =
-      c.sequence > 0 ? c.sequence : std::min(model.positions, kDefaultSequence);
+      c.sequence > 0 ? c.sequence : std::min(model.context, kDefaultSequence);
   c.sequence = fit_sequence(c.sequence > 0 ? wanted : 0, plan.train.size(), c.data);
   c.sequence = std::min(c.sequence, wanted);
   c.layers = model.layers;

@@ -16,7 +16,7 @@ void check_tokens_shape(const char* name, const TokenArray& tokens, std::int64_t
         {"no tokens", "shape " + shape_text(tokens), "one sequence of one at least", name, ""});
   }
   if (tokens.length > positions) {
-    throw InputError({"sequences are longer than the model's positions",
+    throw InputError({"sequences are longer than the model's context",
                       "shape " + shape_text(tokens),
                       "at most " + std::to_string(positions) + " tokens each", name, ""});
   }

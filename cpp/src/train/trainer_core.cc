@@ -200,8 +200,8 @@ StepReport TrainerCore::step(const TokenArray& inputs, const TokenArray& targets
                       shape_text({nullptr, s.batch, s.sequence}), "inputs",
                       "batch * grad_accum sequences of seq tokens"});
   }
-  check_tokens("inputs", inputs, s.model.positions, s.model.vocabulary);
-  check_tokens("targets", targets, s.model.positions, s.model.vocabulary);
+  check_tokens("inputs", inputs, s.model.context, s.model.vocabulary);
+  check_tokens("targets", targets, s.model.context, s.model.vocabulary);
   return run_step(batches.route(inputs.data, targets.data), nullptr);
 }
 

@@ -28,7 +28,7 @@ ModelConfig tiny() {
   model.layers = 1;
   model.heads = 1;
   model.width = 4;
-  model.positions = 4;
+  model.context = 4;
   model.vocabulary = 5;
   return model;
 }

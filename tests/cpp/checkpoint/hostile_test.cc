@@ -173,7 +173,7 @@ TEST(ModelConfigCheck, LimitsHoldAloneAndTogether) {
   EXPECT_TRUE(has(complaint(config), "vocab"));
   config.vocabulary = kMostVocabulary;
   EXPECT_EQ(complaint(config), "");
-  config = {kMostLayers, 2, kMostWidth, kMostPositions, kMostVocabulary};
+  config = {kMostLayers, 2, kMostWidth, kMostContext, kMostVocabulary};
   EXPECT_TRUE(has(complaint(config), "100000000000")) << complaint(config);
   config.width = std::numeric_limits<std::int64_t>::max() / 2 * 2;
   EXPECT_EQ(parameter_count(config), std::numeric_limits<std::int64_t>::max());

@@ -220,7 +220,7 @@ TEST(ConfigJson, ReadsPublishedGpt2) {
       "config.json");
   EXPECT_EQ(gpt2.config.layers, 12);
   EXPECT_EQ(gpt2.config.width, 768);
-  EXPECT_EQ(gpt2.config.positions, 1024);
+  EXPECT_EQ(gpt2.config.context, 1024);
   EXPECT_EQ(gpt2.config.vocabulary, 50257);
   EXPECT_TRUE(gpt2.config.bias);
   EXPECT_EQ(gpt2.config.dropout.embedding, 0.1);

@@ -31,7 +31,7 @@ TrainerState some_state() {
   state.model.layers = 1;
   state.model.heads = 2;
   state.model.width = 6;
-  state.model.positions = 5;
+  state.model.context = 5;
   state.model.vocabulary = 260;
   state.model.symmetry_order = 7;
   state.model.dropout = {0.25, 0.1, 0.3};

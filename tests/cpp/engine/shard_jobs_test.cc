@@ -16,7 +16,7 @@ ModelConfig model_of(std::int64_t layers, std::int64_t width, std::int64_t vocab
   model.layers = layers;
   model.heads = 4;
   model.width = width;
-  model.positions = 64;
+  model.context = 64;
   model.vocabulary = vocabulary;
   return model;
 }
@@ -24,7 +24,7 @@ ModelConfig model_of(std::int64_t layers, std::int64_t width, std::int64_t vocab
 struct Planned {
   Planned(const ModelConfig& model, std::int64_t batch, std::int64_t positions, Pass pass)
       : layout(model),
-        plan(plan_session_batch(model, batch, model.positions, positions)),
+        plan(plan_session_batch(model, batch, model.context, positions)),
         shards(model, layout, plan, pass, WeightLayout::kPlain) {
     jobs.resize(plan.positions.size());
     for (std::size_t p = 0; p < jobs.size(); ++p) shards.lay_out(static_cast<int>(p), jobs[p]);
@@ -125,7 +125,7 @@ Cost cost_of(const ModelConfig& model, std::int64_t batch, std::int64_t position
 TEST(ShardJobs, CostsNoMoreForMoreShards) {
   ModelConfig gpt2 = model_of(12, 768, 50257);
   gpt2.heads = 12;
-  gpt2.positions = 1024;
+  gpt2.context = 1024;
   for (const auto& [model, batch] :
        {std::pair{model_of(4, 128), std::int64_t{5000}},
         std::pair{model_of(6, 192), std::int64_t{5000}}, std::pair{gpt2, std::int64_t{240}}}) {

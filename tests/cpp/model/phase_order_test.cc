@@ -65,7 +65,7 @@ ModelConfig model_of(std::int64_t layers, std::int64_t width, std::int64_t vocab
   model.layers = layers;
   model.heads = 2;
   model.width = width;
-  model.positions = 64;
+  model.context = 64;
   model.vocabulary = vocabulary;
   return model;
 }

@@ -183,7 +183,7 @@ TEST(AdamWBlocks, MatchTheFormulaInDouble) {
   model.layers = 1;
   model.heads = 1;
   model.width = 20;
-  model.positions = 5;
+  model.context = 5;
   model.vocabulary = 4000;  // the token embedding has two blocks
   model.bias = false;
   const ParameterLayout layout(model);

@@ -196,7 +196,7 @@ TEST(DropoutMean, IsWhatIsThereWithout) {
   config.layers = 1;
   config.heads = 2;
   config.width = 20;
-  config.positions = 12;
+  config.context = 12;
   config.vocabulary = 31;
   const ParameterLayout layout(config);
   const std::vector<float> parameters = lively_parameters(layout);

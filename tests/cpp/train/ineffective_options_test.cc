@@ -27,7 +27,7 @@ class IneffectiveOptions : public ::testing::Test {
     model.layers = 2;
     model.heads = 2;
     model.width = 16;
-    model.positions = 64;
+    model.context = 64;
     model.vocabulary = 257;
     model.bias = false;
     Model::create(model, 1, true, 1).save(folder_ / "model");

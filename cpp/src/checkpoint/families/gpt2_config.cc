@@ -121,8 +121,8 @@ std::string config_json(const ModelConfig& config, bool byte_tokens, const std::
       {"n_layer", config.layers},
       {"n_head", config.heads},
       {"n_embd", config.width},
-      {"n_positions", config.positions},
-      {"n_ctx", config.positions},
+      {"n_positions", config.context},
+      {"n_ctx", config.context},
       {"vocab_size", config.vocabulary},
       {"n_inner", nullptr},
       {"activation_function", "gelu_new"},
@@ -177,7 +177,7 @@ ModelDescription parse_config_json(const std::string& text, const std::string& w
   config.layers = size_of(where, json, "n_layer", 1, kMostLayers);
   config.heads = size_of(where, json, "n_head", 1, kMostHeads);
   config.width = size_of(where, json, "n_embd", 1, kMostWidth);
-  config.positions = size_of(where, json, "n_positions", 1, kMostPositions);
+  config.context = size_of(where, json, "n_positions", 1, kMostContext);
   config.vocabulary = size_of(where, json, "vocab_size", 1, kMostVocabulary);
   if (config.width % config.heads != 0) {
     refuse(where, "n_head", config.heads, "a divisor of n_embd = " + std::to_string(config.width));

@@ -56,7 +56,7 @@ Network describe_gpt2(const ModelConfig& config, TensorTable& table) {
   Naming add(config, table);
   Network network;
   network.token_embedding = add.embedding("transformer.wte", config.vocabulary);
-  network.position_embedding = add.embedding("transformer.wpe", config.positions);
+  network.position_embedding = add.embedding("transformer.wpe", config.context);
   for (std::int64_t l = 0; l < config.layers; ++l) {
     const std::string h = "transformer.h." + std::to_string(l) + ".";
     NetworkLayer layer;
