@@ -40,7 +40,7 @@ AdamWArgs adamw_args(const AdamWConfig& config, std::int64_t update, double lear
   return args;
 }
 
-const std::vector<StateRange>& AdamW::state_ranges() {
+const std::vector<StateRange>& AdamW::ranges() const noexcept {
   static const std::vector<StateRange> ranges = {{"exp_avg", "first moment", true},
                                                  {"exp_avg_sq", "second moment", false}};
   return ranges;

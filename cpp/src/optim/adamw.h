@@ -23,12 +23,10 @@ class AdamW final : public Optimizer {
  public:
   explicit AdamW(const AdamWConfig& config) : config_(config) {}
 
-  const std::vector<StateRange>& ranges() const noexcept override { return state_ranges(); }
+  const std::vector<StateRange>& ranges() const noexcept override;
   void begin(std::int64_t update, double learning_rate, double gradient_scale) override;
   void run(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
            const float* gradient, float* parameters, float* const* state) const override;
-
-  static const std::vector<StateRange>& state_ranges();
 
  private:
   const AdamWConfig config_;

@@ -50,7 +50,7 @@ void CheckpointWriter::carry_out(const std::vector<const float*>& ranges) noexce
   try {
     const std::vector<const float*> optimizer(ranges.begin() + 1, ranges.end());
     write_checkpoint(result_.folder, job_->state, state_.layout, ranges.front(),
-                     saved_ranges(names_, optimizer), job_->extra);
+                     optimizer_ranges(names_, optimizer), job_->extra);
     const std::string warning = update_latest_link(job_->checkpoints, name);
     result_.warnings =
         prune_checkpoints(job_->checkpoints, job_->keep, job_->protect, job_->state.step).warnings;

@@ -14,11 +14,12 @@
 
 namespace cllm {
 
-/// Returns the optimizer's ranges in the form that a checkpoint holds.
-template <class Pointer>
-std::vector<OptimizerRange<const float>> saved_ranges(const std::vector<StateRange>& ranges,
-                                                      const std::vector<Pointer>& values) {
-  std::vector<OptimizerRange<const float>> all;
+/// Returns the optimizer's `values` in the form that a checkpoint holds or fills, one for each
+/// range.
+template <class Float>
+std::vector<OptimizerRange<Float>> optimizer_ranges(const std::vector<StateRange>& ranges,
+                                                    const std::vector<Float*>& values) {
+  std::vector<OptimizerRange<Float>> all;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     all.push_back({ranges[i].name, ranges[i].may_be_negative, values[i]});
   }

@@ -258,7 +258,7 @@ std::string describe_preparation(const RunPlan& plan) {
   const auto is_open = [](const std::unique_ptr<TokenSource>& source) {
     return source != nullptr && !source->is_hashed();
   };
-  const std::int64_t weights = ParameterLayout(plan.session.model).parameters();
+  const std::int64_t weights = parameter_count(plan.session.model);
   std::string out;
   if (weights >= kMany) out = "preparing " + text(weights) + " weights";
   if (resumes && (is_open(plan.source) || is_open(plan.validation_source))) {

@@ -38,16 +38,6 @@ std::string first_not_finite(const ParameterLayout& layout, const float* values)
   return "";
 }
 
-/// Returns the optimizer's state in the form that a checkpoint fills.
-std::vector<OptimizerRange<float>> optimizer_ranges(Session& session) {
-  std::vector<OptimizerRange<float>> all;
-  for (std::size_t i = 0; i < session.state_ranges().size(); ++i) {
-    const StateRange& range = session.state_ranges()[i];
-    all.push_back({range.name, range.may_be_negative, session.state().state_pointers[i]});
-  }
-  return all;
-}
-
 }  // namespace
 
 TrainerCore::TrainerCore(RunPlan run_plan)
@@ -110,7 +100,8 @@ void TrainerCore::note_changes(const TrainerState& saved) {
 void TrainerCore::read_state(const std::string& checkpoint) {
   ModelState& state = session.state();
   const TrainerState saved =
-      read_checkpoint(checkpoint, state.layout, state.parameters.data(), optimizer_ranges(session));
+      read_checkpoint(checkpoint, state.layout, state.parameters.data(),
+                      optimizer_ranges(session.state_ranges(), state.state_pointers));
   steps_done = saved.step;
   state.updates = saved.optimizer_step;
   set_rate_scale(saved.rate_scale);
@@ -176,8 +167,10 @@ void TrainerCore::check_finite() const {
 void TrainerCore::save(const std::string& folder) const {
   check_finite();
   const ModelState& state = session.state();
+  const std::vector<const float*> optimizer(state.state_pointers.begin(),
+                                            state.state_pointers.end());
   write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
-                   saved_ranges(session.state_ranges(), state.state_pointers), plan.carried);
+                   optimizer_ranges(session.state_ranges(), optimizer), plan.carried);
 }
 
 std::string TrainerCore::first_bad_gradient() const {
