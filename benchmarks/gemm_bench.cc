@@ -76,8 +76,8 @@ void run_shape(benchmark::State& state, GemmBackend backend, const Shape& s) {
   const AlignedBuffer<float> a = random_matrix<float>(s.lda * (s.form == kTN ? s.k : s.m));
   const AlignedBuffer<float> b = random_matrix<float>(s.ldb * (s.form == kNT ? s.n : s.k));
   AlignedBuffer<float> c = random_matrix<float>(s.ldc * s.m);
-  const GemmArgs args = {s.form,   s.m,   s.n,      s.k,   a.data(),    s.lda,
-                         b.data(), s.ldb, c.data(), s.ldc, s.accumulate};
+  const GemmArgs args = {
+      s.form, s.m, s.n, s.k, {a.data(), s.lda}, {b.data(), s.ldb}, {c.data(), s.ldc}, s.accumulate};
   gemm->run(args);
   for (auto _ : state) gemm->run(args);
   benchmark::DoNotOptimize(c.data());
@@ -136,8 +136,12 @@ void run_whole(benchmark::State& state, const WholeProduct& s, Tile cut, Packing
   const auto pack = [&] {
     if constexpr (std::is_same_v<S, float>) {
       for (std::int64_t j = 0; j < s.n; j += cut.columns) {
-        table.pack_weight({s.form, s.k, std::min(cut.columns, s.n - j), part(j), ldb,
-                           packed.data() + packed_column<T>(s.k, j), s.k});
+        table.pack_weight({s.form,
+                           s.k,
+                           std::min(cut.columns, s.n - j),
+                           {part(j), ldb},
+                           packed.data() + packed_column<T>(s.k, j),
+                           s.k});
       }
     }
   };
@@ -146,10 +150,11 @@ void run_whole(benchmark::State& state, const WholeProduct& s, Tile cut, Packing
     const T* rows = a.data() + (s.form == kTN ? i : i * lda);
     float* out = c.data() + i * s.n + j;
     if (packing == Packing::kByTiles) {
-      gemm->run(GemmArgsOf<T, S>{s.form, m, n, s.k, rows, lda, part(j), ldb, out, s.n, false});
+      gemm->run(
+          GemmArgsOf<T, S>{s.form, m, n, s.k, {rows, lda}, {part(j), ldb}, {out, s.n}, false});
     } else {
       table.gemm_packed(
-          {m, n, s.k, rows, lda, packed.data() + packed_column<T>(s.k, j), out, s.n, false});
+          {m, n, s.k, {rows, lda}, packed.data() + packed_column<T>(s.k, j), {out, s.n}, false});
     }
   };
   pack();
@@ -158,7 +163,7 @@ void run_whole(benchmark::State& state, const WholeProduct& s, Tile cut, Packing
   for (auto _ : state) {
     const std::uint64_t start = now_ns();
     table.gemm_packed(
-        {kPeak, kPeak, kPeak, a.data(), kPeak, packed.data(), c.data(), kPeak, false});
+        {kPeak, kPeak, kPeak, {a.data(), kPeak}, packed.data(), {c.data(), kPeak}, false});
     const std::uint64_t middle = now_ns();
     if (packing == Packing::kOnce) pack();
     for (std::int64_t j = 0; j < s.n; j += cut.columns) {

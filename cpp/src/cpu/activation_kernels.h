@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/bf16.h"
+#include "base/matrix_view.h"
 #include "cpu/dropout.h"
 
 namespace cllm {
@@ -59,20 +60,19 @@ struct ActivationKernels {
                              const float* mean, const float* rstd, const float* residual, float* dx,
                              T* dx_copy, T* normed, float* dgamma, float* dbeta);
   /// Sets out[R, N] = x[R, N] + bias[N].
-  void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
-                   std::int64_t ld_x, T* out, std::int64_t ld_out);
+  void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias,
+                   MatrixView<const float> x, MatrixView<T> out);
   /// Sets g[R, N] = gelu(x[R, N] + bias[N]), in the tanh form (Hendrycks and Gimpel 2016). slope[R,
-  /// N], when given, receives the derivative there.
-  void (*bias_gelu)(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
-                    std::int64_t ld_x, T* g, std::int64_t ld_g, T* slope, std::int64_t ld_slope);
+  /// N], unless its data is null, receives the derivative there.
+  void (*bias_gelu)(std::int64_t rows, std::int64_t columns, const float* bias,
+                    MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope);
   /// Sets dh[R, N] = dg[R, N] * slope[R, N]. sums[N] is overwritten with the sums of dh over these
   /// rows before rounding, rows in order.
-  void (*gelu_backward)(std::int64_t rows, std::int64_t columns, const T* slope,
-                        std::int64_t ld_slope, const float* dg, std::int64_t ld_dg, T* dh,
-                        std::int64_t ld_dh, float* sums);
+  void (*gelu_backward)(std::int64_t rows, std::int64_t columns, MatrixView<const T> slope,
+                        MatrixView<const float> dg, MatrixView<T> dh, float* sums);
   /// Sets out[N] = (accumulate ? out : 0) + the sum over rows of x[R, N], rows in order.
-  void (*column_sums)(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x,
-                      float* out, bool accumulate);
+  void (*column_sums)(std::int64_t rows, std::int64_t columns, MatrixView<const T> x, float* out,
+                      bool accumulate);
 
   /// Sets out[R, N] = dropout(x[R, N]), whole rows from `first_row` on. sums[N], when given,
   /// receives (accumulate ? sums : 0) + the sum over rows of these before rounding, rows in order.
@@ -83,9 +83,9 @@ struct ActivationKernels {
   // -- loss -----------------------------------------------------------------------------------
   /// Sets out[R, N] = (exp(logits - lse[R]) - [first_column + j == target[R]]) * scale. A row of
   /// out may begin where its row of logits begins, for both types.
-  void (*softmax_gradient)(std::int64_t rows, std::int64_t columns, const float* logits,
-                           std::int64_t ld, const float* lse, const std::int32_t* targets,
-                           std::int64_t first_column, float scale, T* out, std::int64_t ld_out);
+  void (*softmax_gradient)(std::int64_t rows, std::int64_t columns, MatrixView<const float> logits,
+                           const float* lse, const std::int32_t* targets, std::int64_t first_column,
+                           float scale, MatrixView<T> out);
 };
 
 }  // namespace cllm

@@ -4,89 +4,14 @@
 #include <cstring>
 #include <iterator>
 #include <stdexcept>
-#include <type_traits>
 #include <vector>
+
+#include "cpu/kernel_rows.h"
 
 namespace cllm {
 namespace {
 
-using Table = const KernelTable&;
-using Sizes = const KernelSizes&;
-using Pointers = OperandPointers;
-using Elements = std::int64_t (*)(Table, Sizes);
-
-// -- operands ---------------------------------------------------------------------------------
-
-std::int64_t matrix(Table, Sizes s) { return s.rows * s.columns; }
-std::int64_t row(Table, Sizes s) { return s.columns; }
-std::int64_t column(Table, Sizes s) { return s.rows; }
-std::int64_t one(Table, Sizes) { return 1; }
-std::int64_t left(Table, Sizes s) { return s.rows * s.depth; }
-std::int64_t right(Table, Sizes s) { return s.depth * s.columns; }
-
-template <class T>
-constexpr bool kHalves = std::is_same_v<T, Bf16>;
-
-// A product keeps its rows of A for a row of tiles, whose B and C are new.
-constexpr KernelOperand of(OperandUse use, bool bf16, Elements elements,
-                           OperandValues values = OperandValues::kAny) {
-  const bool stays = use == OperandUse::kScratch || elements == row || elements == column ||
-                     elements == one || elements == left;
-  return {use, bf16, stays ? OperandPlace::kStays : OperandPlace::kElsewhere, values, elements};
-}
-template <class T = float>
-constexpr KernelOperand read(Elements elements, OperandValues values = OperandValues::kAny) {
-  return of(OperandUse::kRead, kHalves<T>, elements, values);
-}
-template <class T = float>
-constexpr KernelOperand written(Elements elements) {
-  return of(OperandUse::kWrite, kHalves<T>, elements);
-}
-constexpr KernelOperand updated(Elements elements, OperandValues values = OperandValues::kAny) {
-  return of(OperandUse::kUpdate, false, elements, values);
-}
-constexpr KernelOperand kNoOperand{};
-
-using Call = void (*)(Table, Sizes, Pointers);
-using Operations = double (*)(Sizes);
-struct Variants {
-  const char* names[KernelCase::kMostVariants];
-};
-
-template <class T, std::size_t N>
-constexpr KernelCase work(KernelShape shape, const char* name, const KernelOperand (&operands)[N],
-                          Operations operations, Call call, Variants variants = {}) {
-  KernelCase it{name, kHalves<T>, shape, {}, {}, operations, call};
-  for (std::size_t i = 0; i < N; ++i) it.operand[i] = operands[i];
-  for (int i = 0; i < KernelCase::kMostVariants; ++i) it.variants[i] = variants.names[i];
-  return it;
-}
-template <class T = float, std::size_t N>
-constexpr KernelCase row_pass(const char* name, const KernelOperand (&operands)[N], Call call,
-                              Variants variants = {}) {
-  return work<T>(KernelShape::kRows, name, operands, nullptr, call, variants);
-}
-template <std::size_t N>
-constexpr KernelCase flat_pass(const char* name, const KernelOperand (&operands)[N], Call call,
-                               Variants variants = {}) {
-  return work<float>(KernelShape::kFlat, name, operands, nullptr, call, variants);
-}
-
-// A step calls the kernels that follow a product on that product: in place where they store floats.
-// Where they store Bf16, the product is an operand of its own, the last.
-template <class T>
-constexpr KernelOperand made(Elements elements) {
-  return kHalves<T> ? written<T>(elements) : updated(elements);
-}
-template <class T>
-constexpr KernelOperand product(Elements elements, OperandPlace place = OperandPlace::kStays) {
-  return kHalves<T> ? KernelOperand{OperandUse::kRead, false, place, OperandValues::kAny, elements}
-                    : kNoOperand;
-}
-template <class T>
-const float* made_from(Pointers p, int made, int product) {
-  return p.of<const float>(kHalves<T> ? product : made);
-}
+using namespace kernel_rows;  // its words make the lists readable
 
 // -- attention --------------------------------------------------------------------------------
 
@@ -185,8 +110,8 @@ constexpr KernelCase kActivationCases[] = {
     row_pass<T>("bias_add", {read(row), made<T>(matrix), product<T>(matrix)},
                 [](Table t, Sizes s, Pointers p) {
                   activation_kernels<T>(t).bias_add(s.rows, s.columns, p.of<const float>(0),
-                                                    made_from<T>(p, 1, 2), s.columns, p.of<T>(1),
-                                                    s.columns);
+                                                    {made_from<T>(p, 1, 2), s.columns},
+                                                    {p.of<T>(1), s.columns});
                 }),
     row_pass<T>("bias_gelu",
                 {read(row), made<T>(matrix),
@@ -195,22 +120,22 @@ constexpr KernelCase kActivationCases[] = {
                 [](Table t, Sizes s, Pointers p) {
                   T* const slope = s.variant == 0 ? p.of<T>(2) : nullptr;
                   activation_kernels<T>(t).bias_gelu(s.rows, s.columns, p.of<const float>(0),
-                                                     made_from<T>(p, 1, 3), s.columns, p.of<T>(1),
-                                                     s.columns, slope, s.columns);
+                                                     {made_from<T>(p, 1, 3), s.columns},
+                                                     {p.of<T>(1), s.columns}, {slope, s.columns});
                 },
                 {{"slope", "alone"}}),
     row_pass<T>(
         "gelu_backward",
         {read<T>(matrix, OperandValues::kOnes), made<T>(matrix), written(row), product<T>(matrix)},
         [](Table t, Sizes s, Pointers p) {
-          activation_kernels<T>(t).gelu_backward(s.rows, s.columns, p.of<const T>(0), s.columns,
-                                                 made_from<T>(p, 1, 3), s.columns, p.of<T>(1),
-                                                 s.columns, p.of<float>(2));
+          activation_kernels<T>(t).gelu_backward(s.rows, s.columns, {p.of<const T>(0), s.columns},
+                                                 {made_from<T>(p, 1, 3), s.columns},
+                                                 {p.of<T>(1), s.columns}, p.of<float>(2));
         }),
     row_pass<T>("column_sums", {read<T>(matrix), written(row)},
                 [](Table t, Sizes s, Pointers p) {
-                  activation_kernels<T>(t).column_sums(s.rows, s.columns, p.of<const T>(0),
-                                                       s.columns, p.of<float>(1), false);
+                  activation_kernels<T>(t).column_sums(
+                      s.rows, s.columns, {p.of<const T>(0), s.columns}, p.of<float>(1), false);
                 }),
     row_pass<T>("dropout_rows", {read(matrix), written<T>(matrix), written(row)},
                 [](Table t, Sizes s, Pointers p) {
@@ -223,8 +148,8 @@ constexpr KernelCase kActivationCases[] = {
                  read(column, OperandValues::kTargets), product<T>(matrix, OperandPlace::kUnder)},
                 [](Table t, Sizes s, Pointers p) {
                   activation_kernels<T>(t).softmax_gradient(
-                      s.rows, s.columns, made_from<T>(p, 0, 3), s.columns, p.of<const float>(1),
-                      p.of<const std::int32_t>(2), 0, 0.25f, p.of<T>(0), s.columns);
+                      s.rows, s.columns, {made_from<T>(p, 0, 3), s.columns}, p.of<const float>(1),
+                      p.of<const std::int32_t>(2), 0, 0.25f, {p.of<T>(0), s.columns});
                 }),
 };
 
@@ -259,10 +184,13 @@ constexpr KernelCase kProductCases[] = {
                                   return packed_size<T>(s.rows, s.columns);
                                 })},
                 [](Table t, Sizes s, Pointers p) {
-                  product_kernels<T>(t).pack_weight({s.variant == 0 ? GemmForm::kNN : GemmForm::kNT,
-                                                     s.rows, s.columns, p.of<const float>(0),
-                                                     s.variant == 0 ? s.columns : s.rows,
-                                                     p.of<T>(1), s.rows});
+                  product_kernels<T>(t).pack_weight(
+                      {s.variant == 0 ? GemmForm::kNN : GemmForm::kNT,
+                       s.rows,
+                       s.columns,
+                       {p.of<const float>(0), s.variant == 0 ? s.columns : s.rows},
+                       p.of<T>(1),
+                       s.rows});
                 },
                 {{"nn", "nt"}}),
     work<T>(
@@ -271,8 +199,13 @@ constexpr KernelCase kProductCases[] = {
          written(matrix)},
         product_operations,
         [](Table t, Sizes s, Pointers p) {
-          product_kernels<T>(t).gemm_packed({s.rows, s.columns, s.depth, p.of<const T>(0), s.depth,
-                                             p.of<const T>(1), p.of<float>(2), s.columns, false});
+          product_kernels<T>(t).gemm_packed({s.rows,
+                                             s.columns,
+                                             s.depth,
+                                             {p.of<const T>(0), s.depth},
+                                             p.of<const T>(1),
+                                             {p.of<float>(2), s.columns},
+                                             false});
         }),
 };
 
@@ -284,17 +217,18 @@ std::int64_t elsewhere(std::int64_t r, std::int64_t rows) { return r * 265443576
 constexpr KernelCase kFloatCases[] = {
     row_pass("bias_residual", {read(row), read(matrix), updated(matrix)},
              [](Table t, Sizes s, Pointers p) {
-               t.bias_residual(s.rows, s.columns, p.of<const float>(0), p.of<const float>(1),
-                               s.columns, p.of<float>(2), s.columns);
+               t.bias_residual(s.rows, s.columns, p.of<const float>(0),
+                               {p.of<const float>(1), s.columns}, {p.of<float>(2), s.columns});
              }),
     row_pass("bias_dropout_residual", {read(row), read(matrix), updated(matrix)},
              [](Table t, Sizes s, Pointers p) {
                t.bias_dropout_residual(s.rows, s.columns, p.of<const float>(0), kDropout, 0, 0,
-                                       p.of<const float>(1), s.columns, p.of<float>(2), s.columns);
+                                       {p.of<const float>(1), s.columns},
+                                       {p.of<float>(2), s.columns});
              }),
     row_pass("softmax_stats", {read(matrix), written(column), written(column)},
              [](Table t, Sizes s, Pointers p) {
-               t.softmax_stats(s.rows, s.columns, p.of<const float>(0), s.columns, p.of<float>(1),
+               t.softmax_stats(s.rows, s.columns, {p.of<const float>(0), s.columns}, p.of<float>(1),
                                p.of<float>(2));
              }),
     // Addition is called alone, and as embeddings do: rows from elsewhere plus rows, and rows added

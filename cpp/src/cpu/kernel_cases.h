@@ -96,12 +96,9 @@ GemmArgsOf<A, B> product_args(const KernelSizes& s, OperandPointers operands) {
           s.rows,
           s.columns,
           s.depth,
-          operands.of<const A>(0),
-          form == GemmForm::kTN ? s.rows : s.depth,
-          operands.of<const B>(1),
-          form == GemmForm::kNT ? s.depth : s.columns,
-          operands.of<float>(2),
-          s.columns,
+          {operands.of<const A>(0), form == GemmForm::kTN ? s.rows : s.depth},
+          {operands.of<const B>(1), form == GemmForm::kNT ? s.depth : s.columns},
+          {operands.of<float>(2), s.columns},
           false};
 }
 

@@ -5,8 +5,8 @@
 // never on addresses, alignment, or how a caller cut a larger product into calls (rows and columns
 // of a product are independent; sums run in the index order that is stated).
 //
-// Letters: R rows, N columns, C model width, D head width, T sequence length. `ld_*` is the
-// distance between rows in elements. Matrices are row-major.
+// Letters: R rows, N columns, C model width, D head width, T sequence length. Matrices
+// are row-major; attention's `ld_*` is the distance between rows in elements.
 #pragma once
 
 #include <cstddef>
@@ -36,19 +36,18 @@ struct FloatKernels {
   // -- rows -----------------------------------------------------------------------------------
   /// Sets x[R, N] = (x + bias[N]) + residual[R, N].
   void (*bias_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
-                        const float* residual, std::int64_t ld_residual, float* x,
-                        std::int64_t ld_x);
+                        MatrixView<const float> residual, MatrixView<float> x);
   /// Sets x[R, N] = dropout(x + bias[N]) + residual[R, N]; x[0, 0] is element (first_row,
   /// first_column) of the matrix.
   void (*bias_dropout_residual)(std::int64_t rows, std::int64_t columns, const float* bias,
                                 const Dropout& dropout, std::int64_t first_row,
-                                std::int64_t first_column, const float* residual,
-                                std::int64_t ld_residual, float* x, std::int64_t ld_x);
+                                std::int64_t first_column, MatrixView<const float> residual,
+                                MatrixView<float> x);
 
   // -- loss -----------------------------------------------------------------------------------
   /// Sets row_max[R] = max over N; row_sum[R] = sum over N of exp(logits - max).
-  void (*softmax_stats)(std::int64_t rows, std::int64_t columns, const float* logits,
-                        std::int64_t ld, float* row_max, float* row_sum);
+  void (*softmax_stats)(std::int64_t rows, std::int64_t columns, MatrixView<const float> logits,
+                        float* row_max, float* row_sum);
 
   // -- flat ranges ----------------------------------------------------------------------------
   /// Sets out[n] = a[n] + b[n]; out may alias either.

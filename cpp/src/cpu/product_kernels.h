@@ -1,13 +1,13 @@
 // The kernel table has these matrix products, for both ways of storing what they multiply.
 //
-// T is what is multiplied: float, or Bf16 in pairs along k. Sums and results are float. Matrices
-// are row-major; `ld*` is the distance between rows in elements.
+// T is what is multiplied: float, or Bf16 in pairs along k. Sums and results are float.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "base/bf16.h"
+#include "base/matrix_view.h"
 
 namespace cllm {
 
@@ -24,28 +24,22 @@ template <class T, class B>
 struct GemmArgsOf {
   GemmForm form;
   std::int64_t m, n, k;
-  const T* a;
-  std::int64_t lda;
-  const B* b;
-  std::int64_t ldb;
-  float* c;
-  std::int64_t ldc;
+  MatrixView<const T> a;
+  MatrixView<const B> b;
+  MatrixView<float> c;
   bool accumulate;
 };
 using GemmArgs = GemmArgsOf<float, float>;
 using Bf16GemmArgs = GemmArgsOf<Bf16, Bf16>;
 using Bf16WeightGemmArgs = GemmArgsOf<Bf16, float>;
 
-/// Describes C[m, n] = A B, or C += A B when `accumulate`; A[m, k] is row-major, B packed by
-/// pack_weight.
+/// Describes C[m, n] = A B, or C += A B when `accumulate`; A is [m, k], B packed by pack_weight.
 template <class T>
 struct PackedGemmArgs {
   std::int64_t m, n, k;
-  const T* a;
-  std::int64_t lda;
+  MatrixView<const T> a;
   const T* panels;  ///< where column 0 of this product is: see packed_column
-  float* c;
-  std::int64_t ldc;
+  MatrixView<float> c;
   bool accumulate;
 };
 
@@ -71,8 +65,7 @@ template <class T>
 struct PackArgs {
   GemmForm form;  ///< how B is stored: [k, n] for NN, [n, k] for NT
   std::int64_t k, n;
-  const float* b;  ///< the part's first element
-  std::int64_t ldb;
+  MatrixView<const float> b;
   T* panels;               ///< where the part's first column begins: see packed_column
   std::int64_t depth;      ///< k of the whole B
   std::int64_t first = 0;  ///< the run's first k, an even number

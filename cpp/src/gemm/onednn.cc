@@ -54,11 +54,11 @@ struct CallKind {
               g.m,
               g.n,
               g.k,
-              g.lda,
-              g.ldb,
-              g.ldc,
+              g.a.stride,
+              g.b.stride,
+              g.c.stride,
               g.accumulate,
-              static_cast<std::int64_t>(type_of(g.a))} {}
+              static_cast<std::int64_t>(type_of(g.a.data))} {}
   bool operator==(const CallKind& other) const { return words == other.words; }
 };
 
@@ -83,12 +83,12 @@ class Product {
     const bool b_transposed = g.form == GemmForm::kNT;
     // Of all that is made from descriptors, only the primitive outlives this constructor.
     Descriptors made(library);
-    const dnnl_data_type_t type = type_of(g.a);
+    const dnnl_data_type_t type = type_of(g.a.data);
     make_memory(engine, type, &made.a, &a_, {g.m, g.k},
-                {a_transposed ? 1 : g.lda, a_transposed ? g.lda : 1});
+                {a_transposed ? 1 : g.a.stride, a_transposed ? g.a.stride : 1});
     make_memory(engine, type, &made.b, &b_, {g.k, g.n},
-                {b_transposed ? 1 : g.ldb, b_transposed ? g.ldb : 1});
-    make_memory(engine, dnnl_f32, &made.c, &c_, {g.m, g.n}, {g.ldc, 1});
+                {b_transposed ? 1 : g.b.stride, b_transposed ? g.b.stride : 1});
+    make_memory(engine, dnnl_f32, &made.c, &c_, {g.m, g.n}, {g.c.stride, 1});
     check(library.primitive_attr_create(&made.attributes), "make attributes");
     if (g.accumulate) {
       check(library.post_ops_create(&made.post_ops), "make post-operations");
@@ -112,9 +112,9 @@ class Product {
   template <class T>
   void run(dnnl_stream_t stream, const GemmArgsOf<T, T>& g) const {
     // The library takes all memory as writable, but only reads the operands.
-    check(library_.memory_set_data_handle(a_, const_cast<T*>(g.a)), "use an operand");
-    check(library_.memory_set_data_handle(b_, const_cast<T*>(g.b)), "use an operand");
-    check(library_.memory_set_data_handle(c_, g.c), "use a result");
+    check(library_.memory_set_data_handle(a_, const_cast<T*>(g.a.data)), "use an operand");
+    check(library_.memory_set_data_handle(b_, const_cast<T*>(g.b.data)), "use an operand");
+    check(library_.memory_set_data_handle(c_, g.c.data), "use a result");
     const dnnl_exec_arg_t arguments[] = {
         {DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, b_}, {DNNL_ARG_DST, c_}};
     check(library_.primitive_execute(primitive_, stream, 3, arguments), "multiply");
@@ -186,11 +186,17 @@ class OneDnnGemm final : public Gemm {
     const std::size_t size = static_cast<std::size_t>(rows) * columns;
     if (rounded_.size() < size) rounded_ = AlignedBuffer<Bf16>(size);
     for (std::int64_t r = 0; r < rows; ++r) {
-      kernels_.round_bf16(columns, g.b + r * g.ldb,
+      kernels_.round_bf16(columns, g.b.row(r),
                           rounded_.data() + static_cast<std::size_t>(r) * columns);
     }
-    multiply<Bf16>({g.form, g.m, g.n, g.k, g.a, g.lda, rounded_.data(),
-                    static_cast<std::int64_t>(columns), g.c, g.ldc, g.accumulate});
+    multiply<Bf16>({g.form,
+                    g.m,
+                    g.n,
+                    g.k,
+                    g.a,
+                    {rounded_.data(), static_cast<std::int64_t>(columns)},
+                    g.c,
+                    g.accumulate});
   }
 
  private:

@@ -46,8 +46,9 @@ double measure(GemmBackend backend, const KernelTable& kernels) {
   double peak = 0;
   // One product is large; the operands of the other stay in the caches next to the core.
   for (const std::int64_t size : {kSize, kSize / 4}) {
-    const GemmArgsOf<T, float> product{GemmForm::kNN, size, size,     size, a.data(), size,
-                                       b.data(),      size, c.data(), size, false};
+    const GemmArgsOf<T, float> product{
+        GemmForm::kNN,    size, size, size, {a.data(), size}, {b.data(), size},
+        {c.data(), size}, false};
     peak = std::max(peak, best_rate(size, size, size, [&] { gemm->run(product); }));
   }
   if (backend != GemmBackend::kNative) return peak;
@@ -55,9 +56,9 @@ double measure(GemmBackend backend, const KernelTable& kernels) {
   constexpr std::int64_t kRows = 128;
   AlignedBuffer<T> panels(static_cast<std::size_t>(packed_size<T>(kSize, kSize)));
   product_kernels<T>(kernels).pack_weight(
-      {GemmForm::kNN, kSize, kSize, b.data(), kSize, panels.data(), kSize});
-  const PackedGemmArgs<T> packed{kRows,         kSize,    kSize, a.data(), kSize,
-                                 panels.data(), c.data(), kSize, false};
+      {GemmForm::kNN, kSize, kSize, {b.data(), kSize}, panels.data(), kSize});
+  const PackedGemmArgs<T> packed{
+      kRows, kSize, kSize, {a.data(), kSize}, panels.data(), {c.data(), kSize}, false};
   return std::max(peak, best_rate(kRows, kSize, kSize, [&] { gemm->run(packed); }));
 }
 

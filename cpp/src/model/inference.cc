@@ -96,14 +96,14 @@ void Generator::forward(std::int64_t first, std::int64_t rows) {
     const auto& [qkv, projection, hidden, output] = layer.linears;
     normalise(layer.norm1, rows, x_.data());
     multiply(qkv, rows, normed_.data(), qkv_.data());
-    kernels_.bias_add(rows, qkv.outputs, p + qkv.bias, qkv_.data(), qkv.outputs, qkv_.data(),
-                      qkv.outputs);
+    const MatrixView<float> heads{qkv_.data(), qkv.outputs};
+    kernels_.bias_add(rows, qkv.outputs, p + qkv.bias, heads, heads);
     attend(l, first, rows);
     add_to_stream(projection, rows, attended_.data());
     normalise(layer.norm2, rows, x_.data());
     multiply(hidden, rows, normed_.data(), gelu_.data());
-    kernels_.bias_gelu(rows, hidden.outputs, p + hidden.bias, gelu_.data(), hidden.outputs,
-                       gelu_.data(), hidden.outputs, nullptr, 0);
+    const MatrixView<float> gelu{gelu_.data(), hidden.outputs};
+    kernels_.bias_gelu(rows, hidden.outputs, p + hidden.bias, gelu, gelu, {nullptr, 0});
     add_to_stream(output, rows, gelu_.data());
   }
 }
@@ -111,7 +111,7 @@ void Generator::forward(std::int64_t first, std::int64_t rows) {
 void Generator::add_to_stream(const Linear& linear, std::int64_t rows, const float* from) {
   const std::int64_t C = config_.width;
   multiply(linear, rows, from, sum_.data());
-  kernels_.bias_residual(rows, C, parameters_ + linear.bias, x_.data(), C, sum_.data(), C);
+  kernels_.bias_residual(rows, C, parameters_ + linear.bias, {x_.data(), C}, {sum_.data(), C});
   std::swap(x_, sum_);
 }
 
@@ -137,7 +137,7 @@ void Generator::attend(std::int64_t layer, std::int64_t first, std::int64_t rows
         for (std::int64_t j = 0; j < seen; ++j) scores[j] += qd * row[j];
       }
       float top = 0, sum = 0;
-      kernels_.softmax_stats(1, seen, scores, seen, &top, &sum);
+      kernels_.softmax_stats(1, seen, {scores, seen}, &top, &sum);
       for (std::int64_t j = 0; j < seen; ++j) scores[j] -= top;
       kernels_.exp(floats(seen), scores, weights_.data());
 

@@ -51,7 +51,7 @@ void ShardOps<T>::attention_backward(std::int64_t tile) const {
   args.ld_dqkv = 3 * C;
   stored_kernels.attention_backward(args);
   for (std::int64_t part = 0; part < 3; ++part) {
-    stored_kernels.column_sums(L, D, args.dq + part * C, 3 * C,
+    stored_kernels.column_sums(L, D, {args.dq + part * C, 3 * C},
                                workspace.qkv_bias + s * 3 * C + part * C + h * D, false);
   }
 }

@@ -34,13 +34,13 @@ void ShardOps<T>::add_residual(const Range& m, const Range& n, std::int64_t bias
   const float* const b = parameter(bias) + n.begin;
   if (!drops(cuts.config.dropout.residual)) {
     const std::int64_t at = m.begin * C + n.begin;
-    return kernels.bias_residual(m.size(), n.size(), b, residual + at, C, x + at, C);
+    return kernels.bias_residual(m.size(), n.size(), b, {residual + at, C}, {x + at, C});
   }
   by_sequence(m, cuts.config.dropout.residual, site, at_layer,
               [&](const Range& rows, std::int64_t first, const Dropout& dropout) {
                 const std::int64_t at = rows.begin * C + n.begin;
                 kernels.bias_dropout_residual(rows.size(), n.size(), b, dropout, first, n.begin,
-                                              residual + at, C, x + at, C);
+                                              {residual + at, C}, {x + at, C});
               });
 }
 
@@ -51,7 +51,7 @@ template <class T>
 void ShardOps<T>::hand_down(const Range& rows, const float* dx, DropoutSite site,
                             std::int64_t layer, T* operand, float* sums) const {
   if (!drops(cuts.config.dropout.residual)) {
-    return kernels.column_sums(rows.size(), C, dx + rows.begin * C, C, sums, false);
+    return kernels.column_sums(rows.size(), C, {dx + rows.begin * C, C}, sums, false);
   }
   by_sequence(rows, cuts.config.dropout.residual, site, layer,
               [&](const Range& some, std::int64_t first, const Dropout& dropout) {

@@ -38,11 +38,17 @@ void ShardOps<T>::logits(std::int64_t tile) const {
   const Grid grid = cuts.logits(phase.chunk);
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   const std::int64_t V = cuts.config.vocabulary, first = phase.chunk * cuts.chunk_rows + m.begin;
-  float* out = chunk_logits() + m.begin * V + n.begin;
-  multiply_weight({GemmForm::kNT, m.size(), n.size(), C, operands.features + first * C, C,
-                   parameter(cuts.layout->token_embedding()) + n.begin * C, C, out, V, false});
+  const MatrixView<float> out = MatrixView<float>{chunk_logits(), V}.at(m.begin, n.begin);
+  multiply_weight({GemmForm::kNT,
+                   m.size(),
+                   n.size(),
+                   C,
+                   {operands.features + first * C, C},
+                   {parameter(cuts.layout->token_embedding()) + n.begin * C, C},
+                   out,
+                   false});
   const std::int64_t slot = n.begin / grid.tile_columns * cuts.chunk_rows + m.begin;
-  kernels.softmax_stats(m.size(), n.size(), out, V, workspace.block_max + slot,
+  kernels.softmax_stats(m.size(), n.size(), out, workspace.block_max + slot,
                         workspace.block_sum + slot);
 }
 
@@ -59,8 +65,8 @@ void ShardOps<T>::logit_gradient(std::int64_t tile) const {
   for (std::int64_t r = 0; r < rows; ++r) {
     workspace.row_loss[first + r] = lse[r] - block[r * V + targets[r]];
   }
-  stored_kernels.softmax_gradient(rows, V, block, V, lse, targets, 0, data.loss_scale,
-                                  logit_gradients() + begin * kLogitStep * V, kLogitStep * V);
+  stored_kernels.softmax_gradient(rows, V, {block, V}, lse, targets, 0, data.loss_scale,
+                                  logit_gradients().at(begin, 0));
 }
 
 /// Computes dE[V', C] (+)= d logits^T features: the head's part; the embedding's is added at the
@@ -68,10 +74,13 @@ void ShardOps<T>::logit_gradient(std::int64_t tile) const {
 template <class T>
 void ShardOps<T>::token_weight(std::int64_t tile) const {
   const Range m = cuts.token_weight.row_range(tile), n = cuts.token_weight.column_range(tile);
-  multiply({GemmForm::kTN, m.size(), n.size(), cuts.chunk_size(phase.chunk),
-            logit_gradients() + m.begin, kLogitStep * cuts.config.vocabulary,
-            operands.features + phase.chunk * cuts.chunk_rows * C + n.begin, C,
-            gradient(cuts.layout->token_embedding()) + m.begin * C + n.begin, C,
+  multiply({GemmForm::kTN,
+            m.size(),
+            n.size(),
+            cuts.chunk_size(phase.chunk),
+            logit_gradients().at(0, m.begin),
+            {operands.features + phase.chunk * cuts.chunk_rows * C + n.begin, C},
+            {gradient(cuts.layout->token_embedding()) + m.begin * C + n.begin, C},
             data.accumulate || phase.chunk > 0});
 }
 
@@ -80,10 +89,14 @@ void ShardOps<T>::feature_gradient(std::int64_t tile) const {
   const Grid grid = cuts.features(phase.chunk);
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   const std::int64_t V = cuts.config.vocabulary, first = phase.chunk * cuts.chunk_rows + m.begin;
-  multiply_weight({GemmForm::kNN, m.size(), n.size(), V,
-                   logit_gradients() + m.begin * kLogitStep * V, kLogitStep * V,
-                   parameter(cuts.layout->token_embedding()) + n.begin, C,
-                   workspace.dnorm + first * C + n.begin, C, false});
+  multiply_weight({GemmForm::kNN,
+                   m.size(),
+                   n.size(),
+                   V,
+                   logit_gradients().at(m.begin, 0),
+                   {parameter(cuts.layout->token_embedding()) + n.begin, C},
+                   {workspace.dnorm + first * C + n.begin, C},
+                   false});
   if (cuts.features_fused()) norm_final_backward(tile);
 }
 

@@ -40,22 +40,32 @@ const T* ShardOps<T>::linear_gradient(LinearSite site) const noexcept {
 
 /// Computes c = (x W)[m, n].
 template <class T>
-void ShardOps<T>::times_weight(const Linear& linear, const Range& m, const Range& n, float* c,
-                               std::int64_t ldc) const {
+void ShardOps<T>::times_weight(const Linear& linear, const Range& m, const Range& n,
+                               MatrixView<float> c) const {
   const std::int64_t step = linear.order == WeightOrder::kInOut ? 1 : linear.inputs;
-  multiply_weight({linear.forward_form(), m.size(), n.size(), linear.inputs,
-                   linear_input(phase.site) + m.begin * linear.inputs, linear.inputs,
-                   parameter(linear.weight) + n.begin * step, linear.columns(), c, ldc, false});
+  multiply_weight({linear.forward_form(),
+                   m.size(),
+                   n.size(),
+                   linear.inputs,
+                   {linear_input(phase.site) + m.begin * linear.inputs, linear.inputs},
+                   {parameter(linear.weight) + n.begin * step, linear.columns()},
+                   c,
+                   false});
 }
 
 /// Computes c = (dy W^T)[m, n].
 template <class T>
-void ShardOps<T>::times_transpose(const Linear& linear, const Range& m, const Range& n, float* c,
-                                  std::int64_t ldc) const {
+void ShardOps<T>::times_transpose(const Linear& linear, const Range& m, const Range& n,
+                                  MatrixView<float> c) const {
   const std::int64_t step = linear.order == WeightOrder::kInOut ? linear.outputs : 1;
-  multiply_weight({linear.backward_form(), m.size(), n.size(), linear.outputs,
-                   linear_gradient(phase.site) + m.begin * linear.outputs, linear.outputs,
-                   parameter(linear.weight) + n.begin * step, linear.columns(), c, ldc, false});
+  multiply_weight({linear.backward_form(),
+                   m.size(),
+                   n.size(),
+                   linear.outputs,
+                   {linear_gradient(phase.site) + m.begin * linear.outputs, linear.outputs},
+                   {parameter(linear.weight) + n.begin * step, linear.columns()},
+                   c,
+                   false});
 }
 
 template <class T>
@@ -76,23 +86,21 @@ void ShardOps<T>::linear(std::int64_t tile) const {
 
 template <class T>
 void ShardOps<T>::add_bias(const Linear& linear, const Range& m, const Range& n) const {
-  const std::int64_t N = linear.outputs;
-  T* const out = layer_operands.qkv + m.begin * N + n.begin;
-  const ProductTile to = product_tile(out, N, n);
-  times_weight(linear, m, n, to.data, to.ld);
-  stored_kernels.bias_add(m.size(), n.size(), parameter(linear.bias) + n.begin, to.data, to.ld, out,
-                          N);
+  const MatrixView<T> out = MatrixView<T>{layer_operands.qkv, linear.outputs}.at(m.begin, n.begin);
+  const MatrixView<float> to = product_tile(out, n);
+  times_weight(linear, m, n, to);
+  stored_kernels.bias_add(m.size(), n.size(), parameter(linear.bias) + n.begin, to, out);
 }
 
 template <class T>
 void ShardOps<T>::add_bias_and_gelu(const Linear& linear, const Range& m, const Range& n) const {
-  const std::int64_t N = linear.outputs, at = m.begin * N + n.begin;
-  const ProductTile to = product_tile(layer_operands.gelu + at, N, n);
-  times_weight(linear, m, n, to.data, to.ld);
-  stored_kernels.bias_gelu(m.size(), n.size(), parameter(linear.bias) + n.begin, to.data, to.ld,
-                           layer_operands.gelu + at, N,
-                           layer_operands.slope == nullptr ? nullptr : layer_operands.slope + at,
-                           N);
+  const std::int64_t F = linear.outputs;
+  const MatrixView<T> gelu = MatrixView<T>{layer_operands.gelu, F}.at(m.begin, n.begin);
+  MatrixView<T> slope{layer_operands.slope, F};
+  if (slope.data != nullptr) slope = slope.at(m.begin, n.begin);
+  const MatrixView<float> to = product_tile(gelu, n);
+  times_weight(linear, m, n, to);
+  stored_kernels.bias_gelu(m.size(), n.size(), parameter(linear.bias) + n.begin, to, gelu, slope);
 }
 
 template <class T>
@@ -103,7 +111,7 @@ void ShardOps<T>::add_to_residual_stream(const Linear& linear, const Range& m, c
   float* const above =
       last ? workspace.x_final : workspace.layers[static_cast<std::size_t>(at_layer) + 1].x;
   float* const x = middle ? activations.middle : above;
-  times_weight(linear, m, n, x + m.begin * C + n.begin, C);
+  times_weight(linear, m, n, {x + m.begin * C + n.begin, C});
   add_residual(m, n, linear.bias, middle ? activations.x : activations.middle,
                middle ? DropoutSite::kMiddle : DropoutSite::kOutput, x);
   if (!cuts.whole_rows) return;
@@ -131,23 +139,24 @@ void ShardOps<T>::linear_backward(std::int64_t tile) const {
 template <class T>
 void ShardOps<T>::gelu_backward(const Linear& linear, const Range& m, const Range& n,
                                 std::int64_t group_of_rows) const {
-  const std::int64_t F = linear.inputs, at = m.begin * F + n.begin;
-  const ProductTile to = product_tile(operands.dhidden + at, F, n);
-  times_transpose(linear, m, n, to.data, to.ld);
-  stored_kernels.gelu_backward(m.size(), n.size(), layer_operands.slope + at, F, to.data, to.ld,
-                               operands.dhidden + at, F,
+  const std::int64_t F = linear.inputs;
+  const MatrixView<const T> slope = MatrixView<T>{layer_operands.slope, F}.at(m.begin, n.begin);
+  const MatrixView<T> out = MatrixView<T>{operands.dhidden, F}.at(m.begin, n.begin);
+  const MatrixView<float> to = product_tile(out, n);
+  times_transpose(linear, m, n, to);
+  stored_kernels.gelu_backward(m.size(), n.size(), slope, to, out,
                                workspace.hidden_bias + group_of_rows * F + n.begin);
 }
 
 // The gradient of the heads' output is an operand of attention's own products.
 template <class T>
 void ShardOps<T>::attended_gradient(const Linear& linear, const Range& m, const Range& n) const {
-  T* const out = operands.dattended + m.begin * C + n.begin;
-  const ProductTile to = product_tile(out, C, n);
-  times_transpose(linear, m, n, to.data, to.ld);
+  const MatrixView<T> out = MatrixView<T>{operands.dattended, C}.at(m.begin, n.begin);
+  const MatrixView<float> to = product_tile(out, n);
+  times_transpose(linear, m, n, to);
   if constexpr (!kFloat) {
     for (std::int64_t r = 0; r < m.size(); ++r) {
-      kernels.round_bf16(static_cast<std::size_t>(n.size()), to.data + r * to.ld, out + r * C);
+      kernels.round_bf16(static_cast<std::size_t>(n.size()), to.row(r), out.row(r));
     }
   }
 }
@@ -155,7 +164,7 @@ void ShardOps<T>::attended_gradient(const Linear& linear, const Range& m, const 
 template <class T>
 void ShardOps<T>::norm_gradient(const Linear& linear, const Range& m, const Range& n,
                                 std::int64_t tile) const {
-  times_transpose(linear, m, n, workspace.dnorm + m.begin * C + n.begin, C);
+  times_transpose(linear, m, n, {workspace.dnorm + m.begin * C + n.begin, C});
   if (!cuts.whole_rows) return;
   return phase.site == LinearSite::kQkv ? norm1_backward(tile) : norm2_backward(tile);
 }
@@ -169,9 +178,13 @@ void ShardOps<T>::linear_weight(std::int64_t tile) const {
   const bool in_out = linear.order == WeightOrder::kInOut;
   const T* const x = linear_input(phase.site);
   const T* const dy = linear_gradient(phase.site);
-  multiply({GemmForm::kTN, m.size(), n.size(), R, (in_out ? x : dy) + m.begin, grid.rows,
-            (in_out ? dy : x) + n.begin, grid.columns,
-            gradient(linear.weight) + m.begin * grid.columns + n.begin, grid.columns,
+  multiply({GemmForm::kTN,
+            m.size(),
+            n.size(),
+            R,
+            {(in_out ? x : dy) + m.begin, grid.rows},
+            {(in_out ? dy : x) + n.begin, grid.columns},
+            {gradient(linear.weight) + m.begin * grid.columns + n.begin, grid.columns},
             data.accumulate});
 }
 

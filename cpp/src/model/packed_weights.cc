@@ -96,11 +96,20 @@ void PackedWeights::pack_as(const Tile& tile, Pass pass, const float* parameters
   };
   const auto pack_weight = product_kernels<T>(kernels).pack_weight;
   if (pass != Pass::kForward || m.forward == GemmForm::kNN) {
-    pack_weight({GemmForm::kNN, rows, m.columns, from, m.columns,
-                 panels_at(GemmForm::kNN, m.offset), m.rows, tile.rows.begin});
+    pack_weight({GemmForm::kNN,
+                 rows,
+                 m.columns,
+                 {from, m.columns},
+                 panels_at(GemmForm::kNN, m.offset),
+                 m.rows,
+                 tile.rows.begin});
   }
   if (pass != Pass::kForward || m.forward == GemmForm::kNT) {
-    pack_weight({GemmForm::kNT, m.columns, rows, from, m.columns, panels_at(GemmForm::kNT, offset),
+    pack_weight({GemmForm::kNT,
+                 m.columns,
+                 rows,
+                 {from, m.columns},
+                 panels_at(GemmForm::kNT, offset),
                  m.columns});
   }
 }

@@ -79,7 +79,7 @@ void ShardOps<T>::run(std::int64_t tile) const {
 template <class T>
 void ShardOps<T>::sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
                              std::int64_t offset) const {
-  kernels.column_sums(groups, columns, partial, columns, gradient(offset), data.accumulate);
+  kernels.column_sums(groups, columns, {partial, columns}, gradient(offset), data.accumulate);
 }
 
 template struct ShardOps<float>;

@@ -36,10 +36,10 @@ struct ShardOps {
   void linear_weight(std::int64_t tile) const;
   const T* linear_input(LinearSite site) const noexcept;
   const T* linear_gradient(LinearSite site) const noexcept;
-  void times_weight(const Linear& linear, const Range& m, const Range& n, float* c,
-                    std::int64_t ldc) const;
-  void times_transpose(const Linear& linear, const Range& m, const Range& n, float* c,
-                       std::int64_t ldc) const;
+  void times_weight(const Linear& linear, const Range& m, const Range& n,
+                    MatrixView<float> c) const;
+  void times_transpose(const Linear& linear, const Range& m, const Range& n,
+                       MatrixView<float> c) const;
   void add_bias(const Linear& linear, const Range& m, const Range& n) const;
   void add_bias_and_gelu(const Linear& linear, const Range& m, const Range& n) const;
   void add_to_residual_stream(const Linear& linear, const Range& m, const Range& n,
@@ -78,9 +78,9 @@ struct ShardOps {
   /// Multiplies by a weight, which is stored as floats.
   void multiply_weight(const GemmArgsOf<T, float>& args) const {
     if (data.packed == nullptr) return gemm.run(args);
-    gemm.run(PackedGemmArgs<T>{args.m, args.n, args.k, args.a, args.lda,
-                               data.packed->panels<T>(args.form, args.b - data.parameters), args.c,
-                               args.ldc, args.accumulate});
+    gemm.run(PackedGemmArgs<T>{args.m, args.n, args.k, args.a,
+                               data.packed->panels<T>(args.form, args.b.data - data.parameters),
+                               args.c, args.accumulate});
   }
   void multiply(const GemmArgsOf<T, T>& args) const { gemm.run(args); }
   const float* parameter(std::int64_t offset) const noexcept { return data.parameters + offset; }
@@ -104,15 +104,14 @@ struct ShardOps {
     return kFloat || drops(cuts.config.dropout.residual) ? nullptr : operand;
   }
   /// Returns the gradients of a chunk's logits, whose rows are kLogitStep * V' apart.
-  T* logit_gradients() const noexcept { return reinterpret_cast<T*>(workspace.logits); }
+  MatrixView<T> logit_gradients() const noexcept {
+    return {reinterpret_cast<T*>(workspace.logits), kLogitStep * cuts.config.vocabulary};
+  }
 
-  /// Says where a product writes the floats that will be stored at `out`: there, or into scratch.
-  struct ProductTile {
-    float* data;
-    std::int64_t ld;
-  };
-  ProductTile product_tile(T* out, std::int64_t ld_out, const Range& columns) const noexcept {
-    if constexpr (kFloat) return {out, ld_out};
+  /// Returns where a product writes the floats that will be stored at `out`: there, or into
+  /// scratch.
+  MatrixView<float> product_tile(MatrixView<T> out, const Range& columns) const noexcept {
+    if constexpr (kFloat) return out;
     return {scratch, columns.size()};
   }
 

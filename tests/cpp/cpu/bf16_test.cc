@@ -174,14 +174,14 @@ TEST(Bf16Kernels, BiasAndGeluStoreTheRoundedOutput) {
     fill(x, 1, 6.0f);
     fill(bias, 2);
     Both sum(n, shifted(p, 2)), gelu(n, shifted(p, 3)), slope(n, shifted(p, 4));
-    table.bias_add(kRows, n, bias.data(), x.data(), n, sum.floats.data(), n);
-    table.bf16.bias_add(kRows, n, bias.data(), x.data(), n, sum.halves.data(), n);
+    table.bias_add(kRows, n, bias.data(), {x.data(), n}, {sum.floats.data(), n});
+    table.bf16.bias_add(kRows, n, bias.data(), {x.data(), n}, {sum.halves.data(), n});
     expect_rounded("x + bias", sum);
 
-    table.bias_gelu(kRows, n, bias.data(), x.data(), n, gelu.floats.data(), n, slope.floats.data(),
-                    n);
-    table.bf16.bias_gelu(kRows, n, bias.data(), x.data(), n, gelu.halves.data(), n,
-                         slope.halves.data(), n);
+    table.bias_gelu(kRows, n, bias.data(), {x.data(), n}, {gelu.floats.data(), n},
+                    {slope.floats.data(), n});
+    table.bf16.bias_gelu(kRows, n, bias.data(), {x.data(), n}, {gelu.halves.data(), n},
+                         {slope.halves.data(), n});
     expect_near_rounded("gelu", gelu);
     for (std::int64_t i = 0; i < kRows * n; ++i) {
       // The derivative passes through zero: its terms, of size 1, are what is off.
@@ -193,10 +193,10 @@ TEST(Bf16Kernels, BiasAndGeluStoreTheRoundedOutput) {
     GuardedFloats upper(kRows * n, p), sums(n, shifted(p, 5), 7.0f), same(n, 0, 7.0f);
     fill(upper, 3);
     Both dhidden(n, shifted(p, 6));
-    table.gelu_backward(kRows, n, slope.floats.data(), n, upper.data(), n, dhidden.floats.data(), n,
-                        same.data());
-    table.bf16.gelu_backward(kRows, n, slope.halves.data(), n, upper.data(), n,
-                             dhidden.halves.data(), n, sums.data());
+    table.gelu_backward(kRows, n, {slope.floats.data(), n}, {upper.data(), n},
+                        {dhidden.floats.data(), n}, same.data());
+    table.bf16.gelu_backward(kRows, n, {slope.halves.data(), n}, {upper.data(), n},
+                             {dhidden.halves.data(), n}, sums.data());
     expect_rounded("dh", dhidden);
     for (std::int64_t i = 0; i < n; ++i) ASSERT_EQ(sums[i], same[i]) << "summed before rounded";
     ASSERT_TRUE(upper.intact() && slope.halves.intact() && sums.intact());
@@ -210,8 +210,8 @@ TEST(Bf16Kernels, GeluOfFarEndsAndNan) {
     const auto n = static_cast<std::int64_t>(x.size());
     const std::vector<float> bias(x.size(), 0.0f);
     std::vector<Bf16> rounded(x.size()), g(x.size()), d(x.size());
-    table->bf16.bias_add(1, n, bias.data(), x.data(), n, rounded.data(), n);
-    table->bf16.bias_gelu(1, n, bias.data(), x.data(), n, g.data(), n, d.data(), n);
+    table->bf16.bias_add(1, n, bias.data(), {x.data(), n}, {rounded.data(), n});
+    table->bf16.bias_gelu(1, n, bias.data(), {x.data(), n}, {g.data(), n}, {d.data(), n});
     for (std::size_t i = 0; i + 1 < x.size(); ++i) {
       const float positive = x[i] > 0.0f ? to_float(rounded[i]) : 0.0f;
       EXPECT_EQ(to_float(g[i]), positive) << table->name << ' ' << x[i];
@@ -227,8 +227,8 @@ TEST(Bf16Kernels, ColumnSumsAddWhatIsStored) {
     Both x(n, p, 1, 100.0f);
     GuardedFloats wanted(n, 0, 1.0f), seen(n, shifted(p, 1), 1.0f);
     for (const bool accumulate : {false, true}) {
-      table.column_sums(kRows, n, x.floats.data(), n, wanted.data(), accumulate);
-      table.bf16.column_sums(kRows, n, x.halves.data(), n, seen.data(), accumulate);
+      table.column_sums(kRows, n, {x.floats.data(), n}, wanted.data(), accumulate);
+      table.bf16.column_sums(kRows, n, {x.halves.data(), n}, seen.data(), accumulate);
       ASSERT_EQ(seen.doubles(), wanted.doubles());
     }
     ASSERT_TRUE(seen.intact());
@@ -244,14 +244,14 @@ TEST(Bf16Kernels, SoftmaxGradientMayOverwriteTheLogits) {
     for (std::int64_t r = 0; r < kRows; ++r) {
       targets[static_cast<std::size_t>(r)] = static_cast<std::int32_t>(10 + r * (n + 1) / kRows);
     }
-    table.softmax_gradient(kRows, n, logits.data(), n, lse.data(), targets.data(), 10, 0.25f,
-                           wanted.data(), n);
+    table.softmax_gradient(kRows, n, {logits.data(), n}, lse.data(), targets.data(), 10, 0.25f,
+                           {wanted.data(), n});
     GuardedBf16 apart(kRows * n, shifted(p, 1));
-    table.bf16.softmax_gradient(kRows, n, logits.data(), n, lse.data(), targets.data(), 10, 0.25f,
-                                apart.data(), n);
+    table.bf16.softmax_gradient(kRows, n, {logits.data(), n}, lse.data(), targets.data(), 10, 0.25f,
+                                {apart.data(), n});
     auto* const place = reinterpret_cast<Bf16*>(logits.data());
-    table.bf16.softmax_gradient(kRows, n, logits.data(), n, lse.data(), targets.data(), 10, 0.25f,
-                                place, 2 * n);
+    table.bf16.softmax_gradient(kRows, n, {logits.data(), n}, lse.data(), targets.data(), 10, 0.25f,
+                                {place, 2 * n});
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t i = 0; i < n; ++i) {
         ASSERT_EQ(apart[r * n + i].bits, to_bf16(wanted[r * n + i]).bits) << r << ' ' << i;

@@ -58,7 +58,7 @@ TEST_P(DropoutKernels, ResidualIsWhatTheDefinitionSays) {
       for (std::int64_t c = 0; c < columns; ++c) bias[c] = static_cast<float>(c) * 0.25f;
       std::copy(before.begin(), before.end(), x.data());
       table_->bias_dropout_residual(kRows, columns, bias.data(), dropout, kFirstRow, first,
-                                    residual.data(), ld_residual, x.data(), ld);
+                                    {residual.data(), ld_residual}, {x.data(), ld});
       for (std::int64_t r = 0; r < kRows; ++r) {
         for (std::int64_t c = 0; c < ld; ++c) {
           const float old = before[static_cast<std::size_t>(r * ld + c)];

@@ -19,7 +19,7 @@ TEST(SoftmaxStats, MatchDouble) {
   for_all_cases([](const KernelTable& table, std::int64_t n, int p) {
     GuardedFloats x(kRows * n, p), top(kRows, 0), sum(kRows, 1);
     fill(x, 1, 8.0f, -100.0f);  // far below 0: a stray lane of zeros would be the largest
-    table.softmax_stats(kRows, n, x.data(), n, top.data(), sum.data());
+    table.softmax_stats(kRows, n, {x.data(), n}, top.data(), sum.data());
     for (std::int64_t r = 0; r < kRows; ++r) {
       float largest = x[r * n];
       for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, x[r * n + i]);
@@ -38,7 +38,7 @@ TEST(SoftmaxStats, MatchDouble) {
 TEST(SoftmaxStats, WholeVocabularyKeepsItsDigits) {
   for (const KernelTable* table : runnable_kernels()) {
     GuardedFloats x(50257, 1, 0.25f), top(1, 0), sum(1, 0);
-    table->softmax_stats(1, 50257, x.data(), 50257, top.data(), sum.data());
+    table->softmax_stats(1, 50257, {x.data(), 50257}, top.data(), sum.data());
     EXPECT_EQ(top[0], 0.25f);
     EXPECT_EQ(sum[0], 50257.0f) << table->name;
   }
@@ -53,14 +53,14 @@ TEST(SoftmaxStats, NanAndInfinityReachTheSum) {
         GuardedFloats x(n, 3), top(1, 0), sum(1, 0);
         fill(x, 1);
         x[bad] = kNan;
-        table->softmax_stats(1, n, x.data(), n, top.data(), sum.data());
+        table->softmax_stats(1, n, {x.data(), n}, top.data(), sum.data());
         ASSERT_TRUE(std::isnan(sum[0])) << describe(*table, n, 3) << ", NaN at " << bad;
         x[bad] = kInfinity;
-        table->softmax_stats(1, n, x.data(), n, top.data(), sum.data());
+        table->softmax_stats(1, n, {x.data(), n}, top.data(), sum.data());
         ASSERT_TRUE(std::isnan(sum[0])) << describe(*table, n, 3) << ", inf at " << bad;
         if (n == 1) continue;
         x[bad] = -kInfinity;
-        table->softmax_stats(1, n, x.data(), n, top.data(), sum.data());
+        table->softmax_stats(1, n, {x.data(), n}, top.data(), sum.data());
         ASSERT_TRUE(std::isfinite(sum[0])) << describe(*table, n, 3) << ", -inf at " << bad;
       }
     }
@@ -84,8 +84,8 @@ TEST(SoftmaxGradient, MatchesDouble) {
     for (std::int64_t r = 0; r < kRows; ++r) {
       lse[r] = static_cast<float>(log_sum_exp(&logits[static_cast<std::size_t>(r * ld)], n));
     }
-    table.softmax_gradient(kRows, n, x.data(), ld, lse.data(), targets.data(), kFirstColumn, scale,
-                           x.data(), ld);
+    table.softmax_gradient(kRows, n, {x.data(), ld}, lse.data(), targets.data(), kFirstColumn,
+                           scale, {x.data(), ld});
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t i = 0; i < ld && r * ld + i < x.size(); ++i) {
         const double logit = logits[static_cast<std::size_t>(r * ld + i)];
@@ -114,10 +114,10 @@ TEST(SoftmaxGradient, MatchesFiniteDifferences) {
       std::vector<double> logits = x.doubles();
       const std::int64_t target = n / 2;
       // The whole way that the loss takes: statistics, log-sum-exp, gradient.
-      table->softmax_stats(1, n, x.data(), n, top.data(), sum.data());
+      table->softmax_stats(1, n, {x.data(), n}, top.data(), sum.data());
       const float lse = top[0] + std::log(sum[0]);
       const auto id = static_cast<std::int32_t>(target);
-      table->softmax_gradient(1, n, x.data(), n, &lse, &id, 0, 1.0f, x.data(), n);
+      table->softmax_gradient(1, n, {x.data(), n}, &lse, &id, 0, 1.0f, {x.data(), n});
       const auto loss = [&] {
         return log_sum_exp(logits.data(), n) - logits[static_cast<std::size_t>(target)];
       };
@@ -142,7 +142,7 @@ TEST(SoftmaxGradient, NanLogitStaysVisible) {
     x[36] = std::numeric_limits<float>::quiet_NaN();
     const float lse = 4.0f;
     const std::int32_t target = 36;
-    table->softmax_gradient(1, 37, x.data(), 37, &lse, &target, 0, 1.0f, x.data(), 37);
+    table->softmax_gradient(1, 37, {x.data(), 37}, &lse, &target, 0, 1.0f, {x.data(), 37});
     EXPECT_TRUE(std::isnan(x[36])) << table->name;
     EXPECT_FALSE(std::isnan(x[35])) << table->name;
   }

@@ -28,6 +28,7 @@ struct Matrix {
     return data.intact();
   }
   static constexpr float kBetween = 777.0f;
+  MatrixView<float> view() { return {data.data(), ld}; }
   std::int64_t columns, ld;
   GuardedFloats data;
 };
@@ -37,10 +38,9 @@ TEST(BiasKernels, AddAndResidualRoundInTheStatedOrder) {
     GuardedFloats bias(n, p);
     fill(bias, 1);
     Matrix x(n, shifted(p, 1), 2), before(n, 0, 2), residual(n, shifted(p, 2), 3, 100.0f);
-    table.bias_residual(kRows, n, bias.data(), residual.data.data(), residual.ld, x.data.data(),
-                        x.ld);
+    table.bias_residual(kRows, n, bias.data(), residual.view(), x.view());
     Matrix y(n, shifted(p, 3), 2);
-    table.bias_add(kRows, n, bias.data(), y.data.data(), y.ld, y.data.data(), y.ld);
+    table.bias_add(kRows, n, bias.data(), y.view(), y.view());
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t i = 0; i < n; ++i) {
         const float biased = before.at(r, i) + bias[i];
@@ -66,10 +66,8 @@ TEST(GeluKernels, ForwardAndBackwardMatchDouble) {
     fill(bias, 1);
     Matrix x(n, shifted(p, 1), 2, 6.0f), g(n, shifted(p, 2), 3), slope(n, shifted(p, 3), 4),
         alone(n, shifted(p, 4), 2, 6.0f);
-    table.bias_gelu(kRows, n, bias.data(), x.data.data(), x.ld, g.data.data(), g.ld,
-                    slope.data.data(), slope.ld);
-    table.bias_gelu(kRows, n, bias.data(), alone.data.data(), alone.ld, alone.data.data(), alone.ld,
-                    nullptr, 0);
+    table.bias_gelu(kRows, n, bias.data(), x.view(), g.view(), slope.view());
+    table.bias_gelu(kRows, n, bias.data(), alone.view(), alone.view(), {nullptr, 0});
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t i = 0; i < n; ++i) {
         const double h = x.at(r, i) + bias[i];
@@ -88,8 +86,7 @@ TEST(GeluKernels, BackwardMultipliesAndSumsRowsInOrder) {
   for_all_cases([](const KernelTable& table, std::int64_t n, int p) {
     Matrix slope(n, p, 1), d(n, shifted(p, 1), 2, 1000.0f), upper(n, 0, 2, 1000.0f);
     GuardedFloats sums(n, shifted(p, 2), 9.0f);
-    table.gelu_backward(kRows, n, slope.data.data(), slope.ld, d.data.data(), d.ld, d.data.data(),
-                        d.ld, sums.data());
+    table.gelu_backward(kRows, n, slope.view(), d.view(), d.view(), sums.data());
     for (std::int64_t i = 0; i < n; ++i) {
       float sum = 0.0f;
       for (std::int64_t r = 0; r < kRows; ++r) {
@@ -110,7 +107,7 @@ TEST(GeluKernels, FarEndsAndNan) {
     const std::vector<float> bias(x.size(), 0.0f);
     std::vector<float> g(x.size()), d(x.size());
     const auto n = static_cast<std::int64_t>(x.size());
-    table->bias_gelu(1, n, bias.data(), x.data(), n, g.data(), n, d.data(), n);
+    table->bias_gelu(1, n, bias.data(), {x.data(), n}, {g.data(), n}, {d.data(), n});
     for (std::size_t i = 0; i + 1 < x.size(); ++i) {
       const bool positive = x[i] > 0.0f;
       EXPECT_EQ(g[i], positive ? x[i] : 0.0f) << table->name << " at " << x[i];
@@ -126,8 +123,8 @@ TEST(ColumnSums, AddRowsInOrder) {
     GuardedFloats sums(n, shifted(p, 1), 5.0f), more(n, shifted(p, 2));
     fill(more, 2);
     const std::vector<double> start = more.doubles();
-    table.column_sums(kRows, n, x.data.data(), x.ld, sums.data(), false);
-    table.column_sums(kRows, n, x.data.data(), x.ld, more.data(), true);
+    table.column_sums(kRows, n, x.view(), sums.data(), false);
+    table.column_sums(kRows, n, x.view(), more.data(), true);
     for (std::int64_t i = 0; i < n; ++i) {
       float fresh = 0.0f, added = static_cast<float>(start[static_cast<std::size_t>(i)]);
       for (std::int64_t r = 0; r < kRows; ++r) {
@@ -145,11 +142,11 @@ TEST(ColumnSums, CutsBetweenRowsChangeNoBit) {
   for (const KernelTable* table : runnable_kernels()) {
     Matrix x(60, 2, 1, 1000.0f);
     GuardedFloats whole(60, 0), parts(60, 1);
-    table->column_sums(kRows, 60, x.data.data(), x.ld, whole.data(), false);
-    table->column_sums(3, 60, x.data.data(), x.ld, parts.data(), false);
-    table->column_sums(kRows - 3, 60, x.data.data() + 3 * x.ld, x.ld, parts.data(), true);
+    table->column_sums(kRows, 60, x.view(), whole.data(), false);
+    table->column_sums(3, 60, x.view(), parts.data(), false);
+    table->column_sums(kRows - 3, 60, x.view().at(3, 0), parts.data(), true);
     EXPECT_EQ(whole.doubles(), parts.doubles()) << table->name;
-    table->column_sums(0, 60, x.data.data(), x.ld, whole.data(), false);
+    table->column_sums(0, 60, x.view(), whole.data(), false);
     EXPECT_EQ(whole.doubles(), std::vector<double>(60, 0.0)) << table->name;
   }
 }

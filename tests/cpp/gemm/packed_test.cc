@@ -36,9 +36,13 @@ class PackedGemm : public testing::NativeProducts {
       const std::int64_t run = depth > 0 ? depth : std::max<std::int64_t>(1, test.k);
       for (std::int64_t p = (test.k - 1) / run * run; p >= 0; p -= run) {
         product_kernels<T>(*table_).pack_weight(
-            {test.form, std::min(run, test.k - p), std::min(width, test.n - j),
-             part + (test.form == GemmForm::kNT ? p : p * b.ld), b.ld,
-             packed.data() + packed_column<T>(test.k, j), test.k, p});
+            {test.form,
+             std::min(run, test.k - p),
+             std::min(width, test.n - j),
+             {part + (test.form == GemmForm::kNT ? p : p * b.ld), b.ld},
+             packed.data() + packed_column<T>(test.k, j),
+             test.k,
+             p});
       }
     }
     EXPECT_EQ(number(packed[size]), number(canary)) << test.name();
@@ -51,9 +55,9 @@ class PackedGemm : public testing::NativeProducts {
                 std::int64_t width) const {
     const auto all = test->args();
     testing::for_all_parts(test->m, test->n, height, width, [&](auto i, auto j, auto m, auto n) {
-      product_kernels<T>(*table_).gemm_packed({m, n, test->k, all.a + i * all.lda, all.lda,
+      product_kernels<T>(*table_).gemm_packed({m, n, test->k, all.a.at(i, 0),
                                                packed.data() + packed_column<T>(test->k, j),
-                                               all.c + i * all.ldc + j, all.ldc, test->accumulate});
+                                               all.c.at(i, j), test->accumulate});
     });
   }
 

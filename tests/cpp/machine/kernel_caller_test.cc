@@ -70,24 +70,25 @@ void record(P... pointers) {
 
 KernelTable recording_table() {
   KernelTable table = kernels();
-  table.bias_residual = [](std::int64_t, std::int64_t, const float* bias, const float* residual,
-                           std::int64_t, float* x, std::int64_t) { record(bias, residual, x); };
+  table.bias_residual = [](std::int64_t, std::int64_t, const float* bias,
+                           MatrixView<const float> residual,
+                           MatrixView<float> x) { record(bias, residual.data, x.data); };
   table.gemm = [](const GemmArgs& args, float*) {
     EXPECT_EQ(args.accumulate, args.form == GemmForm::kTN);
-    record(args.a, args.b, args.c);
+    record(args.a.data, args.b.data, args.c.data);
   };
   table.gemm_packed = [](const PackedGemmArgs<float>& args) {
-    record(args.a, args.panels, args.c);
+    record(args.a.data, args.panels, args.c.data);
   };
   table.attention_forward = [](const AttentionArgs<float>& args) {
     EXPECT_EQ(args.ld_qkv, 3 * args.ld_out);
     record(args.lse, args.q, args.k, args.v, args.out);
   };
-  table.bf16.softmax_gradient = [](std::int64_t, std::int64_t, const float* logits, std::int64_t,
+  table.bf16.softmax_gradient = [](std::int64_t, std::int64_t, MatrixView<const float> logits,
                                    const float* lse, const std::int32_t*, std::int64_t, float,
-                                   Bf16* out, std::int64_t) {
-    EXPECT_EQ(static_cast<const void*>(logits), out);
-    record(lse, out);
+                                   MatrixView<Bf16> out) {
+    EXPECT_EQ(static_cast<const void*>(logits.data), out.data);
+    record(lse, out.data);
   };
   return table;
 }

@@ -108,12 +108,9 @@ struct GemmCaseOf {
             height,
             width,
             k,
-            a.data() + (form == GemmForm::kTN ? i : i * a.ld),
-            a.ld,
-            b.data() + (form == GemmForm::kNT ? j * b.ld : j),
-            b.ld,
-            c.data() + i * c.ld + j,
-            c.ld,
+            {a.data() + (form == GemmForm::kTN ? i : i * a.ld), a.ld},
+            {b.data() + (form == GemmForm::kNT ? j * b.ld : j), b.ld},
+            {c.data() + i * c.ld + j, c.ld},
             accumulate};
   }
   GemmArgsOf<T, S> args() { return args(0, 0, m, n); }

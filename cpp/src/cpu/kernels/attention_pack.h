@@ -102,7 +102,8 @@ inline void pack_keyed_rows(std::int64_t rows, std::int64_t head_width, const Bf
 /// each row becomes a column.
 inline void pack_columns(std::int64_t rows, std::int64_t head_width, const float* from,
                          std::int64_t ld_from, float* panels) {
-  pack_panels_transposed(head_width, rows, from, ld_from, panels, head_width * kMicroColumns);
+  pack_panels_transposed(head_width, rows, MatrixView<const float>{from, ld_from}, panels,
+                         head_width * kMicroColumns);
 }
 
 inline void pack_columns(std::int64_t rows, std::int64_t head_width, const Bf16* from,

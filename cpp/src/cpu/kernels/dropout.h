@@ -1,6 +1,7 @@
 // Rows of a matrix are dropped forward on their way into a sum, and backward on their way out.
 #pragma once
 
+#include "base/matrix_view.h"
 #include "cpu/kernels/keep_bits.h"
 #include "cpu/kernels/loops.h"
 
@@ -23,18 +24,20 @@ inline void for_kept(std::int64_t columns, const Dropout& dropout, std::int64_t 
   }
 }
 
-/// x and residual are [rows, columns], rows ld_x and ld_residual apart; bias is [columns].
+/// x and residual are [rows, columns]; bias is [columns].
 inline void bias_dropout_residual(std::int64_t rows, std::int64_t columns, const float* bias,
                                   const Dropout& dropout, std::int64_t first_row,
-                                  std::int64_t first_column, const float* residual,
-                                  std::int64_t ld_residual, float* x, std::int64_t ld_x) {
+                                  std::int64_t first_column, MatrixView<const float> residual,
+                                  MatrixView<float> x) {
   const V scale = set1(dropout.scale);
-  for (std::int64_t r = 0; r < rows; ++r, x += ld_x, residual += ld_residual) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float* const to = x.row(r);
+    const float* const more = residual.row(r);
     for_kept(columns, dropout, first_row + r, first_column,
              [&](std::int64_t i, int count, std::uint64_t bits) {
-               const V biased = add(load_some(x + i, count), load_some(bias + i, count));
+               const V biased = add(load_some(to + i, count), load_some(bias + i, count));
                const V kept = keep_lanes(mul(biased, scale), bits);
-               store_some(x + i, add(kept, load_some(residual + i, count)), count);
+               store_some(to + i, add(kept, load_some(more + i, count)), count);
              });
   }
 }

@@ -46,7 +46,7 @@ constexpr std::size_t kGemmScratchFloats = static_cast<std::size_t>(
 template <MicroA kA, class T>
 void gemm_block(std::int64_t rows, std::int64_t columns, std::int64_t k, const T* a,
                 std::int64_t lda, std::int64_t group_step, const T* b, std::int64_t ldb,
-                std::int64_t panel_step, float* c, std::int64_t ldc, bool accumulate) {
+                std::int64_t panel_step, MatrixView<float> c, bool accumulate) {
   for (std::int64_t j = 0; j < columns; j += kMicroColumns, b += panel_step) {
     const int width = static_cast<int>(std::min<std::int64_t>(kMicroColumns, columns - j));
     const MicroTileOf<T> whole = find_micro_tile<kA, T>(kMicroRows, width);
@@ -54,11 +54,11 @@ void gemm_block(std::int64_t rows, std::int64_t columns, std::int64_t k, const T
     const T* group = a;
     std::int64_t i = 0;
     for (; i + kMicroRows <= rows; i += kMicroRows, group += group_step) {
-      whole(k, group, lda, b, ldb, c + i * ldc + j, ldc, accumulate, tail);
+      whole(k, group, lda, b, ldb, c.row(i) + j, c.stride, accumulate, tail);
     }
     if (i < rows) {
       const MicroTileOf<T> rest = find_micro_tile<kA, T>(static_cast<int>(rows - i), width);
-      rest(k, group, lda, b, ldb, c + i * ldc + j, ldc, accumulate, tail);
+      rest(k, group, lda, b, ldb, c.row(i) + j, c.stride, accumulate, tail);
     }
   }
 }
@@ -67,18 +67,18 @@ void gemm_block(std::int64_t rows, std::int64_t columns, std::int64_t k, const T
 /// which only the last run of a product can have, has no pair in A: it becomes a run of its own.
 /// REQUIRES: rows <= kGemmRows.
 template <class T>
-void gemm_block_packed(std::int64_t rows, std::int64_t columns, std::int64_t run, const T* a,
-                       std::int64_t lda, const T* b, std::int64_t panel_step, float* c,
-                       std::int64_t ldc, bool accumulate) {
+void gemm_block_packed(std::int64_t rows, std::int64_t columns, std::int64_t run,
+                       MatrixView<const T> a, const T* b, std::int64_t panel_step,
+                       MatrixView<float> c, bool accumulate) {
   const std::int64_t whole = run / kPerCell<T>;
-  gemm_block<MicroA::kRows>(rows, columns, whole, a, lda, kMicroRows * lda, b, kMicroColumns,
-                            panel_step, c, ldc, accumulate);
+  gemm_block<MicroA::kRows>(rows, columns, whole, a.data, a.stride, kMicroRows * a.stride, b,
+                            kMicroColumns, panel_step, c, accumulate);
   if (run == whole * kPerCell<T>) return;
   T last[kPerCell<T> * kGemmRows] = {};
-  for (std::int64_t i = 0; i < rows; ++i) last[i * kPerCell<T>] = a[i * lda + run - 1];
+  for (std::int64_t i = 0; i < rows; ++i) last[i * kPerCell<T>] = a.row(i)[run - 1];
   gemm_block<MicroA::kColumns>(rows, columns, 1, last, kMicroRows, kMicroRows * kPerCell<T>,
                                b + whole * kPerCell<T> * kMicroColumns, kMicroColumns, panel_step,
-                               c, ldc, true);
+                               c, true);
 }
 
 /// Multiplies columns [first, first + columns) of B, packed one run of k at a time.
@@ -92,21 +92,21 @@ void gemm_columns(const GemmArgsOf<T, S>& g, std::int64_t first, std::int64_t co
     const std::int64_t run = std::min(kGemmRun, g.k - p);
     const bool accumulate = g.accumulate || p > 0;
     if (kForm == GemmForm::kNT) {
-      pack_panels_transposed(run, columns, g.b + first * g.ldb + p, g.ldb, packed_b, kPanelStep<T>);
+      pack_panels_transposed(run, columns, g.b.at(first, p), packed_b, kPanelStep<T>);
     } else {
-      pack_panels(run, columns, g.b + p * g.ldb + first, g.ldb, packed_b, kPanelStep<T>);
+      pack_panels(run, columns, g.b.at(p, first), packed_b, kPanelStep<T>);
     }
     for (std::int64_t i = 0; i < g.m; i += kGemmRows) {
       const std::int64_t rows = std::min(kGemmRows, g.m - i);
-      float* const c = g.c + i * g.ldc + first;
+      const MatrixView<float> c = g.c.at(i, first);
       if (kForm == GemmForm::kTN) {
-        pack_groups(run, rows, g.a + p * g.lda + i, g.lda, packed_a, kGroupStep<T>);
+        pack_groups(run, rows, g.a.at(p, i), packed_a, kGroupStep<T>);
         gemm_block<MicroA::kColumns>(rows, columns, cells<T>(run), packed_a, kMicroRows,
                                      kGroupStep<T>, packed_b, kMicroColumns, kPanelStep<T>, c,
-                                     g.ldc, accumulate);
+                                     accumulate);
       } else {
-        gemm_block_packed(rows, columns, run, g.a + i * g.lda + p, g.lda, packed_b, kPanelStep<T>,
-                          c, g.ldc, accumulate);
+        gemm_block_packed<T>(rows, columns, run, g.a.at(i, p), packed_b, kPanelStep<T>, c,
+                             accumulate);
       }
     }
     p += run;
@@ -118,8 +118,8 @@ inline void gemm_unpacked(const GemmArgs& g) {
   std::int64_t p = 0;
   do {
     const std::int64_t run = std::min(kGemmRun, g.k - p);
-    gemm_block<MicroA::kRows>(g.m, g.n, run, g.a + p, g.lda, kMicroRows * g.lda, g.b + p * g.ldb,
-                              g.ldb, kMicroColumns, g.c, g.ldc, g.accumulate || p > 0);
+    gemm_block<MicroA::kRows>(g.m, g.n, run, g.a.data + p, g.a.stride, kMicroRows * g.a.stride,
+                              g.b.row(p), g.b.stride, kMicroColumns, g.c, g.accumulate || p > 0);
     p += run;
   } while (p < g.k);
 }

@@ -19,9 +19,8 @@ namespace {
 /// Computes C[kRows, columns] (+)= A[kRows, run] B[columns, run]^T for at most kLanes columns.
 /// Squares of B are turned in registers and used from there.
 template <int kRows>
-void few_rows_square(std::int64_t columns, std::int64_t run, const float* a, std::int64_t lda,
-                     const float* b, std::int64_t ldb, float* c, std::int64_t ldc,
-                     bool accumulate) {
+void few_rows_square(std::int64_t columns, std::int64_t run, MatrixView<const float> a,
+                     MatrixView<const float> b, MatrixView<float> c, bool accumulate) {
   // The rows of B are separate streams, too many and too short for the hardware's prefetching.
   // Prefetching 64 floats ahead makes it a tenth faster.
   constexpr std::int64_t kAhead = 64;
@@ -33,15 +32,15 @@ void few_rows_square(std::int64_t columns, std::int64_t run, const float* a, std
     for (; p + kLanes <= run; p += kLanes) {
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) {
-        square[i] = load(b + i * ldb + p);
-        __builtin_prefetch(b + i * ldb + p + kAhead);
+        square[i] = load(b.row(i) + p);
+        __builtin_prefetch(b.row(i) + p + kAhead);
       }
       transpose(square);
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) {
 #pragma GCC unroll 8
         for (int r = 0; r < kRows; ++r) {
-          sum[r] = fma(set1(a[r * lda + p + i]), square[i], sum[r]);
+          sum[r] = fma(set1(a.row(r)[p + i]), square[i], sum[r]);
         }
       }
     }
@@ -49,24 +48,24 @@ void few_rows_square(std::int64_t columns, std::int64_t run, const float* a, std
   for (; p < run; p += kLanes) {
     const int depth = static_cast<int>(std::min<std::int64_t>(kLanes, run - p));
     for (int i = 0; i < kLanes; ++i) {
-      square[i] = i < columns ? load_partial(b + i * ldb + p, depth) : zero();
+      square[i] = i < columns ? load_partial(b.row(i) + p, depth) : zero();
     }
     transpose(square);
     for (int i = 0; i < depth; ++i) {
       for (int r = 0; r < kRows; ++r) {
-        sum[r] = fma(set1(a[r * lda + p + i]), square[i], sum[r]);
+        sum[r] = fma(set1(a.row(r)[p + i]), square[i], sum[r]);
       }
     }
   }
   const int tail = static_cast<int>(columns);
-  for (int r = 0; r < kRows; ++r, c += ldc) {
-    store_partial(c, accumulate ? add(load_partial(c, tail), sum[r]) : sum[r], tail);
+  for (int r = 0; r < kRows; ++r) {
+    float* const to = c.row(r);
+    store_partial(to, accumulate ? add(load_partial(to, tail), sum[r]) : sum[r], tail);
   }
 }
 
-using FewRowsSquare = void (*)(std::int64_t columns, std::int64_t run, const float* a,
-                               std::int64_t lda, const float* b, std::int64_t ldb, float* c,
-                               std::int64_t ldc, bool accumulate);
+using FewRowsSquare = void (*)(std::int64_t columns, std::int64_t run, MatrixView<const float> a,
+                               MatrixView<const float> b, MatrixView<float> c, bool accumulate);
 
 template <std::size_t... kIndex>
 constexpr std::array<FewRowsSquare, sizeof...(kIndex)> few_rows_squares(
@@ -82,8 +81,8 @@ inline void gemm_few_rows(const GemmArgs& g, std::int64_t longest_run) {
   do {
     const std::int64_t run = std::min(longest_run, g.k - p);
     for (std::int64_t j = 0; j < g.n; j += kLanes) {
-      square(std::min<std::int64_t>(kLanes, g.n - j), run, g.a + p, g.lda, g.b + j * g.ldb + p,
-             g.ldb, g.c + j, g.ldc, g.accumulate || p > 0);
+      square(std::min<std::int64_t>(kLanes, g.n - j), run, g.a.at(0, p), g.b.at(j, p), g.c.at(0, j),
+             g.accumulate || p > 0);
     }
     p += run;
   } while (p < g.k);

@@ -20,10 +20,10 @@ static_assert(kPackedColumns % kMicroColumns == 0);
 
 /// Packs columns of B, all of k or a run of it.
 template <class T>
-void pack_some(GemmForm form, std::int64_t k, std::int64_t n, const float* b, std::int64_t ldb,
-               T* panel, std::int64_t step) {
-  if (form == GemmForm::kNT) return pack_panels_transposed(k, n, b, ldb, panel, step);
-  pack_panels(k, n, b, ldb, panel, step);
+void pack_some(GemmForm form, std::int64_t k, std::int64_t n, MatrixView<const float> b, T* panel,
+               std::int64_t step) {
+  if (form == GemmForm::kNT) return pack_panels_transposed(k, n, b, panel, step);
+  pack_panels(k, n, b, panel, step);
 }
 
 /// Implements ProductKernels::pack_weight. Whole panels are written past the caches, strip by
@@ -33,14 +33,14 @@ template <class T>
 void pack_weight(const PackArgs<T>& w) {
   constexpr std::int64_t kStrip = 64;  // cells of k: 16 KiB or less
   const std::int64_t step = packed_column<T>(w.depth, kMicroColumns);
-  const std::int64_t along_k = w.form == GemmForm::kNT ? 1 : w.ldb;
-  const std::int64_t along_n = w.form == GemmForm::kNT ? w.ldb : 1;
+  const auto part = [&w](std::int64_t p, std::int64_t j) {
+    return w.form == GemmForm::kNT ? w.b.at(j, p) : w.b.at(p, j);
+  };
   T* packed = w.panels + w.first * kMicroColumns;
   const bool aligned = reinterpret_cast<std::uintptr_t>(packed) % 64 == 0;
   for (std::int64_t j = 0; j < w.n; j += kMicroColumns, packed += step) {
-    const float* from = w.b + j * along_n;
     if (w.n - j < kMicroColumns || !aligned) {
-      pack_some(w.form, w.k, std::min<std::int64_t>(kMicroColumns, w.n - j), from, w.ldb, packed,
+      pack_some(w.form, w.k, std::min<std::int64_t>(kMicroColumns, w.n - j), part(0, j), packed,
                 step);
       continue;
     }
@@ -48,8 +48,7 @@ void pack_weight(const PackArgs<T>& w) {
     float* to = reinterpret_cast<float*>(packed);
     for (std::int64_t p = 0; p < w.k; p += kStrip * kPerCell<T>) {
       const std::int64_t run = std::min(kStrip * kPerCell<T>, w.k - p);
-      pack_some(w.form, run, kMicroColumns, from + p * along_k, w.ldb, reinterpret_cast<T*>(strip),
-                0);
+      pack_some(w.form, run, kMicroColumns, part(p, j), reinterpret_cast<T*>(strip), 0);
       for (std::int64_t i = 0; i < cells<T>(run) * kMicroColumns; i += kLanes, to += kLanes) {
         stream(to, load(strip + i));
       }
@@ -66,9 +65,8 @@ void gemm_packed(const PackedGemmArgs<T>& g) {
   do {
     const std::int64_t run = std::min(kGemmRun, g.k - p);
     for (std::int64_t i = 0; i < g.m; i += kGemmRows) {
-      gemm_block_packed(std::min(kGemmRows, g.m - i), g.n, run, g.a + i * g.lda + p, g.lda,
-                        g.panels + p * kMicroColumns, step, g.c + i * g.ldc, g.ldc,
-                        g.accumulate || p > 0);
+      gemm_block_packed<T>(std::min(kGemmRows, g.m - i), g.n, run, g.a.at(i, p),
+                           g.panels + p * kMicroColumns, step, g.c.at(i, 0), g.accumulate || p > 0);
     }
     p += run;
   } while (p < g.k);

@@ -1,6 +1,7 @@
 // The fused cross-entropy needs the softmax over rows of logits: its statistics and its gradient.
 #pragma once
 
+#include "base/matrix_view.h"
 #include "cpu/kernels/loops.h"
 
 namespace cllm {
@@ -25,39 +26,42 @@ inline float largest(std::int64_t n, const float* x) {
   return reduce_max(max(max(m0, m1), max(m2, m3)));
 }
 
-/// logits is [rows, columns >= 1], rows ld apart; row_max and row_sum are [rows]. A NaN or +inf
+/// logits is [rows, columns >= 1]; row_max and row_sum are [rows]. A NaN or +inf
 /// among the logits makes the sum NaN, so that the loss shows it.
-inline void softmax_stats(std::int64_t rows, std::int64_t columns, const float* logits,
-                          std::int64_t ld, float* row_max, float* row_sum) {
-  for (std::int64_t r = 0; r < rows; ++r, logits += ld) {
-    row_max[r] = largest(columns, logits);
+inline void softmax_stats(std::int64_t rows, std::int64_t columns, MatrixView<const float> logits,
+                          float* row_max, float* row_sum) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* const row = logits.row(r);
+    row_max[r] = largest(columns, row);
     const V top = set1(row_max[r]);
     row_sum[r] = static_cast<float>(long_sum(columns, [&](std::int64_t i, int count) {
-      const V e = vexp(sub(load_some(logits + i, count), top));
+      const V e = vexp(sub(load_some(row + i, count), top));
       return count == kLanes ? e : first_lanes(e, count, zero());
     }));
   }
 }
 
-/// logits and out are [rows, columns], rows ld and ld_out apart; lse and targets are [rows]. Sets
+/// logits and out are [rows, columns]; lse and targets are [rows]. Sets
 /// out = (softmax - one-hot) * scale. A target outside [first_column, first_column + columns)
 /// belongs to another block of the vocabulary. In place, a row of Bf16 is written behind the floats
 /// that are read.
 template <class T>
-void softmax_gradient(std::int64_t rows, std::int64_t columns, const float* logits, std::int64_t ld,
+void softmax_gradient(std::int64_t rows, std::int64_t columns, MatrixView<const float> logits,
                       const float* lse, const std::int32_t* targets, std::int64_t first_column,
-                      float scale, T* out, std::int64_t ld_out) {
+                      float scale, MatrixView<T> out) {
   const V factor = set1(scale);
-  for (std::int64_t r = 0; r < rows; ++r, logits += ld, out += ld_out) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* const row = logits.row(r);
+    T* const to = out.row(r);
     const V shift = set1(lse[r]);
     const std::int64_t target = targets[r] - first_column;
     const bool here = target >= 0 && target < columns;
-    const V probability = here ? vexp(sub(set1(logits[target]), shift)) : zero();
+    const V probability = here ? vexp(sub(set1(row[target]), shift)) : zero();
     for_vectors(columns, [&](std::int64_t i, int count) {
-      const V e = vexp(sub(load_some(logits + i, count), shift));
-      store_some(out + i, mul(e, factor), count);
+      const V e = vexp(sub(load_some(row + i, count), shift));
+      store_some(to + i, mul(e, factor), count);
     });
-    if (here) store_partial(out + target, mul(sub(probability, set1(1.0f)), factor), 1);
+    if (here) store_partial(to + target, mul(sub(probability, set1(1.0f)), factor), 1);
   }
 }
 

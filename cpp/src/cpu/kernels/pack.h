@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/bf16.h"
+#include "base/matrix_view.h"
 #include "cpu/kernels/micro.h"
 #include "cpu/kernels/operand.h"
 #include "cpu/kernels/transpose.h"
@@ -33,21 +34,22 @@ Pairs gather(const S* row, std::int64_t ld, int depth, int n, const Bf16*) {
 /// Packs B[run, columns] row-major into panels [cells of run][kMicroColumns], panel_step numbers
 /// apart. The last vector is filled with zeros; vectors beyond it are not touched.
 template <class T, class S>
-void pack_panels(std::int64_t run, std::int64_t columns, const S* b, std::int64_t ldb, T* panels,
+void pack_panels(std::int64_t run, std::int64_t columns, MatrixView<const S> b, T* panels,
                  std::int64_t panel_step) {
   constexpr std::int64_t kCell = kPerCell<T>;
-  for (std::int64_t p = 0; p < run; p += kCell, b += kCell * ldb, panels += kCell * kMicroColumns) {
+  for (std::int64_t p = 0; p < run; p += kCell, panels += kCell * kMicroColumns) {
+    const S* const row = b.row(p);
     const int depth = static_cast<int>(std::min(kCell, run - p));
     T* out = panels;
     std::int64_t j = 0;
     for (; j + kMicroColumns <= columns; j += kMicroColumns, out += panel_step) {
       for (int v = 0; v < kMicroColumns; v += kLanes) {
-        store_cells(out + kCell * v, gather(b + j + v, ldb, depth, kLanes, out));
+        store_cells(out + kCell * v, gather(row + j + v, b.stride, depth, kLanes, out));
       }
     }
     for (; j < columns; j += kLanes, out += kCell * kLanes) {
       const int n = static_cast<int>(std::min<std::int64_t>(kLanes, columns - j));
-      store_cells(out, gather(b + j, ldb, depth, n, out));
+      store_cells(out, gather(row + j, b.stride, depth, n, out));
     }
   }
 }
@@ -74,21 +76,21 @@ inline void store_turned(Bf16* p, V cells) { store_pairs(p, as_pairs(cells)); }
 /// turned, so a square of bf16 has twice as many numbers; turning them as floats and zipping them
 /// took twice as long.
 template <class T, class S>
-void pack_panels_transposed(std::int64_t run, std::int64_t columns, const S* b, std::int64_t ldb,
+void pack_panels_transposed(std::int64_t run, std::int64_t columns, MatrixView<const S> b,
                             T* panels, std::int64_t panel_step) {
   constexpr int kRun = kLanes * kPerCell<T>;          // numbers whose cells fill a register
   constexpr int kStep = kMicroColumns * kPerCell<T>;  // from one row of cells to the next
   for (std::int64_t j = 0; j < columns; j += kLanes) {
     T* const out = panels + j / kMicroColumns * panel_step + kPerCell<T> * (j % kMicroColumns);
     const std::int64_t rows = std::min<std::int64_t>(kLanes, columns - j);
-    const S* const in = b + j * ldb;
+    const S* const in = b.row(j);
     std::int64_t p = 0;
     for (; rows == kLanes && p + kRun <= run; p += kRun) {
       T* const to = out + p * kMicroColumns;
       const S* row = in + p;
       V block[kLanes];
 #pragma GCC unroll 16
-      for (int i = 0; i < kLanes; ++i, row += ldb) block[i] = cells_along(row, out);
+      for (int i = 0; i < kLanes; ++i, row += b.stride) block[i] = cells_along(row, out);
       transpose(block);
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) store_turned(to + i * kStep, block[i]);
@@ -98,7 +100,7 @@ void pack_panels_transposed(std::int64_t run, std::int64_t columns, const S* b, 
       T* const to = out + p * kMicroColumns;
       V block[kLanes];
       const S* row = in + p;
-      for (int i = 0; i < kLanes; ++i, row += ldb) {
+      for (int i = 0; i < kLanes; ++i, row += b.stride) {
         block[i] = i < rows ? cells_along(row, depth, out) : zero();
       }
       transpose(block);
@@ -129,21 +131,21 @@ void deal_groups(std::int64_t rows, const T* cell, T* groups, std::int64_t group
 /// group_step numbers apart. REQUIRES: as for deal_groups; rows <= kGemmRows.
 constexpr std::int64_t kGemmRows = 16 * kMicroRows;
 
-inline void pack_groups(std::int64_t run, std::int64_t rows, const float* a, std::int64_t lda,
+inline void pack_groups(std::int64_t run, std::int64_t rows, MatrixView<const float> a,
                         float* groups, std::int64_t group_step) {
-  for (std::int64_t p = 0; p < run; ++p, a += lda, groups += kMicroRows) {
-    deal_groups(rows, a, groups, group_step);
+  for (std::int64_t p = 0; p < run; ++p, groups += kMicroRows) {
+    deal_groups(rows, a.row(p), groups, group_step);
   }
 }
 
-inline void pack_groups(std::int64_t run, std::int64_t rows, const Bf16* a, std::int64_t lda,
-                        Bf16* groups, std::int64_t group_step) {
+inline void pack_groups(std::int64_t run, std::int64_t rows, MatrixView<const Bf16> a, Bf16* groups,
+                        std::int64_t group_step) {
   Bf16 pairs[2 * (kGemmRows + kLanes)];
-  for (std::int64_t p = 0; p < run; p += 2, a += 2 * lda, groups += 2 * kMicroRows) {
+  for (std::int64_t p = 0; p < run; p += 2, groups += 2 * kMicroRows) {
     const int depth = p + 1 < run ? 2 : 1;
     for (std::int64_t i = 0; i < rows; i += kLanes) {
       const int n = static_cast<int>(std::min<std::int64_t>(kLanes, rows - i));
-      store_pairs(pairs + 2 * i, gather(a + i, lda, depth, n, pairs));
+      store_pairs(pairs + 2 * i, gather(a.row(p) + i, a.stride, depth, n, pairs));
     }
     deal_groups(rows, pairs, groups, group_step);
   }

@@ -1,30 +1,34 @@
 // These are passes over the rows of a matrix: bias, residual, GELU, sums over rows.
 #pragma once
 
+#include "base/matrix_view.h"
 #include "cpu/kernels/loops.h"
 
 namespace cllm {
 namespace {
 
-/// x and out are [rows, columns], rows ld_x and ld_out apart; bias is [columns].
+/// x and out are [rows, columns]; bias is [columns].
 template <class T>
-void bias_add(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
-              std::int64_t ld_x, T* out, std::int64_t ld_out) {
-  for (std::int64_t r = 0; r < rows; ++r, x += ld_x, out += ld_out) {
+void bias_add(std::int64_t rows, std::int64_t columns, const float* bias, MatrixView<const float> x,
+              MatrixView<T> out) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* const from = x.row(r);
+    T* const to = out.row(r);
     for_vectors(columns, [&](std::int64_t i, int count) {
-      store_some(out + i, add(load_some(x + i, count), load_some(bias + i, count)), count);
+      store_some(to + i, add(load_some(from + i, count), load_some(bias + i, count)), count);
     });
   }
 }
 
-/// x and residual are [rows, columns], rows ld_x and ld_residual apart; bias is [columns].
+/// x and residual are [rows, columns]; bias is [columns].
 inline void bias_residual(std::int64_t rows, std::int64_t columns, const float* bias,
-                          const float* residual, std::int64_t ld_residual, float* x,
-                          std::int64_t ld_x) {
-  for (std::int64_t r = 0; r < rows; ++r, x += ld_x, residual += ld_residual) {
+                          MatrixView<const float> residual, MatrixView<float> x) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float* const to = x.row(r);
+    const float* const more = residual.row(r);
     for_vectors(columns, [&](std::int64_t i, int count) {
-      const V biased = add(load_some(x + i, count), load_some(bias + i, count));
-      store_some(x + i, add(biased, load_some(residual + i, count)), count);
+      const V biased = add(load_some(to + i, count), load_some(bias + i, count));
+      store_some(to + i, add(biased, load_some(more + i, count)), count);
     });
   }
 }
@@ -65,59 +69,57 @@ V gelu_gate(const T* stored, V x, V square) {
   return div(set1(1.0f), add(set1(1.0f), power));
 }
 
-/// x, g and slope (or null) are [rows, columns], rows ld_x, ld_g and ld_slope apart; bias is
-/// [columns]. With s = sigmoid(z): gelu' = s + h s (1 - s) z' = s + gelu (1 - s) (a + 3 b h^2). The
-/// gate is known here, so the derivative costs a quarter of making the gate again in backward.
+/// x, g and slope (unless its data is null) are [rows, columns]; bias is [columns]. With s =
+/// sigmoid(z): gelu' = s + h s (1 - s) z' = s + gelu (1 - s) (a + 3 b h^2). The gate is known here,
+/// so the derivative costs a quarter of making the gate again in backward.
 template <class T>
-void bias_gelu(std::int64_t rows, std::int64_t columns, const float* bias, const float* x,
-               std::int64_t ld_x, T* g, std::int64_t ld_g, T* slope, std::int64_t ld_slope) {
+void bias_gelu(std::int64_t rows, std::int64_t columns, const float* bias,
+               MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope) {
   for (std::int64_t r = 0; r < rows; ++r) {
+    const float* const from = x.row(r);
+    T* const to = g.row(r);
     for_vectors(columns, [&](std::int64_t i, int count) {
-      const V h = add(load_some(x + r * ld_x + i, count), load_some(bias + i, count));
+      const V h = add(load_some(from + i, count), load_some(bias + i, count));
       const V square = mul(h, h);
-      const V gate = gelu_gate(g, h, square);
+      const V gate = gelu_gate(to, h, square);
       const V value = mul(h, gate);
-      store_some(g + r * ld_g + i, value, count);
-      if (slope == nullptr) return;
+      store_some(to + i, value, count);
+      if (slope.data == nullptr) return;
       const V inner = fma(square, set1(3.0f * kGeluB), set1(kGeluA));
       const V derivative = fma(mul(value, sub(set1(1.0f), gate)), inner, gate);
-      store_some(slope + r * ld_slope + i, derivative, count);
+      store_some(slope.row(r) + i, derivative, count);
     });
   }
 }
 
 /// Does gelu_backward of kRows rows, added to the sums of the rows above.
 template <int kRows, class T>
-void gelu_backward_rows(std::int64_t columns, const T* slope, std::int64_t ld_slope,
-                        const float* dg, std::int64_t ld_dg, T* dh, std::int64_t ld_dh,
-                        float* sums) {
+void gelu_backward_rows(std::int64_t columns, MatrixView<const T> slope, MatrixView<const float> dg,
+                        MatrixView<T> dh, float* sums) {
   for_vectors(columns, [&](std::int64_t i, int count) {
     V sum = load_some(sums + i, count);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      const V d =
-          mul(load_some(dg + r * ld_dg + i, count), load_some(slope + r * ld_slope + i, count));
-      store_some(dh + r * ld_dh + i, d, count);
+      const V d = mul(load_some(dg.row(r) + i, count), load_some(slope.row(r) + i, count));
+      store_some(dh.row(r) + i, d, count);
       sum = add(sum, d);
     }
     store_some(sums + i, sum, count);
   });
 }
 
-/// slope, dg and dh are [rows, columns], rows ld_slope, ld_dg and ld_dh apart; sums is [columns].
-/// Each pass does four rows, as in column_sums.
+/// slope, dg and dh are [rows, columns]; sums is [columns]. Each pass does four rows, as in
+/// column_sums.
 template <class T>
-void gelu_backward(std::int64_t rows, std::int64_t columns, const T* slope, std::int64_t ld_slope,
-                   const float* dg, std::int64_t ld_dg, T* dh, std::int64_t ld_dh, float* sums) {
+void gelu_backward(std::int64_t rows, std::int64_t columns, MatrixView<const T> slope,
+                   MatrixView<const float> dg, MatrixView<T> dh, float* sums) {
   for_vectors(columns, [&](std::int64_t i, int count) { store_some(sums + i, zero(), count); });
   std::int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    gelu_backward_rows<4>(columns, slope + r * ld_slope, ld_slope, dg + r * ld_dg, ld_dg,
-                          dh + r * ld_dh, ld_dh, sums);
+    gelu_backward_rows<4>(columns, slope.at(r, 0), dg.at(r, 0), dh.at(r, 0), sums);
   }
   for (; r < rows; ++r) {
-    gelu_backward_rows<1>(columns, slope + r * ld_slope, ld_slope, dg + r * ld_dg, ld_dg,
-                          dh + r * ld_dh, ld_dh, sums);
+    gelu_backward_rows<1>(columns, slope.at(r, 0), dg.at(r, 0), dh.at(r, 0), sums);
   }
 }
 
@@ -129,38 +131,39 @@ constexpr std::int64_t kColumnsSummed = 1024;
 /// Rows of bf16 are short and soon done, so the next ones are fetched meanwhile: 16 MB take 27
 /// instead of 36 us a million numbers. For rows of floats the hardware does that.
 template <class T>
-void add_columns(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x,
-                 float* out) {
+void add_columns(std::int64_t rows, std::int64_t columns, MatrixView<const T> x, float* out) {
   std::int64_t r = 0;
-  for (; r + 4 <= rows; r += 4, x += 4 * ld_x) {
+  for (; r + 4 <= rows; r += 4) {
+    const MatrixView<const T> four = x.at(r, 0);
     for_vectors(columns, [&](std::int64_t i, int count) {
       V sum = load_some(out + i, count);
 #pragma GCC unroll 4
       for (int k = 0; k < 4; ++k) {
-        if (sizeof(T) < sizeof(float)) __builtin_prefetch(x + (4 + k) * ld_x + i);
-        sum = add(sum, load_some(x + k * ld_x + i, count));
+        if (sizeof(T) < sizeof(float)) __builtin_prefetch(four.row(4 + k) + i);
+        sum = add(sum, load_some(four.row(k) + i, count));
       }
       store_some(out + i, sum, count);
     });
   }
-  for (; r < rows; ++r, x += ld_x) {
+  for (; r < rows; ++r) {
+    const T* const row = x.row(r);
     for_vectors(columns, [&](std::int64_t i, int count) {
-      store_some(out + i, add(load_some(out + i, count), load_some(x + i, count)), count);
+      store_some(out + i, add(load_some(out + i, count), load_some(row + i, count)), count);
     });
   }
 }
 
-/// x is [rows, columns], rows ld_x apart; out is [columns]. Each column is a plain chain of adds
+/// x is [rows, columns]; out is [columns]. Each column is a plain chain of adds
 /// that starts at out (or 0).
 template <class T>
-void column_sums(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ld_x, float* out,
+void column_sums(std::int64_t rows, std::int64_t columns, MatrixView<const T> x, float* out,
                  bool accumulate) {
   if (!accumulate) {
     for_vectors(columns, [&](std::int64_t i, int count) { store_some(out + i, zero(), count); });
   }
   for (std::int64_t i = 0; i < columns; i += kColumnsSummed) {
     const std::int64_t some = columns - i < kColumnsSummed ? columns - i : kColumnsSummed;
-    add_columns(rows, some, x + i, ld_x, out + i);
+    add_columns(rows, some, x.at(0, i), out + i);
   }
 }
 
