@@ -1,13 +1,13 @@
 #include "model/shard_program.h"
 
+#include "model/gpt2/phases.h"
 #include "model/shard_ops.h"
-#include "model/shard_phases.h"
 
 namespace cllm {
 
 ShardProgram::ShardProgram(const ModelConfig& config, const ParameterLayout& layout,
                            const ShardShape& shape, Pass pass, WeightLayout weights)
-    : cuts_(config, layout, shape, weights), phases_(list_phases(cuts_, pass)) {}
+    : cuts_(config, layout, shape, weights), phases_(gpt2_phases(cuts_, pass)) {}
 
 std::int64_t ShardProgram::tiles() const noexcept {
   std::int64_t tiles = 0;

@@ -47,7 +47,8 @@ RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, const Known& kno
       folder_(std::in_place, trainer.plan.config.out,
               known.began ? RunFolder::Start::kResumed : RunFolder::Start::kNew),
       known_(known),
-      writer_(trainer.session, trainer.plan.session.snapshot),
+      writer_(trainer.session.state().layout, trainer.session.state().parameters.data(),
+              trainer.optimizer_ranges(), trainer.plan.session.snapshot),
       saving_(known.saved) {
   known_.began = true;
   const std::int64_t newest = newest_step(folder_->path());

@@ -8,11 +8,11 @@
 
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/run_folder.h"
+#include "checkpoint/writer.h"
 #include "cllm/trainer.h"
+#include "engine/step_news.h"
 #include "telemetry/evaluation_record.h"
 #include "telemetry/json_lines.h"
-#include "train/checkpoint_writer.h"
-#include "train/step_news.h"
 #include "train/trainer_core.h"
 
 namespace cllm {

@@ -2,8 +2,8 @@
 
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
+#include "model/tensors.h"
 #include "train/run_loop.h"
-#include "train/tensors.h"
 #include "train/trainer_core.h"
 
 namespace cllm {

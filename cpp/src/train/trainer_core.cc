@@ -14,8 +14,7 @@
 #include "engine/crew_size.h"
 #include "engine/memory_plan.h"
 #include "model/initialize.h"
-#include "train/checkpoint_writer.h"
-#include "train/tensors.h"
+#include "model/tensors.h"
 
 namespace cllm {
 namespace {
@@ -36,6 +35,17 @@ std::string first_not_finite(const ParameterLayout& layout, const float* values)
     if (!all_finite(values + entry.offset, entry.size)) return entry.name;
   }
   return "";
+}
+
+/// Returns the optimizer's `values`, one for each range, under the names of a checkpoint.
+template <class Float>
+std::vector<OptimizerRange<Float>> named(const std::vector<StateRange>& ranges,
+                                         const std::vector<Float*>& values) {
+  std::vector<OptimizerRange<Float>> all;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    all.push_back({ranges[i].name, ranges[i].may_be_negative, values[i]});
+  }
+  return all;
 }
 
 }  // namespace
@@ -99,9 +109,8 @@ void TrainerCore::note_changes(const TrainerState& saved) {
 
 void TrainerCore::read_state(const std::string& checkpoint) {
   ModelState& state = session.state();
-  const TrainerState saved =
-      read_checkpoint(checkpoint, state.layout, state.parameters.data(),
-                      optimizer_ranges(session.state_ranges(), state.state_pointers));
+  const TrainerState saved = read_checkpoint(checkpoint, state.layout, state.parameters.data(),
+                                             named(session.state_ranges(), state.state_pointers));
   steps_done = saved.step;
   state.updates = saved.optimizer_step;
   set_rate_scale(saved.rate_scale);
@@ -151,6 +160,11 @@ TrainerState TrainerCore::trainer_state(bool waits) const {
   return s;
 }
 
+std::vector<OptimizerRange<const float>> TrainerCore::optimizer_ranges() const {
+  const std::vector<float*>& values = session.state().state_pointers;
+  return named(session.state_ranges(), std::vector<const float*>(values.begin(), values.end()));
+}
+
 void TrainerCore::check_finite() const {
   const ModelState& state = session.state();
   const std::vector<const AlignedBuffer<float>*> ranges = state.ranges();
@@ -167,10 +181,8 @@ void TrainerCore::check_finite() const {
 void TrainerCore::save(const std::string& folder) const {
   check_finite();
   const ModelState& state = session.state();
-  const std::vector<const float*> optimizer(state.state_pointers.begin(),
-                                            state.state_pointers.end());
   write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
-                   optimizer_ranges(session.state_ranges(), optimizer), plan.carried);
+                   optimizer_ranges(), plan.carried);
 }
 
 std::string TrainerCore::first_bad_gradient() const {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/trainer_state.h"
 #include "cllm/trainer.h"
@@ -35,6 +36,8 @@ class TrainerCore {
   /// Returns what a checkpoint made now records beside weights and moments. With `waits` it waits
   /// for the hash of large data, which takes as long as reading the data; a stop does not wait.
   TrainerState trainer_state(bool waits = true) const;
+  /// Returns the optimizer's state as a checkpoint holds it.
+  std::vector<OptimizerRange<const float>> optimizer_ranges() const;
   /// Writes a checkpoint now. Throws Error when a weight or moment is not finite.
   void save(const std::string& folder) const;
   /// Throws Error, which names the tensor, when a weight or moment is not finite.

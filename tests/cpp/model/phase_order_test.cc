@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <random>
 
-#include "model/shard_phases.h"
+#include "model/gpt2/phases.h"
 
 namespace cllm {
 namespace {

@@ -1,4 +1,4 @@
-#include "train/checkpoint_writer.h"
+#include "checkpoint/writer.h"
 
 #include <unistd.h>
 
@@ -10,10 +10,13 @@
 
 namespace cllm {
 
-CheckpointWriter::CheckpointWriter(const Session& session, bool snapshot)
-    : state_(session.state()),
-      names_(session.state_ranges()),
-      copy_(snapshot ? state_.ranges().size() * state_.parameters.size() : 0) {}
+CheckpointWriter::CheckpointWriter(const ParameterLayout& layout, const float* parameters,
+                                   OptimizerRanges optimizer, bool snapshot)
+    : layout_(layout),
+      parameters_(parameters),
+      optimizer_(std::move(optimizer)),
+      copy_(snapshot ? (1 + optimizer_.size()) * static_cast<std::size_t>(layout.flat_size()) : 0) {
+}
 
 CheckpointWriter::~CheckpointWriter() {
   if (!thread_.joinable()) return;
@@ -27,30 +30,29 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::start(CheckpointJob job) {
   job_ = std::move(job);
   done_.store(false, std::memory_order_relaxed);
-  std::vector<const float*> ranges;
-  for (const AlignedBuffer<float>* range : state_.ranges()) ranges.push_back(range->data());
-  if (copy_.size() == 0) return carry_out(ranges);
-  const std::size_t size = state_.parameters.size();
+  if (copy_.size() == 0) return carry_out(parameters_, optimizer_);
   float* to = copy_.data();
-  for (const float*& range : ranges) {
-    range = std::copy_n(range, size, to) - size;
-    to += size;
-  }
+  const auto copied = [&, size = layout_.flat_size()](const float* range) {
+    to = std::copy_n(range, size, to);
+    return to - size;
+  };
+  const float* const parameters = copied(parameters_);
+  OptimizerRanges optimizer = optimizer_;
+  for (OptimizerRange<const float>& range : optimizer) range.values = copied(range.values);
   owner_ = getpid();
   try {
-    thread_ = std::thread([this, ranges] { carry_out(ranges); });
+    thread_ = std::thread([=] { carry_out(parameters, optimizer); });
   } catch (const std::system_error&) {  // no thread is available: the step waits
-    carry_out(ranges);
+    carry_out(parameters, optimizer);
   }
 }
 
-void CheckpointWriter::carry_out(const std::vector<const float*>& ranges) noexcept {
+void CheckpointWriter::carry_out(const float* parameters,
+                                 const OptimizerRanges& optimizer) noexcept {
   const std::string name = checkpoint_name(job_->state.step);
   result_ = {job_->checkpoints + "/" + name, job_->state.step, "", {}};
   try {
-    const std::vector<const float*> optimizer(ranges.begin() + 1, ranges.end());
-    write_checkpoint(result_.folder, job_->state, state_.layout, ranges.front(),
-                     optimizer_ranges(names_, optimizer), job_->extra);
+    write_checkpoint(result_.folder, job_->state, layout_, parameters, optimizer, job_->extra);
     const std::string warning = update_latest_link(job_->checkpoints, name);
     result_.warnings =
         prune_checkpoints(job_->checkpoints, job_->keep, job_->protect, job_->state.step).warnings;

@@ -13,7 +13,7 @@
 #include "model/inference.h"
 #include "model/initialize.h"
 #include "model/sampling.h"
-#include "train/tensors.h"
+#include "model/tensors.h"
 
 namespace cllm {
 namespace {

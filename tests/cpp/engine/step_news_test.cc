@@ -1,12 +1,10 @@
-// These tests check what is said during the steps: a choice of workers once, late steps when they
-// are many, and a share of the peak only up to 1.
-#include "train/step_news.h"
+// These tests check what is said during the steps: a choice of workers once, and late steps when
+// they are many.
+#include "engine/step_news.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
-
-#include "machine/gemm_peak.h"
 
 namespace cllm {
 namespace {
@@ -61,23 +59,6 @@ TEST(LateSteps, AreSaidWhenTheyAreMany) {
   EXPECT_EQ(late_steps_note(100, 2000), "");
   EXPECT_EQ(late_steps_note(101, 2000), "the workers waited for data in 101 of 2000 steps");
   EXPECT_EQ(late_steps_note(20, 20), "the workers waited for data in 20 of 20 steps");
-}
-
-TEST(PeakRate, IsRaisedToWhatWasReached) {
-  PeakRate peak(100);
-  EXPECT_DOUBLE_EQ(peak.share(50, 1), 0.5);
-  EXPECT_DOUBLE_EQ(peak.share(100, 2), 0.5);
-  EXPECT_DOUBLE_EQ(peak.share(210, 2), 1);
-  EXPECT_DOUBLE_EQ(peak.gflops(), 105);
-  EXPECT_DOUBLE_EQ(peak.share(52.5, 1), 0.5);
-}
-
-TEST(GemmPeak, IsMeasuredForWhatCanBeUsed) {
-  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    const double peak = measure_gemm_peak(GemmBackend::kNative, kernels(), precision);
-    EXPECT_GT(peak, 0.01);
-    EXPECT_EQ(measure_gemm_peak(GemmBackend::kNative, kernels(), precision), peak) << "once";
-  }
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "train/tensors.h"
+#include "model/tensors.h"
 
 #include <string>
 

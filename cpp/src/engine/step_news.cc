@@ -1,4 +1,4 @@
-#include "train/step_news.h"
+#include "engine/step_news.h"
 
 namespace cllm {
 namespace {

@@ -1,5 +1,5 @@
 // A CheckpointWriter writes the checkpoints of a run while its steps go on: from a copy of the
-// state, on its own thread.
+// weights and the optimizer's state, on its own thread.
 #pragma once
 
 #include <atomic>
@@ -9,22 +9,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "checkpoint/trainer_state.h"
-#include "engine/session.h"
 
 namespace cllm {
-
-/// Returns the optimizer's `values` in the form that a checkpoint holds or fills, one for each
-/// range.
-template <class Float>
-std::vector<OptimizerRange<Float>> optimizer_ranges(const std::vector<StateRange>& ranges,
-                                                    const std::vector<Float*>& values) {
-  std::vector<OptimizerRange<Float>> all;
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
-    all.push_back({ranges[i].name, ranges[i].may_be_negative, values[i]});
-  }
-  return all;
-}
 
 /// Says what to write.
 struct CheckpointJob {
@@ -46,12 +34,14 @@ struct CheckpointResult {
 /// change the state at once. A write ends in a result that poll() or wait() returns once. A write
 /// that fails leaves the earlier checkpoints as they were. Thread safety: one thread at a time; the
 /// writing thread touches only the copy, the disk, and what never changes: the layout and the names
-/// of the ranges.
+/// of the optimizer's ranges.
 class CheckpointWriter {
  public:
-  /// Makes a writer; the state that it saves must stay where it is. If `snapshot` is false there is
-  /// no copy and no thread, and start() returns when the checkpoint is written.
-  CheckpointWriter(const Session& session, bool snapshot);
+  /// Makes a writer of `parameters`[layout.flat_size()] and the optimizer's ranges, which must stay
+  /// where they are, like the layout. If `snapshot` is false there is no copy and no thread, and
+  /// start() returns when the checkpoint is written.
+  CheckpointWriter(const ParameterLayout& layout, const float* parameters,
+                   std::vector<OptimizerRange<const float>> optimizer, bool snapshot);
   /// Waits for the current write.
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
@@ -67,13 +57,14 @@ class CheckpointWriter {
   std::optional<CheckpointResult> wait();
 
  private:
-  /// Writes the checkpoint; `ranges` are the parameters, then those of the optimizer.
-  void carry_out(const std::vector<const float*>& ranges) noexcept;
+  using OptimizerRanges = std::vector<OptimizerRange<const float>>;
+  void carry_out(const float* parameters, const OptimizerRanges& optimizer) noexcept;
   CheckpointResult take();
 
-  const ModelState& state_;
-  const std::vector<StateRange>& names_;
-  AlignedBuffer<float> copy_;  // of all ranges, one after another; empty without a snapshot
+  const ParameterLayout& layout_;
+  const float* const parameters_;
+  const OptimizerRanges optimizer_;
+  AlignedBuffer<float> copy_;  // parameters, then each range; empty without a snapshot
   std::optional<CheckpointJob> job_;
   CheckpointResult result_;
   std::thread thread_;
