@@ -14,6 +14,7 @@ export CXX=${CXX:-g++} # CMake reads it when a build folder is new
 # Python would set LC_CTYPE for pip's compilations where no locale is set, and ccache, which counts
 # the locale as part of a compilation, would not know them again.
 export LC_ALL=C.UTF-8
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD} # what another checkout has compiled is known here
 jobs=${CLLM_JOBS:-$(nproc)}
 with_tests=no
 with_python=no
@@ -159,7 +160,8 @@ install_package() {
   say "installing cllm into .venv"
   if have_command ccache; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
   CMAKE_BUILD_PARALLEL_LEVEL=$jobs \
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check . ||
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    -C "cmake.define.CLLM_WERROR=${CLLM_WERROR:-OFF}" . ||
     fail "pip could not build and install cllm, see above"
   printf '%s\n' "$sources" >"$stamp"
 }

@@ -3,8 +3,8 @@
 #   tools/test.sh          release build, C++ tests, Python tests: at most 10 minutes on two cores;
 #                          those that compare with transformers say "skipped: torch"
 #   tools/test.sh --lint   formatting and clang-tidy alone
-#   tools/test.sh --all    the default tier with torch and transformers, lint, sanitizers (ASan by
-#                          clang), portable build and long tests: 45 minutes
+#   tools/test.sh --all    the default tier with torch, transformers and the wheel, lint, sanitizers
+#                          (ASan by clang), portable build and long tests: 45 minutes
 #   tools/test.sh --long   by hand: training runs that are judged by their loss and their busy time
 # Every stage runs even when an earlier one failed; the exit status is 0 only if all passed.
 # Environment: CLLM_WERROR=ON turns warnings into errors, CLLM_JOBS the number of jobs (default 2),
@@ -78,7 +78,10 @@ run_ctest() {
 }
 
 python_tests() {
-  CLLM_BUILD_DIR=$PWD/build/release .venv/bin/python -m pytest -q -ra tests/python
+  local wheel=0
+  if [[ $tier == --all ]]; then wheel=1; fi
+  CLLM_TEST_WHEEL=$wheel CLLM_BUILD_DIR=$PWD/build/release \
+    .venv/bin/python -m pytest -q -ra tests/python
 }
 
 # GCC's ThreadSanitizer cannot map its shadow memory on kernels that randomise addresses by more
