@@ -16,7 +16,8 @@ for seed in 1 2 3; do
   start=$(date +%s.%N)
   "$train" --data "$data" --out "$work/$seed" --quiet --layers 4 --heads 4 --dim 128 --seq 64 \
     --batch 12 --steps 2000 --lr 1e-3 --min-lr 1e-4 --warmup 100 --beta2 0.99 --weight-decay 0.1 \
-    --clip 1 --seed "$seed" --eval-every 250 --save-every 0
+    --clip 1 --seed "$seed" --eval-every 250 --eval-tokens 0 \
+    --save-every 0
   end=$(date +%s.%N)
   echo "seed $seed: $(grep val_loss "$work/$seed/metrics.jsonl" | tail -n 1)" \
     "in $(python3 -c "print(f'{$end - $start:.1f}')") s"

@@ -40,6 +40,9 @@ void register_steps(py::module_& m) {
       .def_readonly("step", &EvaluationReport::step)
       .def_readonly("validation_loss", &EvaluationReport::validation_loss, "Nats a token.")
       .def_readonly("bits_per_byte", &EvaluationReport::bits_per_byte, "Byte models only, else 0.")
+      .def_readonly("val_tokens", &EvaluationReport::val_tokens, "Predicted in this evaluation.")
+      .def_readonly("val_tokens_total", &EvaluationReport::val_tokens_total,
+                    "That the validation part has to predict.")
       .def("__repr__", [](const EvaluationReport& r) {
         return "<cllm.EvaluationReport: step " + std::to_string(r.step) + ", validation loss " +
                number(r.validation_loss) + ">";

@@ -288,7 +288,7 @@ void add_training(Class& cls) {
           "__iter__", [](const py::object& self) { return self; },
           "Steps until steps_total, a StepReport each.")
       .def("__next__", &next)
-      .def("evaluate", &evaluate, "The mean loss over the whole validation part.")
+      .def("evaluate", &evaluate, "The mean loss over eval_tokens of the validation part.")
       .def("resize", &resize, py::arg("workers"),
            "Another number of computing threads from the next step on. No bit changes.")
       .def(

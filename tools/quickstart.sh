@@ -101,11 +101,9 @@ choose_run() {
 
 # Sets `trained`, the folder of the model.
 train() {
-  local every=$((steps / 3)) status=0
-  ((every >= 300)) || every=$steps # validating takes as long as many steps
+  local status=0
   timeout --foreground --signal=INT "$seconds" \
-    "$programs/train_model" --data "$text" --out "$run" "${model[@]}" --steps "$steps" \
-    --eval-every "$every" || status=$?
+    "$programs/train_model" --data "$text" --out "$run" "${model[@]}" --steps "$steps" || status=$?
   trained=$run/final
   ((status)) || return 0
   trained=$run/checkpoints/latest

@@ -81,6 +81,7 @@ class TrainConfig:
         precision: str = ...,
         recompute: bool = ...,
         eval_every: int | Literal["auto"] = ...,
+        eval_tokens: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,
         keep_best: bool = ...,
@@ -238,6 +239,10 @@ class TrainConfig:
     @eval_every.setter
     def eval_every(self, arg1: int | Literal["auto"]) -> None: ...
     @property
+    def eval_tokens(self) -> int | Literal["auto"]: ...
+    @eval_tokens.setter
+    def eval_tokens(self, arg1: int | Literal["auto"]) -> None: ...
+    @property
     def save_every(self) -> int | Literal["auto"]: ...
     @save_every.setter
     def save_every(self, arg1: int | Literal["auto"]) -> None: ...
@@ -310,6 +315,7 @@ class TrainConfig:
         precision: str = ...,
         recompute: bool = ...,
         eval_every: int | Literal["auto"] = ...,
+        eval_tokens: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,
         keep_best: bool = ...,
@@ -461,6 +467,10 @@ class EvaluationReport:
     def validation_loss(self) -> float: ...
     @property
     def bits_per_byte(self) -> float: ...
+    @property
+    def val_tokens(self) -> int: ...
+    @property
+    def val_tokens_total(self) -> int: ...
 
 class SphereReport:
     @property

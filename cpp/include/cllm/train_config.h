@@ -57,10 +57,12 @@ struct TrainConfig {
   bool activate_all = false;         ///< every worker computes, also with fewer cores than workers
 
   // These control output. Intervals count steps; 0 means never.
-  std::int64_t eval_every = -1;  ///< negative (auto): steps / 8, at least 1
-  std::int64_t save_every = -1;  ///< negative (auto): at evaluations
-  std::int64_t keep = 2;         ///< checkpoints kept beside the newest; at least 1
-  bool keep_best = false;        ///< also the checkpoint with the lowest validation loss
+  std::int64_t eval_every = -1;   ///< negative (auto): an eighth of the steps
+  std::int64_t eval_tokens = -1;  ///< of the validation part, in each evaluation; 0: all of them;
+                                  ///< negative (auto): what costs at most a twentieth of the run
+  std::int64_t save_every = -1;   ///< negative (auto): about an eighth, at evaluations
+  std::int64_t keep = 2;          ///< checkpoints kept beside the newest; at least 1
+  bool keep_best = false;         ///< also the checkpoint with the lowest validation loss
   std::int64_t log_every = -1;  ///< progress lines; negative (auto): about 20 a run, or a live line
   std::int64_t spheres_every = 0;  ///< extra lines in spheres.jsonl; 0: at the end only
   bool quiet = false;

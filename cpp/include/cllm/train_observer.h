@@ -26,8 +26,10 @@ struct StepReport {
 
 struct EvaluationReport {
   std::int64_t step = 0;
-  double validation_loss = 0;  ///< mean over the whole validation part, nats a token
-  double bits_per_byte = 0;    ///< byte models only, else 0
+  double validation_loss = 0;         ///< mean over val_tokens, nats a token
+  double bits_per_byte = 0;           ///< byte models only, else 0
+  std::int64_t val_tokens = 0;        ///< predicted: the same ones in each evaluation of a run
+  std::int64_t val_tokens_total = 0;  ///< that the validation part has to predict
 };
 
 /// Reports one sphere; it is one line of spheres.jsonl. Times are in seconds, over training steps

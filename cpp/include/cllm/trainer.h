@@ -43,8 +43,8 @@ class Trainer {
   /// Does the same on the caller's inputs[B, T] and targets[B, T]; B is batch * grad_accum, T is
   /// seq. Throws InputError for another shape or a token outside the vocabulary.
   StepReport step(const TokenArray& inputs, const TokenArray& targets);
-  /// Returns the mean loss over the whole validation part; NaN when `stop`, asked now and then,
-  /// returned true. REQUIRES: has_validation().
+  /// Returns the mean loss over eval_tokens of the validation part; NaN when `stop`, asked now and
+  /// then, returned true. REQUIRES: has_validation().
   EvaluationReport evaluate(const std::function<bool()>& stop = nullptr);
   bool has_validation() const noexcept;
   /// Writes a complete model folder. With it as `config.resume`, and a new folder as `config.out`,

@@ -205,8 +205,13 @@ std::vector<Option> make_table() {
   t.add("eval-every", kInteger, &C::eval_every,
         "validate every so many steps; 0: never; auto: eight times a run",
         count(0).unit("steps").automatic(-1).on_resume().also({"eval-interval"}));
+  t.add("eval-tokens", kInteger, &C::eval_tokens,
+        "validation tokens of each evaluation, the same ones every time; 0: all of them; auto: as "
+        "many as cost at most a twentieth of the run, 1024 at least",
+        count(0).unit("tokens").automatic(-1).on_resume().also({"val-tokens"}));
   t.add("save-every", kInteger, &C::save_every,
-        "write a checkpoint every so many steps; 0: never; auto: at evaluations",
+        "write a checkpoint every so many steps; 0: never; auto: about eight times a run, at "
+        "evaluations where these are as frequent",
         count(0).unit("steps").automatic(-1).on_resume().also({"checkpoint-every"}));
   t.add("keep", kInteger, &C::keep, "checkpoints kept beside the newest",
         count(1).unit("checkpoints").on_resume());

@@ -1,5 +1,5 @@
-// Windows cover the whole validation part, so that every token but the first is predicted exactly
-// once.
+// Windows show which tokens of the validation part an evaluation predicts: all of them, or a sample
+// that is the same in every evaluation.
 #pragma once
 
 #include <cstdint>
@@ -14,22 +14,28 @@ struct EvaluationWindow {
   std::int64_t length = 0;
 };
 
-/// Windows of T tokens lie side by side; the last may be shorter. A target at the start of a window
-/// is predicted from little context, as is usual where losses are compared at a fixed T. Thread
-/// safety: immutable after construction.
+/// The range is cut into windows of T tokens that lie side by side; the last may be shorter. All of
+/// them together predict every token but the first exactly once. A sample takes whole windows of
+/// it, spread evenly over the range, because a text changes from its begin to its end. It depends
+/// on sizes only, so that the losses of one run, and of runs with the same settings, are of the
+/// same tokens. A target at the start of a window is predicted from little context, as is usual
+/// where losses are compared at a fixed T. Thread safety: immutable after construction.
 class EvaluationWindows {
  public:
   /// No loss counts this target.
   static constexpr std::int32_t kIgnored = -1;
 
-  /// REQUIRES: range.size() >= 2, sequence >= 1; the range's source outlives this.
-  EvaluationWindows(TokenRange range, std::int64_t sequence) noexcept
-      : range_(range), sequence_(sequence) {}
+  /// Takes as few windows as hold `tokens` targets; all of them when that is 0, or more than the
+  /// whole windows hold. REQUIRES: range.size() >= 2, sequence >= 1, tokens >= 0; the range's
+  /// source outlives this.
+  EvaluationWindows(TokenRange range, std::int64_t sequence, std::int64_t tokens = 0) noexcept;
 
   /// Returns the number of windows.
-  std::int64_t size() const noexcept { return (targets() + sequence_ - 1) / sequence_; }
-  /// Counts the targets in all windows together: the divisor of the mean loss.
-  std::int64_t targets() const noexcept { return range_.size() - 1; }
+  std::int64_t size() const noexcept { return size_; }
+  /// Counts the targets in these windows together: the divisor of the mean loss.
+  std::int64_t targets() const noexcept { return targets_; }
+  /// Counts the targets that the range has.
+  std::int64_t targets_total() const noexcept { return range_.size() - 1; }
   /// REQUIRES: 0 <= index < size().
   EvaluationWindow operator[](std::int64_t index) const noexcept;
 
@@ -43,6 +49,9 @@ class EvaluationWindows {
  private:
   TokenRange range_;
   std::int64_t sequence_;
+  std::int64_t windows_;  // that the range is cut into, or those of full length for a sample
+  std::int64_t size_;
+  std::int64_t targets_;
 };
 
 }  // namespace cllm

@@ -1,5 +1,5 @@
-// An evaluation computes the mean loss over a whole range of tokens, by forward passes over a round
-// of windows each.
+// An evaluation computes the mean loss over windows of a range of tokens, by forward passes over a
+// round of windows each.
 #pragma once
 
 #include <functional>

@@ -7,13 +7,18 @@
 
 namespace cllm {
 
+/// Losses of different tokens cannot be compared: an evaluation on another number of tokens than
+/// the one before starts a new search for the best.
 struct EvaluationRecord {
   std::int64_t last_step = -1;  ///< of the last evaluation; -1: there was none
   std::int64_t best_step = -1;  ///< of the lowest loss, the first of equals
   double best_loss = std::numeric_limits<double>::infinity();
+  std::int64_t tokens = -1;  ///< that the last evaluation was made on
 
-  void add(std::int64_t step, double loss) noexcept {
+  void add(std::int64_t step, double loss, std::int64_t on_tokens) noexcept {
+    if (on_tokens != tokens) best_loss = std::numeric_limits<double>::infinity();
     last_step = step;
+    tokens = on_tokens;
     if (!(loss < best_loss)) return;
     best_step = step;
     best_loss = loss;
@@ -25,7 +30,8 @@ struct EvaluationRecord {
   }
 };
 
-/// Reads the evaluations. Other lines are skipped; a missing file has none.
-EvaluationRecord read_evaluations(const std::string& metrics_file);
+/// Reads the evaluations. Other lines are skipped; a missing file has none. One that does not say
+/// on how many tokens it was made, of an older version, was made on `tokens_total`.
+EvaluationRecord read_evaluations(const std::string& metrics_file, std::int64_t tokens_total);
 
 }  // namespace cllm

@@ -107,6 +107,8 @@ std::string_view json_line(const EvaluationReport& report, JsonLineBuffer& buffe
   line.add("val_loss", report.validation_loss);
   const bool bytes = report.bits_per_byte > 0;
   line.add("bits_per_byte", bytes ? report.bits_per_byte : std::nan(""));
+  line.add("val_tokens", report.val_tokens);
+  line.add("val_tokens_total", report.val_tokens_total);
   return line.finish();
 }
 

@@ -51,6 +51,10 @@ std::string rate_text(double per_second) {
   return print(format, per_second) + kUnits[unit];
 }
 
+std::string count_text(std::int64_t count) {
+  return count >= 0 && count < 1000 ? std::to_string(count) : rate_text(static_cast<double>(count));
+}
+
 std::string step_text(const StepReport& report, std::int64_t last_step, double elapsed_seconds,
                       double remaining_seconds, int columns) {
   const std::string last = std::to_string(last_step);
@@ -88,7 +92,9 @@ std::string evaluation_text(const EvaluationReport& report) {
   std::string text = "step " + std::to_string(report.step) + "  validation loss " +
                      print("%.4f", report.validation_loss);
   if (report.bits_per_byte > 0) text += "  " + print("%.4f", report.bits_per_byte) + " bits/byte";
-  return text;
+  const bool all = report.val_tokens == report.val_tokens_total;
+  text += all ? "  (all " : "  (" + count_text(report.val_tokens) + " of ";
+  return text + count_text(report.val_tokens_total) + " tokens)";
 }
 
 }  // namespace cllm

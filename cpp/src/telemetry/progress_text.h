@@ -14,11 +14,15 @@ std::string duration_text(double seconds);
 /// Returns three digits and a letter: "812", "81.2k", "1.24M".
 std::string rate_text(double per_second);
 
+/// Returns a number below a thousand as it is, and others like rate_text: "812", "81.2k".
+std::string count_text(std::int64_t count);
+
 /// Returns one line about a step. Parts that do not fit in `columns` (0: no limit) are left out,
 /// the least important first; step and loss stay.
 std::string step_text(const StepReport& report, std::int64_t last_step, double elapsed_seconds,
                       double remaining_seconds, int columns);
 
+/// Returns one line about an evaluation, with how many tokens it was made on.
 std::string evaluation_text(const EvaluationReport& report);
 
 }  // namespace cllm

@@ -64,7 +64,9 @@ void RunLoop::open_logs() {
   metrics_.emplace(in_run(kLogs[0]));
   spheres_.emplace(in_run(kLogs[1]));
   groups_.emplace(in_run(kLogs[2]));
-  evaluations_ = read_evaluations(in_run(kLogs[0]));
+  if (trainer_.can_evaluate()) {
+    evaluations_ = read_evaluations(in_run(kLogs[0]), trainer_.windows().targets_total());
+  }
   // A best evaluation whose checkpoint is gone cannot be kept: the next evaluation may be the best.
   const std::string best = checkpoint_name(evaluations_.best_step);
   if (trainer_.plan.config.keep_best && !is_folder(in_run("checkpoints") + "/" + best)) {
@@ -293,7 +295,7 @@ void RunLoop::evaluate() {
   if (std::isnan(report.validation_loss) && trainer_.stop.load()) return;  // it ended early
   log([&] { metrics_->write(report); });
   observer_.on_evaluation(report);
-  evaluations_.add(report.step, report.validation_loss);
+  evaluations_.add(report.step, report.validation_loss, report.val_tokens);
   if (trainer_.plan.config.keep_best && evaluations_.best_step == report.step) {
     start_save();
     link_best();

@@ -17,6 +17,7 @@
 #include "engine/crew_size.h"
 #include "engine/memory_plan.h"
 #include "train/ineffective_options.h"
+#include "train/run_length.h"
 
 namespace cllm {
 namespace {
@@ -135,23 +136,6 @@ void plan_model(RunPlan& plan) {
   if (plan.byte_tokens == start.byte_tokens) plan.carried = carried_files(plan.init_folder);
 }
 
-void plan_steps(RunPlan& plan) {
-  TrainConfig& c = plan.config;
-  const auto tokens = static_cast<double>(plan.train.size());
-  const auto batch_tokens = static_cast<double>(c.batch * c.grad_accum * c.sequence);
-  if (c.epochs > 0) {
-    c.steps = std::max<std::int64_t>(1, std::llround(std::ceil(c.epochs * tokens / batch_tokens)));
-  } else if (c.steps == 0) {
-    // 2000 steps suit a megabyte; a model learns a short text by heart well before 200 passes.
-    const double passes = 200 * tokens / batch_tokens;
-    c.steps = static_cast<std::int64_t>(std::clamp(passes, 200.0, 2000.0));
-  }
-  if (c.min_learning_rate < 0) c.min_learning_rate = c.learning_rate / 10;
-  if (c.warmup < 0) c.warmup = std::min<std::int64_t>(100, c.steps / 10);
-  if (c.eval_every < 0) c.eval_every = std::max<std::int64_t>(1, c.steps / 8);
-  if (c.save_every < 0) c.save_every = std::max<std::int64_t>(1, c.steps / 8);
-}
-
 void plan_session(RunPlan& plan) {
   TrainConfig& c = plan.config;
   SessionConfig& s = plan.session;
@@ -214,7 +198,7 @@ RunPlan plan_run(const TrainConfig& config) {
   open_data(plan);
   plan_model(plan);
   check_parameters_fit(plan.session.model, 4, "memory plan");  // before any plan for them
-  plan_steps(plan);
+  decide_length(plan.config, plan.train.size());
   plan_session(plan);
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) note_rate_jump(plan);
   check_memory(plan.session);

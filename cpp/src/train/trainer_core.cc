@@ -56,7 +56,9 @@ TrainerCore::TrainerCore(RunPlan run_plan)
       batches(session.plan(), parse_routing(plan.config.routing), plan.config.symmetry,
               draw_from(plan)),
       peak_(measure_gemm_peak(plan.session.gemm, kernels(), plan.session.precision)) {
-  if (!plan.validation.empty()) windows_.emplace(plan.validation, plan.session.sequence);
+  if (!plan.validation.empty()) {
+    windows_.emplace(plan.validation, plan.session.sequence, plan.config.eval_tokens);
+  }
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) {
     resume();
   } else {
@@ -263,6 +265,8 @@ EvaluationReport TrainerCore::evaluate(const std::function<bool()>& asked) {
   r.step = steps_done;
   r.validation_loss = session.evaluate(*windows_, asked);
   if (plan.byte_tokens) r.bits_per_byte = r.validation_loss / std::log(2.0);
+  r.val_tokens = windows_->targets();
+  r.val_tokens_total = windows_->targets_total();
   window->resume();
   return r;
 }

@@ -31,6 +31,8 @@ class TrainerCore {
   /// Evaluates now. The loss is NaN when `asked` ended it early.
   EvaluationReport evaluate(const std::function<bool()>& asked);
   bool can_evaluate() const noexcept { return windows_.has_value(); }
+  /// Returns what an evaluation predicts. REQUIRES: can_evaluate().
+  const EvaluationWindows& windows() const noexcept { return *windows_; }
   void resize(std::int64_t workers);
 
   /// Returns what a checkpoint made now records beside weights and moments. With `waits` it waits

@@ -57,14 +57,14 @@ TEST(Options, NamesAreUniqueAndComplete) {
     EXPECT_EQ(find_option(option.name), &option);
   }
   for (const char* name :
-       {"data",          "val",      "out",          "vocab",      "layers",     "heads",
-        "dim",           "seq",      "no-bias",      "batch",      "grad-accum", "steps",
-        "epochs",        "lr",       "min-lr",       "warmup",     "schedule",   "weight-decay",
-        "beta1",         "beta2",    "epsilon",      "clip",       "seed",       "workers",
-        "threads",       "symmetry", "positions",    "routing",    "gemm",       "precision",
-        "init",          "resume",   "eval-every",   "save-every", "keep",       "log-every",
-        "spheres-every", "quiet",    "activate-all", "recompute",  "dropout",    "skip-limit",
-        "on-divergence", "keep-best"}) {
+       {"data",          "val",       "out",          "vocab",      "layers",     "heads",
+        "dim",           "seq",       "no-bias",      "batch",      "grad-accum", "steps",
+        "epochs",        "lr",        "min-lr",       "warmup",     "schedule",   "weight-decay",
+        "beta1",         "beta2",     "epsilon",      "clip",       "seed",       "workers",
+        "threads",       "symmetry",  "positions",    "routing",    "gemm",       "precision",
+        "init",          "resume",    "eval-every",   "save-every", "keep",       "log-every",
+        "spheres-every", "quiet",     "activate-all", "recompute",  "dropout",    "skip-limit",
+        "on-divergence", "keep-best", "eval-tokens"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A synonym that is another option's name would suggest the wrong one.
@@ -98,8 +98,9 @@ TEST(Options, FlagOfANegationClearsItsField) {
 
 TEST(Options, AutoIsTheSentinelOfTheField) {
   TrainConfig config;
-  for (const char* name : {"min-lr", "warmup", "eval-every", "save-every", "log-every", "seq",
-                           "steps", "epochs", "positions", "vocab", "threads", "workers"}) {
+  for (const char* name :
+       {"min-lr", "warmup", "eval-every", "eval-tokens", "save-every", "log-every", "seq", "steps",
+        "epochs", "positions", "vocab", "threads", "workers"}) {
     set_option(config, name, "1");
     EXPECT_NE(option_text(config, *find_option(name)), "auto") << name;
     set_option(config, name, "auto");

@@ -192,6 +192,65 @@ TEST(EvaluationWindows, TheLastMayBeShorter) {
   EXPECT_EQ(EvaluationWindows({&*source, 0, 33}, 16).size(), 2);
 }
 
+/// The starts of all windows.
+std::vector<std::int64_t> starts(const EvaluationWindows& windows) {
+  std::vector<std::int64_t> all;
+  for (std::int64_t i = 0; i < windows.size(); ++i) all.push_back(windows[i].start);
+  return all;
+}
+
+TEST(EvaluationWindows, ASampleIsWholeWindowsSpreadEvenly) {
+  const CountingSource source(1005);
+  const TokenRange range{&*source, 0, 1005};  // 62 whole windows and one of 12
+  for (std::int64_t tokens = 1; tokens <= 62 * 16; ++tokens) {
+    const EvaluationWindows sample(range, 16, tokens);
+    const std::int64_t n = sample.size();
+    ASSERT_EQ(n, (tokens + 15) / 16) << "as few as hold the tokens";
+    ASSERT_EQ(sample.targets(), 16 * n);
+    ASSERT_EQ(sample.targets_total(), 1004);
+    for (std::int64_t i = 0; i < n; ++i) {
+      ASSERT_EQ(sample[i].length, 16);
+      ASSERT_EQ(sample[i].start % 16, 0);
+      // Of n equal parts of the range, each has the start of one window.
+      ASSERT_GE(sample[i].start + 16, 16 * 62 * i / n) << tokens;
+      ASSERT_LT(sample[i].start, 16 * 62 * (i + 1) / n) << tokens;
+      ASSERT_GT(sample[i].start, i > 0 ? sample[i - 1].start : -1);
+    }
+  }
+  EXPECT_EQ(starts(EvaluationWindows(range, 16, 32)), (std::vector<std::int64_t>{15 * 16, 46 * 16}))
+      << "the middles of two halves";
+}
+
+TEST(EvaluationWindows, ASampleThatIsNoSmallerIsAllOfThem) {
+  const CountingSource source(1005);
+  const TokenRange range{&*source, 3, 1005};  // 62 whole windows and one of 9
+  const EvaluationWindows all(range, 16);
+  ASSERT_EQ(all.targets(), 1001);
+  for (const std::int64_t tokens : {0, 993, 1001, 1'000'000}) {
+    const EvaluationWindows windows(range, 16, tokens);
+    EXPECT_EQ(starts(windows), starts(all)) << tokens;
+    EXPECT_EQ(windows.targets(), 1001) << tokens;
+  }
+  EXPECT_EQ(EvaluationWindows(range, 16, 992).targets(), 992);
+  EXPECT_EQ(EvaluationWindows({&*source, 0, 5}, 16, 2).targets(), 4) << "no window is whole";
+}
+
+TEST(EvaluationWindows, ASampleIsCopiedAsItLies) {
+  const CountingSource source(1005);
+  const EvaluationWindows sample({&*source, 5, 1005}, 16, 100);
+  ASSERT_EQ(sample.size(), 7);
+  Tokens inputs(8 * 16, -7), targets(8 * 16, -7);
+  EXPECT_EQ(sample.fill(0, 8, inputs.data(), targets.data()), 7 * 16);
+  for (std::size_t row = 0; row < 7; ++row) {
+    const auto index = static_cast<std::int64_t>(row);
+    for (std::size_t t = 0; t < 16; ++t) {
+      ASSERT_EQ(inputs[row * 16 + t], 5 + sample[index].start + static_cast<std::int64_t>(t));
+      ASSERT_EQ(targets[row * 16 + t], inputs[row * 16 + t] + 1);
+    }
+  }
+  EXPECT_EQ(targets[7 * 16], EvaluationWindows::kIgnored) << "past the last window";
+}
+
 TEST(TinyShakespeare, SplitsAndSamplesAsNanoGptDoes) {
   const std::string path = CLLM_SOURCE_DIR "/../shared/data/tinyshakespeare.txt";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "without " << path;

@@ -98,12 +98,15 @@ TEST_F(JsonLinesTest, NumbersThatAreNotFiniteAreNull) {
 
 TEST_F(JsonLinesTest, EvaluationLineLeavesBitsPerByteToByteModels) {
   JsonLineBuffer buffer;
-  Json json = Json::parse(json_line(EvaluationReport{250, 1.875, 2.705}, buffer));
-  EXPECT_EQ(keys(json), (std::vector<std::string>{"step", "val_loss", "bits_per_byte"}));
+  Json json = Json::parse(json_line(EvaluationReport{250, 1.875, 2.705, 640, 999}, buffer));
+  EXPECT_EQ(keys(json), (std::vector<std::string>{"step", "val_loss", "bits_per_byte", "val_tokens",
+                                                  "val_tokens_total"}));
   EXPECT_EQ(json["step"], 250);
   EXPECT_EQ(json["val_loss"], 1.875);
   EXPECT_EQ(json["bits_per_byte"], 2.705);
-  json = Json::parse(json_line(EvaluationReport{250, 1.875, 0}, buffer));
+  EXPECT_EQ(json["val_tokens"], 640);
+  EXPECT_EQ(json["val_tokens_total"], 999);
+  json = Json::parse(json_line(EvaluationReport{250, 1.875, 0, 999, 999}, buffer));
   EXPECT_TRUE(json["bits_per_byte"].is_null());
 }
 
@@ -145,7 +148,7 @@ TEST_F(JsonLinesTest, LinesAreAppendedAndContinued) {
     JsonLines(path_).write(some_step(1));
   }
   JsonLines lines(path_);
-  lines.write(EvaluationReport{1, 2.0, 0});
+  lines.write(EvaluationReport{1, 2.0, 0, 5, 5});
   lines.write(SphereReport{}, 1);
   std::istringstream in(content());
   std::string line;

@@ -49,6 +49,14 @@ StepReport some_step(std::int64_t step) {
   return r;
 }
 
+TEST(ProgressText, Counts) {
+  EXPECT_EQ(count_text(0), "0");
+  EXPECT_EQ(count_text(7), "7");
+  EXPECT_EQ(count_text(999), "999");
+  EXPECT_EQ(count_text(1000), "1.00k");
+  EXPECT_EQ(count_text(111539), "112k");
+}
+
 TEST(ProgressText, StepHasEveryPart) {
   EXPECT_EQ(step_text(some_step(50), 2000, 12, 224, 0),
             "step   50/2000  epoch 0.25  loss 2.4513  lr 1.00e-03  81.2k tok/s  401 GFLOP/s  "
@@ -70,9 +78,10 @@ TEST(ProgressText, UnknownPeakAndBytesAreLeftOut) {
   StepReport r = some_step(50);
   r.mfu = 0;
   EXPECT_EQ(step_text(r, 2000, 12, 224, 0).find("MFU"), std::string::npos);
-  EXPECT_EQ(evaluation_text({250, 1.5, 2.25}),
-            "step 250  validation loss 1.5000  2.2500 bits/byte");
-  EXPECT_EQ(evaluation_text({250, 1.5, 0}), "step 250  validation loss 1.5000");
+  EXPECT_EQ(evaluation_text({250, 1.5, 2.25, 28800, 111539}),
+            "step 250  validation loss 1.5000  2.2500 bits/byte  (28.8k of 112k tokens)");
+  EXPECT_EQ(evaluation_text({250, 1.5, 0, 74, 74}),
+            "step 250  validation loss 1.5000  (all 74 tokens)");
 }
 
 /// A terminal or a file with a clock of its own.
@@ -147,8 +156,8 @@ TEST(Progress, TerminalHasOneLineThatIsDrawnTenTimesASecond) {
     const int drawn = screen.count("\rstep") - 1;
     EXPECT_GE(drawn, 85);
     EXPECT_LE(drawn, 100);
-    progress.on_evaluation({1000, 1.5, 0});
-    EXPECT_NE(screen.text.find("\rstep 1000  validation loss 1.5000\n"), std::string::npos);
+    progress.on_evaluation({1000, 1.5, 0, 64, 999});
+    EXPECT_EQ(screen.count("\rstep 1000  validation loss 1.5000  (64 of 999 tokens)\n"), 1);
     screen.text.clear();
     run_steps(progress, screen, 1001, 1001, 0.001);
     EXPECT_EQ(screen.text.find("\rstep 1001/2000"), 0u) << "the live line comes back at once";
@@ -202,7 +211,7 @@ TEST(Progress, QuietPrintsNothing) {
     progress.on_start("start");
     progress.on_note("note");
     run_steps(progress, screen, 1, 10, 60);
-    progress.on_evaluation({10, 1, 1});
+    progress.on_evaluation({10, 1, 1, 5, 5});
     progress.on_checkpoint("folder");
   }
   EXPECT_EQ(screen.text, "");

@@ -1,0 +1,65 @@
+#include "train/run_length.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace cllm {
+namespace {
+
+constexpr std::int64_t kPauses = 8;  // evaluations, and checkpoints, of a run
+
+// A forward pass takes a third of the arithmetic of a training step, which also goes back twice.
+constexpr double kForwardCost = 1.0 / 3;
+constexpr double kEvaluationShare = 0.05;
+// Fewer tokens say nothing: the loss of so many is within some hundredths of the whole part's.
+constexpr double kLeastEvaluation = 1024;
+
+std::int64_t divided_up(std::int64_t n, std::int64_t by) { return n / by + (n % by > 0 ? 1 : 0); }
+
+double step_tokens(const TrainConfig& c) {
+  return static_cast<double>(c.batch * c.grad_accum * c.sequence);
+}
+
+std::int64_t decide_steps(const TrainConfig& c, std::int64_t train_tokens) {
+  const double epoch = static_cast<double>(train_tokens) / step_tokens(c);
+  if (c.epochs > 0) {
+    return std::max<std::int64_t>(1, std::llround(std::ceil(c.epochs * epoch)));
+  }
+  // 2000 steps suit a megabyte; a model has memorised a short text well before 200 passes.
+  return static_cast<std::int64_t>(std::clamp(200 * epoch, 200.0, 2000.0));
+}
+
+/// Returns whole windows for which all evaluations of the run together cost at most
+/// kEvaluationShare of its training, but kLeastEvaluation tokens at least. Counting tokens is as
+/// good as counting time, and unlike time it is the same on every machine.
+std::int64_t affordable_tokens(const TrainConfig& c) {
+  const std::int64_t evaluations = c.eval_every > 0 ? divided_up(c.steps, c.eval_every) : kPauses;
+  const double trained = static_cast<double>(c.steps) * step_tokens(c);
+  const double tokens =
+      kEvaluationShare / kForwardCost * trained / static_cast<double>(evaluations);
+  const auto window = static_cast<double>(c.sequence);
+  const double windows =
+      std::max(std::floor(tokens / window), std::ceil(kLeastEvaluation / window));
+  return static_cast<std::int64_t>(std::min(windows * window, 1e15));
+}
+
+/// Returns an interval for about kPauses checkpoints a run, however often it evaluates: each is a
+/// whole model, and what is lost by a crash is what was trained since the last one.
+std::int64_t decide_saves(const TrainConfig& c, std::int64_t rarely) {
+  if (c.eval_every == 0 || c.eval_every > rarely) return rarely;
+  return c.eval_every * divided_up(rarely, c.eval_every);
+}
+
+}  // namespace
+
+void decide_length(TrainConfig& c, std::int64_t train_tokens) {
+  if (c.steps == 0 || c.epochs > 0) c.steps = decide_steps(c, train_tokens);
+  const std::int64_t rarely = divided_up(c.steps, kPauses);
+  if (c.min_learning_rate < 0) c.min_learning_rate = c.learning_rate / 10;
+  if (c.warmup < 0) c.warmup = std::min<std::int64_t>(100, c.steps / 10);
+  if (c.eval_every < 0) c.eval_every = rarely;
+  if (c.eval_tokens < 0) c.eval_tokens = affordable_tokens(c);
+  if (c.save_every < 0) c.save_every = decide_saves(c, rarely);
+}
+
+}  // namespace cllm

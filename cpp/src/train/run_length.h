@@ -1,0 +1,15 @@
+// This decides how long a run is, how its learning rate goes, and when it evaluates and saves: from
+// the sizes of data and steps, never from time.
+#pragma once
+
+#include <cstdint>
+
+#include "cllm/train_config.h"
+
+namespace cllm {
+
+/// Decides every "auto" among steps, min_learning_rate, warmup, eval_every, eval_tokens and
+/// save_every. REQUIRES: the configuration is checked and its sequence decided; train_tokens >= 2.
+void decide_length(TrainConfig& config, std::int64_t train_tokens);
+
+}  // namespace cllm
