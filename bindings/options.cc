@@ -1,5 +1,7 @@
-// The options bindings show Python the option table.
+// The options bindings show Python the option table, and choose the words of errors.
 #include "cllm/options.h"
+
+#include <map>
 
 #include "bindings.h"
 
@@ -40,12 +42,50 @@ void register_options(py::module_& m) {
       .def_readonly("help", &Option::help, "A phrase without a full stop.")
       .def_readonly("default", &Option::default_text, "The default's text.")
       .def_readonly("choices", &Option::choices, "Of a text; empty: any.")
+      .def_property_readonly(
+          "aliases",
+          [](const Option& o) {
+            std::vector<std::string> keys;
+            for (const OptionAlias& alias : o.aliases) keys.push_back(alias.key);
+            return keys;
+          },
+          "Other names that are accepted, as in TrainConfig: learning_rate.")
+      .def_property_readonly(
+          "alias_values",
+          [](const Option& o) {
+            std::map<std::string, std::string> values;
+            for (const OptionAlias& alias : o.aliases) {
+              if (!alias.value.empty()) values.emplace(alias.key, alias.value);
+            }
+            return values;
+          },
+          "Of aliases that are flags: the value that each stands for.")
       .def_property_readonly("may_be_auto", &may_be_auto, "Whether \"auto\" lets the run decide.")
+      .def_property_readonly("explained", &Option::explained,
+                             "Help, range, choices and other names, as a command's help says it.")
       .def_property_readonly("wanted", &Option::wanted, "What may be written.")
       .def("__repr__", [](const Option& o) { return "<cllm.Option " + o.name + ">"; });
   m.def(
       "options", [] { return options(); },
       "Every option of train_model, `cllm train` and TrainConfig, in the order of the help.");
+  m.def("near_name", &near_name, py::arg("name"), py::arg("among"),
+        "The one of these names that may be meant; \"\" when none is near.");
+  m.def(
+      "unknown_option_hint",
+      [](const std::string& name, const std::vector<std::string>& more) {
+        return unknown_option_hint(name, wording(), more);
+      },
+      py::arg("name"), py::arg("more"),
+      "What to do about a name that is no option of the table, nor one of `more`.");
+  set_wording(Wording::kKeywords);
+  m.def(
+      "set_command_line_words",
+      [](bool on) {
+        const bool before = wording() == Wording::kCommandLine;
+        set_wording(on ? Wording::kCommandLine : Wording::kKeywords);
+        return before;
+      },
+      py::arg("on"), "Whether errors say --eval-every, or eval_every; returns what was before.");
 }
 
 }  // namespace cllm::python

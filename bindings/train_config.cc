@@ -50,36 +50,41 @@ std::string number_text(const py::handle& value) {
   return py::repr(value);
 }
 
-std::string text_of(const Option& option, const py::handle& value) {
-  if (option.type == OptionType::kString) {
+std::string text_of(const Option& option, const OptionAlias* alias, const py::handle& value) {
+  const std::string& key = alias == nullptr ? option.key : alias->key;
+  const bool is_flag =
+      option.type == OptionType::kFlag || (alias != nullptr && !alias->value.empty());
+  if (option.type == OptionType::kString && !is_flag) {
     if (py::isinstance<py::str>(value) || py::hasattr(value, "__fspath__")) {
-      return path_text(value, option.key.c_str());
+      return path_text(value, key.c_str());
     }
-    throw InputError({"not text", std::string(py::repr(value)), option.wanted(), option.key, ""});
+    throw InputError({"not text", std::string(py::repr(value)), option.wanted(), key, ""});
   }
-  if (py::isinstance<py::str>(value)) return path_text(value, option.key.c_str());
-  if (option.type == OptionType::kFlag) {
+  if (py::isinstance<py::str>(value)) return path_text(value, key.c_str());
+  if (is_flag) {
     if (!py::isinstance<py::bool_>(value)) return py::repr(value);
     return value.cast<bool>() ? "true" : "false";
   }
   return number_text(value);
 }
 
-void set_value(TrainConfig& config, const Option& option, const py::handle& value) {
-  set_option(config, option.key, text_of(option, value), option.key);
+/// Turns keywords into texts; keywords are keys, with underscores.
+std::vector<std::pair<std::string, std::string>> texts_of(const py::kwargs& values) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (const auto& [keyword, value] : values) {
+    const std::string key = path_text(keyword, "TrainConfig");
+    const auto [option, alias] = named_option(key);
+    if (option == nullptr || (alias == nullptr ? option->key : alias->key) != key) {
+      throw InputError({"unknown option", "\"" + key + "\"", "", "TrainConfig",
+                        unknown_option_hint(key, Wording::kKeywords)});
+    }
+    texts.emplace_back(key, text_of(*option, alias, value));
+  }
+  return texts;
 }
 
 void set_all(TrainConfig& config, const py::kwargs& values) {
-  for (const auto& [key, value] : values) {
-    const std::string name = path_text(key, "TrainConfig");
-    const Option* option = find_option(name);
-    if (option == nullptr || option->key != name) {
-      const Option* near = find_option(nearest_option(name));
-      throw InputError({"unknown option", "\"" + name + "\"", "", "TrainConfig",
-                        "did you mean \"" + near->key + "\"?"});
-    }
-    set_value(config, *option, value);
-  }
+  set_options(config, texts_of(values));
 }
 
 TrainConfig configured(const py::kwargs& values) {
@@ -144,14 +149,24 @@ TrainConfig configure(const std::vector<std::pair<py::str, py::str>>& given,
     options.given.emplace_back(path_text(name, "given"), path_text(value, "given"));
   }
   if (!config_file.is_none()) options.config_file = path_text(config_file, "config_file");
-  for (const auto& [name, value] : options.given) {
-    const Option* option = find_option(name);
-    if (option == nullptr || option->name != name) {
-      throw InputError({"unknown option", "\"" + name + "\"", "", "configure",
-                        "did you mean \"" + nearest_option(name) + "\"?"});
-    }
-  }
   return run_config(options);
+}
+
+void add_alias(py::class_<TrainConfig>& cls, const Option& option, const OptionAlias& alias) {
+  const Option* const row = &option;
+  const OptionAlias* const name = &alias;
+  cls.def_property(
+      alias.key.c_str(),
+      [=](const TrainConfig& config) -> py::object {
+        if (name->value.empty()) return value_of(config, *row);
+        return py::bool_(option_text(config, *row) == name->value);
+      },
+      [=](TrainConfig& config, const py::object& value) {
+        set_option(config, name->key, text_of(*row, name, value));
+      },
+      (alias.value.empty() ? "Another name of `" + option.key + "`."
+                           : "Whether `" + option.key + "` is " + alias.value + ".")
+          .c_str());
 }
 
 }  // namespace
@@ -167,8 +182,11 @@ void register_train_config(py::module_& m) {
     const Option* const row = &option;
     cls.def_property(
         option.key.c_str(), [row](const TrainConfig& config) { return value_of(config, *row); },
-        [row](TrainConfig& config, const py::object& value) { set_value(config, *row, value); },
+        [row](TrainConfig& config, const py::object& value) {
+          set_option(config, row->key, text_of(*row, nullptr, value));
+        },
         describe(option).c_str());
+    for (const OptionAlias& alias : option.aliases) add_alias(cls, option, alias);
   }
   cls.def("__repr__", &repr_of);
   cls.def("__eq__", &equals, py::arg("other"));

@@ -22,10 +22,30 @@ namespace {
                                             "--OPTION VALUE", "command line", "see --help"});
   }
   const std::string name = argument.substr(0, argument.find('='));
-  const std::string nearest = cllm::nearest_option(name, {"config", "help", "version"});
-  throw cllm::InputError(cllm::ErrorParts{"unknown option", name, "", "command line",
-                                          "did you mean --" + nearest + "?"});
+  throw cllm::InputError(cllm::ErrorParts{
+      "unknown option", name, "", "command line",
+      cllm::unknown_option_hint(name, cllm::Wording::kCommandLine, {"config", "help", "version"})});
 }
+
+/// Returns the words of the command line in reverse, as CLI11 wants them, with dashes for the
+/// underscores in names of options.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  for (std::string& word : words) {
+    if (word == "--") break;
+    if (word.rfind("--", 0) != 0) continue;
+    const auto end =
+        word.begin() + static_cast<std::ptrdiff_t>(std::min(word.find('='), word.size()));
+    std::replace(word.begin(), end, '_', '-');
+  }
+  return {words.rbegin(), words.rend()};
+}
+
+/// Is an option of the command line: one of the table, under one of its names.
+struct Named {
+  std::string name;
+  std::vector<std::string> values;  ///< as often as it is given
+};
 
 }  // namespace
 
@@ -37,25 +57,32 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.add_flag("-h,--help", line.help);
   app.add_flag("--version", line.version);
   app.add_option("--config", line.config_file);
-  std::deque<std::string> texts;  // a deque keeps addresses
-  std::vector<CLI::Option*> parsers;
+  std::deque<Named> table;  // a deque keeps addresses
+  const auto add = [&](const std::string& name, bool is_flag) {
+    Named& named = table.emplace_back(Named{name, {}});
+    CLI::Option* const parser = is_flag ? app.add_flag("--" + name, named.values)
+                                        : app.add_option("--" + name, named.values);
+    if (!is_flag) {
+      parser->expected(1)->allow_extra_args(false);
+      parser->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    }
+  };
   for (const cllm::Option& option : cllm::options()) {
-    const std::string name = "--" + option.name;
-    texts.emplace_back();
-    const bool is_flag = option.type == cllm::OptionType::kFlag;
-    parsers.push_back(is_flag ? app.add_flag(name, texts.back())
-                              : app.add_option(name, texts.back()));
+    add(option.name, option.type == cllm::OptionType::kFlag);
+    for (const cllm::OptionAlias& alias : option.aliases) {
+      add(alias.name(), option.type == cllm::OptionType::kFlag || !alias.value.empty());
+    }
   }
   try {
-    app.parse(argc, argv);
+    app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {
     refuse(error);
   }
   if (line.help || line.version) return line;
   const std::vector<std::string> rest = app.remaining();
   if (!rest.empty()) refuse_unknown(rest.front());
-  for (std::size_t i = 0; i < parsers.size(); ++i) {
-    if (parsers[i]->count() > 0) line.given.emplace_back(cllm::options()[i].name, texts[i]);
+  for (const Named& named : table) {
+    for (const std::string& value : named.values) line.given.emplace_back(named.name, value);
   }
   return line;
 }

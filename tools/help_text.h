@@ -1,7 +1,8 @@
-// train_help() returns what train_model --help prints.
+// What train_model --help prints.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
-/// Lists every option of the table by group, with unit, range and default, folded to 96 columns.
-std::string train_help();
+/// Lists every option of the table by group, with unit, range, other names and default.
+std::string train_help(std::size_t columns);

@@ -10,7 +10,9 @@
 #include "cllm/stop_signals.h"
 #include "cllm/trainer.h"
 #include "command_line.h"
+#include "folded_text.h"
 #include "help_text.h"
+#include "standard_output.h"
 
 namespace {
 
@@ -40,14 +42,13 @@ ExitCode train(const cllm::TrainConfig& config) {
 ExitCode run(int argc, char** argv) {
   const CommandLine line = parse_command_line(argc, argv);
   if (line.help) {
-    std::cout << train_help();
+    std::cout << train_help(help_columns());
   } else if (line.version) {
     std::cout << "train_model " CLLM_VERSION "\n";
   } else {
     return train(cllm::run_config(line));
   }
-  if (!std::cout.flush()) throw cllm::Error("standard output: cannot be written");
-  return kDone;
+  return flush_output() ? kDone : kFailed;
 }
 
 ExitCode fail(const std::exception& error, ExitCode code) {

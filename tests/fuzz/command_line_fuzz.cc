@@ -19,9 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz_require(!taken || option != nullptr, "an option of the table");
     if (!taken) continue;
     TrainConfig again;
-    set_option(again, name, option_text(config, *option));
+    set_option(again, option->name, option_text(config, *option));
     fuzz_require(option_text(again, *option) == option_text(config, *option), "the same value");
-    if (option->name != "resume") given.given.emplace_back(option->name, value);
+    if (option->name != "resume") given.given.emplace_back(name, value);
   }
   fuzz_attempt([&] { run_config(given); });
   return 0;

@@ -2,6 +2,7 @@
 goes on as if it had not been stopped.
 """
 
+import fcntl
 import hashlib
 import json
 import math
@@ -10,13 +11,15 @@ import pty
 import random
 import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import TRAIN_MODEL
+from conftest import RUN_MODEL, TRAIN_MODEL
 
 DONE, BAD_INPUT, STOPPED = 0, 2, 3
 SECONDS = 120  # of patience with one process; a hang is a failure
@@ -126,7 +129,16 @@ BAD = [
     ("schedule", {"--schedule": "cosin"}, ["--schedule", '"cosin"', "cosine, linear"]),
     ("steps_and_epochs", {"--steps": "5", "--epochs": "1"}, ["--epochs"]),
     ("unknown_flag", {"--bacth": "4"}, ["--bacth", "did you mean --batch"]),
-    ("unknown_flag_of_others", {"--learning-rate": "1"}, ["--learning-rate", "did you mean --lr"]),
+    ("unknown_flag_of_others", {"--torch_dtype": "x"},
+     ["--torch-dtype", "did you mean --precision"]),
+    ("nothing_near", {"--frobnicate": "1"}, ["unknown option: got --frobnicate (see --help)"]),
+    ("not_done_here", {"--fp16": True}, ["--fp16", "--precision bf16"]),
+    ("alias_with_a_bad_value", {"--learning_rate": "nan"}, ["--learning-rate: not a number"]),
+    ("alias_in_a_contradiction", {"--n-head": "5"}, ["--n-head: heads do not", "got 5", "4 or 8"]),
+    ("alias_and_name", {"--lr": "1", "--learning-rate": "1"},
+     ["--lr and --learning-rate: two names of one option"]),
+    ("two_aliases", {"--max-steps": "1", "--max_iters": "1"}, ["--max-steps and --max-iters: two"]),
+    ("bf16_and_precision", {"--bf16": True, "--precision": "fp32"}, ["--bf16", "--precision"]),
     ("missing_value", {"--batch": True}, ["--batch"]),
     ("stray_value", {"text.txt": True}, ['"text.txt"', "--OPTION VALUE"]),
     ("unknown_key", {"--config": "config_key.toml"},
@@ -163,15 +175,110 @@ def test_the_same_arguments_without_the_fault_train(place):
     assert err == "", "--quiet prints nothing but errors"
 
 
+def test_an_option_given_twice_is_an_error(place):
+    code, _, err = train(place, *arguments_of({}), "--lr", "1", "--lr", "2")
+    assert code == BAD_INPUT and "--lr: given twice" in err
+
+
+def test_names_of_other_programs_train(place):
+    words = {"--output_dir": "run", "--out": None, "--max-iters": "2", "--n_layer": "1",
+             "--n-head": "2", "--n_embd": "16", "--block_size": "16", "--batch_size": "2",
+             "--learning_rate": "0.01", "--eval-interval": "0", "--bf16": True, "--quiet": True}
+    code, _, err = train(place, *arguments_of(words))
+    assert code == DONE, err
+    config = tomllib.loads((place / "run/config.toml").read_text())
+    assert config["lr"] == 0.01 and config["precision"] == "bf16" and config["layers"] == 1
+    assert "learning_rate" not in config and "bf16" not in config
+    (place / "mine.toml").write_text("n_layer = 1\nmax_steps = 2\nbatch_size = 3\n")
+    code, _, err = train(place, "--config", "mine.toml", "--data", "text.txt", "--out", "other",
+                         "--batch", "2", "--quiet")
+    assert code == DONE, err
+    assert tomllib.loads((place / "other/config.toml").read_text())["batch"] == 2
+
+
+@pytest.mark.parametrize("program", [TRAIN_MODEL, RUN_MODEL], ids=["train_model", "run_model"])
+@pytest.mark.parametrize("columns", [40, 60, 96, 200])
+def test_help_fits_the_terminal(program, columns):
+    said = {}
+    for word in ("-h", "--help"):
+        process = subprocess.run([program, word], text=True, capture_output=True, timeout=SECONDS,
+                                 env={**os.environ, "COLUMNS": str(columns)})
+        assert process.returncode == DONE and process.stderr == ""
+        said[word] = process.stdout
+    assert said["-h"] == said["--help"]
+    assert max(map(len, said["-h"].splitlines())) <= min(columns, 120)
+    words = " ".join(said["-h"].split())
+    if program == TRAIN_MODEL:
+        for part in ("--on-divergence NAME", "--gradient-accumulation-steps", "--data PATH",
+                     "cosine, linear, constant or wsd", "also --learning-rate", "[0.001]"):
+            assert part in words
+    else:
+        assert "--temperature N 0 is greedy, higher is more varied [0.8]" in words
+
+
+def test_help_is_as_wide_as_the_terminal():
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen([RUN_MODEL, "--help"], stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        while piece := read_or_nothing(ours):
+            shown += piece
+        assert process.wait(timeout=SECONDS) == DONE
+    os.close(ours)
+    assert 40 < max(len(line.rstrip()) for line in shown.decode().splitlines()) <= 50
+
+
+def read_or_nothing(descriptor):
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # how Linux says that nobody writes any more
+        return b""
+
+
+@pytest.mark.parametrize("program", [TRAIN_MODEL, RUN_MODEL], ids=["train_model", "run_model"])
+def test_a_reader_of_the_help_may_leave(program):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run([program, "--help"], stdout=writer, stderr=subprocess.PIPE, text=True,
+                             timeout=SECONDS)
+    os.close(writer)
+    assert process.stderr == "" and process.returncode == 1
+    with open("/dev/full", "w") as full:
+        process = subprocess.run([program, "--help"], stdout=full, stderr=subprocess.PIPE,
+                                 text=True, timeout=SECONDS)
+    assert process.returncode == 1 and "standard output: cannot be written" in process.stderr
+
+
+def test_run_model_answers_bad_usage_in_one_line(tmp_path):
+    for words, parts in [
+        ([], ["--model", "no model to run"]),
+        (["--model", "x", "--temprature", "1"], ["--temprature", "did you mean --temperature?"]),
+        (["--model", "x", "--frobnicate"], ["--frobnicate", "see --help"]),
+        (["--model", "x", "stray"], ["a value without an option", "stray"]),
+        (["--model", "x", "--tokens", "many"], ["--tokens", "many"]),
+        (["--model", "x", "--top-p", "2"], ["--top-p: value out of range"]),
+    ]:
+        process = subprocess.run([RUN_MODEL, *words], cwd=tmp_path, text=True, capture_output=True,
+                                 timeout=SECONDS)
+        assert process.returncode == BAD_INPUT and process.stdout == ""
+        lines = process.stderr.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("run_model: "), process.stderr
+        assert all(part in lines[0] for part in parts), lines
+
+
 def test_help_and_version_say_what_there_is(place):
     before = listing(place)
     code, out, err = train(place, "--help")
     assert code == DONE and err == ""
     for option in ["--data PATH", "--out RUN", "--config", "--workers", "--no-bias", "--resume"]:
         assert option in out
-    assert all(len(line) <= 100 for line in out.splitlines())
-    code, out, err = train(place, "--version")
-    assert code == DONE and re.fullmatch(r"train_model \d+\.\d+\.\d+\n", out) and err == ""
+    for program in (TRAIN_MODEL, RUN_MODEL):
+        process = subprocess.run([program, "--version"], text=True, capture_output=True,
+                                 timeout=SECONDS)
+        assert process.returncode == DONE and process.stderr == ""
+        assert re.fullmatch(program.name + r" \d+\.\d+\.\d+\n", process.stdout)
     assert listing(place) == before
 
 

@@ -62,6 +62,8 @@ def test_stub_of_the_configuration_is_the_option_table():
     for option in cllm.options():
         auto = " | Literal['auto']" if option.may_be_auto else ""
         wanted[option.key] = kinds[option.type] + auto
+        for alias in option.aliases:
+            wanted[alias] = "bool" if alias in option.alias_values else wanted[option.key]
     functions = [node for node in stubbed("TrainConfig").body if isinstance(node, ast.FunctionDef)]
     getters = {f.name: ast.unparse(f.returns) for f in functions
                if any(ast.unparse(d) == "property" for d in f.decorator_list)}

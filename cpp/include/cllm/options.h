@@ -6,10 +6,12 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "cllm/train_config.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 
@@ -32,6 +34,14 @@ struct OptionRange {
                              ///< "0, or from 1 to 64"
 };
 
+/// Is another accepted name of an option, one that other programs use.
+struct OptionAlias {
+  std::string key;    ///< as in config.toml and in Python: "learning_rate"
+  std::string value;  ///< "" in general; else the name is a flag that stands for this value: bf16
+
+  std::string name() const;  ///< as on the command line, without dashes: "learning-rate"
+};
+
 struct Option {
   std::string name;  ///< as on the command line, without dashes: "grad-accum"
   std::string key;   ///< as in config.toml and in Python: "grad_accum"
@@ -44,26 +54,43 @@ struct Option {
   std::vector<std::string> choices;  ///< of a string option; empty: any text
   /// This number stands for "auto"; if it is negative, every negative number does.
   std::optional<std::int64_t> automatic;
-  bool on_resume = false;         ///< a resumed run may change it: the answer does not depend on
-                                  ///< it, or the run only gets longer
-  std::vector<std::string> also;  ///< names that other programs use, for suggestions
-  std::string default_text;       ///< filled in from TrainConfig{}
+  bool on_resume = false;            ///< a resumed run may change it: the answer does not depend
+                                     ///< on it, or the run only gets longer
+  std::vector<OptionAlias> aliases;  ///< other names that are accepted
+  std::vector<std::string> also;     ///< words of other programs that are only answered: "dtype"
+  std::string default_text;          ///< filled in from TrainConfig{}
 
   /// Says what may be written: "auto, or an integer of at least 0", "cosine, linear, constant or
   /// wsd".
   std::string wanted() const;
+  /// Says all that a command's help tells beside the default: help, range, choices, other names.
+  std::string explained() const;
 };
 
 const std::vector<Option>& options();
 
-/// Finds an option by name or key; nullptr when there is none.
-const Option* find_option(const std::string& name_or_key);
+/// Is what a name stands for: an option, or none. `alias` is null for the option's own name or key.
+struct NamedOption {
+  const Option* option = nullptr;
+  const OptionAlias* alias = nullptr;
+};
 
-/// Sets one field from text. Throws InputError (where: `where`, or "--NAME" when that is empty) for
-/// an unknown name, suggesting the nearest, and for a value that does not parse or is out of range.
-/// Numbers are read strictly and without a locale.
-void set_option(TrainConfig& config, const std::string& name_or_key, const std::string& value,
+/// Finds an option by its name, its key or an alias, with dashes or underscores.
+NamedOption named_option(const std::string& name);
+
+/// Finds an option as named_option does; nullptr when there is none.
+const Option* find_option(const std::string& name);
+
+/// Sets one field from text, by any name of the option. Throws InputError (where: `where`, or the
+/// option as it was named when that is empty) for an unknown name and for a value that does not
+/// parse or is out of range. Numbers are read strictly and without a locale.
+void set_option(TrainConfig& config, const std::string& name, const std::string& value,
                 const std::string& where = "");
+
+/// Sets fields one after another. Throws InputError also when one option is given twice, under
+/// whatever names.
+void set_options(TrainConfig& config,
+                 const std::vector<std::pair<std::string, std::string>>& given);
 
 /// Says whether the option was set: by set_option, or to a value that is not its default.
 bool is_given(const TrainConfig& config, const Option& option);
@@ -71,11 +98,15 @@ bool is_given(const TrainConfig& config, const Option& option);
 /// Returns the field's value as set_option reads it back, bit for bit.
 std::string option_text(const TrainConfig& config, const Option& option);
 
-/// Returns the entry of `among` that is fewest edits (insert, delete, replace, swap) away.
-std::string nearest_name(const std::string& name, const std::vector<std::string>& among);
+/// Returns the entry of `among` that is fewest edits (insert, delete, replace, swap) away, if these
+/// are few beside the lengths; "" otherwise.
+std::string near_name(const std::string& name, const std::vector<std::string>& among);
 
-/// Returns the name or synonym nearest to an unknown one, as an option name.
-std::string nearest_option(const std::string& name, const std::vector<std::string>& more = {});
+/// Says what to do about a name that is no option: the option that is near or that another program
+/// calls so, why there is no such option, or where all of them are listed. `more` are known names
+/// beside the table's, and `how` is the way to write options there.
+std::string unknown_option_hint(const std::string& name, Wording how,
+                                const std::vector<std::string>& more = {});
 
 /// Writes all options as a flat TOML file with the help as comments. `resume` is left out, because
 /// it says how a process was started, not what the run is.

@@ -12,9 +12,9 @@ namespace cllm {
 /// Holds what a user said, as texts.
 struct GivenOptions {
   std::string config_file;                                 ///< --config; "" when not given
-  std::vector<std::pair<std::string, std::string>> given;  ///< names of the table and their values
+  std::vector<std::pair<std::string, std::string>> given;  ///< names as typed, and their values
 
-  /// Returns the text of a given option; nullptr when it is not given.
+  /// Returns the text of a given option, under whatever name; nullptr when it is not given.
   const std::string* find(const std::string& name) const;
 };
 

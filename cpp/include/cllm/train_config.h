@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 
@@ -71,6 +72,9 @@ struct TrainConfig {
   /// from here and all others from its checkpoint. A field that is assigned directly counts as set
   /// where it differs from its default.
   std::set<std::string> given;
+
+  /// Holds option -> alias for options that were set by an alias, so that messages can use it.
+  std::map<std::string, std::string> aliases;
 };
 
 }  // namespace cllm

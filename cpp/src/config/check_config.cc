@@ -1,4 +1,5 @@
 // check() tests what it can test in a configuration without looking at files.
+#include "base/given_names.h"
 #include "base/refuse.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
@@ -10,7 +11,7 @@ namespace {
 void check_each(const TrainConfig& config) {
   TrainConfig copy;
   for (const Option& option : options()) {
-    set_option(copy, option.name, option_text(config, option));
+    set_option(copy, option.name, option_text(config, option), option_word(option.name));
   }
 }
 
@@ -27,38 +28,46 @@ std::string nearest_heads(std::int64_t width, std::int64_t heads) {
 }  // namespace
 
 void check(const TrainConfig& c) {
+  const GivenNames names(c.aliases);
   check_each(c);
   const auto text = [](std::int64_t n) { return std::to_string(n); };
   if (c.resume.empty()) {
     if (c.data.empty()) {
-      refuse("nothing to train on", "", "a text or token file", "--data", "--data FILE.txt");
+      refuse("nothing to train on", "", "a text or token file", option_word("data"),
+             option_word("data", "FILE.txt"));
     }
     if (c.out.empty()) {
-      refuse("no place for the run", "", "a folder to create", "--out", "--out RUN");
+      refuse("no place for the run", "", "a folder to create", option_word("out"),
+             option_word("out", "RUN"));
     }
   }
   if (c.width % c.heads != 0) {
     refuse("heads do not divide the width", text(c.heads), nearest_heads(c.width, c.heads),
-           "--heads", "dim is " + text(c.width));
+           option_word("heads"), option_word("dim") + " is " + text(c.width));
   }
   if (c.workers != "auto" && c.threads > 0) {
     refuse("workers and threads are both given", c.workers + " and " + text(c.threads),
-           "one of them", "--threads", "threads counts the whole tree, workers its leaves");
+           "one of them", option_word("threads"),
+           "threads counts the whole tree, workers its leaves");
   }
   if (c.steps > 0 && c.epochs > 0) {
-    refuse("steps and epochs are both given", text(c.steps) + " steps", "one of them", "--epochs");
+    refuse("steps and epochs are both given", text(c.steps) + " steps", "one of them",
+           option_word("epochs"));
   }
   if (c.min_learning_rate > c.learning_rate) {
     refuse("the lowest rate is above the highest", option_text(c, *find_option("min-lr")),
-           "at most lr = " + option_text(c, *find_option("lr")), "--min-lr");
+           "at most " + option_word("lr") + " = " + option_text(c, *find_option("lr")),
+           option_word("min-lr"));
   }
   if (c.positions > c.symmetry) {
     refuse("more positions than the symmetry has", text(c.positions), "at most " + text(c.symmetry),
-           "--positions", "or a larger --symmetry");
+           option_word("positions"), "or a larger " + option_word("symmetry"));
   }
   if (c.positions > c.batch * c.grad_accum) {
     refuse("more positions than sequences in a step", text(c.positions),
-           "at most batch * grad_accum = " + text(c.batch * c.grad_accum), "--positions");
+           "at most " + option_word("batch") + " * " + option_word("grad-accum") + " = " +
+               text(c.batch * c.grad_accum),
+           option_word("positions"));
   }
 }
 

@@ -2,8 +2,10 @@
 // both directions.
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <system_error>
 
+#include "base/given_names.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
 
@@ -18,15 +20,18 @@ using FlagField = bool TrainConfig::*;
 /// Messages quote at most so many characters of a value.
 constexpr std::size_t kShown = 200;
 
+[[noreturn]] void refuse(const char* what, const std::string& value, const std::string& wanted,
+                         const std::string& where, const std::string& hint = "") {
+  const std::string shown = value.size() > kShown ? value.substr(0, kShown) + "..." : value;
+  throw InputError(ErrorParts{what, "\"" + shown + "\"", wanted, where, hint});
+}
+
 [[noreturn]] void refuse(const Option& option, const std::string& value, const std::string& where,
                          const std::string& hint = "") {
   const char* what = option.type == OptionType::kString    ? "not one of the choices"
-                     : option.type == OptionType::kFlag    ? "not a yes or no"
                      : option.type == OptionType::kInteger ? "not an integer in range"
                                                            : "not a number in range";
-  const std::string shown = value.size() > kShown ? value.substr(0, kShown) + "..." : value;
-  throw InputError(ErrorParts{what, "\"" + shown + "\"", option.wanted(),
-                              where.empty() ? "--" + option.name : where, hint});
+  refuse(what, value, option.wanted(), where, hint);
 }
 
 /// Reads a whole text as one number; a leading plus is allowed, as in TOML. Returns false when it
@@ -61,9 +66,9 @@ double real(const Option& option, const std::string& text, const std::string& wh
   return value;
 }
 
-bool flag(const Option& option, const std::string& text, const std::string& where) {
+bool flag(const std::string& text, const std::string& where) {
   if (text == "true") return true;
-  if (text != "false") refuse(option, text, where);
+  if (text != "false") refuse("not a yes or no", text, "true or false", where);
   return false;
 }
 
@@ -84,14 +89,10 @@ std::string real_text(double value) {
 
 }  // namespace
 
-void set_option(TrainConfig& config, const std::string& name_or_key, const std::string& value,
-                const std::string& where) {
-  const Option* found = find_option(name_or_key);
-  if (found == nullptr) {
-    throw InputError(ErrorParts{"unknown option", "\"" + name_or_key + "\"", "", where,
-                                "did you mean \"" + nearest_option(name_or_key) + "\"?"});
-  }
-  const Option& option = *found;
+namespace {
+
+void set_value(TrainConfig& config, const Option& option, const std::string& value,
+               const std::string& where) {
   const bool is_auto = value == "auto";
   if (const auto* text = std::get_if<StringField>(&option.field)) {
     if (option.type == OptionType::kInteger) {
@@ -101,7 +102,8 @@ void set_option(TrainConfig& config, const std::string& name_or_key, const std::
     bool known = option.choices.empty();
     for (const std::string& choice : option.choices) known = known || choice == value;
     if (!known) {
-      refuse(option, value, where, "did you mean \"" + nearest_name(value, option.choices) + "\"?");
+      const std::string near = near_name(value, option.choices);
+      refuse(option, value, where, near.empty() ? "" : "did you mean \"" + near + "\"?");
     }
     config.*(*text) = value;
   } else if (const auto* whole = std::get_if<IntegerField>(&option.field)) {
@@ -111,9 +113,51 @@ void set_option(TrainConfig& config, const std::string& name_or_key, const std::
     config.*(*number) = is_auto && option.automatic ? static_cast<double>(*option.automatic)
                                                     : real(option, value, where);
   } else {
-    config.*std::get<FlagField>(option.field) = flag(option, value, where) != clears(option);
+    config.*std::get<FlagField>(option.field) = flag(value, where) != clears(option);
   }
-  config.given.insert(option.name);
+}
+
+/// Returns a name in this process's wording, not replaced by another name of the option.
+std::string as_typed(const std::string& name) {
+  static const std::map<std::string, std::string> no_names;
+  const GivenNames plain(no_names);
+  return option_word(name);
+}
+
+}  // namespace
+
+void set_option(TrainConfig& config, const std::string& name, const std::string& value,
+                const std::string& where) {
+  const auto [option, alias] = named_option(name);
+  if (option == nullptr) {
+    throw InputError(ErrorParts{"unknown option", "\"" + name + "\"", "", where,
+                                unknown_option_hint(name, wording())});
+  }
+  const std::string place = where.empty() ? as_typed(name) : where;
+  if (alias != nullptr && !alias->value.empty()) {
+    const bool means_it = flag(value, place);
+    set_value(config, *option, means_it ? alias->value : option->default_text, place);
+  } else {
+    set_value(config, *option, value, place);
+  }
+  config.given.insert(option->name);
+  config.aliases.erase(option->name);
+  if (alias != nullptr) config.aliases[option->name] = name;
+}
+
+void set_options(TrainConfig& config,
+                 const std::vector<std::pair<std::string, std::string>>& given) {
+  std::map<const Option*, std::string> names;
+  for (const auto& [name, value] : given) {
+    set_option(config, name, value);
+    const auto [first, is_new] = names.emplace(find_option(name), name);
+    if (is_new) continue;
+    const bool same = first->second == name;
+    throw InputError(
+        ErrorParts{same ? "given twice" : "two names of one option are given", "",
+                   same ? "once" : "one of them",
+                   same ? as_typed(name) : as_typed(first->second) + " and " + as_typed(name), ""});
+  }
 }
 
 bool is_given(const TrainConfig& config, const Option& option) {

@@ -1,5 +1,6 @@
 #include "cllm/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -32,6 +33,16 @@ struct Row {
   }
   Row automatic(std::int64_t value) && { return option.automatic = value, std::move(*this); }
   Row on_resume() && { return option.on_resume = true, std::move(*this); }
+  /// Adds names that other programs have for the option; they are accepted.
+  Row aliases(std::vector<std::string> keys) && {
+    for (std::string& key : keys) option.aliases.push_back({std::move(key), ""});
+    return std::move(*this);
+  }
+  /// Adds a flag that stands for one value.
+  Row alias_of(const char* value, const char* key) && {
+    return option.aliases.push_back({key, value}), std::move(*this);
+  }
+  /// Adds words that are not accepted, because they mean something near by or nothing exactly.
   Row also(std::vector<std::string> names) && {
     return option.also = std::move(names), std::move(*this);
   }
@@ -88,70 +99,96 @@ std::vector<Option> make_table() {
 
   t.group("Data and places");
   t.add("data", kText, &C::data, "text or token file to train on",
-        row().unit("PATH").also({"train", "input", "dataset"}));
+        row()
+            .unit("PATH")
+            .aliases({"train_file", "input_bin"})
+            .also({"train", "input", "dataset", "train-data"}));
   t.add("val", kText, &C::validation,
         "text or token file to validate on; the last tenth of data when not given",
-        row().unit("PATH").also({"validation", "val-data"}));
-  t.add("out", kText, &C::out, "run folder to create",
-        row().unit("RUN").also({"output", "out-dir", "run"}));
+        row()
+            .unit("PATH")
+            .aliases({"val_file", "validation_file", "input_val_bin"})
+            .also({"validation", "val-data"}));
+  t.add(
+      "out", kText, &C::out, "run folder to create",
+      row().unit("RUN").aliases({"output_dir", "out_dir"}).also({"output", "run", "logging-dir"}));
   t.add("init", kText, &C::init, "model folder to start from",
-        row().unit("FOLDER").also({"model", "init-from"}));
+        row().unit("FOLDER").also({"model", "init-from", "model-name-or-path"}));
   t.add("resume", kText, &C::resume,
         "run folder to continue, on any number of workers, or one of its checkpoints",
-        row().unit("RUN").also({"continue"}));
+        row().unit("RUN").aliases({"resume_from_checkpoint"}).also({"continue"}));
   t.add("vocab", kInteger, &C::vocabulary,
         "vocabulary size, for token files that carry no tokenizer; auto: what the data says",
         count(1)
             .at_most(kMostVocabulary)
             .unit("tokens")
             .automatic(0)
-            .also({"vocabulary", "vocab-size"}));
+            .aliases({"vocab_size"})
+            .also({"vocabulary"}));
 
   t.group("Model");
   t.add("layers", kInteger, &C::layers, "transformer blocks",
-        size().at_most(kMostLayers).also({"n-layer", "num-layers", "depth"}));
+        size()
+            .at_most(kMostLayers)
+            .aliases({"n_layer"})
+            .also({"num-layers", "num-hidden-layers", "depth"}));
   t.add("heads", kInteger, &C::heads, "attention heads; divides dim",
-        size().at_most(kMostHeads).also({"n-head", "num-heads"}));
+        size().at_most(kMostHeads).aliases({"n_head"}).also({"num-heads", "num-attention-heads"}));
   t.add("dim", kInteger, &C::width, "model width",
-        size().at_most(kMostWidth).also({"width", "n-embd", "d-model", "hidden-size"}));
+        size().at_most(kMostWidth).aliases({"n_embd"}).also({"width", "d-model", "hidden-size"}));
   t.add("seq", kInteger, &C::sequence, "sequence length; auto: 64, less when the data is short",
-        size().unit("tokens").automatic(0).also(
-            {"sequence", "block-size", "context", "seq-len", "sequence-length"}));
+        size()
+            .unit("tokens")
+            .automatic(0)
+            .aliases({"block_size", "sequence_length"})
+            .also({"sequence", "context", "seq-len", "max-seq-length", "n-positions", "n-ctx"}));
   t.add("no-bias", kFlag, &C::bias, "keep every bias zero and frozen", row());
 
   t.group("Training");
   t.add("batch", kInteger, &C::batch, "sequences that go through together",
-        size().unit("sequences").also({"batch-size"}));
+        size().unit("sequences").aliases({"batch_size", "per_device_train_batch_size"}));
   t.add("grad-accum", kInteger, &C::grad_accum,
         "batches added up to one step; the same as a batch that many times larger",
-        size().unit("batches").also({"gradient-accumulation-steps", "accumulate"}));
+        size().unit("batches").aliases({"gradient_accumulation_steps"}).also({"accumulate"}));
   t.add("steps", kInteger, &C::steps, "updates to make; auto: as many as epochs make, else 2000",
-        count(1).unit("steps").automatic(0).on_resume().also(
-            {"iterations", "max-iters", "max-steps"}));
+        count(1)
+            .unit("steps")
+            .automatic(0)
+            .on_resume()
+            .aliases({"max_steps", "max_iters", "num_iterations"})
+            .also({"iterations"}));
   t.add("epochs", kReal, &C::epochs, "passes over the training tokens, instead of steps",
-        row().above(0).at_most(1e9).unit("epochs").automatic(0).also({"passes"}));
+        row()
+            .above(0)
+            .at_most(1e9)
+            .unit("epochs")
+            .automatic(0)
+            .aliases({"num_train_epochs"})
+            .also({"passes", "num-epochs"}));
   t.add("lr", kReal, &C::learning_rate, "highest learning rate",
-        row().at_least(0).at_most(1e6).also({"learning-rate", "rate", "max-lr"}));
+        row().at_least(0).at_most(1e6).aliases({"learning_rate"}).also({"rate", "max-lr"}));
   t.add("min-lr", kReal, &C::min_learning_rate,
         "learning rate at the last step; auto: a tenth of lr",
-        row().at_least(0).at_most(1e6).automatic(-1).also({"min-learning-rate"}));
+        row().at_least(0).at_most(1e6).automatic(-1).aliases({"min_learning_rate"}));
   t.add("warmup", kInteger, &C::warmup,
         "updates over which the rate rises to lr; auto: steps / 10, at most 100",
-        count(0).unit("steps").automatic(-1).also({"warmup-steps", "warmup-iters"}));
+        count(0).unit("steps").automatic(-1).aliases({"warmup_steps", "warmup_iters"}));
   t.add("schedule", kText, &C::schedule, "how the rate goes from lr to min-lr",
         row()
             .choices({"cosine", "linear", "constant", "wsd"})
+            .aliases({"lr_scheduler_type"})
             .also({"lr-schedule", "scheduler", "decay"}));
   t.add("weight-decay", kReal, &C::weight_decay, "AdamW's decay of matrices",
         row().at_least(0).at_most(1e6).also({"decay-rate"}));
   t.add("beta1", kReal, &C::beta1, "AdamW's decay of the mean gradient",
-        row().at_least(0).below(1).also({"adam-beta1"}));
+        row().at_least(0).below(1).aliases({"adam_beta1"}));
   t.add("beta2", kReal, &C::beta2, "AdamW's decay of the mean squared gradient",
-        row().at_least(0).below(1).also({"adam-beta2"}));
-  t.add("epsilon", kReal, &C::epsilon, "what AdamW adds to the denominator",
-        row().at_least(kLeastEpsilon).at_most(1).also({"eps", "adam-eps"}));
+        row().at_least(0).below(1).aliases({"adam_beta2"}));
+  t.add(
+      "epsilon", kReal, &C::epsilon, "what AdamW adds to the denominator",
+      row().at_least(kLeastEpsilon).at_most(1).aliases({"adam_epsilon"}).also({"eps", "adam-eps"}));
   t.add("clip", kReal, &C::clip, "largest global gradient norm; 0: never clip",
-        row().at_least(kLeastClip).at_most(1e12).or_zero().also({"grad-clip", "max-grad-norm"}));
+        row().at_least(kLeastClip).at_most(1e12).or_zero().aliases({"grad_clip", "max_grad_norm"}));
   t.add("skip-limit", kInteger, &C::skip_limit,
         "updates skipped in a row, because loss or gradient is not finite, after which the run has "
         "diverged; 0: never",
@@ -190,12 +227,15 @@ std::vector<Option> make_table() {
         row().choices({"auto", "native", "onednn"}).also({"backend", "blas"}));
   t.add("precision", kText, &C::precision,
         "of the operands of products: fp32, or bf16, faster where the CPU multiplies it",
-        row().choices({"fp32", "bf16"}).also({"dtype", "amp"}));
+        row()
+            .choices({"fp32", "bf16"})
+            .alias_of("bf16", "bf16")
+            .also({"dtype", "torch-dtype", "amp"}));
   t.add(
       "recompute", kFlag, &C::recompute,
       "make activations again on the way back instead of keeping them: less memory, more time, the "
       "same result",
-      row().on_resume().also({"checkpointing", "gradient-checkpointing"}));
+      row().on_resume().aliases({"gradient_checkpointing"}).also({"checkpointing"}));
   t.add("activate-all", kFlag, &C::activate_all,
         "compute with every worker, also where there are more of them than cores: slower, the same "
         "result, as `cllm verify` shows",
@@ -204,7 +244,8 @@ std::vector<Option> make_table() {
   t.group("Output");
   t.add("eval-every", kInteger, &C::eval_every,
         "validate every so many steps; 0: never; auto: eight times a run",
-        count(0).unit("steps").automatic(-1).on_resume().also({"eval-interval"}));
+        count(0).unit("steps").automatic(-1).on_resume().aliases(
+            {"eval_steps", "eval_interval", "val_loss_every"}));
   t.add("eval-tokens", kInteger, &C::eval_tokens,
         "validation tokens of each evaluation, the same ones every time; 0: all of them; auto: as "
         "many as cost at most a twentieth of the run, 1024 at least",
@@ -212,16 +253,22 @@ std::vector<Option> make_table() {
   t.add("save-every", kInteger, &C::save_every,
         "write a checkpoint every so many steps; 0: never; auto: about eight times a run, at "
         "evaluations where these are as frequent",
-        count(0).unit("steps").automatic(-1).on_resume().also({"checkpoint-every"}));
+        count(0)
+            .unit("steps")
+            .automatic(-1)
+            .on_resume()
+            .aliases({"save_steps"})
+            .also({"checkpoint-every"}));
   t.add("keep", kInteger, &C::keep, "checkpoints kept beside the newest",
         count(1).unit("checkpoints").on_resume());
   t.add("keep-best", kFlag, &C::keep_best,
         "also keep the checkpoint with the lowest validation loss: checkpoints/best",
         row().on_resume().also({"save-best"}));
-  t.add("log-every", kInteger, &C::log_every,
-        "a progress line every so many steps; 0: never; auto: about 20 a run, on a terminal a "
-        "live line",
-        count(0).unit("steps").automatic(-1).on_resume().also({"log-interval"}));
+  t.add(
+      "log-every", kInteger, &C::log_every,
+      "a progress line every so many steps; 0: never; auto: about 20 a run, on a terminal a "
+      "live line",
+      count(0).unit("steps").automatic(-1).on_resume().aliases({"logging_steps", "log_interval"}));
   t.add("spheres-every", kInteger, &C::spheres_every,
         "lines in spheres.jsonl every so many steps; 0: at the end only",
         count(0).unit("steps").on_resume());
@@ -248,6 +295,12 @@ std::string OptionRange::text() const {
          (high_open ? "below " : "at most ") + number(high);
 }
 
+std::string OptionAlias::name() const {
+  std::string text = key;
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
 std::string Option::wanted() const {
   if (!choices.empty()) {
     std::string text = choices.front();
@@ -265,16 +318,35 @@ std::string Option::wanted() const {
          (type == OptionType::kInteger ? "an integer " : "a number ") + rest.text();
 }
 
+std::string Option::explained() const {
+  std::string text = help;
+  const bool is_number = type == OptionType::kInteger || type == OptionType::kReal;
+  const std::string accepted = is_number ? range.text() : "";
+  if (is_number) text += "; " + accepted.substr(accepted.rfind("of ", 0) == 0 ? 3 : 0);
+  if (!choices.empty()) text += ": " + wanted();
+  for (const OptionAlias& alias : aliases) {
+    text += (&alias == &aliases.front() ? "; also --" : ", --") + alias.name();
+  }
+  return text;
+}
+
 const std::vector<Option>& options() {
   static const std::vector<Option> table = make_table();
   return table;
 }
 
-const Option* find_option(const std::string& name_or_key) {
+NamedOption named_option(const std::string& name) {
+  std::string key = name;
+  std::replace(key.begin(), key.end(), '-', '_');
   for (const Option& option : options()) {
-    if (option.name == name_or_key || option.key == name_or_key) return &option;
+    if (option.key == key) return {&option, nullptr};
+    for (const OptionAlias& alias : option.aliases) {
+      if (alias.key == key) return {&option, &alias};
+    }
   }
-  return nullptr;
+  return {};
 }
+
+const Option* find_option(const std::string& name) { return named_option(name).option; }
 
 }  // namespace cllm

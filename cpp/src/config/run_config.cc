@@ -24,11 +24,11 @@ TrainConfig new_run(const GivenOptions& line) {
     load_toml(config, line.config_file);
     if (!config.resume.empty()) {
       refuse("a run is resumed from the command line", config.resume, "", line.config_file,
-             "--resume " + config.resume);
+             option_word("resume", config.resume));
     }
   }
   drop_excluded(line, config);
-  for (const auto& [name, value] : line.given) set_option(config, name, value);
+  set_options(config, line.given);
   check(config);
   return config;
 }
@@ -36,19 +36,21 @@ TrainConfig new_run(const GivenOptions& line) {
 /// Returns only what is given; whoever opens the run's folder finds the rest there.
 TrainConfig resumed_run(const GivenOptions& line) {
   if (!line.config_file.empty()) {
-    refuse("a resumed run takes its configuration from its folder", "--config " + line.config_file,
-           "", "--resume", "leave --config out");
+    refuse("a resumed run takes its configuration from its folder",
+           option_word("config", line.config_file), "", option_word("resume"),
+           "leave " + option_word("config") + " out");
   }
   TrainConfig config;
-  for (const auto& [name, value] : line.given) set_option(config, name, value);
+  set_options(config, line.given);
   return config;
 }
 
 }  // namespace
 
 const std::string* GivenOptions::find(const std::string& name) const {
-  for (const auto& [key, value] : given) {
-    if (key == name) return &value;
+  const Option* const wanted = find_option(name);
+  for (const auto& [typed, value] : given) {
+    if (wanted != nullptr && find_option(typed) == wanted) return &value;
   }
   return nullptr;
 }
@@ -56,7 +58,7 @@ const std::string* GivenOptions::find(const std::string& name) const {
 TrainConfig run_config(const GivenOptions& line) {
   const std::string* resume = line.find("resume");
   if (resume == nullptr) return new_run(line);
-  if (resume->empty()) refuse("no run to resume", "\"\"", "a run folder", "--resume");
+  if (resume->empty()) refuse("no run to resume", "\"\"", "a run folder", option_word("resume"));
   return resumed_run(line);
 }
 

@@ -4,7 +4,7 @@
 // The reader is our own because CLI11 2.1.2 (Debian 12) ends strings at '#', keeps escapes as they
 // are, takes a line without '=' for a flag and loses line numbers.
 #include <algorithm>
-#include <set>
+#include <map>
 #include <string_view>
 
 #include "base/files.h"
@@ -141,7 +141,7 @@ std::string to_toml(const TrainConfig& config) {
 }
 
 void apply_toml(TrainConfig& config, const std::string& text, const std::string& file) {
-  std::set<std::string> seen;
+  std::map<const Option*, std::string> seen;  // with the keys as written
   std::size_t line_number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -154,12 +154,15 @@ void apply_toml(TrainConfig& config, const std::string& text, const std::string&
     const std::string value = line.value();
     if (!line.done()) line.fail("something after the value", "one value a line");
     if (find_option(key) == nullptr) {
-      const Option* nearest = find_option(nearest_option(key));
       throw InputError(ErrorParts{"unknown key", "\"" + key + "\"", "", place,
-                                  "did you mean \"" + nearest->key + "\"?"});
+                                  unknown_option_hint(key, Wording::kKeywords)});
     }
-    if (!seen.insert(find_option(key)->key).second) {
-      throw InputError(ErrorParts{"a key given twice", key, "once", place, ""});
+    const auto [first, is_new] = seen.emplace(find_option(key), key);
+    if (!is_new) {
+      const bool same = first->second == key;
+      throw InputError(ErrorParts{same ? "a key given twice" : "two names of one option are given",
+                                  same ? key : first->second + " and " + key,
+                                  same ? "once" : "one of them", place, ""});
     }
     set_option(config, key, value, place + ": " + key);
   }

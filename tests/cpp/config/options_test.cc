@@ -67,8 +67,11 @@ TEST(Options, NamesAreUniqueAndComplete) {
         "on-divergence", "keep-best", "eval-tokens"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
-  // A synonym that is another option's name would suggest the wrong one.
+  // A name that two options have would set or suggest the wrong one.
   for (const Option& option : options()) {
+    for (const OptionAlias& alias : option.aliases) {
+      EXPECT_TRUE(names.insert(alias.name()).second) << alias.key;
+    }
     for (const std::string& also : option.also) {
       EXPECT_TRUE(names.insert(also).second) << also;
     }
@@ -169,17 +172,6 @@ TEST(Options, RangesHaveTheEndsTheySay) {
   EXPECT_TRUE(has(set_error("workers", "0"), "auto, or an integer from 1"));
   EXPECT_TRUE(has(set_error("keep", "0"), "of at least 1"));
   EXPECT_TRUE(has(set_error("epochs", "0"), "above 0"));
-}
-
-TEST(Options, SuggestsTheNearestName) {
-  EXPECT_TRUE(has(set_error("bach", "1"), "did you mean \"batch\""));
-  EXPECT_EQ(nearest_option("--laers"), "layers");
-  EXPECT_EQ(nearest_option("weight_deacy"), "weight-decay");
-  EXPECT_EQ(nearest_option("learning_rate"), "lr");
-  EXPECT_EQ(nearest_option("n_embd"), "dim");
-  EXPECT_EQ(nearest_option("confg", {"config"}), "config");
-  EXPECT_TRUE(has(set_error("schedule", "cosin"), "did you mean \"cosine\""));
-  EXPECT_TRUE(has(set_error("schedule", "cosin"), "cosine, linear, constant or wsd"));
 }
 
 TrainConfig complete() {
