@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import tomllib
+from pathlib import Path
 
 import pytest
 from conftest import needs
@@ -55,6 +56,12 @@ def test_config_survives_every_copy(settings):
 
 @pytest.mark.parametrize("change, parts", [
     ({"bacth": 3}, ['"bacth"', 'did you mean "batch"']),
+    ({"frobnicate": 3}, ['"frobnicate"', "(cllm.options() lists them)"]),
+    ({"fp16": True}, ['"fp16"', 'precision="bf16"']),
+    ({"learning_rate": "fast"}, ["learning_rate: ", '"fast"']),
+    ({"bf16": "yes"}, ["bf16: ", '"yes"', "true or false"]),
+    ({"lr": 1, "learning_rate": 1}, ["lr and learning_rate: two names of one option"]),
+    ({"max_steps": 1, "max_iters": 1}, ["max_steps and max_iters: two names of one option"]),
     ({"grad-accum": 3}, ['"grad-accum"', 'did you mean "grad_accum"']),
     ({"batch": 0}, ["batch: ", '"0"', "from 1"]),
     ({"batch": 1.0}, ["batch: ", '"1.0"', "integer", "write 1"]),
@@ -74,11 +81,59 @@ def test_config_refuses_with_the_engines_text(change, parts):
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, cllm.CllmError)
     for part in parts:
         assert part in str(caught.value)
-    if hasattr(cllm.TrainConfig, key := next(iter(change))):
+    if len(change) == 1 and hasattr(cllm.TrainConfig, key := next(iter(change))):
         config = cllm.TrainConfig()
         with pytest.raises(cllm.InputError):
             setattr(config, key, change[key])
         assert config == cllm.TrainConfig()
+
+
+def test_names_of_other_programs_are_names_of_options():
+    config = cllm.TrainConfig(learning_rate=0.25, n_layer=3, per_device_train_batch_size=5,
+                              output_dir=Path("run"), num_train_epochs=2.5, bf16=True)
+    assert config == cllm.TrainConfig(lr=0.25, layers=3, batch=5, out="run", epochs=2.5,
+                                      precision="bf16")
+    assert config.learning_rate == config.lr == 0.25 and config.bf16 is True
+    config.max_iters = 7
+    config.bf16 = False
+    assert config.steps == config.max_steps == 7 and config.precision == "fp32"
+    assert config.replace(n_embd=64).dim == 64
+    assert cllm.TrainConfig.from_toml("block_size = 32\nbf16 = true\n") == cllm.TrainConfig(
+        seq=32, precision="bf16")
+    assert set(config.to_dict()) == {option.key for option in cllm.options()}
+    assert "learning_rate" not in config.to_toml() and "learning_rate" not in repr(config)
+    assert pickle.loads(pickle.dumps(config)) == config
+    aliases = {option.key: option.aliases for option in cllm.options()}
+    assert "learning_rate" in aliases["lr"] and "bf16" in aliases["precision"]
+    for key, names in aliases.items():
+        for name in names:
+            assert key in getattr(cllm.TrainConfig, name).__doc__
+
+
+def test_errors_name_what_python_calls_it(settings, tmp_path):
+    def error(call):
+        with pytest.raises(cllm.InputError) as caught:
+            call()
+        assert "--" not in str(caught.value), caught.value
+        return str(caught.value)
+
+    config = cllm.TrainConfig(**settings)
+    (tmp_path / "tokens.bin").write_bytes(bytes(200))
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/file").touch()
+    for changes, text in [
+        ({"data": ""}, 'data: nothing to train on'),
+        ({"n_head": 5}, "n_head: heads do not divide the width"),
+        ({"heads": 5}, "heads: heads do not divide the width"),
+        ({"data": tmp_path / "tokens.bin"}, "vocab=N"),
+        ({"seq": 10**6}, "got seq=1000000"),
+        ({"out": tmp_path / "used"}, "out: the run folder is already used"),
+        ({"positions": 9, "batch": 2}, "at most batch * grad_accum = 2"),
+        ({"steps": 5, "epochs": 2}, "epochs: steps and epochs are both given"),
+        ({"eval_every": -1}, "eval_every: "),
+    ]:
+        assert text in error(lambda c=changes: cllm.Trainer(config.replace(**c)))
+    assert error(lambda: cllm.Trainer(cllm.TrainConfig(resume="nowhere"))).startswith("resume: ")
 
 
 def test_trainer_says_what_is_missing(settings):

@@ -164,6 +164,13 @@ def oracle_independence(path, text):
             if name.split("/")[0] in ("spheres", "reduce", "plan") and name != "plan/batch_plan.h"]
 
 
+def option_words(path, text):
+    """Messages name an option by option_word(), because Python's users write eval_every."""
+    literals = [m.group() for m in COMMENT_OR_LITERAL.finditer(text) if m.group().startswith('"')]
+    return [f"{literal}: wants option_word()" for literal in literals
+            if re.search(r"--[a-z]", re.sub(r"see --help|`?cllm bench [-a-z]+", "", literal))]
+
+
 # -- the tree -----------------------------------------------------------------------------------
 
 ENGINE = ("cpp/src/sync", "cpp/src/spheres", "cpp/src/reduce", "cpp/src/optim", "cpp/src/engine")
@@ -192,6 +199,7 @@ RULES = [
      "int f();  // " + "TO" + "DO: later\n"),
     (locks, sources(*ENGINE), "cpp/src/sync/x.h", "std::mutex m;  // guards x\n"),
     (direct_file_calls, FILES, "cpp/src/checkpoint/x.cc", "const int fd = ::open(p, 0);\n"),
+    (option_words, sources("cpp/src"), "cpp/src/data/x.cc", 'auto s = "give --vocab N";\n'),
     (oracle_independence, [f for f in sources("tests") if "oracle" in Path(f).name],
      "tests/cpp/oracle.h", '#include "reduce/ordered_sum.h"\n'),
 ]

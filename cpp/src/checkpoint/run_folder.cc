@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "checkpoint/partial_folder.h"
 #include "cllm/error.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -18,7 +19,7 @@ constexpr const char* kCheckpoints = "checkpoints";
 
 [[noreturn]] void refuse_out(const char* what, const std::string& seen, const char* wanted,
                              const std::string& hint = "") {
-  throw InputError(ErrorParts{what, seen, wanted, "--out", hint});
+  throw InputError(ErrorParts{what, seen, wanted, option_word("out"), hint});
 }
 
 /// Only making something tells: root passes every permission check, and read-only mounts pass
@@ -74,7 +75,7 @@ void check_free(const std::string& place, const std::string& named) {
   if (holds_only_beginnings(place)) return;
   const bool is_run = exists(place + "/" + kConfig);
   refuse_out("the run folder is already used", named, "a new name or an empty folder",
-             is_run ? "to continue it: --resume " + named : "");
+             is_run ? "to continue it: " + option_word("resume", named) : "");
 }
 
 void check_place(const std::string& place, const std::string& path) {

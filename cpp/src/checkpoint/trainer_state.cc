@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/json_text.h"
 #include "cllm/error.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -162,7 +163,7 @@ TrainerState read_trainer_state(const std::string& folder) {
   if (!is_there(path.string())) {
     throw InputError({"no checkpoint to resume from", "no trainer_state.json",
                       "a checkpoint of a training run", folder,
-                      "a model alone can be a start: --init"});
+                      "a model alone can be a start: " + option_word("init")});
   }
   return parse_trainer_state(read_json_file(path.string()), path.string());
 }

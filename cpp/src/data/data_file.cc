@@ -8,6 +8,7 @@
 
 #include "base/file_calls.h"
 #include "base/files.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -17,9 +18,9 @@ std::int64_t ns(const timespec& time) {
 }
 
 [[noreturn]] void throw_failed(const std::string& path, int code) {
-  throw DataError(ErrorParts{"the data file cannot be read any more",
-                             std::generic_category().message(code), "", path,
-                             "check the disk or the network it lies on, then go on with --resume"});
+  throw DataError(ErrorParts{
+      "the data file cannot be read any more", std::generic_category().message(code), "", path,
+      "check the disk or the network it lies on, then go on with " + option_word("resume")});
 }
 
 FileStamp stamp_of(int fd, const std::string& path) {
@@ -55,10 +56,11 @@ void DataFile::read(std::uint64_t offset, void* to, std::size_t size) const {
     if (n > 0) {
       done += static_cast<std::size_t>(n);
     } else if (n == 0) {
-      throw DataError(ErrorParts{"the data file was cut while it was used",
-                                 "its end at byte " + std::to_string(offset + done),
-                                 std::to_string(opened_.size) + " bytes, as when it was opened",
-                                 path_, "put the file back as it was and go on with --resume"});
+      throw DataError(
+          ErrorParts{"the data file was cut while it was used",
+                     "its end at byte " + std::to_string(offset + done),
+                     std::to_string(opened_.size) + " bytes, as when it was opened", path_,
+                     "put the file back as it was and go on with " + option_word("resume")});
     } else if (errno != EINTR) {
       throw_failed(path_, errno);
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/file_calls.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -12,8 +13,9 @@ namespace {
 [[noreturn]] void throw_changed(const std::string& what, const std::string& seen,
                                 const std::string& wanted, const std::string& path) {
   throw DataError(ErrorParts{what, seen, wanted, path,
-                             "put the file back as it was and go on with --resume, or start a new "
-                             "run on the changed file, with --init and the last checkpoint"});
+                             "put the file back as it was and go on with " + option_word("resume") +
+                                 ", or start a new run on the changed file, with " +
+                                 option_word("init") + " and the last checkpoint"});
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ constexpr const char* kExtract = "take the text out of it first, into a UTF-8 fi
 constexpr const char* kUnpack = "unpack it first";
 constexpr const char* kConvert =
     "write its text column into a UTF-8 file, or its token ids into a .npy file of numpy";
-constexpr const char* kModel = "a model is a start, not data: --init takes a model folder";
+constexpr const char* kModel = "a model is a start, not data: name its folder as init";
 constexpr const char* kNoText = "this is no text: name a UTF-8 file or a token file";
 constexpr const char* kUtf16 = "convert it: iconv -f UTF-16 -t UTF-8 OLD > NEW";
 constexpr const char* kUtf32 = "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW";

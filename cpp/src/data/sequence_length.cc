@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "cllm/error.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 
 std::int64_t fit_sequence(std::int64_t requested, std::int64_t tokens, const std::string& path) {
   if (requested < 0) {
     throw InputError({"impossible sequence length", std::to_string(requested), "at least 1",
-                      "--seq", "leave it out to let the data decide"});
+                      option_word("seq"), "leave it out to let the data decide"});
   }
   if (tokens < 2) {
     throw InputError({"too little text to learn from",
@@ -19,10 +20,10 @@ std::int64_t fit_sequence(std::int64_t requested, std::int64_t tokens, const std
   const std::int64_t largest = tokens - 1;
   if (requested > largest) {
     throw InputError(
-        {"sequences longer than the training data", "--seq " + std::to_string(requested),
+        {"sequences longer than the training data", option_word("seq", std::to_string(requested)),
          "at most " + std::to_string(largest) + " for " + std::to_string(tokens) + " tokens", path,
-         "the largest that works is --seq " + std::to_string(largest) +
-             "; without --seq it is cut to the data"});
+         "the largest that works is " + option_word("seq", std::to_string(largest)) + "; without " +
+             option_word("seq") + " it is cut to the data"});
   }
   return requested != 0 ? requested : std::min(kDefaultSequence, largest);
 }

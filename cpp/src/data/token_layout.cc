@@ -1,5 +1,6 @@
 #include "data/token_layout.h"
 
+#include "cllm/wording.h"
 #include "data/text_look.h"
 
 namespace cllm {
@@ -27,9 +28,9 @@ TokenLayout find_cllm_tokens(const DataFile& file, std::int64_t vocabulary) {
   layout.text_bytes = static_cast<std::int64_t>(layout.header->text_bytes);
   if (vocabulary != 0 && vocabulary < layout.vocabulary) {
     throw InputError({"the vocabulary is smaller than that of the tokens",
-                      "--vocab " + std::to_string(vocabulary),
+                      option_word("vocab", std::to_string(vocabulary)),
                       "at least " + std::to_string(layout.vocabulary), file.path(),
-                      "leave --vocab out: this file knows its vocabulary"});
+                      "leave " + option_word("vocab") + " out: this file knows its vocabulary"});
   }
   return layout;
 }
@@ -78,9 +79,9 @@ TokenLayout find_headerless_tokens(const DataFile& file, std::int64_t vocabulary
     throw InputError(
         {"a .bin file without a header is read as uint16 tokens, and nothing in it "
          "tells how many different tokens there are",
-         "no --vocab", "--vocab N", file.path(),
-         "give the tokenizer's vocabulary, such as --vocab 50257 for GPT-2; if the "
-         "file is text, rename it to .txt"});
+         "no " + option_word("vocab"), option_word("vocab", "N"), file.path(),
+         "give the tokenizer's vocabulary, such as " + option_word("vocab", "50257") +
+             " for GPT-2; if the file is text, rename it to .txt"});
   }
   if (file.size() % 2 != 0) {
     throw InputError({"a .bin file of uint16 tokens has an odd number of bytes",
@@ -99,9 +100,9 @@ TokenLayout find_headerless_tokens(const DataFile& file, std::int64_t vocabulary
 TokenLayout find_text(const DataFile& file, std::int64_t vocabulary) {
   if (vocabulary != 0 && vocabulary < TokenLayout::kByteVocabulary) {
     throw InputError({"text is read byte by byte, which needs every byte and an end-of-text token",
-                      "--vocab " + std::to_string(vocabulary),
+                      option_word("vocab", std::to_string(vocabulary)),
                       "at least " + std::to_string(TokenLayout::kByteVocabulary), file.path(),
-                      "leave --vocab out: it is for token files"});
+                      "leave " + option_word("vocab") + " out: it is for token files"});
   }
   TokenLayout layout;
   layout.kind = "text";
@@ -139,8 +140,8 @@ TokenLayout find_tokens(const DataFile& file, std::int64_t vocabulary) {
   if (layout.width == 2 && !layout.header && vocabulary > kShortVocabulary) {
     throw InputError(
         {std::string("tokens of 16 bits cannot be of so large a vocabulary (") + layout.kind + ")",
-         "--vocab " + std::to_string(vocabulary), "at most " + std::to_string(kShortVocabulary),
-         file.path(),
+         option_word("vocab", std::to_string(vocabulary)),
+         "at most " + std::to_string(kShortVocabulary), file.path(),
          layout.guessed ? "if the ids are of 32 or 64 bits, save them as a .npy file: "
                           "numpy.save(NAME, numpy.fromfile(FILE, \"uint32\"))"
                         : "give the size of the tokenizer that the file was made with"});

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "cllm/wording.h"
+
 namespace cllm {
 namespace {
 
@@ -81,9 +83,10 @@ std::string as_written(std::uint64_t token, const TokenLayout& layout) {
       largest < kLargestVocabulary && !(layout.is_signed && as_written(largest, layout)[0] == '-');
   throw InputError({std::string("token outside the vocabulary (") + layout.kind + ")",
                     as_written(token, layout) + " at position " + std::to_string(position) +
-                        (possible ? " with --vocab " + std::to_string(limit) : ""),
+                        (possible ? " with " + option_word("vocab", std::to_string(limit)) : ""),
                     "tokens from 0 to " + std::to_string(limit - 1), file.path(),
-                    possible ? "the smallest that works is --vocab " + std::to_string(largest + 1) +
+                    possible ? "the smallest that works is " +
+                                   option_word("vocab", std::to_string(largest + 1)) +
                                    "; give the tokenizer's own size"
                              : "the file holds something else than token ids, or is damaged"});
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cllm/wording.h"
 #include "data/text_look.h"
 #include "data/token_scan.h"
 
@@ -18,7 +19,7 @@ TokenSource::TokenSource(const std::string& path, std::int64_t vocabulary)
     : file_(std::make_unique<DataFile>(path)), asked_vocabulary_(vocabulary) {
   if (vocabulary < 0 || vocabulary > kLargestVocabulary) {
     throw InputError({"impossible vocabulary", std::to_string(vocabulary),
-                      "1 to " + std::to_string(kLargestVocabulary), "--vocab", ""});
+                      "1 to " + std::to_string(kLargestVocabulary), option_word("vocab"), ""});
   }
   if (file_->size() == 0) {
     throw InputError({"the file is empty", "0 bytes", "text or tokens", path,
@@ -73,7 +74,7 @@ void TokenSource::throw_outside(std::int64_t position, std::uint64_t token) cons
                  "the vocabulary",
                  std::to_string(token) + " at position " + std::to_string(position),
                  "below " + std::to_string(limit_), path(),
-                 "put the file back as it was and go on with --resume"});
+                 "put the file back as it was and go on with " + option_word("resume")});
 }
 
 void TokenSource::verify() const {
@@ -84,12 +85,13 @@ std::vector<std::string> TokenSource::notes() const {
   if (!is_bytes()) return {};
   std::vector<std::string> notes = text_notes(look_at_text(*file_), path());
   if (asked_vocabulary_ > kByteVocabulary) {
-    notes.push_back("--vocab " + std::to_string(asked_vocabulary_) +
+    notes.push_back(option_word("vocab", std::to_string(asked_vocabulary_)) +
                     ": text is read byte by byte and "
                     "has " +
                     std::to_string(kByteVocabulary) +
                     " tokens; the others are never seen "
-                    "and only make the model larger (leave --vocab out)");
+                    "and only make the model larger (leave " +
+                    option_word("vocab") + " out)");
   }
   return notes;
 }

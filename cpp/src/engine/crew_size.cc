@@ -4,6 +4,7 @@
 #include <iomanip>
 #include <sstream>
 
+#include "cllm/wording.h"
 #include "cpu/placement.h"
 
 namespace cllm {
@@ -68,7 +69,8 @@ std::string idle_cores_note(const SessionConfig& session) {
   const std::int64_t cores = session.allowance.physical_workers();
   if (workers >= cores) return "";
   return std::to_string(workers) + " of " + counted(cores, "core") +
-         (workers == 1 ? " computes" : " compute") + "; --workers auto uses them all";
+         (workers == 1 ? " computes; " : " compute; ") + option_word("workers", "auto") +
+         " uses them all";
 }
 
 }  // namespace cllm

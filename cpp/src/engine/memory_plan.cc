@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cllm/error.h"
+#include "cllm/wording.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
 #include "engine/forward_stage.h"
@@ -77,8 +78,9 @@ void check_memory(const SessionConfig& session) {
   };
   throw InputError({"the run does not fit in memory", whole_mib(needed),
                     "at most " + whole_mib(limit), "memory plan",
-                    "a smaller --batch (with --grad-accum the step batch stays), --dim or "
-                    "--layers"});
+                    "a smaller " + option_word("batch") + " (with " + option_word("grad-accum") +
+                        " the step batch stays), " + option_word("dim") + " or " +
+                        option_word("layers")});
 }
 
 bool has_room_for_snapshot(SessionConfig session) {

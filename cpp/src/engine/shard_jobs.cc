@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cllm/error.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -75,10 +76,10 @@ ShardJobs::ShardJobs(const ModelConfig& config, const ParameterLayout& layout,
       phases += rows.back().phases;
       tiles += rows.back().program->tiles();
       if (tiles > std::numeric_limits<std::int32_t>::max()) {
-        throw InputError({"the step batch is too large to be planned",
-                          std::to_string(plan.batch) + " sequences",
-                          "at most " + std::to_string(s) + " shards in a position", "batch",
-                          "a smaller --batch or --grad-accum"});
+        throw InputError(
+            {"the step batch is too large to be planned", std::to_string(plan.batch) + " sequences",
+             "at most " + std::to_string(s) + " shards in a position", option_word("batch"),
+             "a smaller " + option_word("batch") + " or " + option_word("grad-accum")});
       }
     }
     const std::size_t shape = shape_for(rows);

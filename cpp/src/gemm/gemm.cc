@@ -1,6 +1,7 @@
 #include "gemm/gemm.h"
 
 #include "cllm/error.h"
+#include "cllm/wording.h"
 #include "cpu/features.h"
 #include "gemm/native.h"
 #include "gemm/onednn.h"
@@ -43,10 +44,10 @@ GemmBackend choose_gemm_backend(const std::string& name, bool bf16) {
   const GemmBackend backend = name == "auto" ? default_gemm_backend() : parse_gemm_backend(name);
   make_gemm(backend, kernels());  // throws and says why
   if (bf16 && !gemm_backend_takes_bf16(backend)) {
-    throw InputError(ErrorParts{"products of bf16 need AVX-512",
-                                describe_gemm_backend(backend, kernels()), "native, or fp32",
-                                std::string("gemm ") + gemm_backend_name(backend),
-                                "--gemm native multiplies bf16 with every instruction set"});
+    throw InputError(
+        ErrorParts{"products of bf16 need AVX-512", describe_gemm_backend(backend, kernels()),
+                   "native, or fp32", option_word("gemm", gemm_backend_name(backend)),
+                   option_word("gemm", "native") + " multiplies bf16 with every instruction set"});
   }
   return backend;
 }

@@ -7,6 +7,7 @@
 #include "checkpoint/held_folder.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
+#include "cllm/wording.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
 #include "engine/model_runner.h"
@@ -20,7 +21,8 @@ namespace {
 
 void check_count(std::int64_t count) {
   if (count >= 0) return;
-  throw InputError({"value out of range", std::to_string(count), "0 or more", "--tokens", ""});
+  throw InputError(
+      {"value out of range", std::to_string(count), "0 or more", option_word("tokens"), ""});
 }
 
 std::int64_t checked_workers(std::int64_t workers) {

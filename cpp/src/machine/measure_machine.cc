@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "cllm/error.h"
 #include "cllm/machine.h"
+#include "cllm/wording.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
 #include "machine/kernel_caller.h"
@@ -181,7 +182,7 @@ MachineRates measure_rates(std::int64_t workers, GemmBackend backend) {
     end(Gate::kGone);
     throw Error({"the system gives no more threads (" + failed.code().message() + ")",
                  std::to_string(threads.size()), std::to_string(workers), "",
-                 "--workers " + std::to_string(std::max<std::size_t>(1, threads.size())) +
+                 option_word("workers", std::to_string(std::max<std::size_t>(1, threads.size()))) +
                      " works; limits: ulimit -u and -v, a container's pids.max"});
   }
   end(Gate::kOpen);

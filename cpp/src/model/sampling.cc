@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "cllm/error.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -44,17 +45,18 @@ void keep_top_p(std::vector<Candidate>& candidates, double p) {
 }  // namespace
 
 void check(const SamplingOptions& options) {
-  const auto refuse = [](const char* name, double seen, const char* wanted) {
+  const auto refuse = [](const std::string& name, double seen, const char* wanted) {
     std::string text = std::to_string(seen);
     throw InputError({"value out of range", text, wanted, name, ""});
   };
   if (!(options.temperature >= 0) || std::isinf(options.temperature)) {
-    refuse("--temperature", options.temperature, "0 or more");
+    refuse(option_word("temperature"), options.temperature, "0 or more");
   }
-  if (options.top_k < 0) refuse("--top-k", static_cast<double>(options.top_k), "0 or more");
+  if (options.top_k < 0)
+    refuse(option_word("top-k"), static_cast<double>(options.top_k), "0 or more");
   if (options.known < 0) refuse("known", static_cast<double>(options.known), "0 or more");
   if (!(options.top_p > 0 && options.top_p <= 1)) {
-    refuse("--top-p", options.top_p, "more than 0, at most 1");
+    refuse(option_word("top-p"), options.top_p, "more than 0, at most 1");
   }
 }
 

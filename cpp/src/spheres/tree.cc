@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "cllm/error.h"
+#include "cllm/wording.h"
 #include "cpu/affinity.h"
 
 namespace cllm {
@@ -39,7 +40,7 @@ constexpr std::size_t kMostReports = 256;  // reporting jobs of one stage
                  std::to_string(plan.spheres.size() - 1) + " for " +
                      std::to_string(plan.workers.size()) + " workers",
                  "",
-                 "--workers " + std::to_string(workers) +
+                 option_word("workers", std::to_string(workers)) +
                      " works; limits: ulimit -u and -v, a container's pids.max"});
   }
 }

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cllm/error.h"
+#include "cllm/wording.h"
 #include "train/run_loop.h"
 
 namespace cllm {
@@ -37,10 +38,11 @@ void RunLoop::count_skip(const StepReport& report) {
       "training diverged", text(skipped_in_row_) + " updates in a row were skipped",
       "a finite loss and gradient", folder_->path(),
       rollbacks_ > 0
-          ? "it was rolled back " + text(rollbacks_) + " times: a lower --lr"
-          : "--resume " + folder_->path() +
-                " --on-divergence rollback goes back to the last good checkpoint at half "
-                "the learning rate; or a lower --lr"});
+          ? "it was rolled back " + text(rollbacks_) + " times: a lower " + option_word("lr")
+          : option_word("resume", folder_->path()) + " with " +
+                option_word("on-divergence", "rollback") +
+                " goes back to the last good checkpoint at half the learning rate; or a lower " +
+                option_word("lr")});
 }
 
 bool RunLoop::restored(const FoundCheckpoint& checkpoint) {

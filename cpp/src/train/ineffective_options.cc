@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cllm/options.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -30,7 +31,7 @@ class Notes {
     return option_text(config, *find_option(name));
   }
   void unused(const char* name, const std::string& why) {
-    notes_.push_back(std::string("--") + name + " " + text(asked_, name) + " is not used: " + why);
+    notes_.push_back(option_word(name, text(asked_, name)) + " is not used: " + why);
   }
 
   void rate() {
@@ -38,20 +39,21 @@ class Notes {
       unused("min-lr", "the constant schedule stays at lr");
     }
     if (used_.warmup >= used_.steps && given("warmup")) {
-      notes_.push_back("--warmup " + text(used_, "warmup") + " is not below the " +
+      notes_.push_back(option_word("warmup", text(used_, "warmup")) + " is not below the " +
                        text(used_, "steps") + " steps of the run: the rate never reaches lr");
     }
     // The engine holds it as a float.
     if (static_cast<float>(used_.learning_rate) == 0.0f) {
-      notes_.push_back("--lr " + text(used_, "lr") + " is 0 in float: no weight will change");
+      notes_.push_back(option_word("lr", text(used_, "lr")) +
+                       " is 0 in float: no weight will change");
     }
     if (used_.learning_rate * used_.weight_decay > 1) {
-      notes_.push_back(
-          "--lr times --weight-decay is above 1: each step takes more than the whole "
-          "weight away");
+      notes_.push_back(option_word("lr") + " times " + option_word("weight-decay") +
+                       " is above 1: each step takes more than the whole weight away");
     }
     if (used_.skip_limit == 0 && given("on-divergence")) {
-      unused("on-divergence", "skip-limit is 0, so that no run counts as diverged");
+      unused("on-divergence",
+             option_word("skip-limit") + " is 0, so that no run counts as diverged");
     }
   }
 
@@ -60,16 +62,16 @@ class Notes {
     for (const char* name : {"layers", "heads", "dim", "no-bias"}) {
       const std::string has = text(used_, name);
       if (given(name) && text(asked_, name) != has) {
-        unused(name, "the model given as --init has " + has);
+        unused(name, "the model given as " + option_word("init") + " has " + has);
       }
     }
   }
 
   void intervals() {
     const bool evaluates = used_.eval_every > 0 && plan_.validation.size() > 0;
-    if (given("val") && used_.eval_every == 0) unused("val", "eval-every is 0");
+    if (given("val") && used_.eval_every == 0) unused("val", option_word("eval-every") + " is 0");
     if (used_.keep_best && !evaluates) unused("keep-best", "nothing is evaluated");
-    if (given("keep") && used_.save_every == 0) unused("keep", "save-every is 0");
+    if (given("keep") && used_.save_every == 0) unused("keep", option_word("save-every") + " is 0");
     if (given("save-every") && used_.save_every >= used_.steps) {
       unused("save-every",
              "the run has " + text(used_, "steps") + " steps, and its end is saved in any case");

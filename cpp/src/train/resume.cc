@@ -9,13 +9,18 @@
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
 
 constexpr const char* kConfigName = "config.toml";
 constexpr const char* kStateName = "trainer_state.json";
-constexpr const char* kOther = "name another one, such as --resume RUN/checkpoints/step-00000500";
+
+/// Says how another checkpoint is named.
+std::string other_checkpoint() {
+  return "name another one, such as " + option_word("resume", "RUN/checkpoints/step-00000500");
+}
 
 /// Returns the run folder in which a checkpoint lies, "" when it lies in none.
 std::string run_of(const std::string& checkpoint) {
@@ -35,7 +40,7 @@ std::string without_slashes(std::string path) {
 ResumePoint checked(const std::string& run, const std::string& checkpoint) {
   if (!verify_folder(checkpoint)) {
     refuse("this checkpoint has no manifest", "no " + std::string(kManifestName), "one", checkpoint,
-           std::string("it may be incomplete; ") + kOther);
+           std::string("it may be incomplete; ") + other_checkpoint());
   }
   ResumePoint point;
   point.run = run;
@@ -63,12 +68,13 @@ ResumePoint newest(const std::string& run) {
   }
   if (!damaged.empty()) {
     refuse("none of the checkpoints can be used", damaged.front(), "one that is undamaged",
-           "--resume " + run, "a new run can start from another model with --init");
+           option_word("resume", run),
+           "a new run can start from another model with " + option_word("init"));
   }
   if (!unusable.empty()) {
     refuse("there are checkpoint folders, but none is complete",
            unusable.front().folder + ": " + unusable.front().why,
-           "a folder with manifest.json and trainer_state.json", "--resume " + run,
+           "a folder with manifest.json and trainer_state.json", option_word("resume", run),
            "copy the whole run folder again, or start a new run");
   }
   ResumePoint point;
@@ -118,9 +124,10 @@ TrainConfig recorded(const ResumePoint& point) {
     const std::string was = option_text(config, option), is = option_text(edited, option);
     if (was == is) continue;
     if (!may_change(option, was, is)) {
-      refuse("this was changed after the run had started, and its answer depends on it",
-             option.key + " = " + is, was, file,
-             "write the old value there, or start a new run with --init " + point.run);
+      refuse(
+          "this was changed after the run had started, and its answer depends on it",
+          option.key + " = " + is, was, file,
+          "write the old value there, or start a new run with " + option_word("init", point.run));
     }
     set_option(config, option.name, is, file);
   }
@@ -129,9 +136,10 @@ TrainConfig recorded(const ResumePoint& point) {
 
 void check_steps(const TrainConfig& config, const ResumePoint& point) {
   if (point.checkpoint.empty() || config.steps == 0 || config.steps >= point.state.step) return;
-  refuse("the run has already made more steps", std::to_string(config.steps),
-         "at least " + std::to_string(point.state.step), "--steps",
-         "an earlier checkpoint can be resumed: --resume RUN/checkpoints/step-N");
+  refuse(
+      "the run has already made more steps", std::to_string(config.steps),
+      "at least " + std::to_string(point.state.step), option_word("steps"),
+      "an earlier checkpoint can be resumed: " + option_word("resume", "RUN/checkpoints/step-N"));
 }
 
 /// Returns the file as it is named or, when called from another folder, as it lay when the
@@ -140,7 +148,7 @@ std::string found_again(const char* option, const std::string& named, const std:
   if (named.empty() || is_there(named)) return named;
   if (!before.empty() && is_there(before)) return before;
   refuse("no such file", named, "the bytes that the run was trained on, wherever they are",
-         std::string("--") + option, std::string("say where they are now: --") + option + " PATH");
+         option_word(option), "say where they are now: " + option_word(option, "PATH"));
 }
 
 std::string place_of(const TrainConfig& asked, const ResumePoint& point) {
@@ -151,13 +159,16 @@ std::string place_of(const TrainConfig& asked, const ResumePoint& point) {
   if (asked.out.empty()) {
     if (point.run.empty()) {
       refuse("this checkpoint belongs to no run folder", asked.resume, "a folder for the run",
-             "--out", "--resume " + asked.resume + " --out RUN");
+             option_word("out"),
+             option_word("resume", asked.resume) + " with " + option_word("out", "RUN"));
     }
     return whole_run ? asked.resume : point.run;
   }
   if (whole_run && !same(asked.out, point.run)) {
-    refuse("a resumed run stays in its folder", asked.out, point.run, "--out",
-           "one of its checkpoints can go on elsewhere: --resume RUN/checkpoints/step-N --out NEW");
+    refuse("a resumed run stays in its folder", asked.out, point.run, option_word("out"),
+           "one of its checkpoints can go on elsewhere: " +
+               option_word("resume", "RUN/checkpoints/step-N") + " with " +
+               option_word("out", "NEW"));
   }
   return asked.out;
 }
@@ -166,7 +177,7 @@ std::string place_of(const TrainConfig& asked, const ResumePoint& point) {
 
 ResumePoint find_resume_point(const std::string& resume) {
   const std::string folder = without_slashes(resume);
-  if (folder.empty()) refuse("no run to resume", "\"\"", "a run folder", "--resume");
+  if (folder.empty()) refuse("no run to resume", "\"\"", "a run folder", option_word("resume"));
   if (is_there(folder + "/" + kStateName)) {
     ResumePoint point = checked(run_of(folder), folder);
     point.newest = point.state.step;
@@ -179,11 +190,11 @@ ResumePoint find_resume_point(const std::string& resume) {
     refuse("not a run folder", folder,
            is_there(folder) ? "a folder with config.toml, or a checkpoint"
                             : "a folder with config.toml, which exists",
-           "--resume");
+           option_word("resume"));
   }
   ResumePoint point = newest(folder);
   if (point.checkpoint.empty() && !is_there(folder + "/" + kConfigName)) {
-    refuse("not a run folder", folder, "a folder with config.toml", "--resume");
+    refuse("not a run folder", folder, "a folder with config.toml", option_word("resume"));
   }
   return point;
 }
@@ -205,8 +216,8 @@ TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
     const std::string was = option_text(run, option), is = option_text(asked, option);
     if (!may_change(option, was, is)) {
       refuse("a resumed run cannot change what its answer depends on", is,
-             was.empty() ? "none" : was, "--" + option.name,
-             "a new run can start from its weights with --init");
+             was.empty() ? "none" : was, option_word(option.name),
+             "a new run can start from its weights with " + option_word("init"));
     }
     set_option(config, option.name, is);
   }
@@ -216,6 +227,7 @@ TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
   config.out = place_of(asked, point);
   config.resume = asked.resume;
   config.given = asked.given;
+  config.aliases = asked.aliases;
   return config;
 }
 

@@ -6,6 +6,7 @@
 #include "base/folders.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
+#include "cllm/wording.h"
 #include "engine/crew_size.h"
 
 namespace cllm {
@@ -158,7 +159,7 @@ RunOutcome RunLoop::finish() {
   }
   if (made_ > 0 && applied_ == 0) {
     throw Error(ErrorParts{"training diverged", "every update was skipped", "a finite loss",
-                           folder_->path(), "a lower --lr"});
+                           folder_->path(), "a lower " + option_word("lr")});
   }
   tell(writer_.wait(), false);
   follow_folder();
@@ -245,7 +246,7 @@ void RunLoop::start_save(bool must_succeed) {
   tell(writer_.wait(), true);
   throw Error(ErrorParts{"the run folder was removed while the run was using it",
                          "step " + text(saving_) + " was saved in a new one", "", folder_->path(),
-                         "--resume " + folder_->path() + " goes on"});
+                         option_word("resume", folder_->path()) + " goes on"});
 }
 
 void RunLoop::save_and_wait() {

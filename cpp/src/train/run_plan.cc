@@ -6,11 +6,13 @@
 #include <utility>
 
 #include "base/folders.h"
+#include "base/given_names.h"
 #include "base/refuse.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/run_folder.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
+#include "cllm/wording.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
 #include "data/sequence_length.h"
@@ -56,13 +58,14 @@ void open_data(RunPlan& plan) {
     plan.validation_source->watch();
     if (plan.validation_source->is_bytes() != plan.byte_tokens) {
       refuse("training and validation data are of different kinds", plan.validation_source->kind(),
-             plan.source->kind(), "--val " + c.validation);
+             plan.source->kind(), option_word("val", c.validation));
     }
     plan.validation = whole(*plan.validation_source);
     if (same_data(plan)) {
       plan.notes.push_back(
-          "warning: --val is the training data itself: its loss says nothing of "
-          "text that the model has not seen (without --val a tenth is kept apart)");
+          "warning: " + option_word("val") +
+          " is the training data itself: its loss says nothing of text that the model has not seen "
+          "(without it a tenth is kept apart)");
     } else {
       add_notes(plan, *plan.validation_source);
     }
@@ -82,8 +85,8 @@ std::int64_t needed_vocabulary(const RunPlan& plan) {
   const std::int64_t vocabulary = plan.source->vocabulary();
   if (vocabulary == 0) {
     refuse("this token file does not say how large its vocabulary is", plan.source->kind(),
-           "--vocab N, at least " + text(plan.source->largest_token() + 1), plan.config.data,
-           "50257 for GPT-2's tokenizer, 128256 for Llama 3's");
+           option_word("vocab", "N") + ", at least " + text(plan.source->largest_token() + 1),
+           plan.config.data, "50257 for GPT-2's tokenizer, 128256 for Llama 3's");
   }
   const std::int64_t other =
       plan.validation_source ? plan.validation_source->vocabulary() : vocabulary;
@@ -98,7 +101,7 @@ void plan_model(RunPlan& plan) {
     model = plan.resume->state.model;  // as it was planned when the run started
     if (vocabulary > model.vocabulary) {
       refuse("the data's vocabulary is larger than the run's", text(vocabulary),
-             "at most " + text(model.vocabulary), "--resume " + c.resume);
+             "at most " + text(model.vocabulary), option_word("resume", c.resume));
     }
     return;
   }
@@ -114,15 +117,15 @@ void plan_model(RunPlan& plan) {
   model.dropout = {c.dropout, c.dropout, c.dropout};
   if (vocabulary > model.vocabulary) {
     refuse("the data's vocabulary is larger than the model's", text(vocabulary),
-           "at most " + text(model.vocabulary), "--init " + c.init);
+           "at most " + text(model.vocabulary), option_word("init", c.init));
   }
   if (plan.byte_tokens && !start.byte_tokens) {
     refuse("text is read as bytes, which this model's tokenizer does not", plan.source->kind(),
-           "a token file made with the model's tokenizer", "--data " + c.data);
+           "a token file made with the model's tokenizer", option_word("data", c.data));
   }
   if (c.sequence > model.context) {
     refuse("the sequence is longer than the model's context", text(c.sequence),
-           "at most " + text(model.context), "--seq");
+           "at most " + text(model.context), option_word("seq"));
   }
   const std::int64_t wanted =
       c.sequence > 0 ? c.sequence : std::min(model.context, kDefaultSequence);
@@ -143,8 +146,8 @@ void plan_session(RunPlan& plan) {
   c.gemm = gemm_backend_name(s.gemm);
   if (s.precision == Precision::kBf16 && !kernels().bf16_units) {
     plan.notes.push_back(std::string("the ") + kernels().name +
-                         " kernels have no units for bf16 and convert every operand: --precision "
-                         "fp32 is faster here");
+                         " kernels have no units for bf16 and convert every operand: " +
+                         option_word("precision", "fp32") + " is faster here");
   }
   const std::string idle = idle_cores_note(s);
   if (!idle.empty()) plan.notes.push_back(idle);
@@ -177,8 +180,9 @@ void note_rate_jump(RunPlan& plan) {
   plan.notes.push_back("with " + text(plan.config.steps) + " steps instead of " +
                        text(before.steps) + " the learning rate goes from " + number(was) + " to " +
                        number(is) + " at step " + text(step) +
-                       ": a run that may be made longer is better started with --schedule wsd, and "
-                       "a new run with --init and a warmup of its own goes on from any model");
+                       ": a run that may be made longer is better started with " +
+                       option_word("schedule", "wsd") + ", and a new run with " +
+                       option_word("init") + " and a warmup of its own goes on from any model");
 }
 
 std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes >> 20)) + " MiB"; }
@@ -191,6 +195,7 @@ bool RunPlan::continues_in_place() const {
 }
 
 RunPlan plan_run(const TrainConfig& config) {
+  const GivenNames names(config.aliases);
   RunPlan plan;
   plan.config = config;
   if (!config.resume.empty()) take_up(plan);

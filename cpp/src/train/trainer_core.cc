@@ -9,6 +9,7 @@
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
+#include "cllm/wording.h"
 #include "cpu/features.h"
 #include "data/sampler.h"
 #include "engine/crew_size.h"
@@ -81,16 +82,16 @@ void TrainerCore::start_weights() {
 
 void TrainerCore::resume() {
   const TrainerState& saved = plan.resume->state;
-  const std::string where = "--resume " + plan.config.resume;
+  const std::string where = option_word("resume", plan.config.resume);
   if (!plan.source->matches(saved.data)) {
     throw InputError({"the data is not what the run was trained on", plan.config.data,
-                      "the same bytes", where, "--data says where they are now"});
+                      "the same bytes", where, option_word("data") + " says where they are now"});
   }
   // Older versions did not record it; then its size is 0.
   if (plan.validation_source && saved.validation.size > 0 &&
       !plan.validation_source->matches(saved.validation)) {
     throw InputError({"the validation data is not that of the run", plan.config.validation,
-                      "the same bytes", where, "--val says where they are now"});
+                      "the same bytes", where, option_word("val") + " says where they are now"});
   }
   read_state(plan.resume->checkpoint);
   plan.carried = carried_files(plan.resume->checkpoint);
@@ -174,9 +175,10 @@ void TrainerCore::check_finite() const {
     const std::string name = first_not_finite(state.layout, ranges[i]->data());
     if (name.empty()) continue;
     const char* const what = i == 0 ? "weight" : session.state_ranges()[i - 1].title;
-    throw Error(ErrorParts{std::string("a ") + what + " is not finite, nothing was saved", name,
-                           "finite numbers", "step " + std::to_string(steps_done),
-                           "a lower --lr; the checkpoints before are as they were"});
+    throw Error(
+        ErrorParts{std::string("a ") + what + " is not finite, nothing was saved", name,
+                   "finite numbers", "step " + std::to_string(steps_done),
+                   "a lower " + option_word("lr") + "; the checkpoints before are as they were"});
   }
 }
 
