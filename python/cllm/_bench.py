@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cllm
+from cllm._words import count
 
 Result = dict[str, Any]
 
@@ -33,8 +34,8 @@ class Case:
         return [word for name, value in asdict(self).items() for word in (f"--{name}", str(value))]
 
     def __str__(self) -> str:
-        return (f"{self.layers} layers, {self.heads} heads, width {self.dim}, vocabulary "
-                f"{self.vocab}, {self.batch} x {self.seq} tokens")
+        return (f"{count(self.layers, 'layer')}, {count(self.heads, 'head')}, width {self.dim}, "
+                f"vocabulary {self.vocab}, {self.batch} x {count(self.seq, 'token')}")
 
 
 # Shapes that training on CPUs is often compared at: nanoGPT's recipes, and GPT-2's smallest.

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 import cllm
-from cllm import _bench, _machine
+from cllm import _bench, _machine, _output
 from cllm._bench import Case, Effort, Result
+from cllm._words import count, mib
 
 
 def cores() -> int:
@@ -47,14 +48,10 @@ def chosen(names: Sequence[str], model: Path | None, batch: int | None, seq: int
                              batch or 12, seq or config.seq)}
 
 
-def _mib(size: float) -> str:
-    return f"{size / 2**20:,.0f} MiB"
-
-
 def _step_row(table: Table, name: str, r: Result) -> None:
     table.add_row(name, f"{r['milliseconds']:,.1f}", f"{r['least']:,.1f} to {r['most']:,.1f}",
                   f"{r['tokens_per_second']:,.0f}", f"{r['gflops']:,.0f}",
-                  f"{100 * r['mfu']:.1f} %", _mib(r["peak_memory"]),
+                  f"{100 * r['mfu']:.1f} %", mib(r["peak_memory"]),
                   f"{r['round_trip_ns']:.0f} ns" if r["round_trip_ns"] else "")
 
 
@@ -90,7 +87,7 @@ def steps(cases: dict[str, Case], workers: int, effort: Effort, gemm: str, conso
     results: dict[str, Any] = {}
     table = _step_table()
     for name, case in cases.items():
-        _progress(f"{name}: {case}, {workers} workers")
+        _progress(f"{name}: {case}, {count(workers, 'worker')}")
         results[name] = _bench.ours(case, workers, effort, gemm)
         _step_row(table, name, results[name])
     if console:
@@ -120,7 +117,8 @@ def versus_torch(cases: dict[str, Case], workers: int, effort: Effort, rounds: i
         if force_mkl and library is None:
             _progress("--force-mkl is skipped: no C compiler (cc, gcc or clang) was found")
         for name, case in cases.items():
-            _progress(f"{name}: {case}, {workers} workers, {rounds} rounds")
+            _progress(f"{name}: {case}, {count(workers, 'worker')}, "
+                      f"{count(rounds, 'round')}")
             compared = _bench.compare(case, workers, effort, rounds, preload, eager_only, gemm)
             results[name] = {"ours": compared.ours, "torch": compared.torch,
                              "ratios": compared.ratios(False),
@@ -129,8 +127,8 @@ def versus_torch(cases: dict[str, Case], workers: int, effort: Effort, rounds: i
                 console.print(_comparison(name, compared))
                 version = next(iter(compared.torch.values()))[0]["version"]
                 console.print(
-                    f"PyTorch {version}, {workers} threads, {effort.precision}, fused AdamW, "
-                    "clip 1, scaled_dot_product_attention, no dropout; rounds alternate in "
+                    f"PyTorch {version}, {count(workers, 'thread')}, {effort.precision}, fused "
+                    "AdamW, clip 1, scaled_dot_product_attention, no dropout; rounds alternate in "
                     "processes of their own; forced: MKL's AVX-512 path, preloaded\n", style="dim")
     return results
 
@@ -143,7 +141,7 @@ def _comparison(name: str, compared: _bench.Comparison) -> Table:
     for what, rounds in ({"cllm": compared.ours} | torch).items():
         times = [r["milliseconds"] for r in rounds]
         table.add_row(what, f"{statistics.median(times):,.1f}", f"{min(times):,.1f} to "
-                      f"{max(times):,.1f}", _mib(max(r["peak_memory"] for r in rounds)))
+                      f"{max(times):,.1f}", mib(max(r["peak_memory"] for r in rounds)))
     for what, forced in (("as installed", False), ("forced", True)):
         ratios = compared.ratios(forced)
         if ratios:
@@ -154,6 +152,6 @@ def _comparison(name: str, compared: _bench.Comparison) -> Table:
 def write_json(results: dict[str, Any], out: Path | None, as_json: bool) -> None:
     text = json.dumps(results, indent=1)
     if out:
-        out.write_text(text + "\n", encoding="utf-8")
+        _output.write(out, text + "\n")
     if as_json:
         print(text)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import cllm
+from cllm import _output
 
 # The kernels that a table shows, with their headings.
 _HEADINGS = {
@@ -63,11 +64,7 @@ def read(file: Path) -> cllm.Machine:
 
 
 def write(machine: cllm.Machine, file: Path) -> None:
-    """Complete or not at all: another command may be reading it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
-    beside.write_text(machine.to_json() + "\n", encoding="utf-8")
-    beside.replace(file)
+    _output.write(file, machine.to_json() + "\n")
 
 
 def _shown(times: Sequence[cllm.KernelTime], kernel: str) -> list[cllm.KernelTime]:

@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -21,6 +22,29 @@ def tell(line: str) -> None:
         _cllm.write_to_stderr(line + "\n")
     else:  # a test, or a program that calls a command
         typer.echo(line, err=True)
+
+
+@contextmanager
+def command_line_words() -> Iterator[None]:
+    """Errors of the engine name options as they are typed: --eval-every."""
+    before = _cllm.set_command_line_words(True)
+    try:
+        yield
+    finally:
+        _cllm.set_command_line_words(before)
+
+
+def _unknown_option(error: Any) -> str:
+    """What train_model says of such an option."""
+    command = error.ctx.command
+    known = [name.lstrip("-") for parameter in command.params for name in parameter.opts]
+    typed = error.option_name
+    if command.name == "train":
+        hint = _cllm.unknown_option_hint(typed, known)
+    else:
+        near = _cllm.near_name(typed, known)
+        hint = f"did you mean --{near}?" if near else "see --help"
+    return f"command line: unknown option: got {typed} ({hint})"
 
 
 def _printable(text: str) -> str:
@@ -68,6 +92,8 @@ def _code(app: Callable[..., Any]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError" and hasattr(error, "show"):
             error.show()
             return BAD_INPUT
+        if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+            return fail(_unknown_option(error), BAD_INPUT).exit_code
         if hasattr(error, "format_message"):
             text = " ".join(error.format_message().split())
             return fail(f"{text} (see --help)", getattr(error, "exit_code", BAD_INPUT)).exit_code
@@ -79,6 +105,7 @@ def run(app: Callable[..., Any]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # paths may hold any bytes: they come out as they came in
             stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
-    code = _code(app)
+    with command_line_words():
+        code = _code(app)
     flushed = leave_quietly()
     return code or flushed

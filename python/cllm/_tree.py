@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from cllm import SpherePlan, TreePlan
+from cllm._words import count
 
 # What is below a sphere, without ids: its role and the shapes of its children with their counts.
 Shape = tuple[str, tuple[tuple["Shape", int], ...]]
@@ -17,16 +18,12 @@ def _shapes(plan: TreePlan) -> dict[int, Shape]:
     return shapes
 
 
-def _counted(count: int, role: str) -> str:
-    return f"1 {role}" if count == 1 else f"{count} {role}s"
-
-
-def _lines(shape: Shape, count: int, prefix: str, branch: str, below: str) -> Iterator[str]:
+def _lines(shape: Shape, number: int, prefix: str, branch: str, below: str) -> Iterator[str]:
     role, children = shape
-    each = ", each with" if count > 1 and children else ""
-    yield f"{prefix}{branch}{_counted(count, role)}{each}"
-    for number, (child, times) in enumerate(children, 1):
-        last = number == len(children)
+    each = ", each with" if number > 1 and children else ""
+    yield f"{prefix}{branch}{count(number, role)}{each}"
+    for place, (child, times) in enumerate(children, 1):
+        last = place == len(children)
         yield from _lines(child, times, prefix + below, "└─ " if last else "├─ ",
                           "   " if last else "│  ")
 

