@@ -3,7 +3,7 @@
 #include <limits>
 #include <memory>
 
-#include "bindings.h"
+#include "arguments.h"
 #include "cllm/error.h"
 
 namespace cllm::python {
@@ -35,8 +35,8 @@ std::vector<std::int32_t> narrowed(const py::array& array, const char* argument,
 }
 
 template <class T>
-py::dict views(const std::vector<TensorRef<T>>& tensors) {
-  py::dict arrays;
+Arrays views(const std::vector<TensorRef<T>>& tensors) {
+  Arrays arrays;
   for (const TensorRef<T>& tensor : tensors) {
     using Owner = std::shared_ptr<T>;
     py::capsule owner(new Owner(tensor.data), [](void* held) { delete static_cast<Owner*>(held); });
@@ -97,7 +97,40 @@ std::vector<std::int32_t> TokenMatrix::values(std::int64_t vocabulary) const {
               : narrowed<std::int64_t>(array_, argument_, vocabulary);
 }
 
-py::dict array_views(const std::vector<Tensor>& tensors) { return views(tensors); }
-py::dict array_views(const std::vector<ConstTensor>& tensors) { return views(tensors); }
+std::vector<std::int32_t> token_list(const py::object& tokens, const char* argument,
+                                     std::int64_t vocabulary) {
+  constexpr std::size_t kMost = std::size_t{1} << 32;
+  py::object array = tokens;
+  if (!py::isinstance<py::array>(array)) array = py::list(array);
+  const std::size_t count = py::len(array);
+  if (count == 0 || count > kMost) {
+    throw InputError({count == 0 ? "no tokens" : "too many tokens", std::to_string(count),
+                      "1 to " + std::to_string(kMost), argument, ""});
+  }
+  if (!py::isinstance<py::array>(array)) {
+    py::list rows;
+    rows.append(array);
+    return TokenMatrix(rows, argument).values(vocabulary);
+  }
+  const auto ndim = array.attr("ndim").cast<int>();
+  if (ndim != 1) {
+    throw InputError(
+        {"wrong number of dimensions", std::to_string(ndim), "1: tokens", argument, ""});
+  }
+  const py::module_ numpy = py::module_::import("numpy");
+  return TokenMatrix(numpy.attr("expand_dims")(array, 0), argument).values(vocabulary);
+}
+
+std::string utf8_text(const py::str& text, const char* argument) {
+  py::ssize_t size = 0;
+  const char* const bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (bytes != nullptr) return {bytes, static_cast<std::size_t>(size)};
+  PyErr_Clear();
+  throw InputError(
+      {"text that UTF-8 cannot write", py::repr(text), "no lone surrogates", argument, ""});
+}
+
+Arrays array_views(const std::vector<Tensor>& tensors) { return views(tensors); }
+Arrays array_views(const std::vector<ConstTensor>& tensors) { return views(tensors); }
 
 }  // namespace cllm::python

@@ -4,12 +4,14 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "cllm/tensor.h"
+#include "cllm/train_config.h"
 
 namespace cllm::python {
 
@@ -18,6 +20,8 @@ namespace py = pybind11;
 void register_errors(py::module_& m);
 void register_options(py::module_& m);
 void register_train_config(py::module_& m);
+void register_trainer_config(py::module_& m);  // after that
+void register_memory_data(py::module_& m);
 void register_plans(py::module_& m);
 void register_reports(py::module_& m);
 void register_model(py::module_& m);
@@ -30,6 +34,9 @@ void register_bench(py::module_& m);
 std::string path_text(const py::handle& path, const char* argument);
 /// Returns the str of such bytes.
 py::str path_object(const std::string& text);
+
+/// Returns a configuration that Python cannot change.
+py::object trainer_config(const TrainConfig& config);
 
 /// Reads integers of any width and layout as tokens[rows, columns].
 class TokenMatrix {
@@ -50,8 +57,18 @@ class TokenMatrix {
   const char* argument_;
 };
 
+/// Is the bound where the vocabulary is not known yet.
+constexpr std::int64_t kAnyToken = std::int64_t{1} << 31;
+/// Returns the tokens of a sequence, or of an array of one dimension. Throws InputError, which
+/// names the argument, when there are none, or one is no token of the vocabulary.
+std::vector<std::int32_t> token_list(const py::object& tokens, const char* argument,
+                                     std::int64_t vocabulary);
+
+/// Returns a text in UTF-8. Throws InputError, which names the argument, for a lone surrogate.
+std::string utf8_text(const py::str& text, const char* argument);
+
 /// Returns the tensors as a dict of arrays that share their memory.
-py::dict array_views(const std::vector<Tensor>& tensors);
-py::dict array_views(const std::vector<ConstTensor>& tensors);
+py::typing::Dict<py::str, py::array_t<float>> array_views(const std::vector<Tensor>& tensors);
+py::typing::Dict<py::str, py::array_t<float>> array_views(const std::vector<ConstTensor>& tensors);
 
 }  // namespace cllm::python

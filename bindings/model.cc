@@ -4,8 +4,9 @@
 #include <memory>
 #include <optional>
 
-#include "bindings.h"
+#include "arguments.h"
 #include "in_use.h"
+#include "memory_data.h"
 #include "signals.h"
 
 namespace cllm::python {
@@ -26,7 +27,7 @@ std::int64_t worker_count(Workers workers) {
                     "None takes the cores that this process may use"});
 }
 
-std::unique_ptr<PyModel> load(const py::object& folder, Workers workers) {
+std::unique_ptr<PyModel> load(const PathArgument& folder, Workers workers) {
   const std::string path = path_text(folder, "folder");
   const std::int64_t count = worker_count(workers);
   const py::gil_scoped_release release;
@@ -40,19 +41,19 @@ std::unique_ptr<PyModel> create(const ModelConfig& config, std::int64_t seed, bo
   return std::make_unique<PyModel>(Model::create(config, seed, byte_tokens, count));
 }
 
-void save(PyModel& self, const py::object& folder) {
+void save(PyModel& self, const PathArgument& folder) {
   const std::string path = path_text(folder, "folder");
   const InUse::Hold hold(self.in_use, "the model");
   const py::gil_scoped_release release;
   self.model.save(path);
 }
 
-py::dict parameters(PyModel& self) {
+Arrays parameters(PyModel& self) {
   const InUse::Reading hold(self.in_use, "the model");
   return array_views(self.model.parameters());
 }
 
-py::array_t<float> logits(PyModel& self, const py::object& tokens) {
+py::array_t<float> logits(PyModel& self, const TokensArgument& tokens) {
   const InUse::Hold hold(self.in_use, "the model");
   const TokenMatrix matrix(tokens, "tokens");
   self.model.check_shape("tokens", matrix.rows(), matrix.columns());
@@ -66,14 +67,16 @@ py::array_t<float> logits(PyModel& self, const py::object& tokens) {
   return out;
 }
 
-py::tuple loss_and_gradients(PyModel& self, const py::object& inputs, const py::object& targets) {
+py::typing::Tuple<py::float_, Arrays> loss_and_gradients(PyModel& self,
+                                                         const TokensArgument& inputs,
+                                                         const TokensArgument& targets) {
   const InUse::Hold hold(self.in_use, "the model");
   const TokenMatrix in(inputs, "inputs"), out(targets, "targets");
   self.model.check_shape("inputs", in.rows(), in.columns());
   self.model.check_shape("targets", out.rows(), out.columns());
   const std::int64_t V = self.model.config().vocabulary;
   const std::vector<std::int32_t> in_values = in.values(V), out_values = out.values(V);
-  py::dict gradients;
+  Arrays gradients;
   std::vector<float*> data;
   for (const Tensor& tensor : self.model.parameters()) {
     py::array_t<float> array(tensor.shape);
@@ -89,37 +92,20 @@ py::tuple loss_and_gradients(PyModel& self, const py::object& inputs, const py::
   return py::make_tuple(loss, gradients);
 }
 
-/// Returns the tokens of a one-dimensional sequence.
-std::vector<std::int32_t> prompt_tokens(const py::object& prompt, std::int64_t vocabulary) {
-  constexpr std::size_t kMost = std::size_t{1} << 28;
-  py::object array = prompt;
-  if (!py::isinstance<py::array>(array)) array = py::list(array);
-  const std::size_t count = py::len(array);
-  if (count == 0 || count > kMost) {
-    throw InputError({count == 0 ? "no token to start from" : "too many tokens",
-                      std::to_string(count), "1 to " + std::to_string(kMost), "prompt", ""});
+EvaluationReport evaluate(PyModel& self, const DataArgument& data, std::int64_t text_bytes) {
+  const InUse::Hold hold(self.in_use, "the model");
+  const MemoryData::Pointer in_memory = data_in_memory(data, "data");
+  const std::string path = in_memory ? "" : path_text(data, "data");
+  SignalWatch signals;
+  EvaluationReport report;
+  {
+    const py::gil_scoped_release release;
+    const auto stop = [&] { return signals.poll(); };
+    report = in_memory ? self.model.evaluate(in_memory, text_bytes, stop)
+                       : self.model.evaluate(path, stop);
   }
-  if (!py::isinstance<py::array>(array)) {
-    py::list rows;
-    rows.append(array);
-    return TokenMatrix(rows, "prompt").values(vocabulary);
-  }
-  const auto ndim = array.attr("ndim").cast<int>();
-  if (ndim != 1) {
-    throw InputError(
-        {"wrong number of dimensions", std::to_string(ndim), "1: tokens", "prompt", ""});
-  }
-  const py::module_ numpy = py::module_::import("numpy");
-  return TokenMatrix(numpy.attr("expand_dims")(array, 0), "prompt").values(vocabulary);
-}
-
-std::string utf8(const py::str& text) {
-  py::ssize_t size = 0;
-  const char* const bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
-  if (bytes != nullptr) return {bytes, static_cast<std::size_t>(size)};
-  PyErr_Clear();
-  throw InputError(
-      {"text that UTF-8 cannot write", py::repr(text), "no lone surrogates", "prompt", ""});
+  signals.rethrow();
+  return report;
 }
 
 /// Hands each piece to `on_piece`, if there is one, with the GIL; a signal ends the generation.
@@ -146,7 +132,7 @@ py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t t
                          const SamplingOptions& options, Listener& listener) {
   const bool is_text = py::isinstance<py::str>(prompt);
   const std::string start =
-      is_text ? utf8(prompt.cast<py::str>()) : std::string(prompt.cast<py::bytes>());
+      is_text ? utf8_text(prompt.cast<py::str>(), "prompt") : std::string(prompt.cast<py::bytes>());
   std::string text;
   {
     const py::gil_scoped_release release;
@@ -162,16 +148,17 @@ py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t t
   return is_text ? bytes.attr("decode")("utf-8", "replace") : py::object(bytes);
 }
 
-py::object generate(PyModel& self, const py::object& prompt, std::int64_t tokens,
-                    double temperature, std::int64_t top_k, double top_p, std::int64_t seed,
-                    std::int64_t known, const py::object& on_token) {
+AnyArgument generate(PyModel& self, const AnyArgument& prompt, std::int64_t tokens,
+                     double temperature, std::int64_t top_k, double top_p, std::int64_t seed,
+                     std::int64_t known, const AnyArgument& on_token) {
   const InUse::Hold hold(self.in_use, "the model");
   const SamplingOptions options{temperature, top_k, top_p, seed, known};
   Listener listener(on_token);
   if (py::isinstance<py::str>(prompt) || py::isinstance<py::bytes>(prompt)) {
-    return generate_text(self, prompt, tokens, options, listener);
+    return AnyArgument(generate_text(self, prompt, tokens, options, listener));
   }
-  const std::vector<std::int32_t> start = prompt_tokens(prompt, self.model.config().vocabulary);
+  const std::vector<std::int32_t> start =
+      token_list(prompt, "prompt", self.model.config().vocabulary);
   std::vector<std::int32_t> found;
   {
     const py::gil_scoped_release release;
@@ -181,7 +168,8 @@ py::object generate(PyModel& self, const py::object& prompt, std::int64_t tokens
     });
   }
   listener.rethrow();
-  return py::array_t<std::int32_t>(static_cast<py::ssize_t>(found.size()), found.data());
+  return AnyArgument(
+      py::array_t<std::int32_t>(static_cast<py::ssize_t>(found.size()), found.data()));
 }
 
 }  // namespace
@@ -193,14 +181,16 @@ void register_model(py::module_& m) {
       "One thread at a time may call it; a second one gets a CllmError. Results do\n"
       "not depend on `workers`, the number of computing threads (None: the cores\n"
       "that this process may use).")
-      .def_static("load", &load, py::arg("folder"), py::kw_only(), py::arg("workers") = py::none(),
-                  "Reads a model folder, or the newest model of a run folder.")
-      .def_static("create", &create, py::arg("config"), py::kw_only(), py::arg("seed") = 1337,
-                  py::arg("byte_tokens") = false, py::arg("workers") = py::none(),
-                  "New weights, as training starts from. With `byte_tokens` a token is a byte.")
+      .def(py::init(&create), py::arg("config"), py::kw_only(), py::arg("seed") = 1337,
+           py::arg("byte_tokens") = false, py::arg("workers") = py::none(),
+           "Makes new weights, as training starts from. With `byte_tokens` a token is a byte.")
+      .def(py::init(&load), py::arg("folder"), py::kw_only(), py::arg("workers") = py::none(),
+           "Reads a model folder, or the newest model of a run folder.")
       .def("save", &save, py::arg("folder"),
            "Writes a folder that transformers' from_pretrained opens.")
-      .def_property_readonly("config", [](const PyModel& self) { return self.model.config(); })
+      .def_property_readonly(
+          "config", [](const PyModel& self) { return self.model.config(); },
+          "The shape of the model.")
       .def_property_readonly(
           "folder", [](const PyModel& self) { return path_object(self.model.folder()); },
           "The folder that was read; \"\" for a new model.")
@@ -218,6 +208,10 @@ void register_model(py::module_& m) {
       .def("loss_and_gradients", &loss_and_gradients, py::arg("inputs"), py::arg("targets"),
            "The mean cross-entropy of targets[B, T] given inputs[B, T], nats a token, and its\n"
            "gradient by every tensor, named and shaped as in parameters().")
+      .def(
+          "evaluate", &evaluate, py::arg("data"), py::kw_only(), py::arg("text_bytes") = 0,
+          "Computes the mean loss over all of `data`, which may be what TrainConfig(data=...) may\n"
+          "be. `text_bytes` counts the bytes of text that ids stand for, if they are known.")
       .def("generate", &generate, py::arg("prompt"), py::kw_only(), py::arg("tokens") = 200,
            py::arg("temperature") = 0.8, py::arg("top_k") = 0, py::arg("top_p") = 1.0,
            py::arg("seed") = 1337, py::arg("known") = 0, py::arg("on_token") = py::none(),

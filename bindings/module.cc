@@ -8,6 +8,8 @@ PYBIND11_MODULE(_cllm, m) {
   register_errors(m);
   register_options(m);
   register_train_config(m);
+  register_trainer_config(m);
+  register_memory_data(m);
   register_plans(m);
   register_reports(m);
   register_model(m);

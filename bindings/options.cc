@@ -4,9 +4,14 @@
 #include <map>
 
 #include "bindings.h"
+#include "cllm/error.h"
 
 namespace cllm::python {
 namespace {
+
+constexpr const char* kAttributes[] = {"name",    "key",     "type",    "group",
+                                       "unit",    "help",    "default", "choices",
+                                       "aliases", "alias_values", "may_be_auto", "wanted"};
 
 const char* type_name(OptionType type) {
   switch (type) {
@@ -28,20 +33,54 @@ bool may_be_auto(const Option& option) {
           std::holds_alternative<std::string TrainConfig::*>(option.field));
 }
 
+/// Adds what makes a row a value: its name says all of it.
+void add_value(py::class_<Option>& cls) {
+  cls.def(
+         "__eq__",
+         [](const Option& option, const py::object& other) -> py::object {
+           if (!py::isinstance<Option>(other)) {
+             return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+           }
+           return py::bool_(option.name == other.cast<const Option&>().name);
+         },
+         py::arg("other"))
+      .def("__hash__", [](const Option& option) { return py::hash(py::str(option.name)); })
+      .def("__repr__", [](const Option& option) { return "<cllm.Option " + option.name + ">"; })
+      .def(py::pickle([](const Option& option) { return option.name; },
+                      [](const std::string& name) {
+                        const Option* const option = find_option(name);
+                        if (option == nullptr) {
+                          throw InputError({"unknown option", name, "", "pickle",
+                                            "it is of another version of cllm"});
+                        }
+                        return *option;
+                      }))
+      .def(
+          "to_dict",
+          [](const py::object& option) {
+            py::dict found;
+            for (const char* const name : kAttributes) {
+              found[py::str(name)] = option.attr(name);
+            }
+            return found;
+          },
+          "Returns every attribute by its name.");
+}
+
 }  // namespace
 
 void register_options(py::module_& m) {
-  py::class_<Option>(m, "Option", "One row of the option table.")
-      .def_readonly("name", &Option::name, "On the command line, without dashes: grad-accum.")
-      .def_readonly("key", &Option::key, "In config.toml and TrainConfig: grad_accum.")
+  py::class_<Option> cls(m, "Option", "One row of the option table.");
+  cls.def_readonly("name", &Option::name, "Name on the command line, without dashes: grad-accum.")
+      .def_readonly("key", &Option::key, "Name in config.toml and TrainConfig: grad_accum.")
       .def_property_readonly(
           "type", [](const Option& o) { return type_name(o.type); },
           "\"text\", \"integer\", \"real\" or \"flag\".")
       .def_readonly("group", &Option::group, "Heading in the help.")
-      .def_readonly("unit", &Option::unit, "\"\" when there is none.")
-      .def_readonly("help", &Option::help, "A phrase without a full stop.")
+      .def_readonly("unit", &Option::unit, "Unit; \"\" when there is none.")
+      .def_readonly("help", &Option::help, "What it is for: a phrase without a full stop.")
       .def_readonly("default", &Option::default_text, "The default's text.")
-      .def_readonly("choices", &Option::choices, "Of a text; empty: any.")
+      .def_readonly("choices", &Option::choices, "What a text may be; empty: anything.")
       .def_property_readonly(
           "aliases",
           [](const Option& o) {
@@ -63,11 +102,12 @@ void register_options(py::module_& m) {
       .def_property_readonly("may_be_auto", &may_be_auto, "Whether \"auto\" lets the run decide.")
       .def_property_readonly("explained", &Option::explained,
                              "Help, range, choices and other names, as a command's help says it.")
-      .def_property_readonly("wanted", &Option::wanted, "What may be written.")
-      .def("__repr__", [](const Option& o) { return "<cllm.Option " + o.name + ">"; });
+      .def_property_readonly("wanted", &Option::wanted, "What may be written.");
+  add_value(cls);
   m.def(
       "options", [] { return options(); },
-      "Every option of train_model, `cllm train` and TrainConfig, in the order of the help.");
+      "Returns every option of train_model, `cllm train` and TrainConfig, in the order of the\n"
+      "help.");
   m.def("near_name", &near_name, py::arg("name"), py::arg("among"),
         "The one of these names that may be meant; \"\" when none is near.");
   m.def(

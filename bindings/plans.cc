@@ -3,11 +3,17 @@
 #include "bindings.h"
 #include "cllm/step_plan.h"
 #include "cllm/tree_plan.h"
+#include "value_class.h"
 
 namespace cllm::python {
 namespace {
 
 int levels(const TreePlan& plan) { return plan.spheres.back().level + 1; }
+
+/// Returns what the tree is made from.
+py::tuple shape_of(const TreePlan& plan) {
+  return py::make_tuple(plan.spheres.size(), plan.symmetry_order);
+}
 
 std::string repr_of(const TreePlan& plan) {
   return "<cllm.TreePlan: " + std::to_string(plan.spheres.size()) + " spheres, " +
@@ -15,42 +21,119 @@ std::string repr_of(const TreePlan& plan) {
          " levels>";
 }
 
+std::vector<int> children_of(const SpherePlan& s) {
+  std::vector<int> ids;
+  for (int c = 0; c < s.children; ++c) ids.push_back(s.first_child + c);
+  return ids;
+}
+
+void set_children(SpherePlan& s, const py::handle& value) {
+  const auto ids = value.cast<std::vector<int>>();
+  s.children = static_cast<int>(ids.size());
+  if (!ids.empty()) s.first_child = ids.front();
+}
+
+void set_role(SpherePlan& s, const py::handle& value) {
+  const auto wanted = value.cast<std::string>();
+  for (const SphereRole role :
+       {SphereRole::kRoot, SphereRole::kControl, SphereRole::kWorker, SphereRole::kRootWorker}) {
+    if (wanted == role_name(role)) s.role = role;
+  }
+}
+
 void register_tree_plan(py::module_& m) {
-  py::class_<SpherePlan>(m, "SpherePlan", "One sphere of a tree; ids count level by level.")
-      .def_readonly("id", &SpherePlan::id)
-      .def_readonly("level", &SpherePlan::level)
-      .def_readonly("parent", &SpherePlan::parent, "-1 for the root.")
-      .def_property_readonly(
-          "role", [](const SpherePlan& s) { return role_name(s.role); },
+  ValueClass<SpherePlan>(m, "SpherePlan", "One sphere of a tree; ids count level by level.")
+      .field("id", &SpherePlan::id, "Number in the tree.")
+      .field("level", &SpherePlan::level, "0 for the root.")
+      .field("parent", &SpherePlan::parent, "Id; -1 for the root.")
+      .field(
+          "role", [](const SpherePlan& s) { return role_name(s.role); }, &set_role,
           "\"root\", \"control\", \"worker\" or \"root+worker\".")
-      .def_property_readonly(
-          "children",
-          [](const SpherePlan& s) {
-            std::vector<int> ids;
-            for (int c = 0; c < s.children; ++c) ids.push_back(s.first_child + c);
-            return ids;
-          },
-          "Ids.")
-      .def("__repr__", [](const SpherePlan& s) {
-        return "<cllm.SpherePlan " + std::to_string(s.id) + ": " + role_name(s.role) + ">";
-      });
+      .field("children", &children_of, &set_children, "Ids.")
+      .field("subtree", &SpherePlan::subtree,
+             "Which of the root's children it descends from, from 0; -1 for the root.")
+      .done();
   py::class_<TreePlan>(m, "TreePlan", "The tree that a number of threads makes.")
       .def_readonly("symmetry_order", &TreePlan::symmetry_order, "Most children of a sphere.")
       .def_readonly("spheres", &TreePlan::spheres, "All of them, by id.")
       .def_readonly("workers", &TreePlan::workers, "Ids of the leaves, from left to right.")
-      .def_property_readonly("levels", &levels)
+      .def_property_readonly("levels", &levels, "Levels of the tree, the root's included.")
       .def("__len__", [](const TreePlan& plan) { return plan.spheres.size(); })
-      .def("__repr__", &repr_of);
-  m.def(
-      "plan_tree", &plan_tree, py::arg("threads"), py::arg("symmetry_order") = 12,
-      "Plans a tree of `threads` spheres, none of which has more than `symmetry_order` children.");
+      .def(
+          "__eq__",
+          [](const TreePlan& plan, const py::object& other) -> py::object {
+            if (!py::isinstance<TreePlan>(other)) {
+              return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+            }
+            return py::bool_(shape_of(plan).equal(shape_of(other.cast<const TreePlan&>())));
+          },
+          py::arg("other"))
+      .def("__hash__", [](const TreePlan& plan) { return py::hash(shape_of(plan)); })
+      .def("__repr__", &repr_of)
+      .def(py::pickle(&shape_of,
+                      [](const py::tuple& shape) {
+                        return plan_tree(shape[0].cast<std::int64_t>(), shape[1].cast<int>());
+                      }))
+      .def(
+          "to_dict",
+          [](const TreePlan& plan) {
+            py::dict found;
+            found["symmetry_order"] = plan.symmetry_order;
+            found["spheres"] = plain_value(py::cast(plan.spheres));
+            found["workers"] = plan.workers;
+            return found;
+          },
+          "Returns the tree as dicts and lists.");
+  m.def("plan_tree", &plan_tree, py::arg("threads"), py::arg("symmetry_order") = 12,
+        "Plans a tree of `threads` spheres, none of which has more than `symmetry_order` "
+        "children.");
   m.def("threads_for_workers", &threads_for_workers, py::arg("workers"),
         py::arg("symmetry_order") = 12,
-        "The fewest spheres whose tree has exactly `workers` workers.");
+        "Returns the fewest spheres whose tree has exactly `workers` workers.");
+}
+
+/// Binds one of the three dropout rates.
+void add_rate(ValueClass<ModelConfig>& cls, const char* name, double DropoutRates::* rate,
+              const char* doc) {
+  cls.field(
+      name, [rate](const ModelConfig& c) { return c.dropout.*rate; },
+      [rate](ModelConfig& c, const py::handle& value) { c.dropout.*rate = value.cast<double>(); },
+      doc);
+}
+
+/// Writes what is not the default, so that the text makes the same configuration again.
+std::string repr_of_model(const ModelConfig& c) {
+  const auto text = [](const char* key, std::int64_t value) { return key + std::to_string(value); };
+  const auto rate = [](const char* key, double value) {
+    return value > 0 ? key + py::cast<std::string>(py::repr(py::float_(value))) : "";
+  };
+  return "ModelConfig(" + text("layers=", c.layers) + text(", heads=", c.heads) +
+         text(", dim=", c.width) + text(", seq=", c.context) + text(", vocab=", c.vocabulary) +
+         (c.bias ? "" : ", bias=False") +
+         (c.symmetry_order == 12 ? "" : text(", symmetry=", c.symmetry_order)) +
+         rate(", embd_pdrop=", c.dropout.embedding) + rate(", attn_pdrop=", c.dropout.attention) +
+         rate(", resid_pdrop=", c.dropout.residual) + ")";
 }
 
 void register_model_config(py::module_& m) {
-  py::class_<ModelConfig>(m, "ModelConfig", "The shape of a GPT-2 model.")
+  ValueClass<ModelConfig> cls(m, "ModelConfig",
+                              "The shape of a GPT-2 model; it cannot be changed.");
+  cls.field("layers", &ModelConfig::layers, "Transformer blocks: L, n_layer.")
+      .field("heads", &ModelConfig::heads, "Attention heads, which divide dim: H, n_head.")
+      .field("dim", &ModelConfig::width, "Width: C, n_embd.")
+      .field("seq", &ModelConfig::context, "The longest sequence: T, n_positions.")
+      .field("vocab", &ModelConfig::vocabulary, "Words of the vocabulary: V', vocab_size.")
+      .field("bias", &ModelConfig::bias, "False: every bias is zero and stays so.")
+      .field("symmetry", &ModelConfig::symmetry_order, "V of the sphere structure.");
+  add_rate(cls, "embd_pdrop", &DropoutRates::embedding,
+           "Part of the embedding that training drops.");
+  add_rate(cls, "attn_pdrop", &DropoutRates::attention,
+           "Part of attention's weights that training drops.");
+  add_rate(cls, "resid_pdrop", &DropoutRates::residual,
+           "Part of what attention and the hidden layer add that training drops.");
+  cls.derived("parameters", &parameter_count, "The number of weights of such a model.");
+  cls.repr(&repr_of_model)
+      .done()
       .def(py::init([](std::int64_t layers, std::int64_t heads, std::int64_t dim, std::int64_t seq,
                        std::int64_t vocab, bool bias, int symmetry, double embd_pdrop,
                        double attn_pdrop, double resid_pdrop) {
@@ -62,49 +145,35 @@ void register_model_config(py::module_& m) {
            py::kw_only(), py::arg("layers") = 4, py::arg("heads") = 4, py::arg("dim") = 128,
            py::arg("seq") = 64, py::arg("vocab") = 257, py::arg("bias") = true,
            py::arg("symmetry") = 12, py::arg("embd_pdrop") = 0.0, py::arg("attn_pdrop") = 0.0,
-           py::arg("resid_pdrop") = 0.0)
-      .def_readonly("layers", &ModelConfig::layers, "L, n_layer.")
-      .def_readonly("heads", &ModelConfig::heads, "H, n_head.")
-      .def_readonly("dim", &ModelConfig::width, "C, n_embd.")
-      .def_readonly("seq", &ModelConfig::context, "T, n_positions: the longest sequence.")
-      .def_readonly("vocab", &ModelConfig::vocabulary, "V', vocab_size.")
-      .def_readonly("bias", &ModelConfig::bias, "False: biases are zero and stay so.")
-      .def_readonly("symmetry", &ModelConfig::symmetry_order, "V of the sphere structure.")
-      .def_property_readonly(
-          "embd_pdrop", [](const ModelConfig& c) { return c.dropout.embedding; },
-          "Part of the embedding that training drops.")
-      .def_property_readonly(
-          "attn_pdrop", [](const ModelConfig& c) { return c.dropout.attention; },
-          "Part of attention's weights.")
-      .def_property_readonly(
-          "resid_pdrop", [](const ModelConfig& c) { return c.dropout.residual; },
-          "Part of what attention and the hidden layer add.")
-      .def(
-          "__eq__",
-          [](const ModelConfig& a, const py::object& other) -> py::object {
-            if (!py::isinstance<ModelConfig>(other)) {
-              return py::reinterpret_borrow<py::object>(Py_NotImplemented);
-            }
-            return py::bool_(a == other.cast<const ModelConfig&>());
-          },
-          py::arg("other"))
-      .def("__repr__",
-           [](const ModelConfig& c) {
-             const auto text = [](const char* key, std::int64_t value) {
-               return key + std::to_string(value);
-             };
-             const auto rate = [](const char* key, double value) {
-               return value > 0 ? key + py::cast<std::string>(py::repr(py::float_(value))) : "";
-             };
-             return "ModelConfig(" + text("layers=", c.layers) + text(", heads=", c.heads) +
-                    text(", dim=", c.width) + text(", seq=", c.context) +
-                    text(", vocab=", c.vocabulary) + (c.bias ? "" : ", bias=False") +
-                    (c.symmetry_order == 12 ? "" : text(", symmetry=", c.symmetry_order)) +
-                    rate(", embd_pdrop=", c.dropout.embedding) +
-                    rate(", attn_pdrop=", c.dropout.attention) +
-                    rate(", resid_pdrop=", c.dropout.residual) + ")";
-           })
-      .attr("__hash__") = py::none();
+           py::arg("resid_pdrop") = 0.0);
+}
+
+void register_step_plan(py::module_& m) {
+  ValueClass<StepPlan>(m, "StepPlan", "What a step would be. Memory is in bytes.")
+      .field("model", &StepPlan::model, "The shape of the model.")
+      .field("parameters", &StepPlan::parameters, "Weights of the model.")
+      .field("batch", &StepPlan::batch, "Sequences in a step.")
+      .field("sequence", &StepPlan::sequence, "Tokens in a sequence.")
+      .field("shards", &StepPlan::shards, "Shards that the step is cut into: S.")
+      .field("positions", &StepPlan::positions, "Gradient copies that it is spread over: K.")
+      .field("largest_shard", &StepPlan::largest_shard, "Sequences in the largest shard.")
+      .field("threads", &StepPlan::threads, "Spheres of the tree.")
+      .field("workers", &StepPlan::workers, "Spheres that compute.")
+      .field("active_workers", &StepPlan::active_workers,
+             "Workers that compute on the cores that this process may use.")
+      .field("parameter_memory", &StepPlan::parameter_memory, "Memory of the weights.")
+      .field("moment_memory", &StepPlan::moment_memory, "Memory of the optimizer's moments.")
+      .field("activation_memory", &StepPlan::activation_memory,
+             "Memory of activations, gradients and packed weights.")
+      .field("worker_memory", &StepPlan::worker_memory, "Memory of the workers.")
+      .field("other_memory", &StepPlan::other_memory,
+             "Memory of the program, its tables, batches, evaluation and, where it fits, the copy\n"
+             "that checkpoints are written from.")
+      .derived("memory", &StepPlan::memory, "All of it.")
+      .done();
+  m.def("plan_step", &plan_step, py::arg("config"),
+        "Plans the step of a configuration without looking at any file: a `seq` of auto is 64\n"
+        "tokens, a `vocab` of auto 257.");
 }
 
 }  // namespace
@@ -112,36 +181,7 @@ void register_model_config(py::module_& m) {
 void register_plans(py::module_& m) {
   register_tree_plan(m);
   register_model_config(m);
-  py::class_<StepPlan>(m, "StepPlan", "What a step would be. Memory in bytes.")
-      .def_readonly("model", &StepPlan::model)
-      .def_readonly("parameters", &StepPlan::parameters)
-      .def_readonly("batch", &StepPlan::batch, "Sequences in a step.")
-      .def_readonly("sequence", &StepPlan::sequence, "Tokens in a sequence.")
-      .def_readonly("shards", &StepPlan::shards, "S.")
-      .def_readonly("positions", &StepPlan::positions, "K.")
-      .def_readonly("largest_shard", &StepPlan::largest_shard, "Sequences.")
-      .def_readonly("threads", &StepPlan::threads, "Spheres.")
-      .def_readonly("workers", &StepPlan::workers)
-      .def_readonly("active_workers", &StepPlan::active_workers,
-                    "On the cores that this process may use.")
-      .def_readonly("parameter_memory", &StepPlan::parameter_memory)
-      .def_readonly("moment_memory", &StepPlan::moment_memory)
-      .def_readonly("activation_memory", &StepPlan::activation_memory,
-                    "With the gradients and packed weights.")
-      .def_readonly("worker_memory", &StepPlan::worker_memory)
-      .def_readonly(
-          "other_memory", &StepPlan::other_memory,
-          "The program, its tables, batches, evaluation and, where it fits, the copy that\n"
-          "checkpoints are written from.")
-      .def_property_readonly("memory", &StepPlan::memory, "All of it.")
-      .def("__repr__", [](const StepPlan& p) {
-        return "<cllm.StepPlan: " + std::to_string(p.batch) + " x " + std::to_string(p.sequence) +
-               " tokens in " + std::to_string(p.shards) + " shards on " +
-               std::to_string(p.positions) + " positions>";
-      });
-  m.def("plan_step", &plan_step, py::arg("config"),
-        "The step of a configuration, without looking at any file: a `seq` of auto is 64 tokens, a "
-        "`vocab` of auto 257.");
+  register_step_plan(m);
 }
 
 }  // namespace cllm::python

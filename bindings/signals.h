@@ -51,22 +51,24 @@ class SignalWatch {
   std::optional<py::error_already_set> raised_;
 };
 
-/// Lets Ctrl-C reach the trainer at once inside run(), if Python would turn it into a
-/// KeyboardInterrupt; that comes when run() has saved. A handler that the user installed decides
-/// for itself. REQUIRES: the GIL.
-class InterruptWatch {
+/// Lets Ctrl-C and SIGTERM reach the trainer at once inside run() on the main thread: Ctrl-C if
+/// Python would turn it into a KeyboardInterrupt, which comes when run() has saved; SIGTERM if it
+/// would end the process. A handler that the user installed decides for itself. REQUIRES: the GIL.
+class StopWatch {
  public:
-  explicit InterruptWatch(Trainer& trainer) {
+  explicit StopWatch(Trainer& trainer) {
     const py::module_ threading = py::module_::import("threading");
     const py::module_ signal = py::module_::import("signal");
     const bool main_thread = threading.attr("current_thread")().is(threading.attr("main_thread")());
+    if (!main_thread || catches_stop_signals()) return;
     const py::object handler = signal.attr("getsignal")(signal.attr("SIGINT"));
-    const bool pythons = handler.is(signal.attr("default_int_handler"));
-    if (main_thread && pythons && !catches_stop_signals()) stop_.emplace(trainer);
+    if (handler.is(signal.attr("default_int_handler"))) interrupt_.emplace(trainer);
+    terminate_.emplace(trainer);
   }
 
  private:
-  std::optional<StopBeforeInterrupt> stop_;
+  std::optional<StopBeforeInterrupt> interrupt_;
+  std::optional<StopInsteadOfEnd> terminate_;
 };
 
 /// Says whether there is a standard error; without one, its number may be another file's.

@@ -4,10 +4,12 @@
 #include <utility>
 #include <vector>
 
-#include "bindings.h"
+#include "arguments.h"
 #include "cllm/error.h"
+#include "cllm/memory_data.h"
 #include "cllm/options.h"
 #include "cllm/run_config.h"
+#include "memory_data.h"
 
 namespace cllm::python {
 namespace {
@@ -19,6 +21,7 @@ using FlagField = bool TrainConfig::*;
 
 py::object value_of(const TrainConfig& config, const Option& option) {
   const std::string text = option_text(config, option);
+  if (takes_data(option)) return data_of(config, text);
   if (option.type == OptionType::kString) return path_object(text);
   if (option.type == OptionType::kFlag) return py::bool_(text == "true");
   if (text == "auto") return py::str("auto");
@@ -68,8 +71,10 @@ std::string text_of(const Option& option, const OptionAlias* alias, const py::ha
   return number_text(value);
 }
 
-/// Turns keywords into texts; keywords are keys, with underscores.
-std::vector<std::pair<std::string, std::string>> texts_of(const py::kwargs& values) {
+/// Turns keywords into texts; keywords are keys, with underscores. Data in memory is put into the
+/// configuration, and its name is the text.
+std::vector<std::pair<std::string, std::string>> texts_of(TrainConfig& config,
+                                                          const py::kwargs& values) {
   std::vector<std::pair<std::string, std::string>> texts;
   for (const auto& [keyword, value] : values) {
     const std::string key = path_text(keyword, "TrainConfig");
@@ -78,13 +83,26 @@ std::vector<std::pair<std::string, std::string>> texts_of(const py::kwargs& valu
       throw InputError({"unknown option", "\"" + key + "\"", "", "TrainConfig",
                         unknown_option_hint(key, Wording::kKeywords)});
     }
-    texts.emplace_back(key, text_of(*option, alias, value));
+    texts.emplace_back(key, takes_data(*option) ? hold_data(config, value, key.c_str())
+                                                : text_of(*option, alias, value));
   }
   return texts;
 }
 
 void set_all(TrainConfig& config, const py::kwargs& values) {
-  set_options(config, texts_of(values));
+  TrainConfig changed = config;
+  set_options(changed, texts_of(changed, values));
+  forget_unused_data(changed);
+  config = std::move(changed);
+}
+
+/// Sets one option, by its key or an alias.
+void set_value(TrainConfig& config, const Option& option, const OptionAlias* alias,
+               const py::handle& value) {
+  const std::string& key = alias == nullptr ? option.key : alias->key;
+  if (!takes_data(option)) return set_option(config, key, text_of(option, alias, value));
+  set_option(config, key, hold_data(config, value, key.c_str()));
+  forget_unused_data(config);
 }
 
 TrainConfig configured(const py::kwargs& values) {
@@ -102,7 +120,10 @@ std::string repr_of(const TrainConfig& config) {
   const char* separator = "";
   for (const Option& option : options()) {
     if (is_default(config, option)) continue;
-    text += separator + option.key + "=" + std::string(py::repr(value_of(config, option)));
+    const std::string name = option_text(config, option);
+    const bool in_memory = takes_data(option) && find_memory_data(config, name) != nullptr;
+    text += separator + option.key + "=" +
+            (in_memory ? "<" + name + ">" : std::string(py::repr(value_of(config, option))));
     separator = ", ";
   }
   return text + ")";
@@ -143,7 +164,7 @@ std::string describe(const Option& option) {
 
 /// Makes a configuration; texts of a command line may be paths, which hold any bytes.
 TrainConfig configure(const std::vector<std::pair<py::str, py::str>>& given,
-                      const py::object& config_file) {
+                      const OptionalPath& config_file) {
   GivenOptions options;
   for (const auto& [name, value] : given) {
     options.given.emplace_back(path_text(name, "given"), path_text(value, "given"));
@@ -162,7 +183,7 @@ void add_alias(py::class_<TrainConfig>& cls, const Option& option, const OptionA
         return py::bool_(option_text(config, *row) == name->value);
       },
       [=](TrainConfig& config, const py::object& value) {
-        set_option(config, name->key, text_of(*row, name, value));
+        set_value(config, *row, name, value);
       },
       (alias.value.empty() ? "Another name of `" + option.key + "`."
                            : "Whether `" + option.key + "` is " + alias.value + ".")
@@ -183,7 +204,7 @@ void register_train_config(py::module_& m) {
     cls.def_property(
         option.key.c_str(), [row](const TrainConfig& config) { return value_of(config, *row); },
         [row](TrainConfig& config, const py::object& value) {
-          set_option(config, row->key, text_of(*row, nullptr, value));
+          set_value(config, *row, nullptr, value);
         },
         describe(option).c_str());
     for (const OptionAlias& alias : option.aliases) add_alias(cls, option, alias);
@@ -191,7 +212,7 @@ void register_train_config(py::module_& m) {
   cls.def("__repr__", &repr_of);
   cls.def("__eq__", &equals, py::arg("other"));
   cls.attr("__hash__") = py::none();
-  cls.def("to_dict", &to_dict, "Every key with its value.");
+  cls.def("to_dict", &to_dict, "Returns every key with its value; other names are left out.");
   cls.def(
       "replace",
       [](const TrainConfig& config, const py::kwargs& changes) {
@@ -199,10 +220,10 @@ void register_train_config(py::module_& m) {
         set_all(changed, changes);
         return changed;
       },
-      "A copy with other values for some keys.");
+      "Returns a copy with other values for some keys.");
   cls.def(
       "to_toml", [](const TrainConfig& config) { return path_object(to_toml(config)); },
-      "A config.toml with the help as comments; `resume` is left out.");
+      "Returns a config.toml with the help as comments; `resume` and `overwrite` are left out.");
   cls.def_static(
       "from_toml",
       [](const py::str& text) {
@@ -210,7 +231,7 @@ void register_train_config(py::module_& m) {
         apply_toml(config, path_text(text, "text"), "config.toml");
         return config;
       },
-      py::arg("text"), "Defaults with the `key = value` lines of a config.toml.");
+      py::arg("text"), "Returns the defaults with the `key = value` lines of a config.toml.");
   cls.def(py::pickle(&given_values, [](const py::dict& values) {
     return configured(py::reinterpret_borrow<py::kwargs>(values));
   }));

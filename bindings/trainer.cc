@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <thread>
 
-#include "bindings.h"
+#include "arguments.h"
+#include "cllm/error.h"
 #include "cllm/progress.h"
+#include "memory_data.h"
 #include "py_trainer.h"
 #include "signals.h"
 
@@ -49,6 +52,8 @@ auto reading(PyTrainer& self, const Read& read) {
 }
 
 /// Calls Python functions between steps, and shows progress on standard error when it is wanted.
+/// The first exception of one asks for a stop and is kept until the run has saved; after it none is
+/// called.
 class Callbacks final : public TrainObserver {
  public:
   Callbacks(py::object step, py::object evaluation, py::object checkpoint, py::object note)
@@ -61,7 +66,7 @@ class Callbacks final : public TrainObserver {
     progress_ = std::make_unique<Progress>(plan, ProgressOutput::to_stderr());
   }
   void end_progress() { progress_.reset(); }
-  /// Raises what a signal handler raised. REQUIRES: the GIL.
+  /// Raises what a callback or a signal handler raised. REQUIRES: the GIL.
   void rethrow() { signals_.rethrow(); }
 
   void on_start(const std::string& summary) override {
@@ -84,18 +89,17 @@ class Callbacks final : public TrainObserver {
     if (progress_) progress_->on_checkpoint(folder);
     call(checkpoint_, [&] { return path_object(folder); });
   }
-  bool wants_stop() override { return interrupted_ || signals_.poll(); }
+  bool wants_stop() override { return stops_ || signals_.poll(); }
 
  private:
   template <class Make>
   void call(const py::object& function, const Make& make) {
-    if (function.is_none()) return;
+    if (function.is_none() || failed_) return;
     const py::gil_scoped_acquire gil;
     try {
-      function(make());
+      if (py::object(function(make())).is(py::bool_(false))) stops_ = true;
     } catch (py::error_already_set& error) {
-      if (!error.matches(PyExc_KeyboardInterrupt)) throw;
-      interrupted_ = true;  // Ctrl-C may come while Python code runs
+      failed_ = stops_ = true;
       signals_.keep(std::move(error));
     }
   }
@@ -103,10 +107,11 @@ class Callbacks final : public TrainObserver {
   const py::object step_, evaluation_, checkpoint_, note_;
   std::unique_ptr<Progress> progress_;
   SignalWatch signals_;
-  bool interrupted_ = false;
+  bool stops_ = false;   // a callback wants the run to stop
+  bool failed_ = false;  // one has raised
 };
 
-std::unique_ptr<PyTrainer> create(const TrainConfig& config, const py::object& on_note) {
+std::unique_ptr<PyTrainer> create(const TrainConfig& config, const TextListener& on_note) {
   const TrainConfig settings = config;  // others may change theirs while the GIL is released
   const bool tells = !on_note.is_none();
   const py::gil_scoped_release release;
@@ -117,11 +122,12 @@ std::unique_ptr<PyTrainer> create(const TrainConfig& config, const py::object& o
   });
 }
 
-RunOutcome run(PyTrainer& self, const py::object& on_step, const py::object& on_evaluation,
-               const py::object& on_checkpoint, const py::object& on_note, bool progress) {
+RunOutcome run(PyTrainer& self, const StepListener& on_step,
+               const EvaluationListener& on_evaluation, const TextListener& on_checkpoint,
+               const TextListener& on_note, bool progress) {
   const InUse::Hold hold(self.in_use, "the trainer");
   const Running running(self);
-  const InterruptWatch interrupt(self.trainer);
+  const StopWatch signals(self.trainer);
   progress = progress && has_stderr();
   Callbacks callbacks(on_step, on_evaluation, on_checkpoint, on_note);
   RunOutcome outcome = RunOutcome::kFinished;
@@ -159,7 +165,7 @@ StepReport step_on(PyTrainer& self, const TokenMatrix& inputs, const TokenMatrix
   return self.trainer.step({in.data(), B, T}, {out.data(), B, T});
 }
 
-StepReport step(PyTrainer& self, const py::object& inputs, const py::object& targets) {
+StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTokens& targets) {
   const InUse::Hold hold(self.in_use, "the trainer");
   if (inputs.is_none() && targets.is_none()) {
     const py::gil_scoped_release release;
@@ -186,16 +192,21 @@ StepReport step(PyTrainer& self, const py::object& inputs, const py::object& tar
   return step_on(self, part(py::none(), py::int_(-1)), part(py::int_(1), py::none()));
 }
 
-EvaluationReport evaluate(PyTrainer& self) {
+EvaluationReport evaluate(PyTrainer& self, const OptionalData& data) {
   const InUse::Hold hold(self.in_use, "the trainer");
-  if (!self.trainer.has_validation()) {
+  if (data.is_none() && !self.trainer.has_validation()) {
     throw Error({"nothing to evaluate on", "no validation part", "two tokens at least", "", ""});
   }
+  const MemoryData::Pointer in_memory = data.is_none() ? nullptr : data_in_memory(data, "data");
+  const std::string path = data.is_none() || in_memory ? "" : path_text(data, "data");
   SignalWatch signals;
   EvaluationReport report;
   {
     const py::gil_scoped_release release;
-    report = self.trainer.evaluate([&] { return signals.poll(); });
+    const auto stop = [&] { return signals.poll(); };
+    report = in_memory      ? self.trainer.evaluate(in_memory, stop)
+             : path.empty() ? self.trainer.evaluate(stop)
+                            : self.trainer.evaluate(path, stop);
   }
   signals.rethrow();
   return report;
@@ -205,7 +216,11 @@ StepReport next(PyTrainer& self) {
   const bool done =
       reading(self, [](Trainer& trainer) { return trainer.steps_done() >= trainer.steps_total(); });
   if (done) throw py::stop_iteration();
-  return step(self, py::none(), py::none());
+  return step(self, OptionalTokens(py::none()), OptionalTokens(py::none()));
+}
+
+void set_learning_rate(PyTrainer& self, std::optional<double> rate) {
+  reading(self, [&](Trainer& trainer) { trainer.set_learning_rate(rate); });
 }
 
 void resize(PyTrainer& self, std::int64_t workers) {
@@ -214,7 +229,7 @@ void resize(PyTrainer& self, std::int64_t workers) {
   self.trainer.resize(workers);
 }
 
-void save(PyTrainer& self, const py::object& folder) {
+void save(PyTrainer& self, const PathArgument& folder) {
   const std::string path = path_text(folder, "folder");
   reading(self, [&](Trainer& trainer) {
     const py::gil_scoped_release release;
@@ -229,11 +244,11 @@ std::string weights_hash(PyTrainer& self) {
   });
 }
 
-py::dict parameters(PyTrainer& self) {
+Arrays parameters(PyTrainer& self) {
   return reading(self, [](Trainer& trainer) { return array_views(trainer.parameters()); });
 }
 
-py::dict gradients(PyTrainer& self) {
+Arrays gradients(PyTrainer& self) {
   return reading(self, [](Trainer& trainer) { return array_views(trainer.gradients()); });
 }
 
@@ -254,6 +269,10 @@ auto getter(Result (Trainer::*method)() const noexcept) {
       return static_cast<std::decay_t<Result>>((trainer.*method)());
     });
   };
+}
+
+py::object config_of(PyTrainer& self) {
+  return reading(self, [](Trainer& trainer) { return trainer_config(trainer.config()); });
 }
 
 std::string repr(PyTrainer& self) {
@@ -288,7 +307,9 @@ void add_training(Class& cls) {
           "__iter__", [](const py::object& self) { return self; },
           "Steps until steps_total, a StepReport each.")
       .def("__next__", &next)
-      .def("evaluate", &evaluate, "The mean loss over eval_tokens of the validation part.")
+      .def("evaluate", &evaluate, py::arg("data") = py::none(),
+           "Computes the mean loss over eval_tokens of the validation part or, if given, over all\n"
+           "of `data`, which may be what TrainConfig(data=...) may be.")
       .def("resize", &resize, py::arg("workers"),
            "Another number of computing threads from the next step on. No bit changes.")
       .def(
@@ -298,9 +319,8 @@ void add_training(Class& cls) {
           "request_save", [](PyTrainer& self) { self.trainer.request_save(); },
           "Asks run() to write a checkpoint after this step and go on; likewise.")
       .def("save", &save, py::arg("folder"),
-           "Writes a complete checkpoint, which Model.load and transformers open too, and from "
-           "which\n"
-           "TrainConfig(resume=folder, out=\"run\") goes on in a run of its own.");
+           "Writes a complete checkpoint, which Model.load and transformers open too, and from\n"
+           "which TrainConfig(resume=folder, out=\"run\") goes on in a run of its own.");
 }
 
 void add_views(Class& cls) {
@@ -314,16 +334,22 @@ void add_views(Class& cls) {
       .def("groups", getter(&Trainer::groups),
            "What the steps held of each symmetry group of tokens.")
       .def("weights_hash", &weights_hash, "SHA-256 of the model.safetensors that save() writes.")
-      .def_property_readonly("config", getter(&Trainer::config),
-                             "A copy of the configuration with every \"auto\" decided.")
-      .def_property_readonly("model_config", getter(&Trainer::model))
+      .def_property_readonly("config", &config_of,
+                             "The configuration with every \"auto\" decided; it cannot be changed.")
+      .def_property_readonly("model_config", getter(&Trainer::model), "The shape of the model.")
+      .def_property("learning_rate", getter(&Trainer::learning_rate), &set_learning_rate,
+                    "Learning rate of the next step. One that is set holds for all later steps, in "
+                    "a resumed\n"
+                    "run too; None goes back to the schedule.")
       .def_property_readonly(
           "steps_done", [](const PyTrainer& self) { return self.trainer.steps_done(); },
-          "From any thread.")
-      .def_property_readonly("steps_total",
-                             [](const PyTrainer& self) { return self.trainer.steps_total(); })
-      .def_property_readonly("workers", getter(&Trainer::workers))
-      .def_property_readonly("has_validation", getter(&Trainer::has_validation))
+          "Updates done; any thread may ask.")
+      .def_property_readonly(
+          "steps_total", [](const PyTrainer& self) { return self.trainer.steps_total(); },
+          "Updates of the whole run.")
+      .def_property_readonly("workers", getter(&Trainer::workers), "Threads that compute.")
+      .def_property_readonly("has_validation", getter(&Trainer::has_validation),
+                             "Whether there is a validation part.")
       .def("__repr__", &repr);
 }
 
@@ -335,9 +361,8 @@ void register_trainer(py::module_& m) {
       "A training run on a tree of threads. Nothing is written before run() or save().\n\n"
       "TrainConfig(resume=\"run\") continues a run: options that are not set are the run's own.\n"
       "One thread at a time may use it; a second one gets a CllmError. From any thread may come\n"
-      "request_stop(), request_save() and a look at steps_done. After fork() the child gets a "
-      "CllmError from the first\n"
-      "step, because threads are not copied.");
+      "request_stop(), request_save() and a look at steps_done. After fork() the child gets a\n"
+      "CllmError from the first step, because threads are not copied.");
   add_training(cls);
   add_views(cls);
   py::module_::import("atexit").attr("register")(py::cpp_function(&stop_running));

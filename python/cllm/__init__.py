@@ -14,6 +14,7 @@ Letters in shapes: B sequences, T tokens of each, V' words of the vocabulary. Wr
 and arrays raise InputError (a ValueError), anything else that fails CllmError (a RuntimeError).
 """
 
+from cllm._callbacks import EarlyStopping
 from cllm._cllm import (
     CllmError,
     EvaluationReport,
@@ -22,7 +23,6 @@ from cllm._cllm import (
     KernelTime,
     Machine,
     MachineRates,
-    Model,
     ModelConfig,
     Option,
     RunOutcome,
@@ -33,7 +33,6 @@ from cllm._cllm import (
     StepReport,
     StepTimes,
     TrainConfig,
-    Trainer,
     TreePlan,
     __version__,
     configure,
@@ -44,9 +43,12 @@ from cllm._cllm import (
     predict_step,
     threads_for_workers,
 )
+from cllm._model import Model
+from cllm._trainer import Trainer
 
 __all__ = [
     "CllmError",
+    "EarlyStopping",
     "EvaluationReport",
     "GroupReport",
     "InputError",

@@ -1,606 +1,625 @@
-"""The engine of cllm: see the classes' own docstrings. Shapes: B sequences, T tokens, V' words."""
+"""The engine of cllm. Shapes: B sequences, T tokens, V' words.
+
+tools/dev/stubs.py writes this file.
+"""
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import Any, ClassVar, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__version__: str
-
 _Path: TypeAlias = str | PathLike[str]
-_Floats: TypeAlias = NDArray[np.float32]
+_Data: TypeAlias = (
+    str | PathLike[str] | bytes | NDArray[np.integer[Any]] | Iterable[str] | Iterable[int]
+)
 
-class CllmError(RuntimeError): ...
-class InputError(CllmError, ValueError): ...
+class CllmError(RuntimeError):
+    """Any failure of the engine."""
+
+class InputError(CllmError, ValueError):
+    """A value, file or array that cannot be: the text says what, seen, wanted and where."""
 
 class Option:
-    @property
-    def name(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def type(self) -> Literal["text", "integer", "real", "flag"]: ...
-    @property
-    def group(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def help(self) -> str: ...
-    @property
-    def default(self) -> str: ...
-    @property
-    def choices(self) -> list[str]: ...
-    @property
-    def aliases(self) -> list[str]: ...
-    @property
-    def alias_values(self) -> dict[str, str]: ...
-    @property
-    def may_be_auto(self) -> bool: ...
-    @property
-    def explained(self) -> str: ...
-    @property
-    def wanted(self) -> str: ...
+    """One row of the option table."""
 
-def options() -> list[Option]: ...
-def near_name(name: str, among: Sequence[str]) -> str: ...
-def unknown_option_hint(name: str, more: Sequence[str]) -> str: ...
-def set_command_line_words(on: bool) -> bool: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every attribute by its name."""
+
+    @property
+    def choices(self) -> list[str]:
+        """What a text may be; empty: anything."""
+
+    @property
+    def default(self) -> str:
+        """The default's text."""
+
+    @property
+    def group(self) -> str:
+        """Heading in the help."""
+
+    @property
+    def help(self) -> str:
+        """What it is for: a phrase without a full stop."""
+
+    @property
+    def key(self) -> str:
+        """Name in config.toml and TrainConfig: grad_accum."""
+
+    @property
+    def may_be_auto(self) -> bool:
+        """Whether "auto" lets the run decide."""
+
+    @property
+    def name(self) -> str:
+        """Name on the command line, without dashes: grad-accum."""
+
+    @property
+    def type(self) -> str:
+        """"text", "integer", "real" or "flag"."""
+
+    @property
+    def unit(self) -> str:
+        """Unit; "" when there is none."""
+
+    @property
+    def wanted(self) -> str:
+        """What may be written."""
 
 class TrainConfig:
+    """Everything that a training run can be told, by the keys of config.toml.
+
+    Values are checked when they are assigned; "auto" lets the run decide where an option
+    accepts it. TrainConfig(data="text.txt", out="run", steps=500)
+    """
+
     def __init__(
         self,
         *,
-        data: _Path = ...,
-        train_file: _Path = ...,
-        input_bin: _Path = ...,
-        val: _Path = ...,
-        val_file: _Path = ...,
-        validation_file: _Path = ...,
-        input_val_bin: _Path = ...,
-        out: _Path = ...,
-        output_dir: _Path = ...,
-        out_dir: _Path = ...,
-        init: _Path = ...,
-        resume: _Path = ...,
-        resume_from_checkpoint: _Path = ...,
-        vocab: int | Literal["auto"] = ...,
-        vocab_size: int | Literal["auto"] = ...,
-        layers: int = ...,
-        n_layer: int = ...,
-        heads: int = ...,
-        n_head: int = ...,
-        dim: int = ...,
-        n_embd: int = ...,
-        seq: int | Literal["auto"] = ...,
-        block_size: int | Literal["auto"] = ...,
-        sequence_length: int | Literal["auto"] = ...,
-        no_bias: bool = ...,
-        batch: int = ...,
-        batch_size: int = ...,
-        per_device_train_batch_size: int = ...,
-        grad_accum: int = ...,
-        gradient_accumulation_steps: int = ...,
-        steps: int | Literal["auto"] = ...,
-        max_steps: int | Literal["auto"] = ...,
-        max_iters: int | Literal["auto"] = ...,
-        num_iterations: int | Literal["auto"] = ...,
-        epochs: float | Literal["auto"] = ...,
-        num_train_epochs: float | Literal["auto"] = ...,
-        lr: float = ...,
-        learning_rate: float = ...,
-        min_lr: float | Literal["auto"] = ...,
-        min_learning_rate: float | Literal["auto"] = ...,
-        warmup: int | Literal["auto"] = ...,
-        warmup_steps: int | Literal["auto"] = ...,
-        warmup_iters: int | Literal["auto"] = ...,
-        schedule: str = ...,
-        lr_scheduler_type: str = ...,
-        weight_decay: float = ...,
-        beta1: float = ...,
-        adam_beta1: float = ...,
-        beta2: float = ...,
-        adam_beta2: float = ...,
-        epsilon: float = ...,
-        adam_epsilon: float = ...,
-        clip: float = ...,
-        grad_clip: float = ...,
-        max_grad_norm: float = ...,
-        skip_limit: int = ...,
-        on_divergence: str = ...,
-        dropout: float = ...,
-        seed: int = ...,
-        workers: int | Literal["auto"] = ...,
-        threads: int | Literal["auto"] = ...,
-        symmetry: int = ...,
-        positions: int | Literal["auto"] = ...,
-        routing: str = ...,
-        gemm: str = ...,
-        precision: str = ...,
-        bf16: bool = ...,
-        recompute: bool = ...,
-        gradient_checkpointing: bool = ...,
-        eval_every: int | Literal["auto"] = ...,
-        eval_tokens: int | Literal["auto"] = ...,
-        eval_steps: int | Literal["auto"] = ...,
-        eval_interval: int | Literal["auto"] = ...,
-        val_loss_every: int | Literal["auto"] = ...,
-        save_every: int | Literal["auto"] = ...,
-        save_steps: int | Literal["auto"] = ...,
-        keep: int = ...,
-        keep_best: bool = ...,
-        log_every: int | Literal["auto"] = ...,
-        logging_steps: int | Literal["auto"] = ...,
-        log_interval: int | Literal["auto"] = ...,
-        spheres_every: int = ...,
-        quiet: bool = ...,
-        activate_all: bool = ...,
-    ) -> None: ...
-    @property
-    def data(self) -> str: ...
-    @data.setter
-    def data(self, arg1: _Path) -> None: ...
-    @property
-    def train_file(self) -> str: ...
-    @train_file.setter
-    def train_file(self, arg1: _Path) -> None: ...
-    @property
-    def input_bin(self) -> str: ...
-    @input_bin.setter
-    def input_bin(self, arg1: _Path) -> None: ...
-    @property
-    def val(self) -> str: ...
-    @val.setter
-    def val(self, arg1: _Path) -> None: ...
-    @property
-    def val_file(self) -> str: ...
-    @val_file.setter
-    def val_file(self, arg1: _Path) -> None: ...
-    @property
-    def validation_file(self) -> str: ...
-    @validation_file.setter
-    def validation_file(self, arg1: _Path) -> None: ...
-    @property
-    def input_val_bin(self) -> str: ...
-    @input_val_bin.setter
-    def input_val_bin(self, arg1: _Path) -> None: ...
-    @property
-    def out(self) -> str: ...
-    @out.setter
-    def out(self, arg1: _Path) -> None: ...
-    @property
-    def output_dir(self) -> str: ...
-    @output_dir.setter
-    def output_dir(self, arg1: _Path) -> None: ...
-    @property
-    def out_dir(self) -> str: ...
-    @out_dir.setter
-    def out_dir(self, arg1: _Path) -> None: ...
-    @property
-    def init(self) -> str: ...
-    @init.setter
-    def init(self, arg1: _Path) -> None: ...
-    @property
-    def resume(self) -> str: ...
-    @resume.setter
-    def resume(self, arg1: _Path) -> None: ...
-    @property
-    def resume_from_checkpoint(self) -> str: ...
-    @resume_from_checkpoint.setter
-    def resume_from_checkpoint(self, arg1: _Path) -> None: ...
-    @property
-    def vocab(self) -> int | Literal["auto"]: ...
-    @vocab.setter
-    def vocab(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def vocab_size(self) -> int | Literal["auto"]: ...
-    @vocab_size.setter
-    def vocab_size(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def layers(self) -> int: ...
-    @layers.setter
-    def layers(self, arg1: int) -> None: ...
-    @property
-    def n_layer(self) -> int: ...
-    @n_layer.setter
-    def n_layer(self, arg1: int) -> None: ...
-    @property
-    def heads(self) -> int: ...
-    @heads.setter
-    def heads(self, arg1: int) -> None: ...
-    @property
-    def n_head(self) -> int: ...
-    @n_head.setter
-    def n_head(self, arg1: int) -> None: ...
-    @property
-    def dim(self) -> int: ...
-    @dim.setter
-    def dim(self, arg1: int) -> None: ...
-    @property
-    def n_embd(self) -> int: ...
-    @n_embd.setter
-    def n_embd(self, arg1: int) -> None: ...
-    @property
-    def seq(self) -> int | Literal["auto"]: ...
-    @seq.setter
-    def seq(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def block_size(self) -> int | Literal["auto"]: ...
-    @block_size.setter
-    def block_size(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def sequence_length(self) -> int | Literal["auto"]: ...
-    @sequence_length.setter
-    def sequence_length(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def no_bias(self) -> bool: ...
-    @no_bias.setter
-    def no_bias(self, arg1: bool) -> None: ...
-    @property
-    def batch(self) -> int: ...
-    @batch.setter
-    def batch(self, arg1: int) -> None: ...
-    @property
-    def batch_size(self) -> int: ...
-    @batch_size.setter
-    def batch_size(self, arg1: int) -> None: ...
-    @property
-    def per_device_train_batch_size(self) -> int: ...
-    @per_device_train_batch_size.setter
-    def per_device_train_batch_size(self, arg1: int) -> None: ...
-    @property
-    def grad_accum(self) -> int: ...
-    @grad_accum.setter
-    def grad_accum(self, arg1: int) -> None: ...
-    @property
-    def gradient_accumulation_steps(self) -> int: ...
-    @gradient_accumulation_steps.setter
-    def gradient_accumulation_steps(self, arg1: int) -> None: ...
-    @property
-    def steps(self) -> int | Literal["auto"]: ...
-    @steps.setter
-    def steps(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def max_steps(self) -> int | Literal["auto"]: ...
-    @max_steps.setter
-    def max_steps(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def max_iters(self) -> int | Literal["auto"]: ...
-    @max_iters.setter
-    def max_iters(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def num_iterations(self) -> int | Literal["auto"]: ...
-    @num_iterations.setter
-    def num_iterations(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def epochs(self) -> float | Literal["auto"]: ...
-    @epochs.setter
-    def epochs(self, arg1: float | Literal["auto"]) -> None: ...
-    @property
-    def num_train_epochs(self) -> float | Literal["auto"]: ...
-    @num_train_epochs.setter
-    def num_train_epochs(self, arg1: float | Literal["auto"]) -> None: ...
-    @property
-    def lr(self) -> float: ...
-    @lr.setter
-    def lr(self, arg1: float) -> None: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @learning_rate.setter
-    def learning_rate(self, arg1: float) -> None: ...
-    @property
-    def min_lr(self) -> float | Literal["auto"]: ...
-    @min_lr.setter
-    def min_lr(self, arg1: float | Literal["auto"]) -> None: ...
-    @property
-    def min_learning_rate(self) -> float | Literal["auto"]: ...
-    @min_learning_rate.setter
-    def min_learning_rate(self, arg1: float | Literal["auto"]) -> None: ...
-    @property
-    def warmup(self) -> int | Literal["auto"]: ...
-    @warmup.setter
-    def warmup(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def warmup_steps(self) -> int | Literal["auto"]: ...
-    @warmup_steps.setter
-    def warmup_steps(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def warmup_iters(self) -> int | Literal["auto"]: ...
-    @warmup_iters.setter
-    def warmup_iters(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def schedule(self) -> str: ...
-    @schedule.setter
-    def schedule(self, arg1: str) -> None: ...
-    @property
-    def lr_scheduler_type(self) -> str: ...
-    @lr_scheduler_type.setter
-    def lr_scheduler_type(self, arg1: str) -> None: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @weight_decay.setter
-    def weight_decay(self, arg1: float) -> None: ...
-    @property
-    def beta1(self) -> float: ...
-    @beta1.setter
-    def beta1(self, arg1: float) -> None: ...
-    @property
-    def adam_beta1(self) -> float: ...
-    @adam_beta1.setter
-    def adam_beta1(self, arg1: float) -> None: ...
-    @property
-    def beta2(self) -> float: ...
-    @beta2.setter
-    def beta2(self, arg1: float) -> None: ...
-    @property
-    def adam_beta2(self) -> float: ...
-    @adam_beta2.setter
-    def adam_beta2(self, arg1: float) -> None: ...
-    @property
-    def epsilon(self) -> float: ...
-    @epsilon.setter
-    def epsilon(self, arg1: float) -> None: ...
-    @property
-    def adam_epsilon(self) -> float: ...
-    @adam_epsilon.setter
-    def adam_epsilon(self, arg1: float) -> None: ...
-    @property
-    def clip(self) -> float: ...
-    @clip.setter
-    def clip(self, arg1: float) -> None: ...
-    @property
-    def grad_clip(self) -> float: ...
-    @grad_clip.setter
-    def grad_clip(self, arg1: float) -> None: ...
-    @property
-    def max_grad_norm(self) -> float: ...
-    @max_grad_norm.setter
-    def max_grad_norm(self, arg1: float) -> None: ...
-    @property
-    def skip_limit(self) -> int: ...
-    @skip_limit.setter
-    def skip_limit(self, arg1: int) -> None: ...
-    @property
-    def on_divergence(self) -> str: ...
-    @on_divergence.setter
-    def on_divergence(self, arg1: str) -> None: ...
-    @property
-    def dropout(self) -> float: ...
-    @dropout.setter
-    def dropout(self, arg1: float) -> None: ...
-    @property
-    def seed(self) -> int: ...
-    @seed.setter
-    def seed(self, arg1: int) -> None: ...
-    @property
-    def workers(self) -> int | Literal["auto"]: ...
-    @workers.setter
-    def workers(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def threads(self) -> int | Literal["auto"]: ...
-    @threads.setter
-    def threads(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def symmetry(self) -> int: ...
-    @symmetry.setter
-    def symmetry(self, arg1: int) -> None: ...
-    @property
-    def positions(self) -> int | Literal["auto"]: ...
-    @positions.setter
-    def positions(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def routing(self) -> str: ...
-    @routing.setter
-    def routing(self, arg1: str) -> None: ...
-    @property
-    def gemm(self) -> str: ...
-    @gemm.setter
-    def gemm(self, arg1: str) -> None: ...
-    @property
-    def precision(self) -> str: ...
-    @precision.setter
-    def precision(self, arg1: str) -> None: ...
-    @property
-    def bf16(self) -> bool: ...
-    @bf16.setter
-    def bf16(self, arg1: bool) -> None: ...
-    @property
-    def recompute(self) -> bool: ...
-    @recompute.setter
-    def recompute(self, arg1: bool) -> None: ...
-    @property
-    def gradient_checkpointing(self) -> bool: ...
-    @gradient_checkpointing.setter
-    def gradient_checkpointing(self, arg1: bool) -> None: ...
-    @property
-    def eval_every(self) -> int | Literal["auto"]: ...
-    @eval_every.setter
-    def eval_every(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def eval_tokens(self) -> int | Literal["auto"]: ...
-    @eval_tokens.setter
-    def eval_tokens(self, arg1: int | Literal["auto"]) -> None: ...
-    def eval_steps(self) -> int | Literal["auto"]: ...
-    @eval_steps.setter
-    def eval_steps(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def eval_interval(self) -> int | Literal["auto"]: ...
-    @eval_interval.setter
-    def eval_interval(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def val_loss_every(self) -> int | Literal["auto"]: ...
-    @val_loss_every.setter
-    def val_loss_every(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def save_every(self) -> int | Literal["auto"]: ...
-    @save_every.setter
-    def save_every(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def save_steps(self) -> int | Literal["auto"]: ...
-    @save_steps.setter
-    def save_steps(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def keep(self) -> int: ...
-    @keep.setter
-    def keep(self, arg1: int) -> None: ...
-    @property
-    def keep_best(self) -> bool: ...
-    @keep_best.setter
-    def keep_best(self, arg1: bool) -> None: ...
-    @property
-    def log_every(self) -> int | Literal["auto"]: ...
-    @log_every.setter
-    def log_every(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def logging_steps(self) -> int | Literal["auto"]: ...
-    @logging_steps.setter
-    def logging_steps(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def log_interval(self) -> int | Literal["auto"]: ...
-    @log_interval.setter
-    def log_interval(self, arg1: int | Literal["auto"]) -> None: ...
-    @property
-    def spheres_every(self) -> int: ...
-    @spheres_every.setter
-    def spheres_every(self, arg1: int) -> None: ...
-    @property
-    def quiet(self) -> bool: ...
-    @quiet.setter
-    def quiet(self, arg1: bool) -> None: ...
-    @property
-    def activate_all(self) -> bool: ...
-    @activate_all.setter
-    def activate_all(self, arg1: bool) -> None: ...
-    __hash__: ClassVar[None]  # type: ignore[assignment]
-    def __eq__(self, other: object) -> bool: ...
-    def __getstate__(self) -> dict[str, str | int | float | bool]: ...
-    def __setstate__(self, arg0: dict[str, str | int | float | bool]) -> None: ...
-    def to_dict(self) -> dict[str, str | int | float | bool]: ...
+        data: _Data = "",
+        val: _Data = "",
+        out: _Path = "",
+        overwrite: bool = False,
+        init: _Path = "",
+        resume: _Path = "",
+        vocab: int | Literal["auto"] = "auto",
+        layers: int = 4,
+        heads: int = 4,
+        dim: int = 128,
+        seq: int | Literal["auto"] = "auto",
+        no_bias: bool = False,
+        batch: int = 12,
+        grad_accum: int = 1,
+        steps: int | Literal["auto"] = "auto",
+        epochs: float | Literal["auto"] = "auto",
+        lr: float = 0.001,
+        min_lr: float | Literal["auto"] = "auto",
+        warmup: int | Literal["auto"] = "auto",
+        schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine",
+        weight_decay: float = 0.1,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        epsilon: float = 1e-08,
+        clip: float = 1.0,
+        skip_limit: int = 20,
+        on_divergence: Literal["stop", "rollback"] = "stop",
+        dropout: float = 0.0,
+        seed: int = 1337,
+        workers: int | Literal["auto"] = "auto",
+        threads: int | Literal["auto"] = "auto",
+        symmetry: int = 12,
+        positions: int | Literal["auto"] = "auto",
+        routing: Literal["symmetry", "round_robin"] = "symmetry",
+        gemm: Literal["auto", "native", "onednn"] = "auto",
+        precision: Literal["fp32", "bf16"] = "fp32",
+        recompute: bool = False,
+        activate_all: bool = False,
+        eval_every: int | Literal["auto"] = "auto",
+        save_every: int | Literal["auto"] = "auto",
+        keep: int = 2,
+        keep_best: bool = False,
+        log_every: int | Literal["auto"] = "auto",
+        spheres_every: int = 0,
+        quiet: bool = False,
+    ) -> None:
+        """data: Text or token file to train on [PATH]; '' by default.
+        val: Text or token file to validate on; the last tenth of data when not given [PATH]; ''
+            by default.
+        out: Run folder to create [RUN]; '' by default.
+        overwrite: Replace the run that is in the run folder; what is no run, or is in use, stays;
+            False by default.
+        init: Model folder to start from [FOLDER]; '' by default.
+        resume: Run folder to continue, on any number of workers, or one of its checkpoints [RUN];
+            '' by default.
+        vocab: Vocabulary size, for token files that carry no tokenizer; auto: what the data says
+            [tokens]; 'auto' by default.
+        layers: Transformer blocks; 4 by default.
+        heads: Attention heads; divides dim; 4 by default.
+        dim: Model width; 128 by default.
+        seq: Sequence length; auto: 64, less when the data is short [tokens]; 'auto' by default.
+        no_bias: Keep every bias zero and frozen; False by default.
+        batch: Sequences that go through together [sequences]; 12 by default.
+        grad_accum: Batches added up to one step; the same as a batch that many times larger
+            [batches]; 1 by default.
+        steps: Updates to make; auto: as many as epochs make, else 2000 [steps]; 'auto' by
+            default.
+        epochs: Passes over the training tokens, instead of steps [epochs]; 'auto' by default.
+        lr: Highest learning rate; 0.001 by default.
+        min_lr: Learning rate at the last step; auto: a tenth of lr; 'auto' by default.
+        warmup: Updates over which the rate rises to lr; auto: steps / 10, at most 100 [steps];
+            'auto' by default.
+        schedule: How the rate goes from lr to min-lr; 'cosine' by default.
+        weight_decay: AdamW's decay of matrices; 0.1 by default.
+        beta1: AdamW's decay of the mean gradient; 0.9 by default.
+        beta2: AdamW's decay of the mean squared gradient; 0.99 by default.
+        epsilon: What AdamW adds to the denominator; 1e-08 by default.
+        clip: Largest global gradient norm; 0: never clip; 1.0 by default.
+        skip_limit: Updates skipped in a row, because loss or gradient is not finite, after which
+            the run has diverged; 0: never [steps]; 20 by default.
+        on_divergence: What a run does that has diverged: stop, or roll back to its last good
+            checkpoint and go on at half the learning rate; 'stop' by default.
+        dropout: Part that is dropped in training of the embedding, of attention's weights and of
+            what a layer adds; a model given as init keeps none of its own; 0.0 by default.
+        seed: Seed of the first weights, of the order of the data and of dropout; 1337 by default.
+        workers: Threads that compute; auto: as many as make a step fastest, at most one a core
+            [threads]; 'auto' by default.
+        threads: Threads in the whole tree, instead of workers; auto: as many as the workers need
+            [threads]; 'auto' by default.
+        symmetry: Most children of a sphere, positions in a step; 12 by default.
+        positions: Gradient copies that a step is spread over; auto: by the batch plan; 'auto' by
+            default.
+        routing: Which sequences share a position: by the symmetry group of most of their tokens,
+            or dealt in turn; 'symmetry' by default.
+        gemm: Matrix product library; 'auto' by default.
+        precision: Of the operands of products: fp32, or bf16, faster where the CPU multiplies it;
+            'fp32' by default.
+        recompute: Make activations again on the way back instead of keeping them: less memory,
+            more time, the same result; False by default.
+        activate_all: Compute with every worker, also where there are more of them than cores:
+            slower, the same result, as `cllm verify` shows; False by default.
+        eval_every: Validate every so many steps; 0: never; auto: eight times a run [steps];
+            'auto' by default.
+        save_every: Write a checkpoint every so many steps; 0: never; auto: at evaluations
+            [steps]; 'auto' by default.
+        keep: Checkpoints kept beside the newest [checkpoints]; 2 by default.
+        keep_best: Also keep the checkpoint with the lowest validation loss: checkpoints/best;
+            False by default.
+        log_every: A progress line every so many steps; 0: never; auto: about 20 a run, on a
+            terminal a live line [steps]; 'auto' by default.
+        spheres_every: Lines in spheres.jsonl every so many steps; 0: at the end only [steps]; 0
+            by default.
+        quiet: Print nothing but errors; False by default.
+        """
+
     def replace(
         self,
         *,
-        data: _Path = ...,
-        train_file: _Path = ...,
-        input_bin: _Path = ...,
-        val: _Path = ...,
-        val_file: _Path = ...,
-        validation_file: _Path = ...,
-        input_val_bin: _Path = ...,
-        out: _Path = ...,
-        output_dir: _Path = ...,
-        out_dir: _Path = ...,
-        init: _Path = ...,
-        resume: _Path = ...,
-        resume_from_checkpoint: _Path = ...,
-        vocab: int | Literal["auto"] = ...,
-        vocab_size: int | Literal["auto"] = ...,
-        layers: int = ...,
-        n_layer: int = ...,
-        heads: int = ...,
-        n_head: int = ...,
-        dim: int = ...,
-        n_embd: int = ...,
-        seq: int | Literal["auto"] = ...,
-        block_size: int | Literal["auto"] = ...,
-        sequence_length: int | Literal["auto"] = ...,
-        no_bias: bool = ...,
-        batch: int = ...,
-        batch_size: int = ...,
-        per_device_train_batch_size: int = ...,
-        grad_accum: int = ...,
-        gradient_accumulation_steps: int = ...,
-        steps: int | Literal["auto"] = ...,
-        max_steps: int | Literal["auto"] = ...,
-        max_iters: int | Literal["auto"] = ...,
-        num_iterations: int | Literal["auto"] = ...,
-        epochs: float | Literal["auto"] = ...,
-        num_train_epochs: float | Literal["auto"] = ...,
-        lr: float = ...,
-        learning_rate: float = ...,
-        min_lr: float | Literal["auto"] = ...,
-        min_learning_rate: float | Literal["auto"] = ...,
-        warmup: int | Literal["auto"] = ...,
-        warmup_steps: int | Literal["auto"] = ...,
-        warmup_iters: int | Literal["auto"] = ...,
-        schedule: str = ...,
-        lr_scheduler_type: str = ...,
-        weight_decay: float = ...,
-        beta1: float = ...,
-        adam_beta1: float = ...,
-        beta2: float = ...,
-        adam_beta2: float = ...,
-        epsilon: float = ...,
-        adam_epsilon: float = ...,
-        clip: float = ...,
-        grad_clip: float = ...,
-        max_grad_norm: float = ...,
-        skip_limit: int = ...,
-        on_divergence: str = ...,
-        dropout: float = ...,
-        seed: int = ...,
-        workers: int | Literal["auto"] = ...,
-        threads: int | Literal["auto"] = ...,
-        symmetry: int = ...,
-        positions: int | Literal["auto"] = ...,
-        routing: str = ...,
-        gemm: str = ...,
-        precision: str = ...,
-        bf16: bool = ...,
-        recompute: bool = ...,
-        gradient_checkpointing: bool = ...,
-        eval_every: int | Literal["auto"] = ...,
-        eval_tokens: int | Literal["auto"] = ...,
-        eval_steps: int | Literal["auto"] = ...,
-        eval_interval: int | Literal["auto"] = ...,
-        val_loss_every: int | Literal["auto"] = ...,
-        save_every: int | Literal["auto"] = ...,
-        save_steps: int | Literal["auto"] = ...,
-        keep: int = ...,
-        keep_best: bool = ...,
-        log_every: int | Literal["auto"] = ...,
-        logging_steps: int | Literal["auto"] = ...,
-        log_interval: int | Literal["auto"] = ...,
-        spheres_every: int = ...,
-        quiet: bool = ...,
-        activate_all: bool = ...,
-    ) -> TrainConfig: ...
-    def to_toml(self) -> str: ...
-    @staticmethod
-    def from_toml(text: str) -> TrainConfig: ...
+        data: _Data = "",
+        val: _Data = "",
+        out: _Path = "",
+        overwrite: bool = False,
+        init: _Path = "",
+        resume: _Path = "",
+        vocab: int | Literal["auto"] = "auto",
+        layers: int = 4,
+        heads: int = 4,
+        dim: int = 128,
+        seq: int | Literal["auto"] = "auto",
+        no_bias: bool = False,
+        batch: int = 12,
+        grad_accum: int = 1,
+        steps: int | Literal["auto"] = "auto",
+        epochs: float | Literal["auto"] = "auto",
+        lr: float = 0.001,
+        min_lr: float | Literal["auto"] = "auto",
+        warmup: int | Literal["auto"] = "auto",
+        schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine",
+        weight_decay: float = 0.1,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        epsilon: float = 1e-08,
+        clip: float = 1.0,
+        skip_limit: int = 20,
+        on_divergence: Literal["stop", "rollback"] = "stop",
+        dropout: float = 0.0,
+        seed: int = 1337,
+        workers: int | Literal["auto"] = "auto",
+        threads: int | Literal["auto"] = "auto",
+        symmetry: int = 12,
+        positions: int | Literal["auto"] = "auto",
+        routing: Literal["symmetry", "round_robin"] = "symmetry",
+        gemm: Literal["auto", "native", "onednn"] = "auto",
+        precision: Literal["fp32", "bf16"] = "fp32",
+        recompute: bool = False,
+        activate_all: bool = False,
+        eval_every: int | Literal["auto"] = "auto",
+        save_every: int | Literal["auto"] = "auto",
+        keep: int = 2,
+        keep_best: bool = False,
+        log_every: int | Literal["auto"] = "auto",
+        spheres_every: int = 0,
+        quiet: bool = False,
+    ) -> TrainConfig:
+        """Returns a copy with other values for some keys."""
 
-def configure(
-    given: Sequence[tuple[str, str]], *, config_file: _Path | None = None
-) -> TrainConfig: ...
+    @property
+    def data(self) -> Any:
+        """Text or token file to train on [PATH]; '' by default."""
+
+    @data.setter
+    def data(self, value: _Data) -> None: ...
+    @property
+    def val(self) -> Any:
+        """Text or token file to validate on; the last tenth of data when not given [PATH]; ''
+        by default."""
+
+    @val.setter
+    def val(self, value: _Data) -> None: ...
+    @property
+    def out(self) -> str:
+        """Run folder to create [RUN]; '' by default."""
+
+    @out.setter
+    def out(self, value: _Path) -> None: ...
+    @property
+    def overwrite(self) -> bool:
+        """Replace the run that is in the run folder; what is no run, or is in use, stays; False
+        by default."""
+
+    @overwrite.setter
+    def overwrite(self, value: bool) -> None: ...
+    @property
+    def init(self) -> str:
+        """Model folder to start from [FOLDER]; '' by default."""
+
+    @init.setter
+    def init(self, value: _Path) -> None: ...
+    @property
+    def resume(self) -> str:
+        """Run folder to continue, on any number of workers, or one of its checkpoints [RUN]; ''
+        by default."""
+
+    @resume.setter
+    def resume(self, value: _Path) -> None: ...
+    @property
+    def vocab(self) -> int | Literal["auto"]:
+        """Vocabulary size, for token files that carry no tokenizer; auto: what the data says
+        [tokens]; 'auto' by default."""
+
+    @vocab.setter
+    def vocab(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def layers(self) -> int:
+        """Transformer blocks; 4 by default."""
+
+    @layers.setter
+    def layers(self, value: int) -> None: ...
+    @property
+    def heads(self) -> int:
+        """Attention heads; divides dim; 4 by default."""
+
+    @heads.setter
+    def heads(self, value: int) -> None: ...
+    @property
+    def dim(self) -> int:
+        """Model width; 128 by default."""
+
+    @dim.setter
+    def dim(self, value: int) -> None: ...
+    @property
+    def seq(self) -> int | Literal["auto"]:
+        """Sequence length; auto: 64, less when the data is short [tokens]; 'auto' by default."""
+
+    @seq.setter
+    def seq(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def no_bias(self) -> bool:
+        """Keep every bias zero and frozen; False by default."""
+
+    @no_bias.setter
+    def no_bias(self, value: bool) -> None: ...
+    @property
+    def batch(self) -> int:
+        """Sequences that go through together [sequences]; 12 by default."""
+
+    @batch.setter
+    def batch(self, value: int) -> None: ...
+    @property
+    def grad_accum(self) -> int:
+        """Batches added up to one step; the same as a batch that many times larger [batches]; 1
+        by default."""
+
+    @grad_accum.setter
+    def grad_accum(self, value: int) -> None: ...
+    @property
+    def steps(self) -> int | Literal["auto"]:
+        """Updates to make; auto: as many as epochs make, else 2000 [steps]; 'auto' by default."""
+
+    @steps.setter
+    def steps(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def epochs(self) -> float | Literal["auto"]:
+        """Passes over the training tokens, instead of steps [epochs]; 'auto' by default."""
+
+    @epochs.setter
+    def epochs(self, value: float | Literal["auto"]) -> None: ...
+    @property
+    def lr(self) -> float:
+        """Highest learning rate; 0.001 by default."""
+
+    @lr.setter
+    def lr(self, value: float) -> None: ...
+    @property
+    def min_lr(self) -> float | Literal["auto"]:
+        """Learning rate at the last step; auto: a tenth of lr; 'auto' by default."""
+
+    @min_lr.setter
+    def min_lr(self, value: float | Literal["auto"]) -> None: ...
+    @property
+    def warmup(self) -> int | Literal["auto"]:
+        """Updates over which the rate rises to lr; auto: steps / 10, at most 100 [steps];
+        'auto' by default."""
+
+    @warmup.setter
+    def warmup(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def schedule(self) -> Literal["cosine", "linear", "constant", "wsd"]:
+        """How the rate goes from lr to min-lr; 'cosine' by default."""
+
+    @schedule.setter
+    def schedule(self, value: Literal["cosine", "linear", "constant", "wsd"]) -> None: ...
+    @property
+    def weight_decay(self) -> float:
+        """AdamW's decay of matrices; 0.1 by default."""
+
+    @weight_decay.setter
+    def weight_decay(self, value: float) -> None: ...
+    @property
+    def beta1(self) -> float:
+        """AdamW's decay of the mean gradient; 0.9 by default."""
+
+    @beta1.setter
+    def beta1(self, value: float) -> None: ...
+    @property
+    def beta2(self) -> float:
+        """AdamW's decay of the mean squared gradient; 0.99 by default."""
+
+    @beta2.setter
+    def beta2(self, value: float) -> None: ...
+    @property
+    def epsilon(self) -> float:
+        """What AdamW adds to the denominator; 1e-08 by default."""
+
+    @epsilon.setter
+    def epsilon(self, value: float) -> None: ...
+    @property
+    def clip(self) -> float:
+        """Largest global gradient norm; 0: never clip; 1.0 by default."""
+
+    @clip.setter
+    def clip(self, value: float) -> None: ...
+    @property
+    def skip_limit(self) -> int:
+        """Updates skipped in a row, because loss or gradient is not finite, after which the run
+        has diverged; 0: never [steps]; 20 by default."""
+
+    @skip_limit.setter
+    def skip_limit(self, value: int) -> None: ...
+    @property
+    def on_divergence(self) -> Literal["stop", "rollback"]:
+        """What a run does that has diverged: stop, or roll back to its last good checkpoint and
+        go on at half the learning rate; 'stop' by default."""
+
+    @on_divergence.setter
+    def on_divergence(self, value: Literal["stop", "rollback"]) -> None: ...
+    @property
+    def dropout(self) -> float:
+        """Part that is dropped in training of the embedding, of attention's weights and of what
+        a layer adds; a model given as init keeps none of its own; 0.0 by default."""
+
+    @dropout.setter
+    def dropout(self, value: float) -> None: ...
+    @property
+    def seed(self) -> int:
+        """Seed of the first weights, of the order of the data and of dropout; 1337 by default."""
+
+    @seed.setter
+    def seed(self, value: int) -> None: ...
+    @property
+    def workers(self) -> int | Literal["auto"]:
+        """Threads that compute; auto: as many as make a step fastest, at most one a core
+        [threads]; 'auto' by default."""
+
+    @workers.setter
+    def workers(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def threads(self) -> int | Literal["auto"]:
+        """Threads in the whole tree, instead of workers; auto: as many as the workers need
+        [threads]; 'auto' by default."""
+
+    @threads.setter
+    def threads(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def symmetry(self) -> int:
+        """Most children of a sphere, positions in a step; 12 by default."""
+
+    @symmetry.setter
+    def symmetry(self, value: int) -> None: ...
+    @property
+    def positions(self) -> int | Literal["auto"]:
+        """Gradient copies that a step is spread over; auto: by the batch plan; 'auto' by
+        default."""
+
+    @positions.setter
+    def positions(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def routing(self) -> Literal["symmetry", "round_robin"]:
+        """Which sequences share a position: by the symmetry group of most of their tokens, or
+        dealt in turn; 'symmetry' by default."""
+
+    @routing.setter
+    def routing(self, value: Literal["symmetry", "round_robin"]) -> None: ...
+    @property
+    def gemm(self) -> Literal["auto", "native", "onednn"]:
+        """Matrix product library; 'auto' by default."""
+
+    @gemm.setter
+    def gemm(self, value: Literal["auto", "native", "onednn"]) -> None: ...
+    @property
+    def precision(self) -> Literal["fp32", "bf16"]:
+        """Of the operands of products: fp32, or bf16, faster where the CPU multiplies it;
+        'fp32' by default."""
+
+    @precision.setter
+    def precision(self, value: Literal["fp32", "bf16"]) -> None: ...
+    @property
+    def recompute(self) -> bool:
+        """Make activations again on the way back instead of keeping them: less memory, more
+        time, the same result; False by default."""
+
+    @recompute.setter
+    def recompute(self, value: bool) -> None: ...
+    @property
+    def activate_all(self) -> bool:
+        """Compute with every worker, also where there are more of them than cores: slower, the
+        same result, as `cllm verify` shows; False by default."""
+
+    @activate_all.setter
+    def activate_all(self, value: bool) -> None: ...
+    @property
+    def eval_every(self) -> int | Literal["auto"]:
+        """Validate every so many steps; 0: never; auto: eight times a run [steps]; 'auto' by
+        default."""
+
+    @eval_every.setter
+    def eval_every(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def save_every(self) -> int | Literal["auto"]:
+        """Write a checkpoint every so many steps; 0: never; auto: at evaluations [steps];
+        'auto' by default."""
+
+    @save_every.setter
+    def save_every(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def keep(self) -> int:
+        """Checkpoints kept beside the newest [checkpoints]; 2 by default."""
+
+    @keep.setter
+    def keep(self, value: int) -> None: ...
+    @property
+    def keep_best(self) -> bool:
+        """Also keep the checkpoint with the lowest validation loss: checkpoints/best; False by
+        default."""
+
+    @keep_best.setter
+    def keep_best(self, value: bool) -> None: ...
+    @property
+    def log_every(self) -> int | Literal["auto"]:
+        """A progress line every so many steps; 0: never; auto: about 20 a run, on a terminal a
+        live line [steps]; 'auto' by default."""
+
+    @log_every.setter
+    def log_every(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def spheres_every(self) -> int:
+        """Lines in spheres.jsonl every so many steps; 0: at the end only [steps]; 0 by default."""
+
+    @spheres_every.setter
+    def spheres_every(self, value: int) -> None: ...
+    @property
+    def quiet(self) -> bool:
+        """Print nothing but errors; False by default."""
+
+    @quiet.setter
+    def quiet(self, value: bool) -> None: ...
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+
+    @staticmethod
+    def from_toml(text: str) -> TrainConfig:
+        """Defaults with the `key = value` lines of a config.toml."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Every key with its value."""
+
+    def to_toml(self) -> str:
+        """A config.toml with the help as comments; `resume` is left out."""
+
+class TrainerConfig(TrainConfig):
+    """The configuration of a trainer, with every "auto" decided. It cannot be changed; copies
+    and replace() give a TrainConfig.
+    """
 
 class SpherePlan:
+    """One sphere of a tree; ids count level by level."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def id(self) -> int: ...
+    def children(self) -> list[int]:
+        """Ids."""
+
     @property
-    def level(self) -> int: ...
+    def id(self) -> int:
+        """Number in the tree."""
+
     @property
-    def parent(self) -> int: ...
+    def level(self) -> int:
+        """0 for the root."""
+
     @property
-    def role(self) -> str: ...
+    def parent(self) -> int:
+        """Id; -1 for the root."""
+
     @property
-    def children(self) -> list[int]: ...
+    def role(self) -> str:
+        """"root", "control", "worker" or "root+worker"."""
+
+    @property
+    def subtree(self) -> int:
+        """Which of the root's children it descends from, from 0; -1 for the root."""
 
 class TreePlan:
-    @property
-    def symmetry_order(self) -> int: ...
-    @property
-    def spheres(self) -> list[SpherePlan]: ...
-    @property
-    def workers(self) -> list[int]: ...
-    @property
-    def levels(self) -> int: ...
-    def __len__(self) -> int: ...
+    """The tree that a number of threads makes."""
 
-def plan_tree(threads: int, symmetry_order: int = 12) -> TreePlan: ...
-def threads_for_workers(workers: int, symmetry_order: int = 12) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the tree as dicts and lists."""
+
+    @property
+    def levels(self) -> int:
+        """Levels of the tree, the root's included."""
+
+    @property
+    def spheres(self) -> list[SpherePlan]:
+        """All of them, by id."""
+
+    @property
+    def symmetry_order(self) -> int:
+        """Most children of a sphere."""
+
+    @property
+    def workers(self) -> list[int]:
+        """Ids of the leaves, from left to right."""
 
 class ModelConfig:
+    """The shape of a GPT-2 model; it cannot be changed."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
     def __init__(
         self,
         *,
@@ -615,354 +634,728 @@ class ModelConfig:
         attn_pdrop: float = 0.0,
         resid_pdrop: float = 0.0,
     ) -> None: ...
-    __hash__: ClassVar[None]  # type: ignore[assignment]
-    def __eq__(self, other: object) -> bool: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def layers(self) -> int: ...
+    def attn_pdrop(self) -> float:
+        """Part of attention's weights that training drops."""
+
     @property
-    def heads(self) -> int: ...
+    def bias(self) -> bool:
+        """False: every bias is zero and stays so."""
+
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Width: C, n_embd."""
+
     @property
-    def seq(self) -> int: ...
+    def embd_pdrop(self) -> float:
+        """Part of the embedding that training drops."""
+
     @property
-    def vocab(self) -> int: ...
+    def heads(self) -> int:
+        """Attention heads, which divide dim: H, n_head."""
+
     @property
-    def bias(self) -> bool: ...
+    def layers(self) -> int:
+        """Transformer blocks: L, n_layer."""
+
     @property
-    def symmetry(self) -> int: ...
+    def parameters(self) -> int:
+        """The number of weights of such a model."""
+
     @property
-    def embd_pdrop(self) -> float: ...
+    def resid_pdrop(self) -> float:
+        """Part of what attention and the hidden layer add that training drops."""
+
     @property
-    def attn_pdrop(self) -> float: ...
+    def seq(self) -> int:
+        """The longest sequence: T, n_positions."""
+
     @property
-    def resid_pdrop(self) -> float: ...
+    def symmetry(self) -> int:
+        """V of the sphere structure."""
+
+    @property
+    def vocab(self) -> int:
+        """Words of the vocabulary: V', vocab_size."""
 
 class StepPlan:
-    @property
-    def model(self) -> ModelConfig: ...
-    @property
-    def parameters(self) -> int: ...
-    @property
-    def batch(self) -> int: ...
-    @property
-    def sequence(self) -> int: ...
-    @property
-    def shards(self) -> int: ...
-    @property
-    def positions(self) -> int: ...
-    @property
-    def largest_shard(self) -> int: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def workers(self) -> int: ...
-    @property
-    def active_workers(self) -> int: ...
-    @property
-    def parameter_memory(self) -> int: ...
-    @property
-    def moment_memory(self) -> int: ...
-    @property
-    def activation_memory(self) -> int: ...
-    @property
-    def worker_memory(self) -> int: ...
-    @property
-    def other_memory(self) -> int: ...
-    @property
-    def memory(self) -> int: ...
+    """What a step would be. Memory is in bytes."""
 
-def plan_step(config: TrainConfig) -> StepPlan: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
+    @property
+    def activation_memory(self) -> int:
+        """Memory of activations, gradients and packed weights."""
+
+    @property
+    def active_workers(self) -> int:
+        """Workers that compute on the cores that this process may use."""
+
+    @property
+    def batch(self) -> int:
+        """Sequences in a step."""
+
+    @property
+    def largest_shard(self) -> int:
+        """Sequences in the largest shard."""
+
+    @property
+    def memory(self) -> int:
+        """All of it."""
+
+    @property
+    def model(self) -> ModelConfig:
+        """The shape of the model."""
+
+    @property
+    def moment_memory(self) -> int:
+        """Memory of the optimizer's moments."""
+
+    @property
+    def other_memory(self) -> int:
+        """Memory of the program, its tables, batches, evaluation and, where it fits, the copy
+        that checkpoints are written from.
+        """
+
+    @property
+    def parameter_memory(self) -> int:
+        """Memory of the weights."""
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the model."""
+
+    @property
+    def positions(self) -> int:
+        """Gradient copies that it is spread over: K."""
+
+    @property
+    def sequence(self) -> int:
+        """Tokens in a sequence."""
+
+    @property
+    def shards(self) -> int:
+        """Shards that the step is cut into: S."""
+
+    @property
+    def threads(self) -> int:
+        """Spheres of the tree."""
+
+    @property
+    def worker_memory(self) -> int:
+        """Memory of the workers."""
+
+    @property
+    def workers(self) -> int:
+        """Spheres that compute."""
 
 class StepReport:
+    """One optimizer update; one line of metrics.jsonl."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def step(self) -> int: ...
+    def epoch(self) -> float:
+        """Passes over the training tokens so far."""
+
     @property
-    def epoch(self) -> float: ...
+    def gflops(self) -> float:
+        """Arithmetic over the wall time, 1e9 operations a second."""
+
     @property
-    def tokens(self) -> int: ...
+    def grad_norm(self) -> float:
+        """Global norm of the gradient, before clipping."""
+
     @property
-    def loss(self) -> float: ...
+    def late(self) -> bool:
+        """Whether the workers waited for data, because a batch was not ready in time."""
+
     @property
-    def gradient_norm(self) -> float: ...
+    def loss(self) -> float:
+        """Mean cross-entropy of the step, nats a token."""
+
     @property
-    def learning_rate(self) -> float: ...
+    def lr(self) -> float:
+        """Learning rate of the step."""
+
     @property
-    def milliseconds(self) -> float: ...
+    def mfu(self) -> float:
+        """Part of the cores' measured GEMM peak, 0 to 1."""
+
     @property
-    def tokens_per_second(self) -> float: ...
+    def ms(self) -> float:
+        """Wall time of the step, milliseconds."""
+
     @property
-    def gflops(self) -> float: ...
+    def skipped(self) -> bool:
+        """Whether nothing was updated, because loss or gradient was not finite."""
+
     @property
-    def mfu(self) -> float: ...
+    def step(self) -> int:
+        """Updates done, counting this one."""
+
     @property
-    def skipped(self) -> bool: ...
+    def tokens(self) -> int:
+        """Tokens trained on so far."""
+
     @property
-    def late(self) -> bool: ...
+    def tokens_per_s(self) -> float:
+        """Tokens trained on in a second."""
+
     @property
-    def workers(self) -> int: ...
+    def workers(self) -> int:
+        """Workers that were to compute in it."""
 
 class EvaluationReport:
+    """The mean loss over tokens that are not trained on; one line of metrics.jsonl."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def step(self) -> int: ...
+    def bits_per_byte(self) -> float | None:
+        """The loss in bits a byte of text; None where tokens are no bytes."""
+
     @property
-    def validation_loss(self) -> float: ...
+    def perplexity(self) -> float:
+        """exp(val_loss)."""
+
     @property
-    def bits_per_byte(self) -> float: ...
+    def step(self) -> int:
+        """Updates done before it."""
+
     @property
-    def val_tokens(self) -> int: ...
-    @property
-    def val_tokens_total(self) -> int: ...
+    def val_loss(self) -> float:
+        """Mean cross-entropy, nats a token."""
 
 class SphereReport:
+    """What a sphere did in training steps; one line of spheres.jsonl. Times are in seconds."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def id(self) -> int: ...
+    def active(self) -> bool:
+        """Whether it was given work in training steps."""
+
     @property
-    def level(self) -> int: ...
+    def busy_s(self) -> float:
+        """Time inside tiles."""
+
     @property
-    def role(self) -> str: ...
+    def cpu_s(self) -> float:
+        """Time on a CPU."""
+
     @property
-    def parent(self) -> int: ...
+    def id(self) -> int:
+        """Number in the tree, level by level."""
+
     @property
-    def active(self) -> bool: ...
+    def level(self) -> int:
+        """0 for the root."""
+
     @property
-    def cpu_seconds(self) -> float: ...
+    def messages_in(self) -> int:
+        """Messages received."""
+
     @property
-    def busy_seconds(self) -> float: ...
+    def messages_out(self) -> int:
+        """Messages sent."""
+
     @property
-    def parked_seconds(self) -> float: ...
+    def parent(self) -> int:
+        """Id; -1 for the root."""
+
     @property
-    def wall_seconds(self) -> float: ...
+    def parked_s(self) -> float:
+        """Time asleep in the kernel."""
+
     @property
-    def tiles(self) -> int: ...
+    def queue_high_water(self) -> int:
+        """Most messages that waited."""
+
     @property
-    def messages_in(self) -> int: ...
+    def role(self) -> str:
+        """"root", "control", "worker" or "root+worker"."""
+
     @property
-    def messages_out(self) -> int: ...
+    def tiles(self) -> int:
+        """Tiles that it computed."""
+
     @property
-    def queue_high_water(self) -> int: ...
+    def wall_s(self) -> float:
+        """Time of the steps that the others cover."""
 
 class GroupReport:
+    """The tokens of one symmetry group in the steps so far, and where the sequences in which they
+    prevail went; one line of groups.jsonl.
+    """
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def group(self) -> int: ...
+    def group(self) -> int:
+        """Number of the group."""
+
     @property
-    def position(self) -> int: ...
+    def moved(self) -> int:
+        """Its sequences that went elsewhere, so that positions stay equal."""
+
     @property
-    def sequences(self) -> int: ...
+    def position(self) -> int:
+        """Where routing by symmetry sends its sequences."""
+
     @property
-    def tokens(self) -> int: ...
+    def sequences(self) -> int:
+        """Sequences in which no group has more tokens."""
+
     @property
-    def moved(self) -> int: ...
+    def tokens(self) -> int:
+        """Tokens of the group, in sequences of any."""
 
 class RunOutcome(enum.Enum):
-    FINISHED = 0
-    STOPPED = 1
+    """How Trainer.run() ended."""
+
+    FINISHED = ...
+    STOPPED = ...
 
 class Model:
-    @staticmethod
-    def load(folder: _Path, *, workers: int | None = None) -> Model: ...
-    @staticmethod
-    def create(
+    """A GPT-2 model in memory: B sequences of T tokens, V' words.
+
+    One thread at a time may call it; a second one gets a CllmError. Results do
+    not depend on `workers`, the number of computing threads (None: the cores
+    that this process may use).
+    """
+
+    @overload
+    def __init__(
+        self,
         config: ModelConfig,
         *,
         seed: int = 1337,
         byte_tokens: bool = False,
         workers: int | None = None,
-    ) -> Model: ...
-    def save(self, folder: _Path) -> None: ...
-    @property
-    def config(self) -> ModelConfig: ...
-    @property
-    def folder(self) -> str: ...
-    @property
-    def byte_tokens(self) -> bool: ...
-    @property
-    def end_tokens(self) -> list[int]: ...
-    def parameters(self) -> dict[str, _Floats]: ...
-    def logits(self, tokens: ArrayLike) -> _Floats: ...
+    ) -> None:
+        """Makes new weights, as training starts from. With `byte_tokens` a token is a byte."""
+
+    @overload
+    def __init__(self, folder: _Path, *, workers: int | None = None) -> None:
+        """Reads a model folder, or the newest model of a run folder."""
+
+    def __repr__(self) -> str: ...
+    def evaluate(self, data: _Data, *, text_bytes: int = 0) -> EvaluationReport:
+        """Computes the mean loss over all of `data`, which may be what TrainConfig(data=...) may
+        be. `text_bytes` counts the bytes of text that ids stand for, if they are known.
+        """
+
+    def generate(
+        self,
+        prompt: Any,
+        *,
+        tokens: int = 200,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 1337,
+        known: int = 0,
+        on_token: Any = None,
+    ) -> Any:
+        """Continues the prompt by at most `tokens` tokens and returns what was added: str for a
+        str (byte models), bytes for bytes (byte models), int32[n] for a sequence of tokens.
+        It ends early at one of `end_tokens`, which is not part of the result. With `known` only
+        tokens below it are drawn: what the tokenizer knows of a vocabulary that was rounded up.
+        `on_token` is called with each token, or byte, as it comes.
+        """
+
+    def logits(self, tokens: ArrayLike) -> NDArray[np.float32]:
+        """float32[B, T, V'] behind every token of integers[B, T]."""
+
     def loss_and_gradients(
         self, inputs: ArrayLike, targets: ArrayLike
-    ) -> tuple[float, dict[str, _Floats]]: ...
-    @overload
-    def generate(
-        self,
-        prompt: str,
-        *,
-        tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 1337,
-        known: int = 0,
-        on_token: Callable[[bytes], object] | None = None,
-    ) -> str: ...
-    @overload
-    def generate(
-        self,
-        prompt: bytes,
-        *,
-        tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 1337,
-        known: int = 0,
-        on_token: Callable[[bytes], object] | None = None,
-    ) -> bytes: ...
-    @overload
-    def generate(
-        self,
-        prompt: list[int] | tuple[int, ...] | NDArray[np.integer[Any]],
-        *,
-        tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 1337,
-        known: int = 0,
-        on_token: Callable[[int], object] | None = None,
-    ) -> NDArray[np.int32]: ...
+    ) -> tuple[float, dict[str, NDArray[np.float32]]]:
+        """The mean cross-entropy of targets[B, T] given inputs[B, T], nats a token, and its
+        gradient by every tensor, named and shaped as in parameters().
+        """
 
-class Trainer(Iterator[StepReport]):
-    def __init__(
-        self, config: TrainConfig, *, on_note: Callable[[str], object] | None = None
-    ) -> None: ...
+    def parameters(self) -> dict[str, NDArray[np.float32]]:
+        """Every tensor by its name in model.safetensors: float32 views, writing to one changes
+        the model.
+        """
+
+    def save(self, folder: _Path) -> None:
+        """Writes a folder that transformers' from_pretrained opens."""
+
+    @property
+    def byte_tokens(self) -> bool:
+        """Whether a token is a byte, so that text needs no tokenizer."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The shape of the model."""
+
+    @property
+    def end_tokens(self) -> list[int]:
+        """Tokens that end a text: those of generation_config.json, else of config.json."""
+
+    @property
+    def folder(self) -> str:
+        """The folder that was read; "" for a new model."""
+
+class Trainer:
+    """A training run on a tree of threads. Nothing is written before run() or save().
+
+    TrainConfig(resume="run") continues a run: options that are not set are the run's own.
+    One thread at a time may use it; a second one gets a CllmError. From any thread may come
+    request_stop(), request_save() and a look at steps_done. After fork() the child gets a
+    CllmError from the first step, because threads are not copied.
+    """
+
+    def __init__(self, config: TrainConfig, *, on_note: Callable[[str], Any] | None = None) -> None:
+        """on_note(str) is told what will take seconds before it begins."""
+
+    def __iter__(self) -> Any:
+        """Steps until steps_total, a StepReport each."""
+
+    def __next__(self) -> StepReport: ...
+    def __repr__(self) -> str: ...
+    def evaluate(self, data: _Data | None = None) -> EvaluationReport:
+        """Computes the mean loss over the validation part or, if given, over all of `data`, which
+        may be what TrainConfig(data=...) may be.
+        """
+
+    def gradients(self) -> dict[str, NDArray[np.float32]]:
+        """The gradient of the last step before clipping, likewise; read-only, and overwritten
+        by the next step.
+        """
+
+    def groups(self) -> list[GroupReport]:
+        """What the steps held of each symmetry group of tokens."""
+
+    def parameters(self) -> dict[str, NDArray[np.float32]]:
+        """Every tensor by its name in model.safetensors: float32 views without copies. Writing
+        to one changes the model.
+        """
+
+    def request_save(self) -> None:
+        """Asks run() to write a checkpoint after this step and go on; likewise."""
+
+    def request_stop(self) -> None:
+        """Asks run() to save and return; from any thread or callback."""
+
+    def resize(self, workers: int) -> None:
+        """Another number of computing threads from the next step on. No bit changes."""
+
     def run(
         self,
         *,
-        on_step: Callable[[StepReport], object] | None = None,
-        on_evaluation: Callable[[EvaluationReport], object] | None = None,
-        on_checkpoint: Callable[[str], object] | None = None,
-        on_note: Callable[[str], object] | None = None,
+        on_step: Callable[[StepReport], Any] | None = None,
+        on_evaluation: Callable[[EvaluationReport], Any] | None = None,
+        on_checkpoint: Callable[[str], Any] | None = None,
+        on_note: Callable[[str], Any] | None = None,
         progress: bool = False,
-    ) -> RunOutcome: ...
-    def step(
-        self, inputs: ArrayLike | None = None, targets: ArrayLike | None = None
-    ) -> StepReport: ...
-    def __iter__(self) -> Trainer: ...
-    def __next__(self) -> StepReport: ...
-    def evaluate(self) -> EvaluationReport: ...
-    def resize(self, workers: int) -> None: ...
-    def request_stop(self) -> None: ...
-    def request_save(self) -> None: ...
-    def save(self, folder: _Path) -> None: ...
-    def parameters(self) -> dict[str, _Floats]: ...
-    def gradients(self) -> dict[str, _Floats]: ...
-    def spheres(self) -> list[SphereReport]: ...
-    def groups(self) -> list[GroupReport]: ...
-    def weights_hash(self) -> str: ...
-    @property
-    def config(self) -> TrainConfig: ...
-    @property
-    def model_config(self) -> ModelConfig: ...
-    @property
-    def steps_done(self) -> int: ...
-    @property
-    def steps_total(self) -> int: ...
-    @property
-    def workers(self) -> int: ...
-    @property
-    def has_validation(self) -> bool: ...
+    ) -> RunOutcome:
+        """Trains to the last step: metrics, evaluations, checkpoints, final model in the run
+        folder. The callbacks get a StepReport, an EvaluationReport, a checkpoint's folder, a
+        note; what one raises ends the run at once. Ctrl-C and request_stop() save first.
+        `progress` shows a live line on standard error.
+        """
 
-def take_standard_descriptors() -> None: ...
-def write_to_stderr(text: str) -> None: ...
-def catch_stop_signals(*, announce: bool) -> None: ...
+    def save(self, folder: _Path) -> None:
+        """Writes a complete checkpoint, which Model.load and transformers open too, and from
+        which TrainConfig(resume=folder, out="run") goes on in a run of its own.
+        """
+
+    def spheres(self) -> list[SphereReport]:
+        """What each sphere did, by id."""
+
+    def step(self, inputs: ArrayLike | None = None, targets: ArrayLike | None = None) -> StepReport:
+        """One update: on the next batch of the data, or on your own integers inputs[B, T] and
+        targets[B, T], or on [B, T + 1], of which each token is the target of the one before
+        it. B is batch * grad_accum, T is seq.
+        """
+
+    def weights_hash(self) -> str:
+        """SHA-256 of the model.safetensors that save() writes."""
+
+    @property
+    def config(self) -> Any:
+        """The configuration with every "auto" decided; it cannot be changed."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation part."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step. One that is set holds for all later steps, in a resumed
+        run too; None goes back to the schedule.
+        """
+
+    @learning_rate.setter
+    def learning_rate(self, arg1: float | None) -> None: ...
+    @property
+    def model_config(self) -> ModelConfig:
+        """The shape of the model."""
+
+    @property
+    def steps_done(self) -> int:
+        """Updates done; any thread may ask."""
+
+    @property
+    def steps_total(self) -> int:
+        """Updates of the whole run."""
+
+    @property
+    def workers(self) -> int:
+        """Threads that compute."""
 
 class StopOnSignal:
-    def __init__(self, trainer: Trainer) -> None: ...
+    """Hands what catch_stop_signals caught to a trainer inside a `with`;
+    afterwards signals change nothing.
+    """
+
     def __enter__(self) -> None: ...
     def __exit__(self, *args: object) -> None: ...
+    def __init__(self, trainer: Trainer) -> None: ...
 
 class KernelTime:
+    """How long one call of a kernel takes."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def kernel(self) -> str: ...
+    def bytes_moved(self) -> float:
+        """Bytes read and written; 0: measured by an earlier version."""
+
     @property
-    def sizes(self) -> list[int]: ...
+    def kernel(self) -> str:
+        """Name of the kernel."""
+
     @property
-    def nanoseconds(self) -> float: ...
+    def nanoseconds(self) -> float:
+        """Time of a call."""
+
     @property
-    def bytes_moved(self) -> float: ...
+    def operations(self) -> float:
+        """Operations of products and attention; 0 for passes over memory."""
+
     @property
-    def operations(self) -> float: ...
+    def sizes(self) -> list[int]:
+        """Products: m, n, k, KiB wandered through; attention: T, D; passes over rows:
+        rows, columns, KiB; flat ranges: elements, KiB.
+        """
 
 class MachineRates:
+    """What each of so many workers reaches when all do the same at once."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def workers(self) -> int: ...
+    def copy_gbs(self) -> float:
+        """Rate of memcpy, bytes read and written."""
+
     @property
-    def gemm_gflops(self) -> float: ...
+    def gemm_gflops(self) -> float:
+        """Rate of a large product."""
+
     @property
-    def copy_gbs(self) -> float: ...
+    def times(self) -> list[KernelTime]:
+        """Times of the kernels."""
+
     @property
-    def wake_us(self) -> float: ...
+    def wake_us(self) -> float:
+        """From a message to its sleeping reader."""
+
     @property
-    def times(self) -> list[KernelTime]: ...
+    def workers(self) -> int:
+        """How many did the same."""
 
 class Machine:
+    """What a machine does when nothing else is asked of it."""
+
     @staticmethod
-    def measure(workers: Sequence[int], *, gemm: str = "auto") -> Machine: ...
+    def from_json(text: str, where: str = "machine") -> Machine:
+        """Reads what to_json() gave; an error names `where`."""
+
     @staticmethod
-    def from_json(text: str, where: str = "machine") -> Machine: ...
-    def to_json(self) -> str: ...
+    def measure(workers: Sequence[int], *, gemm: str = "auto") -> Machine:
+        """Measures with each of these numbers of workers: about three seconds for one of them."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_json(self) -> str:
+        """Returns everything as JSON."""
+
     @property
-    def cpu(self) -> str: ...
+    def cpu(self) -> str:
+        """Name of the CPU."""
+
     @property
-    def kernels(self) -> str: ...
+    def gemm(self) -> str:
+        """The backend of products."""
+
     @property
-    def gemm(self) -> str: ...
+    def here(self) -> bool:
+        """Whether it is of this CPU and the instruction set in use."""
+
     @property
-    def here(self) -> bool: ...
+    def kernels(self) -> str:
+        """The instruction set."""
+
     @property
-    def rates(self) -> list[MachineRates]: ...
+    def rates(self) -> list[MachineRates]:
+        """Rates by number of workers, ascending."""
 
 class StepTimes:
+    """How long training steps took, in milliseconds."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
     @property
-    def workers(self) -> int: ...
+    def gflops(self) -> float:
+        """1e9 operations a second."""
+
     @property
-    def parameters(self) -> int: ...
+    def least(self) -> float:
+        """The shortest step."""
+
     @property
-    def steps(self) -> int: ...
+    def messages(self) -> float:
+        """Messages sent in a step."""
+
     @property
-    def milliseconds(self) -> float: ...
+    def mfu(self) -> float:
+        """Part of the active workers' peak, 0 to 1."""
+
     @property
-    def least(self) -> float: ...
+    def milliseconds(self) -> float:
+        """The median of a step."""
+
     @property
-    def most(self) -> float: ...
+    def most(self) -> float:
+        """The longest step."""
+
     @property
-    def tokens_per_second(self) -> float: ...
+    def parameters(self) -> int:
+        """Weights of the model."""
+
     @property
-    def gflops(self) -> float: ...
+    def parts(self) -> dict[str, Any]:
+        """Milliseconds of worker time in further steps, by what they were spent on."""
+
     @property
-    def peak_gflops(self) -> float: ...
+    def parts_milliseconds(self) -> float:
+        """The mean of those steps."""
+
     @property
-    def mfu(self) -> float: ...
+    def peak_gflops(self) -> float:
+        """The most that one core alone reaches."""
+
     @property
-    def messages(self) -> float: ...
+    def round_trip_ns(self) -> float:
+        """A word from the first worker's core to the one farthest from it and back,
+        nanoseconds: some hundreds where they share no cache. 0: one worker, or not known.
+        """
+
     @property
-    def round_trip_ns(self) -> float: ...
+    def steps(self) -> int:
+        """Steps that were timed."""
+
     @property
-    def parts(self) -> dict[str, float]: ...
+    def tokens_per_second(self) -> float:
+        """Tokens trained on in a second."""
+
     @property
-    def parts_milliseconds(self) -> float: ...
+    def workers(self) -> int:
+        """Workers that computed."""
 
 class StepForecast:
-    @property
-    def workers(self) -> int: ...
-    @property
-    def milliseconds(self) -> float: ...
-    @property
-    def product_ms(self) -> float: ...
-    @property
-    def pass_ms(self) -> float: ...
-    @property
-    def waiting_ms(self) -> float: ...
-    @property
-    def messages(self) -> int: ...
-    @property
-    def tiles(self) -> int: ...
+    """What a step would cost on a machine."""
 
-def predict_step(
-    config: TrainConfig, machine: Machine, where: str = "machine"
-) -> StepForecast: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
+    @property
+    def messages(self) -> int:
+        """Messages sent in the step."""
+
+    @property
+    def milliseconds(self) -> float:
+        """Time of the step."""
+
+    @property
+    def pass_ms(self) -> float:
+        """Worker time in everything else."""
+
+    @property
+    def product_ms(self) -> float:
+        """Worker time inside products."""
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of the step."""
+
+    @property
+    def waiting_ms(self) -> float:
+        """Worker time spent waiting."""
+
+    @property
+    def workers(self) -> int:
+        """Workers that compute."""
+
+def catch_stop_signals(*, announce: bool) -> None:
+    """From here on SIGINT, SIGTERM, SIGHUP and SIGXCPU ask for a stop, SIGUSR1 for a
+    checkpoint, and Python does not hear of them.
+    """
+
+def configure(given: Sequence[tuple[str, str]], *, config_file: _Path | None = None) -> TrainConfig:
+    """What a command line means: (name, text) pairs over a config file over the defaults; with
+    `resume`, over what the run was started with. Checked as a whole.
+    """
+
+def is_text(text: str) -> bool:
+    """Says whether a str that stands for data is a text, because it cannot be a path: it has a
+    line break, or a name that is longer than file systems allow.
+    """
+
 def measure_step(
     model: ModelConfig,
     *,
@@ -974,4 +1367,36 @@ def measure_step(
     gemm: str = "auto",
     seconds: float = 3.0,
     steps: int = 0,
-) -> StepTimes: ...
+) -> StepTimes:
+    """Trains a model of this shape on random tokens and times its steps. `seq` of 0 is the
+    model's, `workers` of 0 the cores of this process; `steps` of 0 takes `seconds`.
+    """
+
+def options() -> list[Option]:
+    """Returns every option of train_model, `cllm train` and TrainConfig, in the order of the
+    help.
+    """
+
+def plan_step(config: TrainConfig) -> StepPlan:
+    """Plans the step of a configuration without looking at any file: a `seq` of auto is 64
+    tokens, a `vocab` of auto 257.
+    """
+
+def plan_tree(threads: int, symmetry_order: int = 12) -> TreePlan:
+    """Plans a tree of `threads` spheres, none of which has more than `symmetry_order` children."""
+
+def predict_step(config: TrainConfig, machine: Machine, where: str = "machine") -> StepForecast:
+    """Plays the step of plan_step(config) through with the times of the machine's kernels. An
+    error names `where`.
+    """
+
+def take_standard_descriptors() -> None:
+    """Opens /dev/null where descriptor 0, 1 or 2 is closed."""
+
+def threads_for_workers(workers: int, symmetry_order: int = 12) -> int:
+    """Returns the fewest spheres whose tree has exactly `workers` workers."""
+
+def write_to_stderr(text: str) -> None:
+    """As far as it can be written without waiting; never fails."""
+
+__version__: str

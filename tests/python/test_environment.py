@@ -33,7 +33,7 @@ def allowed(task):
             return line.split()[1]
 
 def measured(trainer, threads):
-    steps = [trainer.step().milliseconds for _ in range(40)]
+    steps = [trainer.step().ms for _ in range(40)]
     return {"workers": trainer.workers, "ms": statistics.median(steps),
             "active": sum(s.active for s in trainer.spheres()),
             "places": sorted({allowed(task) for task in threads})}

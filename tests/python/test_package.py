@@ -176,9 +176,9 @@ def test_run_reports_and_writes(settings):
                           on_checkpoint=folders.append, on_note=notes.append)
     assert outcome is cllm.RunOutcome.FINISHED
     assert [report.step for report in steps] == list(range(1, 21))
-    assert steps[-1].loss < steps[0].loss and steps[0].gradient_norm > 0
+    assert steps[-1].loss < steps[0].loss and steps[0].grad_norm > 0
     assert [report.step for report in evaluations] == [10, 20]
-    assert evaluations[-1].validation_loss == trainer.evaluate().validation_loss
+    assert evaluations[-1].val_loss == trainer.evaluate().val_loss
     assert folders[-1] == os.fspath(settings["out"] / "final")
     assert any("spheres" in note for note in notes)
     assert trainer.config.min_lr == pytest.approx(3e-4)
@@ -246,7 +246,7 @@ def test_views_share_memory_and_outlive_their_trainer(settings):
     kept = gradients["transformer.wpe.weight"].copy()
     report = trainer.step()
     fresh = trainer.gradients()
-    assert report.gradient_norm == pytest.approx(
+    assert report.grad_norm == pytest.approx(
         np.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in fresh.values())), rel=1e-5)
     assert norm > 0
     last = fresh["transformer.wpe.weight"]
@@ -267,7 +267,7 @@ def test_resize_keeps_every_bit(settings):
         for _ in range(3):
             assert changing.step().loss == steady.step().loss
     assert changing.weights_hash() == steady.weights_hash()
-    assert changing.evaluate().validation_loss == steady.evaluate().validation_loss
+    assert changing.evaluate().val_loss == steady.evaluate().val_loss
     for wrong in (0, -1, 2**40):
         with pytest.raises(cllm.InputError):
             changing.resize(wrong)
@@ -369,6 +369,7 @@ def test_errors_of_callbacks_come_out(settings):
     with pytest.raises(LookupError, match="mine"):
         trainer.run(on_step=fail)
     assert trainer.steps_done == 3
+    assert cllm.Trainer(cllm.TrainConfig(resume=settings["out"])).steps_done == 3, "it was saved"
     assert trainer.run() is cllm.RunOutcome.FINISHED
 
 

@@ -160,7 +160,7 @@ def test_ten_steps_of_adamw(tmp_path, bias):
         optimizer.step()
         report = trainer.step(inputs, targets)
         assert abs(report.loss - loss.item()) <= TOLERANCE, step
-        assert report.gradient_norm == pytest.approx(norm, rel=1e-4)
+        assert report.grad_norm == pytest.approx(norm, rel=1e-4)
         clipped += norm > clip
         first = first or loss.item()
     assert clipped > 0, "clipping was tested too"

@@ -368,7 +368,7 @@ def test_a_stop_in_the_last_step_does_not_stay(settings):
             trainer.request_stop()
 
     assert trainer.run(on_step=stop) is cllm.RunOutcome.FINISHED
-    assert np.isfinite(trainer.evaluate().validation_loss)
+    assert np.isfinite(trainer.evaluate().val_loss)
 
 
 def test_no_log_keeps_lines_from_beyond_the_resumed_step(settings):
@@ -388,7 +388,7 @@ def test_the_best_checkpoint_stays(settings):
     trainer = cllm.Trainer(config_of(settings, steps=60, lr=2e-2, warmup=5, schedule="constant",
                                      eval_every=3, save_every=3, keep=1, keep_best=True, clip=0))
     evaluations = {}
-    trainer.run(on_evaluation=lambda r: evaluations.update({r.step: r.validation_loss}))
+    trainer.run(on_evaluation=lambda r: evaluations.update({r.step: r.val_loss}))
     best = min(evaluations, key=evaluations.get)
     link = settings["out"] / "checkpoints/best"
     assert link.resolve().name == f"step-{best:08}"
@@ -528,7 +528,7 @@ def test_a_run_that_diverged_can_roll_back(settings):
     notes, rates, spoilt = [], {}, []
 
     def spoil(report):
-        rates[report.step] = report.learning_rate
+        rates[report.step] = report.lr
         if report.step == 12 and not spoilt:
             spoilt.append(True)
             trainer.parameters()["transformer.wte.weight"][3, 3] = np.nan
@@ -536,7 +536,7 @@ def test_a_run_that_diverged_can_roll_back(settings):
     assert trainer.run(on_step=spoil, on_note=notes.append) is cllm.RunOutcome.FINISHED
     assert any("going back to step 10 at 0.5" in note for note in notes)
     whole = cllm.Trainer(config_of(settings, out=settings["out"] / "whole"))
-    expected = {report.step: report.learning_rate for report in whole}
+    expected = {report.step: report.lr for report in whole}
     assert rates[20] == expected[20] / 2 and rates[5] == expected[5]
     steps = [row["step"] for row in lines(settings["out"])]
     assert steps == list(range(1, 21)) and not any(row["skipped"] for row in lines(settings["out"]))

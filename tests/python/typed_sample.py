@@ -24,10 +24,10 @@ def training(data: Path) -> float:
     trainer.step(tokens[:, :-1], tokens[:, 1:].tolist())
     trainer.resize(2)
     norms = {name: float(np.linalg.norm(array)) for name, array in trainer.gradients().items()}
-    busy = sum(sphere.busy_seconds for sphere in trainer.spheres())
+    busy = sum(sphere.busy_s for sphere in trainer.spheres())
     for report in trainer:
         losses.append(report.loss)
-    return losses[-1] + busy + max(norms.values()) + trainer.evaluate().bits_per_byte
+    return losses[-1] + busy + max(norms.values()) + trainer.evaluate().val_loss
 
 
 def using(folder: str) -> str:
@@ -46,6 +46,8 @@ def using(folder: str) -> str:
 def wrong() -> None:
     cllm.TrainConfig(steps="ten")  # type: ignore[arg-type]
     cllm.TrainConfig(bacth=3)  # type: ignore[call-arg]
+    cllm.TrainConfig(schedule="foo")  # type: ignore[arg-type]
+    cllm.TrainConfig().precision = "fp8"  # type: ignore[assignment]
     cllm.plan_tree(64).levels = 3  # type: ignore[misc]
     cllm.Model.load("x").generate(3)  # type: ignore[call-overload]
     cllm.Trainer("run")  # type: ignore[arg-type]

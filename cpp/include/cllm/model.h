@@ -10,8 +10,11 @@
 #include "cllm/model_config.h"
 #include "cllm/sampling.h"
 #include "cllm/tensor.h"
+#include "cllm/train_observer.h"
 
 namespace cllm {
+
+struct MemoryData;  // cllm/memory_data.h
 
 /// Letters in shapes: B sequences, T tokens of each, V' vocabulary. Thread safety: one thread at a
 /// time. The first call that computes makes threads; a call of another shape makes them again; they
@@ -58,6 +61,15 @@ class Model {
   /// in the order of parameters() and in their shapes. Throws InputError as logits() does.
   double loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
                             const std::vector<float*>& gradients);
+
+  /// Returns the mean loss over all tokens of a text or token file, or of data in memory, in
+  /// windows of the model's context; NaN when `stop`, asked now and then, returned true.
+  /// `text_bytes` counts the bytes of text that the tokens stand for, where the data does not say;
+  /// 0: not known. Throws InputError for data that the model cannot read.
+  EvaluationReport evaluate(const std::string& path, const std::function<bool()>& stop = nullptr);
+  EvaluationReport evaluate(const std::shared_ptr<const MemoryData>& data,
+                            std::int64_t text_bytes = 0,
+                            const std::function<bool()>& stop = nullptr);
 
   /// Continues prompt[n] by at most `count` tokens and gives each to `on_token` as it comes, until
   /// `on_token` returns false. An end-of-text token of the model (generation_config.json, else

@@ -108,8 +108,8 @@ std::string near_name(const std::string& name, const std::vector<std::string>& a
 std::string unknown_option_hint(const std::string& name, Wording how,
                                 const std::vector<std::string>& more = {});
 
-/// Writes all options as a flat TOML file with the help as comments. `resume` is left out, because
-/// it says how a process was started, not what the run is.
+/// Writes all options as a flat TOML file with the help as comments. `resume` and `overwrite` are
+/// left out, because they say how a process was started, not what the run is.
 std::string to_toml(const TrainConfig& config);
 
 /// Applies `key = value` lines. Errors name the text by `file` and give the line.

@@ -42,4 +42,18 @@ class StopBeforeInterrupt {
   bool installed_ = false;     // by this one, not by one around it
 };
 
+/// While it lives, a SIGTERM that would end the process asks the trainer to stop instead. It does
+/// nothing where SIGTERM is ignored or has a handler. The newest one counts. REQUIRES: as above.
+class StopInsteadOfEnd {
+ public:
+  explicit StopInsteadOfEnd(Trainer& trainer);
+  ~StopInsteadOfEnd();
+  StopInsteadOfEnd(const StopInsteadOfEnd&) = delete;
+  StopInsteadOfEnd& operator=(const StopInsteadOfEnd&) = delete;
+
+ private:
+  Trainer* before_ = nullptr;  // counts again afterwards
+  bool installed_ = false;     // by this one, not by one around it
+};
+
 }  // namespace cllm

@@ -5,16 +5,21 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace cllm {
 
+struct MemoryData;  // cllm/memory_data.h
+
 struct TrainConfig {
   // These are data and places.
-  std::string data;             ///< text or token file to train on
+  std::string data;             ///< text or token file to train on, or a name in `in_memory`
   std::string validation;       ///< --val: text or token file; "" cuts the last tenth of data
-  std::string out;              ///< run folder to create
+  std::string out;              ///< run folder to create; "" keeps nothing
+  bool overwrite = false;       ///< replaces the run that is in `out`
   std::string init;             ///< model folder to start from
   std::string resume;           ///< run folder, or one of its checkpoints, to continue
   std::int64_t vocabulary = 0;  ///< --vocab: for token files that carry no tokenizer
@@ -67,6 +72,9 @@ struct TrainConfig {
   std::int64_t log_every = -1;  ///< progress lines; negative (auto): about 20 a run, or a live line
   std::int64_t spheres_every = 0;  ///< extra lines in spheres.jsonl; 0: at the end only
   bool quiet = false;
+
+  /// Holds data that `data` and `validation` may name instead of a file.
+  std::vector<std::shared_ptr<const MemoryData>> in_memory;
 
   /// Names the options that were set on purpose; set_option adds to it. A resumed run takes these
   /// from here and all others from its checkpoint. A field that is assigned directly counts as set

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,11 @@ class Trainer {
   /// then, returned true. REQUIRES: has_validation().
   EvaluationReport evaluate(const std::function<bool()>& stop = nullptr);
   bool has_validation() const noexcept;
+  /// Returns the mean loss over all tokens of other data: a text or token file, or data in memory.
+  /// Throws InputError for data that the model cannot read.
+  EvaluationReport evaluate(const std::string& path, const std::function<bool()>& stop = nullptr);
+  EvaluationReport evaluate(const std::shared_ptr<const MemoryData>& data,
+                            const std::function<bool()>& stop = nullptr);
   /// Writes a complete model folder. With it as `config.resume`, and a new folder as `config.out`,
   /// another trainer continues from here. Throws Error when a weight is not finite.
   void save(const std::string& folder) const;
@@ -60,6 +66,12 @@ class Trainer {
   void request_stop() noexcept;
   /// Asks run() to write a checkpoint after this step and continue.
   void request_save() noexcept;
+
+  /// Returns the learning rate of the next step.
+  double learning_rate() const;
+  /// Sets it for that step and all later ones; nothing: as the schedule says. Checkpoints keep it.
+  /// Throws InputError for a rate below 0 or not finite.
+  void set_learning_rate(std::optional<double> rate);
 
   std::int64_t steps_done() const noexcept;
   std::int64_t steps_total() const noexcept;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kConfig = "config.toml";
 constexpr const char* kCheckpoints = "checkpoints";
+constexpr const char* kFinal = "final";
 
 [[noreturn]] void refuse_out(const char* what, const std::string& seen, const char* wanted,
                              const std::string& hint = "") {
@@ -71,20 +72,32 @@ bool holds_only_beginnings(const std::string& run) {
   });
 }
 
-void check_free(const std::string& place, const std::string& named) {
-  if (holds_only_beginnings(place)) return;
-  const bool is_run = exists(place + "/" + kConfig);
-  refuse_out("the run folder is already used", named, "a new name or an empty folder",
-             is_run ? "to continue it: " + option_word("resume", named) : "");
+/// Says whether a run was begun there. A config.toml alone may be what a user wrote.
+bool holds_run(const std::string& place) {
+  return kind_of_name(place + "/" + kConfig) == PathKind::kFile &&
+         kind_of_name(place + "/" + kCheckpoints) == PathKind::kFolder;
 }
 
-void check_place(const std::string& place, const std::string& path) {
+void check_free(const std::string& place, const std::string& named, bool overwrite) {
+  if (holds_only_beginnings(place) || (overwrite && holds_run(place))) return;
+  if (overwrite) {
+    refuse_out("only a run can be overwritten", named,
+               "a folder with the config.toml and the checkpoints of a run",
+               "choose a new name, or move away what is there");
+  }
+  std::string hint;
+  if (exists(place + "/" + kConfig)) hint = "to continue it: " + option_word("resume", named);
+  if (holds_run(place)) hint += "; to replace it: " + option_word("overwrite");
+  refuse_out("the run folder is already used", named, "a new name or an empty folder", hint);
+}
+
+void check_place(const std::string& place, const std::string& path, bool overwrite) {
   if (kind_of_name(place) != PathKind::kMissing) {
     if (!is_folder(place)) {
       refuse_out("the run folder is a file, not a folder", path, "a new name or an empty folder");
     }
     check_not_locked(place);
-    check_free(place, path);
+    check_free(place, path, overwrite);
     return check_writable(place);
   }
   std::string parent = parent_folder(place);
@@ -97,9 +110,9 @@ void check_place(const std::string& place, const std::string& path) {
 
 }  // namespace
 
-void check_new_run_folder(const std::string& path) {
+void check_new_run_folder(const std::string& path, bool overwrite) {
   try {
-    check_place(absolute_path(path), path);
+    check_place(absolute_path(path), path, overwrite);
   } catch (const InputError&) {
     throw;
   } catch (const Error& error) {  // links in a circle, a name that is too long
@@ -108,16 +121,17 @@ void check_new_run_folder(const std::string& path) {
 }
 
 RunFolder::RunFolder(const std::string& path, Start start) : path_(absolute_path(path)) {
-  if (start == Start::kNew) make_folders(path_);
+  if (start != Start::kResumed) make_folders(path_);
   lock_.emplace(path_);
   // A run that lost the race for a new folder gets here after the winner, which has begun or
   // finished.
-  if (start == Start::kNew) check_free(path_, path);
+  if (start != Start::kResumed) check_free(path_, path, start == Start::kReplaced);
   folder_ = FileDescriptor(file_calls().open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   if (!folder_.valid() || !identify(folder_.get(), &identity_)) {
     throw_system_error("cannot open the run folder", path_, errno);
   }
   clear_leftovers();
+  if (start == Start::kReplaced) remove_run();
   make_folders(checkpoints());
   sync_folder(path_);
   sync_folder(parent_folder(path_));
@@ -131,6 +145,27 @@ void RunFolder::clear_leftovers() const {
   if (!is_folder(checkpoints())) return;
   remove_partial_folders(checkpoints());
   remove_tree(checkpoints() + "/" + kNextLinkName);
+}
+
+/// What is removed last keeps the folder recognisable: if the process dies before, the rest is
+/// still a run that can be overwritten, and after that it is free.
+void RunFolder::remove_run() const {
+  std::vector<std::string> names = {kFinal};
+  for (const std::string& name : list_folder(path_)) {
+    if (is_log(name)) names.push_back(name);
+  }
+  if (is_folder(checkpoints())) {
+    for (const std::string& name : list_folder(checkpoints())) {
+      names.push_back(std::string(kCheckpoints) + "/" + name);
+    }
+  }
+  names.emplace_back(kConfig);
+  for (const std::string& name : names) {
+    const std::string stays = remove_tree(path_ + "/" + name);
+    if (!stays.empty()) {
+      throw Error(ErrorParts{"the run that was there cannot be removed", stays, "", path_, ""});
+    }
+  }
 }
 
 std::string RunFolder::place_now() const {

@@ -19,19 +19,22 @@ namespace cllm {
 ///   metrics.jsonl, spheres.jsonl, groups.jsonl without a byte in them;
 ///   checkpoints/ with nothing in it but .cllm-partial-* and .latest-next;
 ///   config.toml beside such a checkpoints/ (alone it may be what a user wrote).
-/// Leaves no trace.
-void check_new_run_folder(const std::string& path);
+/// With `overwrite` there may also be a run that is not in use: a folder with the config.toml and
+/// the checkpoints/ of one. Leaves no trace.
+void check_new_run_folder(const std::string& path, bool overwrite = false);
 
 /// Holds a run folder: from construction to destruction it belongs to this run alone (see RunLock).
 /// Thread safety: one thread at a time.
 class RunFolder {
  public:
-  enum class Start { kNew, kResumed };
+  enum class Start { kNew, kResumed, kReplaced };
 
   /// Makes the folder, its missing parents and checkpoints/ (kNew), or opens what is there
-  /// (kResumed); locks it; then removes what killed runs left half done. All entries are durable.
-  /// Throws InputError when the run is in use or (kNew) the folder holds another run, and then has
-  /// changed nothing of that run; throws Error when the file system refuses.
+  /// (kResumed); locks it; then removes what killed runs left half done. kReplaced does as kNew and
+  /// removes the run that is there: config.toml, logs, checkpoints/ and final/; what else lies
+  /// beside them stays. All entries are durable. Throws InputError when the run is in use or (kNew)
+  /// the folder holds another run, and then has changed nothing of that run; throws Error when the
+  /// file system refuses.
   RunFolder(const std::string& path, Start start);
 
   /// Returns the absolute path: a change of the current folder does not move a run.
@@ -52,6 +55,7 @@ class RunFolder {
 
  private:
   void clear_leftovers() const;
+  void remove_run() const;
 
   std::string path_;
   std::optional<RunLock> lock_;

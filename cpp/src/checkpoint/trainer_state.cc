@@ -66,6 +66,7 @@ std::string trainer_state_json(const TrainerState& state) {
       {"tokens", state.tokens},
       {"optimizer_step", state.optimizer_step},
       {"rate_scale", state.rate_scale},
+      {"rate", state.rate ? Json(*state.rate) : Json(nullptr)},
       {"seed", state.seed},
       {"precision", state.precision},
       {"isa", state.isa},
@@ -110,6 +111,12 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     if (!(state.rate_scale > 0 && state.rate_scale <= 1)) {
       throw InputError({"not a scale of the learning rate", json.at("rate_scale").dump(),
                         "above 0 and at most 1", where, ""});
+    }
+    // Versions in which no rate could be set wrote none.
+    if (json.contains("rate") && !json.at("rate").is_null()) state.rate = json.at("rate");
+    if (state.rate && !(*state.rate >= 0)) {
+      throw InputError(
+          {"not a learning rate", json.at("rate").dump(), "at least 0, or null", where, ""});
     }
     json.at("precision").get_to(state.precision);
     json.at("isa").get_to(state.isa);

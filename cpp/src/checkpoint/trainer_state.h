@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct TrainerState {
   std::int64_t tokens = 0;          ///< tokens trained on
   std::int64_t optimizer_step = 0;  ///< t of AdamW's bias correction: updates applied
   double rate_scale = 1;            ///< multiplies every learning rate: below 1 after a rollback
+  std::optional<double> rate;       ///< the learning rate that was set in place of the schedule's
   std::int64_t seed = 0;
   std::string config;  ///< the resolved config.toml
   ModelConfig model;

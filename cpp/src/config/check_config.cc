@@ -36,10 +36,10 @@ void check(const TrainConfig& c) {
       refuse("nothing to train on", "", "a text or token file", option_word("data"),
              option_word("data", "FILE.txt"));
     }
-    if (c.out.empty()) {
-      refuse("no place for the run", "", "a folder to create", option_word("out"),
-             option_word("out", "RUN"));
-    }
+  }
+  if (c.out.empty() && c.resume.empty() && c.on_divergence == "rollback") {
+    refuse("nothing to roll back to", "no run folder", "a folder for checkpoints",
+           option_word("on-divergence"), option_word("out", "RUN"));
   }
   if (c.width % c.heads != 0) {
     refuse("heads do not divide the width", text(c.heads), nearest_heads(c.width, c.heads),

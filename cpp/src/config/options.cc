@@ -112,6 +112,9 @@ std::vector<Option> make_table() {
   t.add(
       "out", kText, &C::out, "run folder to create",
       row().unit("RUN").aliases({"output_dir", "out_dir"}).also({"output", "run", "logging-dir"}));
+  t.add("overwrite", kFlag, &C::overwrite,
+        "replace the run that is in the run folder; what is no run, or is in use, stays",
+        row().on_resume().aliases({"overwrite_output_dir"}).also({"exist-ok"}));
   t.add("init", kText, &C::init, "model folder to start from",
         row().unit("FOLDER").also({"model", "init-from", "model-name-or-path"}));
   t.add("resume", kText, &C::resume,

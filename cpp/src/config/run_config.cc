@@ -30,6 +30,11 @@ TrainConfig new_run(const GivenOptions& line) {
   drop_excluded(line, config);
   set_options(config, line.given);
   check(config);
+  // A command ends with its process, so a run without a folder would be lost.
+  if (config.out.empty()) {
+    refuse("no place for the run", "", "a folder to create", option_word("out"),
+           option_word("out", "RUN"));
+  }
   return config;
 }
 

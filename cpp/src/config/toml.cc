@@ -127,7 +127,7 @@ std::string to_toml(const TrainConfig& config) {
   std::string text;
   std::string group;
   for (const Option& option : options()) {
-    if (option.name == "resume") continue;
+    if (option.name == "resume" || option.name == "overwrite") continue;
     if (option.group != group) {
       group = option.group;
       text += (text.empty() ? "# " : "\n# ") + group + "\n";

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <limits>
 #include <system_error>
+#include <utility>
 
 #include "base/file_calls.h"
 #include "base/files.h"
@@ -47,7 +50,18 @@ DataFile::DataFile(const std::string& path) : path_(path) {
   opened_ = stamp_of(file_.get(), path_);
 }
 
+DataFile::DataFile(MemoryData::Pointer data) : path_(data->name), memory_(std::move(data)) {
+  // No file has this device, and other data lies elsewhere.
+  opened_.device = std::numeric_limits<std::uint64_t>::max();
+  opened_.inode = reinterpret_cast<std::uintptr_t>(memory_.get());
+  opened_.size = memory_->bytes.size();
+}
+
 void DataFile::read(std::uint64_t offset, void* to, std::size_t size) const {
+  if (memory_) {
+    if (size > 0) std::memcpy(to, memory_->bytes.data() + offset, size);
+    return;
+  }
   char* const out = static_cast<char*>(to);
   std::size_t done = 0;
   while (done < size) {
@@ -90,6 +104,6 @@ void DataFile::scan(
   }
 }
 
-FileStamp DataFile::stamp() const { return stamp_of(file_.get(), path_); }
+FileStamp DataFile::stamp() const { return memory_ ? opened_ : stamp_of(file_.get(), path_); }
 
 }  // namespace cllm

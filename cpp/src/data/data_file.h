@@ -11,6 +11,7 @@
 #include "base/file_descriptor.h"
 #include "base/span.h"
 #include "cllm/error.h"
+#include "cllm/memory_data.h"
 
 namespace cllm {
 
@@ -39,7 +40,8 @@ struct FileStamp {
 
 /// The file is read, not mapped: when a mapped file is cut, the program ends by SIGBUS, while a
 /// read says how far it came. If the file is deleted, renamed or replaced by a rename, it stays as
-/// it was for the reader. Thread safety: immutable after construction, so any thread may read.
+/// it was for the reader. Data in memory is read in the same way and never changes. Thread safety:
+/// immutable after construction, so any thread may read.
 class DataFile {
  public:
   /// Scans go through a buffer of this size, so a file of any size takes no more memory.
@@ -47,6 +49,8 @@ class DataFile {
 
   /// Throws InputError when there is no readable ordinary file at `path`.
   explicit DataFile(const std::string& path);
+  /// Reads data in memory; its name is the path.
+  explicit DataFile(MemoryData::Pointer data);
 
   const std::string& path() const noexcept { return path_; }
   /// Returns the size in bytes when the file was opened.
@@ -72,7 +76,8 @@ class DataFile {
 
  private:
   std::string path_;
-  FileDescriptor file_;
+  FileDescriptor file_;         // of a file
+  MemoryData::Pointer memory_;  // or the data itself
   FileStamp opened_;
 };
 

@@ -97,16 +97,18 @@ TokenLayout find_headerless_tokens(const DataFile& file, std::int64_t vocabulary
   return layout;
 }
 
-TokenLayout find_text(const DataFile& file, std::int64_t vocabulary) {
+/// Returns the layout of `bytes` bytes of text.
+TokenLayout find_text(const std::string& path, std::uint64_t bytes, std::int64_t vocabulary) {
   if (vocabulary != 0 && vocabulary < TokenLayout::kByteVocabulary) {
     throw InputError({"text is read byte by byte, which needs every byte and an end-of-text token",
                       option_word("vocab", std::to_string(vocabulary)),
-                      "at least " + std::to_string(TokenLayout::kByteVocabulary), file.path(),
+                      "at least " + std::to_string(TokenLayout::kByteVocabulary), path,
                       "leave " + option_word("vocab") + " out: it is for token files"});
   }
   TokenLayout layout;
   layout.kind = "text";
-  layout.count = static_cast<std::int64_t>(file.size());
+  layout.is_bytes = true;
+  layout.count = static_cast<std::int64_t>(bytes);
   layout.vocabulary = TokenLayout::kByteVocabulary;
   layout.text_bytes = layout.count;
   return layout;
@@ -130,7 +132,8 @@ TokenLayout find_by_kind(const DataFile& file, std::int64_t vocabulary) {
     case FileKind::kUnknown:
       break;
   }
-  return named_tokens ? find_headerless_tokens(file, vocabulary) : find_text(file, vocabulary);
+  return named_tokens ? find_headerless_tokens(file, vocabulary)
+                      : find_text(file.path(), file.size(), vocabulary);
 }
 
 }  // namespace
@@ -149,6 +152,23 @@ TokenLayout find_tokens(const DataFile& file, std::int64_t vocabulary) {
   if (layout.count == 0) {
     throw InputError(
         {"the token file holds no tokens", "", "", file.path(), "prepare it from a text"});
+  }
+  return layout;
+}
+
+TokenLayout find_tokens(const MemoryData& data, std::int64_t vocabulary) {
+  if (data.kind == MemoryData::Kind::kTokens) {
+    TokenLayout layout;
+    layout.kind = "token ids";
+    layout.width = sizeof(std::int32_t);
+    layout.count = static_cast<std::int64_t>(data.bytes.size() / sizeof(std::int32_t));
+    return layout;
+  }
+  const bool documents = data.kind == MemoryData::Kind::kDocuments;
+  TokenLayout layout = find_text(data.name, data.bytes.size() / (documents ? 2 : 1), vocabulary);
+  if (documents) {
+    layout.kind = "texts";
+    layout.width = 2;
   }
   return layout;
 }

@@ -20,6 +20,7 @@ struct TokenLayout {
   const char* kind = "";
   std::uint64_t begin = 0;  ///< bytes before the first token
   int width = 1;            ///< bytes a token: 1, 2, 4 or 8
+  bool is_bytes = false;    ///< tokens are the bytes of a text, so that no tokenizer is needed
   bool is_signed = false;   ///< for messages
   std::int64_t count = 0;
   std::int64_t vocabulary = 0;            ///< every token is below it; 0: the file does not say
@@ -38,6 +39,9 @@ struct TokenLayout {
 /// when not given. Throws InputError, which names the file and its kind, for what cannot be trained
 /// on.
 TokenLayout find_tokens(const DataFile& file, std::int64_t vocabulary);
+
+/// Does the same for data in memory, whose kind is known.
+TokenLayout find_tokens(const MemoryData& data, std::int64_t vocabulary);
 
 /// Returns the layout of a .npy file (versions 1 to 3) that holds token ids in one dimension.
 /// Throws InputError for other arrays. REQUIRES: the file begins with NumPy's mark.

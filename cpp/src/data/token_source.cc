@@ -16,20 +16,29 @@ constexpr std::int64_t kLargestVocabulary = std::int64_t{1} << 31;
 }  // namespace
 
 TokenSource::TokenSource(const std::string& path, std::int64_t vocabulary)
-    : file_(std::make_unique<DataFile>(path)), asked_vocabulary_(vocabulary) {
+    : TokenSource(std::make_unique<DataFile>(path), nullptr, vocabulary) {}
+
+TokenSource::TokenSource(MemoryData::Pointer data, std::int64_t vocabulary)
+    : TokenSource(std::make_unique<DataFile>(data), data.get(), vocabulary) {}
+
+TokenSource::TokenSource(std::unique_ptr<DataFile> file, const MemoryData* memory,
+                         std::int64_t vocabulary)
+    : file_(std::move(file)), asked_vocabulary_(vocabulary) {
   if (vocabulary < 0 || vocabulary > kLargestVocabulary) {
     throw InputError({"impossible vocabulary", std::to_string(vocabulary),
                       "1 to " + std::to_string(kLargestVocabulary), option_word("vocab"), ""});
   }
   if (file_->size() == 0) {
-    throw InputError({"the file is empty", "0 bytes", "text or tokens", path,
+    throw InputError({"the file is empty", "0 bytes", "text or tokens", path(),
                       "two bytes of text are enough to train"});
   }
-  layout_ = find_tokens(*file_, vocabulary);
+  layout_ = memory != nullptr ? find_tokens(*memory, vocabulary) : find_tokens(*file_, vocabulary);
   if (!is_bytes() && !layout_.header) {
     largest_token_ = find_largest_token(*file_, layout_, vocabulary);
   }
   vocabulary_ = vocabulary != 0 ? vocabulary : layout_.vocabulary;
+  // Ids in memory are all that there is; a file may be one of several.
+  if (vocabulary_ == 0 && memory != nullptr) vocabulary_ = largest_token_ + 1;
   limit_ = static_cast<std::uint64_t>(vocabulary_ != 0 ? vocabulary_ : largest_token_ + 1);
 }
 
@@ -83,7 +92,8 @@ void TokenSource::verify() const {
 
 std::vector<std::string> TokenSource::notes() const {
   if (!is_bytes()) return {};
-  std::vector<std::string> notes = text_notes(look_at_text(*file_), path());
+  std::vector<std::string> notes;
+  if (layout_.width == 1) notes = text_notes(look_at_text(*file_), path());
   if (asked_vocabulary_ > kByteVocabulary) {
     notes.push_back(option_word("vocab", std::to_string(asked_vocabulary_)) +
                     ": text is read byte by byte and "

@@ -24,15 +24,17 @@ class TokenSource {
   /// must cover what the file holds; a larger one pads the model. If the tokens have no checksums,
   /// all of them are looked at here, so that none can lie outside. Throws InputError naming `path`.
   explicit TokenSource(const std::string& path, std::int64_t vocabulary = 0);
+  /// Reads data in memory. Ids need no `vocabulary`: it is one more than the largest.
+  explicit TokenSource(MemoryData::Pointer data, std::int64_t vocabulary = 0);
   TokenSource(TokenSource&&) noexcept = default;
   TokenSource& operator=(TokenSource&&) = delete;
 
   const std::string& path() const noexcept { return file_->path(); }
-  /// Returns "text", "CLLM tokens", "llm.c shard", "llm.c shard of 32-bit tokens", "NumPy tokens"
-  /// or "uint16 tokens".
+  /// Returns "text", "CLLM tokens", "llm.c shard", "llm.c shard of 32-bit tokens", "NumPy tokens",
+  /// "uint16 tokens"; of data in memory "text", "texts" or "token ids".
   const char* kind() const noexcept { return layout_.kind; }
   /// Says whether tokens are the bytes of a text, so that no tokenizer is needed.
-  bool is_bytes() const noexcept { return layout_.width == 1; }
+  bool is_bytes() const noexcept { return layout_.is_bytes; }
   /// Returns the number of tokens; at least 1.
   std::int64_t size() const noexcept { return layout_.count; }
   /// Every token is below this; 0 when unknown: llm.c's and NumPy's files opened without --vocab.
@@ -74,6 +76,8 @@ class TokenSource {
   }
 
  private:
+  /// Looks at what the layout says of the file. `memory` is its data in memory, or null.
+  TokenSource(std::unique_ptr<DataFile> file, const MemoryData* memory, std::int64_t vocabulary);
   template <class T>
   void copy_as(std::int64_t offset, std::int64_t count, std::int32_t* out) const;
   [[noreturn]] void throw_outside(std::int64_t position, std::uint64_t token) const;

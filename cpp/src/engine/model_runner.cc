@@ -1,7 +1,9 @@
 #include "engine/model_runner.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include "cllm/error.h"
 #include "cpu/allowance.h"
@@ -95,6 +97,27 @@ void ModelRunner::logits(const TokenArray& tokens, float* logits) {
       throw;
     }
   }
+}
+
+double ModelRunner::loss_sum(const EvaluationWindows& windows, std::int64_t length,
+                             const std::function<bool()>& stop) {
+  const std::int64_t round = std::min(windows.size(), ForwardStage::most_sequences(length));
+  std::vector<std::int32_t> inputs(static_cast<std::size_t>(round * length));
+  std::vector<std::int32_t> targets(inputs.size());
+  Crew& c = crew(forward_, round, length, false);
+  double sum = 0;
+  for (std::int64_t first = 0; first < windows.size(); first += round) {
+    if (stop && stop()) return std::numeric_limits<double>::quiet_NaN();
+    windows.fill(first, round, inputs.data(), targets.data());
+    try {
+      c.forward->run(*c.tree, {inputs.data(), targets.data()});
+    } catch (...) {
+      forward_.reset();
+      throw;
+    }
+    for (const double loss : c.forward->shard_losses()) sum += loss;
+  }
+  return sum;
 }
 
 ModelRunner::Gradient ModelRunner::gradient(const TokenArray& inputs, const TokenArray& targets) {

@@ -2,9 +2,11 @@
 // optimizer.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "cllm/tensor.h"
+#include "data/evaluation_windows.h"
 #include "engine/model_state.h"
 #include "gemm/gemm.h"
 
@@ -20,6 +22,11 @@ class ModelRunner {
 
   /// Computes logits[B, T, V'] of tokens[B, T]. REQUIRES: checked tokens.
   void logits(const TokenArray& tokens, float* logits);
+
+  /// Returns the sum of the losses over all windows, which are of `length` tokens; NaN when `stop`,
+  /// asked between rounds, returned true.
+  double loss_sum(const EvaluationWindows& windows, std::int64_t length,
+                  const std::function<bool()>& stop);
 
   struct Gradient {
     double loss;

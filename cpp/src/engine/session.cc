@@ -115,4 +115,11 @@ double Session::evaluate(const EvaluationWindows& windows, const std::function<b
   return crew.evaluate->run(*crew.tree, stop, cancel_);
 }
 
+double Session::evaluate_once(const EvaluationWindows& windows, const std::function<bool()>& stop) {
+  Crew& crew = *crew_;
+  EvaluateStage stage(windows, config_.sequence, *state_, crew.workers, *crew.tree,
+                      crew.train->workspace_memory());
+  return stage.run(*crew.tree, stop, cancel_);
+}
+
 }  // namespace cllm

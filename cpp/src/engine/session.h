@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "data/evaluation_windows.h"
@@ -34,6 +35,9 @@ class Session {
   /// Returns the mean loss over the windows; NaN when `stop` said so. It makes its workspaces on
   /// first use. REQUIRES: the same windows in every call between two resizes.
   double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
+  /// Does the same for windows of any data, in a workspace of their own.
+  double evaluate_once(const EvaluationWindows& windows,
+                       const std::function<bool()>& stop = nullptr);
 
   /// Sets the flag by which any thread can cancel at any moment. When the flag is set, the running
   /// step or evaluation, or else the next one, ends as soon as each worker has finished its tile. A
@@ -53,8 +57,13 @@ class Session {
 
   /// Multiplies every learning rate of the schedule from the next step on; 1 at first.
   void set_rate_scale(double scale) noexcept { rate_scale_ = scale; }
+  /// Sets the learning rate that the scale multiplies from the next step on, in place of the
+  /// schedule's; nothing: the schedule's again.
+  void set_rate(std::optional<double> rate) noexcept { rate_ = rate; }
   /// Returns the learning rate of `step`.
-  double learning_rate(std::int64_t step) const { return rate_scale_ * config_.schedule.at(step); }
+  double learning_rate(std::int64_t step) const {
+    return rate_scale_ * (rate_ ? *rate_ : config_.schedule.at(step));
+  }
 
   /// Returns what tune_workers has found; without tune_workers it is settled at once.
   const WorkerTuner& tuner() const noexcept { return tuner_; }
@@ -103,6 +112,7 @@ class Session {
   std::unique_ptr<Crew> crew_;
   WorkerTuner tuner_;
   double rate_scale_ = 1;
+  std::optional<double> rate_;
   const std::atomic<bool>* cancel_ = nullptr;
 };
 

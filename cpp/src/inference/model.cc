@@ -7,9 +7,11 @@
 #include "checkpoint/held_folder.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
+#include "cllm/memory_data.h"
 #include "cllm/wording.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
+#include "engine/evaluation_data.h"
 #include "engine/model_runner.h"
 #include "model/inference.h"
 #include "model/initialize.h"
@@ -49,6 +51,15 @@ class Model::Impl {
         description(what),
         state(std::make_shared<ModelState>(without_dropout(description.config))),
         runner(*state, checked_workers(workers)) {}
+
+  EvaluationReport evaluate(const TokenSource& source, std::int64_t text_bytes,
+                            const std::function<bool()>& stop) {
+    check_readable(source, description.config, description.byte_tokens);
+    const std::int64_t length = std::min(description.config.context, source.size() - 1);
+    const EvaluationWindows windows(whole(source), length);
+    const double sum = runner.loss_sum(windows, length, stop);
+    return evaluation_of(source, 0, sum / static_cast<double>(windows.targets()), text_bytes);
+  }
 
   const std::string folder;
   const ModelDescription description;
@@ -138,6 +149,15 @@ double Model::loss_and_gradients(const TokenArray& inputs, const TokenArray& tar
     std::copy(from, from + tensors[i].size, gradients[i]);
   }
   return gradient.loss;
+}
+
+EvaluationReport Model::evaluate(const std::string& path, const std::function<bool()>& stop) {
+  return impl_->evaluate(open_for_evaluation(path, config()), 0, stop);
+}
+
+EvaluationReport Model::evaluate(const MemoryData::Pointer& data, std::int64_t text_bytes,
+                                 const std::function<bool()>& stop) {
+  return impl_->evaluate(TokenSource(data), text_bytes, stop);
 }
 
 void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count,

@@ -36,8 +36,9 @@ void RunLoop::count_skip(const StepReport& report) {
   }
   throw Error(ErrorParts{
       "training diverged", text(skipped_in_row_) + " updates in a row were skipped",
-      "a finite loss and gradient", folder_->path(),
-      rollbacks_ > 0
+      "a finite loss and gradient", place(),
+      !folder_ ? "a lower " + option_word("lr")
+      : rollbacks_ > 0
           ? "it was rolled back " + text(rollbacks_) + " times: a lower " + option_word("lr")
           : option_word("resume", folder_->path()) + " with " +
                 option_word("on-divergence", "rollback") +

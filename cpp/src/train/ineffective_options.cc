@@ -71,6 +71,12 @@ class Notes {
     const bool evaluates = used_.eval_every > 0 && plan_.validation.size() > 0;
     if (given("val") && used_.eval_every == 0) unused("val", option_word("eval-every") + " is 0");
     if (used_.keep_best && !evaluates) unused("keep-best", "nothing is evaluated");
+    if (used_.out.empty()) {
+      for (const char* name : {"keep", "keep-best", "save-every", "spheres-every"}) {
+        if (given(name)) unused(name, "there is no run folder");
+      }
+      return;
+    }
     if (given("keep") && used_.save_every == 0) unused("keep", option_word("save-every") + " is 0");
     if (given("save-every") && used_.save_every >= used_.steps) {
       unused("save-every",

@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"
+#include "cllm/memory_data.h"
 #include "cllm/options.h"
 #include "cllm/wording.h"
 
@@ -144,8 +145,13 @@ void check_steps(const TrainConfig& config, const ResumePoint& point) {
 
 /// Returns the file as it is named or, when called from another folder, as it lay when the
 /// checkpoint was written.
-std::string found_again(const char* option, const std::string& named, const std::string& before) {
-  if (named.empty() || is_there(named)) return named;
+std::string found_again(const char* option, const TrainConfig& config, const std::string& named,
+                        const std::string& before) {
+  if (named.empty() || is_there(named) || find_memory_data(config, named)) return named;
+  if (MemoryData::is_name(named)) {
+    refuse("the run was trained on data in memory", "no data", named, std::string("--") + option,
+           "give the same data again");
+  }
   if (!before.empty() && is_there(before)) return before;
   refuse("no such file", named, "the bytes that the run was trained on, wherever they are",
          option_word(option), "say where they are now: " + option_word(option, "PATH"));
@@ -221,10 +227,12 @@ TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
     }
     set_option(config, option.name, is);
   }
-  config.data = found_again("data", config.data, point.state.data_path);
-  config.validation = found_again("val", config.validation, point.state.validation_path);
+  config.in_memory = asked.in_memory;
+  config.data = found_again("data", config, config.data, point.state.data_path);
+  config.validation = found_again("val", config, config.validation, point.state.validation_path);
   check_steps(config, point);
   config.out = place_of(asked, point);
+  config.overwrite = asked.overwrite;
   config.resume = asked.resume;
   config.given = asked.given;
   config.aliases = asked.aliases;

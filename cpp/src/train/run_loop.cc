@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/folders.h"
 #include "cllm/error.h"
@@ -45,13 +46,16 @@ std::int64_t newest_step(const std::string& run) {
 RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, const Known& known)
     : trainer_(trainer),
       observer_(observer),
-      folder_(std::in_place, trainer.plan.config.out,
-              known.began ? RunFolder::Start::kResumed : RunFolder::Start::kNew),
       known_(known),
       writer_(trainer.session.state().layout, trainer.session.state().parameters.data(),
               trainer.optimizer_ranges(), trainer.plan.session.snapshot),
       saving_(known.saved) {
-  known_.began = true;
+  const bool began = std::exchange(known_.began, true);
+  const TrainConfig& c = trainer.plan.config;
+  if (c.out.empty()) return;
+  folder_.emplace(c.out, began         ? RunFolder::Start::kResumed
+                         : c.overwrite ? RunFolder::Start::kReplaced
+                                       : RunFolder::Start::kNew);
   const std::int64_t newest = newest_step(folder_->path());
   if (newest <= std::max(known.newest, done())) return;
   throw InputError(
@@ -60,6 +64,7 @@ RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, const Known& kno
 }
 
 void RunLoop::open_logs() {
+  if (!folder_) return;
   folder_->write_config(to_toml(trainer_.plan.config));
   for (const char* name : kLogs) truncate_after_step(in_run(name), done());
   metrics_.emplace(in_run(kLogs[0]));
@@ -77,6 +82,7 @@ void RunLoop::open_logs() {
 
 template <class Write>
 void RunLoop::log(const Write& write) {
+  if (!folder_) return;
   try {
     write();
     logs_fail_ = false;
@@ -87,8 +93,8 @@ void RunLoop::log(const Write& write) {
 }
 
 void RunLoop::flush_logs() {
-  for (JsonLines* lines : {&*metrics_, &*spheres_, &*groups_}) {
-    log([lines] { lines->flush(); });
+  for (std::optional<JsonLines>* lines : {&metrics_, &spheres_, &groups_}) {
+    log([lines] { (*lines)->flush(); });
   }
 }
 
@@ -112,6 +118,7 @@ RunOutcome RunLoop::train() {
   open_logs();
   observer_.on_start(describe(trainer_.plan));
   for (const std::string& note : trainer_.plan.notes) observer_.on_note(note);
+  if (!folder_) observer_.on_note("no run folder was given: nothing is saved");
   first_ = done();
   trainer_.window->restart();
   // A stop may have come between the save of this step and its evaluation.
@@ -159,15 +166,9 @@ RunOutcome RunLoop::finish() {
   }
   if (made_ > 0 && applied_ == 0) {
     throw Error(ErrorParts{"training diverged", "every update was skipped", "a finite loss",
-                           folder_->path(), "a lower " + option_word("lr")});
+                           place(), "a lower " + option_word("lr")});
   }
-  tell(writer_.wait(), false);
-  follow_folder();
-  if (was_removed_) start_save(true);
-  flush_logs();
-  save_final();
-  // A run that was killed between a save and its pruning has one checkpoint too many.
-  prune_checkpoints(in_run("checkpoints"), c.keep + 1, protected_names(), done());
+  if (folder_) finish_folder();
   if (c.eval_every > 0 && evaluations_.last_step != done()) {
     evaluate();
     tell(writer_.wait(), false);  // it may have been the best
@@ -178,6 +179,17 @@ RunOutcome RunLoop::finish() {
     }
   }
   return RunOutcome::kFinished;
+}
+
+void RunLoop::finish_folder() {
+  tell(writer_.wait(), false);
+  follow_folder();
+  if (was_removed_) start_save(true);
+  flush_logs();
+  save_final();
+  // A run that was killed between a save and its pruning has one checkpoint too many.
+  prune_checkpoints(in_run("checkpoints"), trainer_.plan.config.keep + 1, protected_names(),
+                    done());
 }
 
 void RunLoop::save_final() {
@@ -228,7 +240,7 @@ bool RunLoop::can_save(bool must_succeed) {
 }
 
 void RunLoop::start_save(bool must_succeed) {
-  if (saving_ == done() || !can_save(must_succeed)) return;
+  if (!folder_ || saving_ == done() || !can_save(must_succeed)) return;
   tell(writer_.wait(), false);
   trainer_.window->pause();
   follow_folder();
@@ -304,7 +316,8 @@ void RunLoop::evaluate() {
 }
 
 void RunLoop::link_best() {
-  if (!trainer_.plan.config.keep_best || evaluations_.best_step < 0 || writer_.busy()) return;
+  const bool keeps = folder_ && trainer_.plan.config.keep_best;
+  if (!keeps || evaluations_.best_step < 0 || writer_.busy()) return;
   const std::string warning =
       update_best_link(in_run("checkpoints"), checkpoint_name(evaluations_.best_step));
   if (!warning.empty()) observer_.on_note(warning);

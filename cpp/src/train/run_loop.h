@@ -17,9 +17,9 @@
 
 namespace cllm {
 
-/// Holds the run folder open and locked while it lives. A save comes before the evaluation of the
-/// same step, so that a failure of the evaluation loses no step. If a stop ends an evaluation
-/// early, the run makes it again when it continues.
+/// Holds the run folder open and locked while it lives; a run without one writes nothing. A save
+/// comes before the evaluation of the same step, so that a failure of the evaluation loses no step.
+/// If a stop ends an evaluation early, the run makes it again when it continues.
 class RunLoop {
  public:
   /// Says what a trainer knows of its folder from the last time that it held it.
@@ -52,6 +52,7 @@ class RunLoop {
   bool can_save(bool must_succeed);
   void start_save(bool must_succeed = false);
   void save_and_wait();
+  void finish_folder();
   void save_final();
   void tell(const std::optional<CheckpointResult>& result, bool must_succeed);
   void set_branch_aside(std::int64_t step);
@@ -77,12 +78,14 @@ class RunLoop {
   void write_counts();
 
   std::string in_run(const char* name) const { return folder_->path() + "/" + name; }
+  /// Returns where the run is, for messages.
+  std::string place() const { return folder_ ? folder_->path() : "a run without a folder"; }
   bool due(std::int64_t interval) const noexcept { return interval > 0 && done() % interval == 0; }
   std::int64_t done() const noexcept { return trainer_.steps_done.load(); }
 
   TrainerCore& trainer_;
   TrainObserver& observer_;
-  std::optional<RunFolder> folder_;
+  std::optional<RunFolder> folder_;  // empty: nothing is written
   Known known_;
   std::optional<JsonLines> metrics_, spheres_, groups_;
   bool logs_fail_ = false;

@@ -44,16 +44,22 @@ bool same_data(const RunPlan& plan) {
          (train.is_hashed() && validation.is_hashed() && validation.matches(train.fingerprint()));
 }
 
+std::unique_ptr<TokenSource> open_source(const TrainConfig& c, const std::string& name) {
+  MemoryData::Pointer data = find_memory_data(c, name);
+  if (data) return std::make_unique<TokenSource>(std::move(data), c.vocabulary);
+  return std::make_unique<TokenSource>(name, c.vocabulary);
+}
+
 void open_data(RunPlan& plan) {
   const TrainConfig& c = plan.config;
-  plan.source = std::make_unique<TokenSource>(c.data, c.vocabulary);
+  plan.source = open_source(c, c.data);
   plan.source->verify();
   plan.source->watch();
   plan.byte_tokens = plan.source->is_bytes();
   add_notes(plan, *plan.source);
   plan.train = whole(*plan.source);
   if (!c.validation.empty()) {
-    plan.validation_source = std::make_unique<TokenSource>(c.validation, c.vocabulary);
+    plan.validation_source = open_source(c, c.validation);
     plan.validation_source->verify();
     plan.validation_source->watch();
     if (plan.validation_source->is_bytes() != plan.byte_tokens) {
@@ -185,12 +191,36 @@ void note_rate_jump(RunPlan& plan) {
                        option_word("init") + " and a warmup of its own goes on from any model");
 }
 
+/// Says whether `path` is `folder` or lies in it.
+bool lies_in(const std::string& path, const std::string& folder) {
+  const std::string inner = absolute_path(path) + "/", outer = absolute_path(folder) + "/";
+  return inner.compare(0, outer.size(), outer) == 0;
+}
+
+/// Checks that the run may be where it is to be.
+void check_place(const RunPlan& plan) {
+  const TrainConfig& c = plan.config;
+  if (c.overwrite && plan.continues_in_place()) {
+    refuse("a resumed run goes on in its folder", "overwrite", "", option_word("overwrite"),
+           "leave it out");
+  }
+  if (c.out.empty() || plan.continues_in_place()) return;
+  for (const std::string& source : {c.init, c.resume}) {
+    if (c.overwrite && !source.empty() && lies_in(source, c.out)) {
+      refuse("the run that is to be replaced holds what the new one starts from", source,
+             "a model or a checkpoint outside of it", option_word("overwrite"),
+             "another " + option_word("out"));
+    }
+  }
+  check_new_run_folder(c.out, c.overwrite);
+}
+
 std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes >> 20)) + " MiB"; }
 
 }  // namespace
 
 bool RunPlan::continues_in_place() const {
-  return resume.has_value() && !resume->run.empty() &&
+  return resume.has_value() && !resume->run.empty() && !config.out.empty() &&
          absolute_path(resume->run) == absolute_path(config.out);
 }
 
@@ -207,8 +237,8 @@ RunPlan plan_run(const TrainConfig& config) {
   plan_session(plan);
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) note_rate_jump(plan);
   check_memory(plan.session);
-  plan.session.snapshot = has_room_for_snapshot(plan.session);
-  if (!plan.continues_in_place()) check_new_run_folder(plan.config.out);
+  plan.session.snapshot = !plan.config.out.empty() && has_room_for_snapshot(plan.session);
+  check_place(plan);
   for (std::string& note : ineffective_options(config, plan)) plan.notes.push_back(std::move(note));
   return plan;
 }

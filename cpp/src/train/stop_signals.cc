@@ -32,6 +32,8 @@ static_assert(std::atomic<Trainer*>::is_always_lock_free);
 // These are the chain of StopBeforeInterrupt.
 std::atomic<Trainer*> chained{nullptr};
 struct sigaction behind{};  // written before the handler that reads it is installed
+// This is the trainer of the newest StopInsteadOfEnd.
+std::atomic<Trainer*> ended{nullptr};
 
 std::int64_t now_ms() {
   timespec now{};
@@ -102,6 +104,19 @@ void on_chained(int number, siginfo_t* info, void* context) {
   }
 }
 
+void on_end(int) {
+  const int saved = errno;
+  inside.fetch_add(1);
+  if (Trainer* trainer = ended.load()) trainer->request_stop();
+  inside.fetch_sub(1);
+  errno = saved;
+}
+
+/// Says whether the action is this handler.
+bool is_handler(const struct sigaction& action, void (*handler)(int)) {
+  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == handler;
+}
+
 /// Waits until no handler holds what was stored before. Only a handler on another thread still can;
 /// one on this thread ends before the thread continues.
 void wait_for_handlers() {
@@ -166,6 +181,29 @@ StopBeforeInterrupt::~StopBeforeInterrupt() {
     if (is_ours) sigaction(SIGINT, &behind, nullptr);
   }
   chained.store(before_);
+  wait_for_handlers();
+}
+
+StopInsteadOfEnd::StopInsteadOfEnd(Trainer& trainer) {
+  before_ = ended.exchange(&trainer);
+  struct sigaction now{};
+  sigaction(SIGTERM, nullptr, &now);
+  if (!is_handler(now, SIG_DFL)) return;
+  struct sigaction action{};
+  action.sa_handler = on_end;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  installed_ = sigaction(SIGTERM, &action, nullptr) == 0;
+}
+
+StopInsteadOfEnd::~StopInsteadOfEnd() {
+  if (installed_) {
+    struct sigaction now{};
+    sigaction(SIGTERM, nullptr, &now);
+    // If another handler was installed meanwhile, it stays.
+    if (is_handler(now, on_end)) std::signal(SIGTERM, SIG_DFL);
+  }
+  ended.store(before_);
   wait_for_handlers();
 }
 

@@ -1,7 +1,11 @@
 #include "cllm/trainer.h"
 
+#include <cmath>
+
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
+#include "cllm/memory_data.h"
+#include "engine/evaluation_data.h"
 #include "model/tensors.h"
 #include "train/run_loop.h"
 #include "train/trainer_core.h"
@@ -56,6 +60,23 @@ StepReport Trainer::step(const TokenArray& inputs, const TokenArray& targets) {
 }
 EvaluationReport Trainer::evaluate(const std::function<bool()>& stop) {
   return impl_->core.evaluate(stop);
+}
+EvaluationReport Trainer::evaluate(const std::string& path, const std::function<bool()>& stop) {
+  return impl_->core.evaluate(open_for_evaluation(path, model()), stop);
+}
+EvaluationReport Trainer::evaluate(const MemoryData::Pointer& data,
+                                   const std::function<bool()>& stop) {
+  return impl_->core.evaluate(TokenSource(data), stop);
+}
+double Trainer::learning_rate() const { return impl_->core.session.learning_rate(steps_done()); }
+void Trainer::set_learning_rate(std::optional<double> rate) {
+  if (rate && !(*rate >= 0 && std::isfinite(*rate))) {
+    throw InputError({"not a learning rate", std::to_string(*rate), "a number of at least 0",
+                      "learning_rate", ""});
+  }
+  // What the scale of a rollback multiplies.
+  if (rate) rate = *rate / impl_->core.rate_scale();
+  impl_->core.set_rate(rate);
 }
 void Trainer::resize(std::int64_t workers) { impl_->core.resize(workers); }
 bool Trainer::has_validation() const noexcept { return impl_->core.can_evaluate(); }

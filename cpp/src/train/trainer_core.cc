@@ -8,11 +8,13 @@
 #include "base/folders.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
+#include "cllm/memory_data.h"
 #include "cllm/options.h"
 #include "cllm/wording.h"
 #include "cpu/features.h"
 #include "data/sampler.h"
 #include "engine/crew_size.h"
+#include "engine/evaluation_data.h"
 #include "engine/memory_plan.h"
 #include "model/initialize.h"
 #include "model/tensors.h"
@@ -117,6 +119,7 @@ void TrainerCore::read_state(const std::string& checkpoint) {
   steps_done = saved.step;
   state.updates = saved.optimizer_step;
   set_rate_scale(saved.rate_scale);
+  set_rate(saved.rate);
 }
 
 void TrainerCore::restore(const std::string& checkpoint) {
@@ -131,6 +134,11 @@ void TrainerCore::restore(const std::string& checkpoint) {
   set_rate_scale(1);
 }
 
+void TrainerCore::set_rate(std::optional<double> rate) {
+  rate_ = rate;
+  session.set_rate(rate);
+}
+
 void TrainerCore::set_rate_scale(double scale) {
   rate_scale_ = scale;
   session.set_rate_scale(scale);
@@ -142,6 +150,7 @@ TrainerState TrainerCore::trainer_state(bool waits) const {
   s.tokens = steps_done * step_tokens(plan.config);
   s.optimizer_step = session.state().updates;
   s.rate_scale = rate_scale_;
+  s.rate = rate_;
   s.seed = plan.config.seed;
   s.config = to_toml(plan.config);
   s.model = plan.session.model;
@@ -150,10 +159,13 @@ TrainerState TrainerCore::trainer_state(bool waits) const {
     return waits ? source.fingerprint() : source.fingerprint_now();
   };
   s.data = name(*plan.source);
-  s.data_path = absolute_path(plan.config.data);
+  const auto path = [this](const std::string& named) {
+    return find_memory_data(plan.config, named) ? "" : absolute_path(named);
+  };
+  s.data_path = path(plan.config.data);
   if (plan.validation_source) {
     s.validation = name(*plan.validation_source);
-    s.validation_path = absolute_path(plan.config.validation);
+    s.validation_path = path(plan.config.validation);
   }
   s.isa = kernels().name;
   s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
@@ -271,6 +283,16 @@ EvaluationReport TrainerCore::evaluate(const std::function<bool()>& asked) {
   r.val_tokens_total = windows_->targets_total();
   window->resume();
   return r;
+}
+
+EvaluationReport TrainerCore::evaluate(const TokenSource& source,
+                                       const std::function<bool()>& asked) {
+  check_readable(source, plan.session.model, plan.byte_tokens);
+  window->pause();
+  const EvaluationWindows windows(whole(source), plan.session.sequence);
+  const double loss = session.evaluate_once(windows, asked);
+  window->resume();
+  return evaluation_of(source, steps_done, loss);
 }
 
 }  // namespace cllm

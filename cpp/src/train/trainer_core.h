@@ -30,6 +30,8 @@ class TrainerCore {
   bool cancelled() const noexcept { return cancelled_; }
   /// Evaluates now. The loss is NaN when `asked` ended it early.
   EvaluationReport evaluate(const std::function<bool()>& asked);
+  /// Evaluates all of other data. Throws InputError for data that the model cannot read.
+  EvaluationReport evaluate(const TokenSource& source, const std::function<bool()>& asked);
   bool can_evaluate() const noexcept { return windows_.has_value(); }
   /// Returns what an evaluation predicts. REQUIRES: can_evaluate().
   const EvaluationWindows& windows() const noexcept { return *windows_; }
@@ -50,6 +52,8 @@ class TrainerCore {
   /// Multiplies every later learning rate; it is 1 unless the run was rolled back.
   void set_rate_scale(double scale);
   double rate_scale() const noexcept { return rate_scale_; }
+  /// Sets the rate that the scale multiplies, in place of the schedule's; nothing: the schedule's.
+  void set_rate(std::optional<double> rate);
 
   /// Returns the first tensor whose gradient was not finite in the last step; "" when there is
   /// none.
@@ -73,6 +77,7 @@ class TrainerCore {
 
   std::optional<EvaluationWindows> windows_;
   double rate_scale_ = 1;
+  std::optional<double> rate_;
   bool cancelled_ = false;
   PeakRate peak_;
 };

@@ -1,0 +1,171 @@
+"""A Model as Python sees it: the engine's, with its tokenizer and with lists of prompts."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
+from typing import Any, Self, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cllm import _cllm
+from cllm._cllm import EvaluationReport, InputError, ModelConfig
+from cllm._tokenizer import TextTokenizer
+
+Ids: TypeAlias = list[int] | tuple[int, ...] | NDArray[np.integer[Any]]
+
+
+class Model(_cllm.Model):
+    """A GPT-2 model in memory: B sequences of T tokens, V' words.
+
+    ::
+
+        model = cllm.Model.load("run")
+        print(model.generate("To be", tokens=100))
+
+    One thread at a time may call it; a second one gets a CllmError. Results do not depend on
+    `workers`, the number of computing threads (None: the cores that this process may use).
+    """
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str], *, workers: int | None = None) -> Self:
+        """Reads a model folder, or the newest model of a run folder."""
+        return cls(folder, workers=workers)
+
+    @classmethod
+    def create(cls, config: ModelConfig, *, seed: int = 1337, byte_tokens: bool = False,
+               workers: int | None = None) -> Self:
+        """Makes new weights, as training starts from. With `byte_tokens` a token is a byte."""
+        return cls(config, seed=seed, byte_tokens=byte_tokens, workers=workers)
+
+    def num_parameters(self) -> int:
+        """Returns the number of weights."""
+        return self.config.parameters
+
+    def _text_tokenizer(self) -> TextTokenizer:
+        """The tokenizer in the model's folder, which is read once."""
+        if not hasattr(self, "_tokenizer"):
+            self._tokenizer = TextTokenizer(self.folder)
+        return self._tokenizer
+
+    def evaluate(self, data: str | PathLike[str] | bytes | NDArray[np.integer[Any]]
+                 | Iterable[str] | Iterable[int], *, text_bytes: int = 0) -> EvaluationReport:
+        """Computes the mean loss over all of `data`, in windows of the model's context.
+
+        Args:
+            data: a path, a text, texts, or ids of tokens, as TrainConfig(data=...) takes it. Texts
+                are encoded with the model's tokenizer.
+            text_bytes: the bytes of text that ids stand for, if they are known: then the report
+                has bits_per_byte.
+        """
+        if not self.byte_tokens:
+            texts = _texts(data)
+            if texts is not None:
+                tokenizer = self._text_tokenizer()
+                end = self.end_tokens[:1]
+                ids = [token for text in texts for token in (*tokenizer.encode(text), *end)]
+                if isinstance(data, str | bytes):
+                    ids = ids[:len(ids) - len(end)]
+                data = ids
+                text_bytes = sum(len(text.encode()) for text in texts)
+        return super().evaluate(data, text_bytes=text_bytes)
+
+    @overload
+    def generate(self, prompt: str, *, tokens: int = 200, temperature: float = 0.8, top_k: int = 0,
+                 top_p: float = 1.0, seed: int = 1337, known: int = 0,
+                 on_token: Callable[[bytes], object] | None = None) -> str: ...
+    @overload
+    def generate(self, prompt: bytes, *, tokens: int = 200, temperature: float = 0.8,
+                 top_k: int = 0, top_p: float = 1.0, seed: int = 1337, known: int = 0,
+                 on_token: Callable[[bytes], object] | None = None) -> bytes: ...
+    @overload
+    def generate(self, prompt: Ids, *, tokens: int = 200, temperature: float = 0.8,
+                 top_k: int = 0, top_p: float = 1.0, seed: int = 1337, known: int = 0,
+                 on_token: Callable[[int], object] | None = None) -> NDArray[np.int32]: ...
+    @overload
+    def generate(self, prompt: list[str], *, tokens: int = 200, temperature: float = 0.8,
+                 top_k: int = 0, top_p: float = 1.0, seed: int = 1337,
+                 known: int = 0) -> list[str]: ...
+    @overload
+    def generate(self, prompt: list[Ids], *, tokens: int = 200, temperature: float = 0.8,
+                 top_k: int = 0, top_p: float = 1.0, seed: int = 1337,
+                 known: int = 0) -> list[NDArray[np.int32]]: ...
+    def generate(self, prompt: Any, *, tokens: int = 200, temperature: float = 0.8, top_k: int = 0,
+                 top_p: float = 1.0, seed: int = 1337, known: int = 0,
+                 on_token: Callable[[Any], object] | None = None) -> Any:
+        """Continues the prompt by at most `tokens` tokens and returns what was added.
+
+        It ends early at one of `end_tokens`, which is not part of the result.
+
+        Args:
+            prompt: a str, which gives a str; bytes, which give bytes; ids of tokens, which give
+                int32[n]; a list of these, which gives a list, each as if it were alone.
+            tokens: the most tokens to add.
+            temperature: 0 takes the most likely token, higher is more varied.
+            top_k: draws from the k most likely tokens; 0: from all.
+            top_p: draws from the most likely tokens that reach this probability.
+            seed: the same seed gives the same text.
+            known: with ids, draws only tokens below it: what a tokenizer knows of a vocabulary
+                that was rounded up.
+            on_token: is called with each piece as it comes: bytes of a text, or an id.
+        """
+        settings: dict[str, Any] = {
+            "tokens": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p,
+            "seed": seed, "known": known}
+        if _is_list_of_prompts(prompt):
+            if on_token is not None:
+                raise InputError("on_token: no listener for several prompts: got a list of "
+                                 f"{len(prompt)}, expected one prompt")
+            return [self.generate(each, **settings) for each in prompt]
+        if self.byte_tokens or not isinstance(prompt, str | bytes):
+            return super().generate(prompt, on_token=on_token, **settings)
+        tokenizer = self._text_tokenizer()
+        text = prompt.decode() if isinstance(prompt, bytes) else prompt
+        pieces = _Pieces(tokenizer, on_token)
+        settings["known"] = known or tokenizer.known
+        ids = super().generate(tokenizer.encode(text or "\n"), on_token=pieces.add, **settings)
+        added = tokenizer.decode(ids.tolist())
+        pieces.finish(added)
+        return added.encode() if isinstance(prompt, bytes) else added
+
+
+class _Pieces:
+    """Tells a listener the text of tokens as soon as it is certain."""
+
+    def __init__(self, tokenizer: TextTokenizer, on_token: Callable[[bytes], object] | None):
+        self._tokenizer = tokenizer
+        self._on_token = on_token
+        self._ids: list[int] = []
+        self._told = ""
+
+    def add(self, token: int) -> None:
+        if self._on_token is None:
+            return
+        self._ids.append(token)
+        text = self._tokenizer.decode(self._ids)
+        if not text.endswith("\ufffd"):  # else a character may be cut
+            self.finish(text)
+
+    def finish(self, text: str) -> None:
+        more = text[len(self._told):]
+        if more and self._on_token is not None:
+            self._on_token(more.encode())
+        self._told = text
+
+
+def _is_list_of_prompts(prompt: object) -> bool:
+    if isinstance(prompt, np.ndarray):
+        return prompt.ndim == 2
+    return (isinstance(prompt, list | tuple) and len(prompt) > 0
+            and isinstance(prompt[0], str | bytes | Sequence | np.ndarray))
+
+
+def _texts(data: object) -> list[str] | None:
+    """The texts that data is; None for ids and paths."""
+    if isinstance(data, str):
+        return [data] if _cllm.is_text(data) else None
+    if isinstance(data, bytes):
+        return [data.decode()]
+    if isinstance(data, list | tuple | Iterator):
+        items = list(data)
+        return items if items and all(isinstance(item, str) for item in items) else None
+    return None
