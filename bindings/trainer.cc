@@ -89,7 +89,7 @@ class Callbacks final : public TrainObserver {
     if (progress_) progress_->on_checkpoint(folder);
     call(checkpoint_, [&] { return path_object(folder); });
   }
-  bool wants_stop() override { return stops_ || signals_.poll(); }
+  bool wants_stop() override { return failed_ || signals_.poll(); }
 
  private:
   template <class Make>
@@ -97,9 +97,9 @@ class Callbacks final : public TrainObserver {
     if (function.is_none() || failed_) return;
     const py::gil_scoped_acquire gil;
     try {
-      if (py::object(function(make())).is(py::bool_(false))) stops_ = true;
+      function(make());
     } catch (py::error_already_set& error) {
-      failed_ = stops_ = true;
+      failed_ = true;
       signals_.keep(std::move(error));
     }
   }
@@ -107,7 +107,6 @@ class Callbacks final : public TrainObserver {
   const py::object step_, evaluation_, checkpoint_, note_;
   std::unique_ptr<Progress> progress_;
   SignalWatch signals_;
-  bool stops_ = false;   // a callback wants the run to stop
   bool failed_ = false;  // one has raised
 };
 

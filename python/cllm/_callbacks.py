@@ -1,9 +1,15 @@
 """Callbacks hear of a run between its steps, and may end it."""
 
+from __future__ import annotations
+
+import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cllm._cllm import EvaluationReport, InputError
+
+if TYPE_CHECKING:
+    from cllm._trainer import Trainer
 
 Listener = Callable[[Any], object]
 EVENTS = ("on_step", "on_evaluation", "on_checkpoint")
@@ -35,14 +41,21 @@ class EarlyStopping:
         """The step at which it was; -1 before the first evaluation."""
         self.waited = 0
         """Evaluations since then."""
+        self._trainer: weakref.ref[Trainer] | None = None
 
-    def on_evaluation(self, report: EvaluationReport) -> bool:
-        """Returns False, which ends the run, when patience is at its end."""
+    def on_start(self, trainer: Trainer) -> None:
+        """Remembers which run is to be ended."""
+        self._trainer = weakref.ref(trainer)
+
+    def on_evaluation(self, report: EvaluationReport) -> None:
+        """Ends the run when patience is at its end."""
         if report.val_loss < self.best_loss - self.min_delta:
             self.best_loss, self.best_step, self.waited = report.val_loss, report.step, 0
         else:
             self.waited += 1
-        return self.waited < self.patience
+        trainer = self._trainer() if self._trainer is not None else None
+        if self.waited >= self.patience and trainer is not None:
+            trainer.request_stop()
 
     def __repr__(self) -> str:
         return f"EarlyStopping(patience={self.patience}, min_delta={self.min_delta})"
@@ -73,8 +86,8 @@ def listener(event: str, callbacks: Sequence[Any], own: Listener | None) -> List
     if len(found) < 2:
         return found[0] if found else None
 
-    def call_all(report: Any) -> bool:
-        answers = [function(report) for function in found]
-        return not any(answer is False for answer in answers)
+    def call_all(report: Any) -> None:
+        for function in found:
+            function(report)
 
     return call_all

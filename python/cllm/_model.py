@@ -1,17 +1,22 @@
 """A Model as Python sees it: the engine's, with its tokenizer and with lists of prompts."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from os import PathLike
-from typing import Any, Self, TypeAlias, overload
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from cllm import _cllm
 from cllm._cllm import EvaluationReport, InputError, ModelConfig
 from cllm._tokenizer import TextTokenizer
 
-Ids: TypeAlias = list[int] | tuple[int, ...] | NDArray[np.integer[Any]]
+if TYPE_CHECKING:  # `import cllm` stays light
+    from os import PathLike
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ids: TypeAlias = list[int] | tuple[int, ...] | NDArray[np.integer[Any]]
 
 
 class Model(_cllm.Model):
@@ -153,10 +158,10 @@ class _Pieces:
 
 
 def _is_list_of_prompts(prompt: object) -> bool:
-    if isinstance(prompt, np.ndarray):
-        return prompt.ndim == 2
+    if hasattr(prompt, "ndim"):
+        return bool(prompt.ndim == 2)
     return (isinstance(prompt, list | tuple) and len(prompt) > 0
-            and isinstance(prompt[0], str | bytes | Sequence | np.ndarray))
+            and (isinstance(prompt[0], Sequence) or getattr(prompt[0], "ndim", 0) == 1))
 
 
 def _texts(data: object) -> list[str] | None:

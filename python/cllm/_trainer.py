@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from cllm import _callbacks, _cllm
+from cllm import _callbacks, _cllm, _notebook
 from cllm._cllm import EvaluationReport, RunOutcome, StepReport, TrainConfig
 
 
@@ -27,8 +27,8 @@ class Trainer(_cllm.Trainer):
         config: what to train, on what, for how long.
         callbacks: functions that are called with each step's StepReport, or objects with any of
             the methods on_step(StepReport), on_evaluation(EvaluationReport) and
-            on_checkpoint(folder). They are called by run(), between steps. One that returns False
-            ends the run as request_stop() does.
+            on_checkpoint(folder). run() calls them between steps; before the first one it calls
+            on_start(trainer), where an object has that. request_stop() ends the run.
         on_note: is told what will take seconds before it begins.
     """
 
@@ -46,9 +46,10 @@ class Trainer(_cllm.Trainer):
         """Trains to the last step; writes metrics, checkpoints and the final model to the run
         folder.
 
-        A run can end earlier, and has then saved: by request_stop(), by a callback that returns
-        False, by SIGTERM on the main thread (RunOutcome.STOPPED), by Ctrl-C (KeyboardInterrupt),
-        and by an exception of a callback, which comes out of here. Another run() goes on.
+        A run can end earlier, and has then saved: by request_stop() or SIGTERM, which give
+        RunOutcome.STOPPED, by Ctrl-C, which gives a KeyboardInterrupt, and by an exception of a
+        callback, which comes out of here. Another run() goes on. Signals count on the main thread,
+        and where they have no handler of yours; afterwards they do what they did before.
 
         Args:
             callbacks: further ones, for this run.
@@ -58,12 +59,24 @@ class Trainer(_cllm.Trainer):
             on_note: is called with each line that the user should know.
             progress: shows a live line on standard error; in a notebook, a bar.
         """
-        every = (*self._callbacks, *_callbacks.checked(callbacks))
-        return super().run(
-            on_step=_callbacks.listener("on_step", every, on_step),
-            on_evaluation=_callbacks.listener("on_evaluation", every, on_evaluation),
-            on_checkpoint=_callbacks.listener("on_checkpoint", every, on_checkpoint),
-            on_note=on_note, progress=progress)
+        every = [*self._callbacks, *_callbacks.checked(callbacks)]
+        bar = None
+        if progress and not self.config.quiet and _notebook.is_here():
+            bar = _notebook.Bar(self.steps_done, self.steps_total)
+            every.insert(0, bar)
+            progress = False
+        try:
+            for each in every:
+                if hasattr(each, "on_start"):
+                    each.on_start(self)
+            return super().run(
+                on_step=_callbacks.listener("on_step", every, on_step),
+                on_evaluation=_callbacks.listener("on_evaluation", every, on_evaluation),
+                on_checkpoint=_callbacks.listener("on_checkpoint", every, on_checkpoint),
+                on_note=_callbacks.listener("on_note", every, on_note), progress=progress)
+        finally:
+            if bar is not None:
+                bar.close(self.steps_done)
 
     def __iter__(self) -> Self:
         """Makes the steps that are left; gives the StepReport of each."""

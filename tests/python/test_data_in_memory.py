@@ -70,8 +70,8 @@ def test_a_resumed_run_asks_for_the_same_data(small, tmp_path, text_file):
     text = text_file.read_text()
     whole = trained(small, data=text)
     out = tmp_path / "run"
-    cllm.Trainer(cllm.TrainConfig(**small, data=text, out=out)).run(
-        on_step=lambda report: report.step < 8)
+    first = cllm.Trainer(cllm.TrainConfig(**small, data=text, out=out))
+    first.run(on_step=lambda report: report.step < 8 or first.request_stop())
     with pytest.raises(cllm.InputError, match=r"data in memory.*give the same data again"):
         cllm.Trainer(cllm.TrainConfig(resume=out))
     with pytest.raises(cllm.InputError, match="not what the run was trained on"):

@@ -46,7 +46,8 @@ def test_a_loop_of_ones_own_needs_no_folder(settings):
 
 def test_a_run_without_a_folder_stops_and_goes_on(settings):
     trainer = cllm.Trainer(cllm.TrainConfig(**nowhere(settings)))
-    assert trainer.run(on_step=lambda report: report.step < 7) is cllm.RunOutcome.STOPPED
+    assert trainer.run(on_step=lambda report: report.step < 7 or trainer.request_stop()) is \
+        cllm.RunOutcome.STOPPED
     assert trainer.steps_done == 7
     assert trainer.run() is cllm.RunOutcome.FINISHED
 
@@ -133,7 +134,8 @@ def test_a_run_does_not_replace_what_it_starts_from(settings):
 def test_the_option_is_not_part_of_a_run(settings):
     config = cllm.TrainConfig(**settings, overwrite=True)
     assert "overwrite" not in config.to_toml()
-    cllm.Trainer(config).run(on_step=lambda report: report.step < 4)
+    trainer = cllm.Trainer(config)
+    trainer.run(on_step=lambda report: report.step < 4 or trainer.request_stop())
     assert cllm.Trainer(cllm.TrainConfig(resume=settings["out"])).run() is \
         cllm.RunOutcome.FINISHED
 
