@@ -147,8 +147,8 @@ void RunFolder::clear_leftovers() const {
   remove_tree(checkpoints() + "/" + kNextLinkName);
 }
 
-/// What is removed last keeps the folder recognisable: if the process dies before, the rest is
-/// still a run that can be overwritten, and after that it is free.
+/// config.toml stays until the new run writes its own, because it says that this is the folder of a
+/// run: if the process dies in between, the folder can be overwritten again.
 void RunFolder::remove_run() const {
   std::vector<std::string> names = {kFinal};
   for (const std::string& name : list_folder(path_)) {
@@ -159,7 +159,6 @@ void RunFolder::remove_run() const {
       names.push_back(std::string(kCheckpoints) + "/" + name);
     }
   }
-  names.emplace_back(kConfig);
   for (const std::string& name : names) {
     const std::string stays = remove_tree(path_ + "/" + name);
     if (!stays.empty()) {

@@ -1,4 +1,5 @@
-// These functions answer a name that is not known: with a near one, or with what it stands for.
+// These functions find options by their names, and answer a name that is not known: with a near one,
+// or with what it stands for.
 #include <algorithm>
 #include <map>
 
@@ -83,6 +84,20 @@ std::vector<Answer> answers() {
 }
 
 }  // namespace
+
+NamedOption named_option(const std::string& name) {
+  std::string key = name;
+  std::replace(key.begin(), key.end(), '-', '_');
+  for (const Option& option : options()) {
+    if (option.key == key) return {&option, nullptr};
+    for (const OptionAlias& alias : option.aliases) {
+      if (alias.key == key) return {&option, &alias};
+    }
+  }
+  return {};
+}
+
+const Option* find_option(const std::string& name) { return named_option(name).option; }
 
 std::string near_name(const std::string& name, const std::vector<std::string>& among) {
   const std::string wanted = plain(name);

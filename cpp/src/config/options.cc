@@ -338,18 +338,4 @@ const std::vector<Option>& options() {
   return table;
 }
 
-NamedOption named_option(const std::string& name) {
-  std::string key = name;
-  std::replace(key.begin(), key.end(), '-', '_');
-  for (const Option& option : options()) {
-    if (option.key == key) return {&option, nullptr};
-    for (const OptionAlias& alias : option.aliases) {
-      if (alias.key == key) return {&option, &alias};
-    }
-  }
-  return {};
-}
-
-const Option* find_option(const std::string& name) { return named_option(name).option; }
-
 }  // namespace cllm

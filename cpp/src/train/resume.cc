@@ -149,7 +149,7 @@ std::string found_again(const char* option, const TrainConfig& config, const std
                         const std::string& before) {
   if (named.empty() || is_there(named) || find_memory_data(config, named)) return named;
   if (MemoryData::is_name(named)) {
-    refuse("the run was trained on data in memory", "no data", named, std::string("--") + option,
+    refuse("the run was trained on data in memory", "no data", named, option_word(option),
            "give the same data again");
   }
   if (!before.empty() && is_there(before)) return before;

@@ -270,6 +270,7 @@ TEST_F(HostileFolder, NumbersOfTheStateKeepToTheirRange) {
   EXPECT_NE(complaint("model", "symmetry_order", "99999999999"), "");
   EXPECT_NE(complaint("data", "size", "-3"), "");
   EXPECT_EQ(complaint("", "seed", "-3"), "");
+  for (const char* value : {"-1e-9", "\"fast\"", "[]"}) EXPECT_NE(complaint("", "rate", value), "");
 }
 
 TEST_F(HostileFolder, AHeadOfItsOwnIsNeverDropped) {

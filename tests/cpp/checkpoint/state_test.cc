@@ -27,6 +27,7 @@ TrainerState some_state() {
   state.tokens = 9007199254740995;
   state.optimizer_step = 9007199254740997;
   state.seed = -9007199254740999;
+  state.rate = 0.1;
   state.config = "lr = 1e-3\n[model]\nname = \"\u00fc\"\n";
   state.model.layers = 1;
   state.model.heads = 2;
@@ -49,6 +50,7 @@ void expect_equal(const TrainerState& a, const TrainerState& b) {
   EXPECT_EQ(a.tokens, b.tokens);
   EXPECT_EQ(a.optimizer_step, b.optimizer_step);
   EXPECT_EQ(a.seed, b.seed);
+  EXPECT_EQ(a.rate, b.rate);
   EXPECT_EQ(a.config, b.config);
   EXPECT_TRUE(a.model == b.model);
   EXPECT_EQ(a.byte_tokens, b.byte_tokens);
@@ -65,6 +67,7 @@ TEST(TrainerState, EveryFieldComesBack) {
   expect_equal(parse_trainer_state(trainer_state_json(state), "x"), state);
   state.model.bias = false;
   state.byte_tokens = false;
+  state.rate = {};
   expect_equal(parse_trainer_state(trainer_state_json(state), "x"), state);
 }
 
@@ -72,7 +75,8 @@ TEST(TrainerState, EveryFieldMustBeThere) {
   const Json whole = Json::parse(trainer_state_json(some_state()));
   for (const auto& [key, value] : whole.items()) {
     // Older versions wrote none of these.
-    if (key == "rate_scale" || key == "data_path" || key.rfind("validation", 0) == 0) continue;
+    if (key == "rate_scale" || key == "rate" || key == "data_path") continue;
+    if (key.rfind("validation", 0) == 0) continue;
     Json json = whole;
     json.erase(key);
     const std::string message =

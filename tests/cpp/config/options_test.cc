@@ -64,7 +64,7 @@ TEST(Options, NamesAreUniqueAndComplete) {
         "threads",       "symmetry",  "positions",    "routing",    "gemm",       "precision",
         "init",          "resume",    "eval-every",   "save-every", "keep",       "log-every",
         "spheres-every", "quiet",     "activate-all", "recompute",  "dropout",    "skip-limit",
-        "on-divergence", "keep-best", "eval-tokens"}) {
+        "on-divergence", "keep-best", "eval-tokens", "overwrite"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A name that two options have would set or suggest the wrong one.
@@ -190,7 +190,9 @@ TEST(CheckConfig, AcceptsDefaultsAndNamesEachContradiction) {
   };
   const double nan = std::nan("");
   EXPECT_TRUE(has(error_with([](auto& c) { c.data.clear(); }), "--data"));
-  EXPECT_TRUE(has(error_with([](auto& c) { c.out.clear(); }), "--out"));
+  EXPECT_EQ(error_with([](auto& c) { c.out.clear(); }), "") << "a run may keep nothing";
+  EXPECT_TRUE(has(error_with([](auto& c) { c.out.clear(), c.on_divergence = "rollback"; }),
+                  "--on-divergence"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.heads = 5; }), "--heads"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.heads = 5; }), "4 or 8"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.heads = 200; }), "expected 128 "));
@@ -218,6 +220,7 @@ TEST(Toml, HoldsEveryOptionThroughARoundTrip) {
   TrainConfig config;
   for (const Option& option : options()) set_option(config, option.name, other_value(option));
   config.resume.clear();
+  config.overwrite = false;
   config.out = std::string("control \x01\x1f\x7f\n\r\b end \\");
   TrainConfig read;
   apply_toml(read, to_toml(config), "config.toml");

@@ -84,6 +84,48 @@ TEST_F(RunFolderFault, ACrashAfterEveryCallLeavesTheFolderFree) {
   }
 }
 
+TEST_F(RunFolderFault, ARunThatIsBeingReplacedCanBeReplacedAgain) {
+  const auto replace = [&] { RunFolder(run_, Start::kReplaced); };
+  const auto make_run = [&] {
+    const FaultyFiles quick({});
+    fs::remove_all(run_);
+    begin();
+    for (const char* name : {"final", "checkpoints/step-00000001", "checkpoints/step-00000002"}) {
+      fs::create_directories(fs::path(run_) / name);
+      write_file_durably(run_ + "/" + name + "/model.safetensors", "weights");
+    }
+    write_file_durably(run_ + "/metrics.jsonl", "{}\n");
+    write_file_durably(run_ + "/mine.txt", "mine");
+  };
+  make_run();
+  std::int64_t calls = 0;
+  {
+    const FaultyFiles files({});
+    replace();
+    calls = files.calls();
+  }
+  ASSERT_GT(calls, 20);
+  for (const FileFault fault : {FileFault::kFail, FileFault::kCrash}) {
+    for (std::int64_t n = 0; n < calls; ++n) {
+      make_run();
+      if (fault == FileFault::kCrash) {
+        crash_in_child({fault, n}, replace);
+      } else {
+        const FaultyFiles files({fault, n, EIO});
+        message_of<Error>(replace);
+      }
+      SCOPED_TRACE("call " + std::to_string(n));
+      const FaultyFiles quick({});
+      fs::remove(fs::path(run_) / ".lock");
+      EXPECT_EQ(message_of<Error>(replace), "");
+      EXPECT_TRUE(fs::is_empty(fs::path(run_) / "checkpoints"));
+      EXPECT_FALSE(fs::exists(fs::path(run_) / "final"));
+      EXPECT_FALSE(fs::exists(fs::path(run_) / "metrics.jsonl"));
+      EXPECT_EQ(read_text_file(run_ + "/mine.txt"), "mine");
+    }
+  }
+}
+
 TEST_F(RunFolderFault, WithoutLocksOfTheKernelTheFileIsTheLock) {
   const FaultyFiles files({FileFault::kFailFrom, 0, ENOLCK, "flock"});
   const auto refusal = [&] {

@@ -64,6 +64,23 @@ TEST_F(RunFolderTest, RefusesWhatIsThere) {
   EXPECT_NE(error(below("dangling")).find("is a file"), std::string::npos);
 }
 
+TEST_F(RunFolderTest, OnlyARunCanBeOverwritten) {
+  const auto refusal = [this] {
+    try {
+      check_new_run_folder(below("used"), true);
+    } catch (const InputError& refused) {
+      return std::string(refused.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refusal().find("only a run can be overwritten"), std::string::npos);
+  std::ofstream(root_ / "used/config.toml") << "";
+  EXPECT_NE(refusal(), "") << "a user may have written that file";
+  fs::create_directories(root_ / "used/checkpoints/step-00000001");
+  EXPECT_EQ(refusal(), "");
+  EXPECT_NE(error(below("used")).find("--overwrite"), std::string::npos);
+}
+
 TEST_F(RunFolderTest, RefusesPlacesThatCannotHoldIt) {
   EXPECT_NE(error(below("file/run")).find("below a file"), std::string::npos);
   EXPECT_NE(error(below("file/a/b")).find("below a file"), std::string::npos);
