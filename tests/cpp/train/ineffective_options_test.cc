@@ -75,13 +75,14 @@ TEST_F(IneffectiveOptions, EachOfTheOthersIs) {
             "--lr 1e-60 is 0 in float: no weight will change\n");
   EXPECT_NE(notes({{"lr", "20"}}).find("above 1"), std::string::npos);
   EXPECT_EQ(notes({{"skip-limit", "0"}, {"on-divergence", "rollback"}}),
-            "--on-divergence rollback is not used: skip-limit is 0, so that no run counts as "
+            "--on-divergence rollback is not used: --skip-limit is 0, so that no run counts as "
             "diverged\n");
   EXPECT_EQ(notes({{"val", text_}, {"eval-every", "0"}, {"keep-best", "true"}}),
             "--val " + text_ +
-                " is not used: eval-every is 0\n"
+                " is not used: --eval-every is 0\n"
                 "--keep-best true is not used: nothing is evaluated\n");
-  EXPECT_EQ(notes({{"keep", "2"}, {"save-every", "0"}}), "--keep 2 is not used: save-every is 0\n")
+  EXPECT_EQ(notes({{"keep", "2"}, {"save-every", "0"}}),
+            "--keep 2 is not used: --save-every is 0\n")
       << "given as its default";
   EXPECT_EQ(
       notes({{"save-every", "50"}}),
