@@ -18,6 +18,8 @@ _LEAST = 40
 class _Folded:
     """Writes options by panel, as plain text, in a narrow terminal."""
 
+    rich_markup_mode: Any
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         columns = shutil.get_terminal_size().columns
         if columns < _PANELS:

@@ -94,10 +94,10 @@ def _code(app: Callable[..., Any]) -> int:
             return BAD_INPUT
         if hasattr(error, "option_name") and hasattr(error, "possibilities"):
             return fail(_unknown_option(error), BAD_INPUT).exit_code
-        if hasattr(error, "option_name") and "requires" in error.format_message():
-            return fail(f"{error.option_name}: no value (see --help)", BAD_INPUT).exit_code
         if hasattr(error, "format_message"):
             text = " ".join(error.format_message().split())
+            if hasattr(error, "option_name") and "requires" in text:
+                return fail(f"{error.option_name}: no value (see --help)", BAD_INPUT).exit_code
             return fail(f"{text} (see --help)", getattr(error, "exit_code", BAD_INPUT)).exit_code
         return fail(error, code_of(error)).exit_code
 

@@ -252,7 +252,8 @@ std::vector<Option> make_table() {
   t.add("eval-tokens", kInteger, &C::eval_tokens,
         "validation tokens of each evaluation, the same ones every time; 0: all of them; auto: as "
         "many as cost at most a twentieth of the run, 1024 at least",
-        count(0).unit("tokens").automatic(-1).on_resume().also({"val-tokens"}));
+        count(0).unit("tokens").automatic(-1).on_resume().also(
+            {"val-tokens", "eval-iters", "eval-batches", "val-max-steps"}));
   t.add("save-every", kInteger, &C::save_every,
         "write a checkpoint every so many steps; 0: never; auto: about eight times a run, at "
         "evaluations where these are as frequent",
