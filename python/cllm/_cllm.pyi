@@ -32,12 +32,24 @@ class Option:
         """Returns every attribute by its name."""
 
     @property
+    def alias_values(self) -> dict[str, str]:
+        """Of aliases that are flags: the value that each stands for."""
+
+    @property
+    def aliases(self) -> list[str]:
+        """Other names that are accepted, as in TrainConfig: learning_rate."""
+
+    @property
     def choices(self) -> list[str]:
         """What a text may be; empty: anything."""
 
     @property
     def default(self) -> str:
         """The default's text."""
+
+    @property
+    def explained(self) -> str:
+        """Help, range, choices and other names, as a command's help says it."""
 
     @property
     def group(self) -> str:
@@ -120,12 +132,53 @@ class TrainConfig:
         recompute: bool = False,
         activate_all: bool = False,
         eval_every: int | Literal["auto"] = "auto",
+        eval_tokens: int | Literal["auto"] = "auto",
         save_every: int | Literal["auto"] = "auto",
         keep: int = 2,
         keep_best: bool = False,
         log_every: int | Literal["auto"] = "auto",
         spheres_every: int = 0,
         quiet: bool = False,
+        train_file: _Data = ...,
+        input_bin: _Data = ...,
+        val_file: _Data = ...,
+        validation_file: _Data = ...,
+        input_val_bin: _Data = ...,
+        output_dir: _Path = ...,
+        out_dir: _Path = ...,
+        overwrite_output_dir: bool = ...,
+        resume_from_checkpoint: _Path = ...,
+        vocab_size: int | Literal["auto"] = ...,
+        n_layer: int = ...,
+        n_head: int = ...,
+        n_embd: int = ...,
+        block_size: int | Literal["auto"] = ...,
+        sequence_length: int | Literal["auto"] = ...,
+        batch_size: int = ...,
+        per_device_train_batch_size: int = ...,
+        gradient_accumulation_steps: int = ...,
+        max_steps: int | Literal["auto"] = ...,
+        max_iters: int | Literal["auto"] = ...,
+        num_iterations: int | Literal["auto"] = ...,
+        num_train_epochs: float | Literal["auto"] = ...,
+        learning_rate: float = ...,
+        min_learning_rate: float | Literal["auto"] = ...,
+        warmup_steps: int | Literal["auto"] = ...,
+        warmup_iters: int | Literal["auto"] = ...,
+        lr_scheduler_type: Literal["cosine", "linear", "constant", "wsd"] = ...,
+        adam_beta1: float = ...,
+        adam_beta2: float = ...,
+        adam_epsilon: float = ...,
+        grad_clip: float = ...,
+        max_grad_norm: float = ...,
+        bf16: bool = ...,
+        gradient_checkpointing: bool = ...,
+        eval_steps: int | Literal["auto"] = ...,
+        eval_interval: int | Literal["auto"] = ...,
+        val_loss_every: int | Literal["auto"] = ...,
+        save_steps: int | Literal["auto"] = ...,
+        logging_steps: int | Literal["auto"] = ...,
+        log_interval: int | Literal["auto"] = ...,
     ) -> None:
         """data: Text or token file to train on [PATH]; '' by default.
         val: Text or token file to validate on; the last tenth of data when not given [PATH]; ''
@@ -184,8 +237,11 @@ class TrainConfig:
             slower, the same result, as `cllm verify` shows; False by default.
         eval_every: Validate every so many steps; 0: never; auto: eight times a run [steps];
             'auto' by default.
-        save_every: Write a checkpoint every so many steps; 0: never; auto: at evaluations
-            [steps]; 'auto' by default.
+        eval_tokens: Validation tokens of each evaluation, the same ones every time; 0: all of
+            them; auto: as many as cost at most a twentieth of the run, 1024 at least [tokens];
+            'auto' by default.
+        save_every: Write a checkpoint every so many steps; 0: never; auto: about eight times a
+            run, at evaluations where these are as frequent [steps]; 'auto' by default.
         keep: Checkpoints kept beside the newest [checkpoints]; 2 by default.
         keep_best: Also keep the checkpoint with the lowest validation loss: checkpoints/best;
             False by default.
@@ -238,12 +294,53 @@ class TrainConfig:
         recompute: bool = False,
         activate_all: bool = False,
         eval_every: int | Literal["auto"] = "auto",
+        eval_tokens: int | Literal["auto"] = "auto",
         save_every: int | Literal["auto"] = "auto",
         keep: int = 2,
         keep_best: bool = False,
         log_every: int | Literal["auto"] = "auto",
         spheres_every: int = 0,
         quiet: bool = False,
+        train_file: _Data = ...,
+        input_bin: _Data = ...,
+        val_file: _Data = ...,
+        validation_file: _Data = ...,
+        input_val_bin: _Data = ...,
+        output_dir: _Path = ...,
+        out_dir: _Path = ...,
+        overwrite_output_dir: bool = ...,
+        resume_from_checkpoint: _Path = ...,
+        vocab_size: int | Literal["auto"] = ...,
+        n_layer: int = ...,
+        n_head: int = ...,
+        n_embd: int = ...,
+        block_size: int | Literal["auto"] = ...,
+        sequence_length: int | Literal["auto"] = ...,
+        batch_size: int = ...,
+        per_device_train_batch_size: int = ...,
+        gradient_accumulation_steps: int = ...,
+        max_steps: int | Literal["auto"] = ...,
+        max_iters: int | Literal["auto"] = ...,
+        num_iterations: int | Literal["auto"] = ...,
+        num_train_epochs: float | Literal["auto"] = ...,
+        learning_rate: float = ...,
+        min_learning_rate: float | Literal["auto"] = ...,
+        warmup_steps: int | Literal["auto"] = ...,
+        warmup_iters: int | Literal["auto"] = ...,
+        lr_scheduler_type: Literal["cosine", "linear", "constant", "wsd"] = ...,
+        adam_beta1: float = ...,
+        adam_beta2: float = ...,
+        adam_epsilon: float = ...,
+        grad_clip: float = ...,
+        max_grad_norm: float = ...,
+        bf16: bool = ...,
+        gradient_checkpointing: bool = ...,
+        eval_steps: int | Literal["auto"] = ...,
+        eval_interval: int | Literal["auto"] = ...,
+        val_loss_every: int | Literal["auto"] = ...,
+        save_steps: int | Literal["auto"] = ...,
+        logging_steps: int | Literal["auto"] = ...,
+        log_interval: int | Literal["auto"] = ...,
     ) -> TrainConfig:
         """Returns a copy with other values for some keys."""
 
@@ -254,6 +351,18 @@ class TrainConfig:
     @data.setter
     def data(self, value: _Data) -> None: ...
     @property
+    def train_file(self) -> Any:
+        """Another name of data."""
+
+    @train_file.setter
+    def train_file(self, value: _Data) -> None: ...
+    @property
+    def input_bin(self) -> Any:
+        """Another name of data."""
+
+    @input_bin.setter
+    def input_bin(self, value: _Data) -> None: ...
+    @property
     def val(self) -> Any:
         """Text or token file to validate on; the last tenth of data when not given [PATH]; ''
         by default."""
@@ -261,11 +370,41 @@ class TrainConfig:
     @val.setter
     def val(self, value: _Data) -> None: ...
     @property
+    def val_file(self) -> Any:
+        """Another name of val."""
+
+    @val_file.setter
+    def val_file(self, value: _Data) -> None: ...
+    @property
+    def validation_file(self) -> Any:
+        """Another name of val."""
+
+    @validation_file.setter
+    def validation_file(self, value: _Data) -> None: ...
+    @property
+    def input_val_bin(self) -> Any:
+        """Another name of val."""
+
+    @input_val_bin.setter
+    def input_val_bin(self, value: _Data) -> None: ...
+    @property
     def out(self) -> str:
         """Run folder to create [RUN]; '' by default."""
 
     @out.setter
     def out(self, value: _Path) -> None: ...
+    @property
+    def output_dir(self) -> str:
+        """Another name of out."""
+
+    @output_dir.setter
+    def output_dir(self, value: _Path) -> None: ...
+    @property
+    def out_dir(self) -> str:
+        """Another name of out."""
+
+    @out_dir.setter
+    def out_dir(self, value: _Path) -> None: ...
     @property
     def overwrite(self) -> bool:
         """Replace the run that is in the run folder; what is no run, or is in use, stays; False
@@ -273,6 +412,12 @@ class TrainConfig:
 
     @overwrite.setter
     def overwrite(self, value: bool) -> None: ...
+    @property
+    def overwrite_output_dir(self) -> bool:
+        """Another name of overwrite."""
+
+    @overwrite_output_dir.setter
+    def overwrite_output_dir(self, value: bool) -> None: ...
     @property
     def init(self) -> str:
         """Model folder to start from [FOLDER]; '' by default."""
@@ -287,6 +432,12 @@ class TrainConfig:
     @resume.setter
     def resume(self, value: _Path) -> None: ...
     @property
+    def resume_from_checkpoint(self) -> str:
+        """Another name of resume."""
+
+    @resume_from_checkpoint.setter
+    def resume_from_checkpoint(self, value: _Path) -> None: ...
+    @property
     def vocab(self) -> int | Literal["auto"]:
         """Vocabulary size, for token files that carry no tokenizer; auto: what the data says
         [tokens]; 'auto' by default."""
@@ -294,11 +445,23 @@ class TrainConfig:
     @vocab.setter
     def vocab(self, value: int | Literal["auto"]) -> None: ...
     @property
+    def vocab_size(self) -> int | Literal["auto"]:
+        """Another name of vocab."""
+
+    @vocab_size.setter
+    def vocab_size(self, value: int | Literal["auto"]) -> None: ...
+    @property
     def layers(self) -> int:
         """Transformer blocks; 4 by default."""
 
     @layers.setter
     def layers(self, value: int) -> None: ...
+    @property
+    def n_layer(self) -> int:
+        """Another name of layers."""
+
+    @n_layer.setter
+    def n_layer(self, value: int) -> None: ...
     @property
     def heads(self) -> int:
         """Attention heads; divides dim; 4 by default."""
@@ -306,17 +469,41 @@ class TrainConfig:
     @heads.setter
     def heads(self, value: int) -> None: ...
     @property
+    def n_head(self) -> int:
+        """Another name of heads."""
+
+    @n_head.setter
+    def n_head(self, value: int) -> None: ...
+    @property
     def dim(self) -> int:
         """Model width; 128 by default."""
 
     @dim.setter
     def dim(self, value: int) -> None: ...
     @property
+    def n_embd(self) -> int:
+        """Another name of dim."""
+
+    @n_embd.setter
+    def n_embd(self, value: int) -> None: ...
+    @property
     def seq(self) -> int | Literal["auto"]:
         """Sequence length; auto: 64, less when the data is short [tokens]; 'auto' by default."""
 
     @seq.setter
     def seq(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def block_size(self) -> int | Literal["auto"]:
+        """Another name of seq."""
+
+    @block_size.setter
+    def block_size(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def sequence_length(self) -> int | Literal["auto"]:
+        """Another name of seq."""
+
+    @sequence_length.setter
+    def sequence_length(self, value: int | Literal["auto"]) -> None: ...
     @property
     def no_bias(self) -> bool:
         """Keep every bias zero and frozen; False by default."""
@@ -330,6 +517,18 @@ class TrainConfig:
     @batch.setter
     def batch(self, value: int) -> None: ...
     @property
+    def batch_size(self) -> int:
+        """Another name of batch."""
+
+    @batch_size.setter
+    def batch_size(self, value: int) -> None: ...
+    @property
+    def per_device_train_batch_size(self) -> int:
+        """Another name of batch."""
+
+    @per_device_train_batch_size.setter
+    def per_device_train_batch_size(self, value: int) -> None: ...
+    @property
     def grad_accum(self) -> int:
         """Batches added up to one step; the same as a batch that many times larger [batches]; 1
         by default."""
@@ -337,11 +536,35 @@ class TrainConfig:
     @grad_accum.setter
     def grad_accum(self, value: int) -> None: ...
     @property
+    def gradient_accumulation_steps(self) -> int:
+        """Another name of grad_accum."""
+
+    @gradient_accumulation_steps.setter
+    def gradient_accumulation_steps(self, value: int) -> None: ...
+    @property
     def steps(self) -> int | Literal["auto"]:
         """Updates to make; auto: as many as epochs make, else 2000 [steps]; 'auto' by default."""
 
     @steps.setter
     def steps(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def max_steps(self) -> int | Literal["auto"]:
+        """Another name of steps."""
+
+    @max_steps.setter
+    def max_steps(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def max_iters(self) -> int | Literal["auto"]:
+        """Another name of steps."""
+
+    @max_iters.setter
+    def max_iters(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def num_iterations(self) -> int | Literal["auto"]:
+        """Another name of steps."""
+
+    @num_iterations.setter
+    def num_iterations(self, value: int | Literal["auto"]) -> None: ...
     @property
     def epochs(self) -> float | Literal["auto"]:
         """Passes over the training tokens, instead of steps [epochs]; 'auto' by default."""
@@ -349,17 +572,35 @@ class TrainConfig:
     @epochs.setter
     def epochs(self, value: float | Literal["auto"]) -> None: ...
     @property
+    def num_train_epochs(self) -> float | Literal["auto"]:
+        """Another name of epochs."""
+
+    @num_train_epochs.setter
+    def num_train_epochs(self, value: float | Literal["auto"]) -> None: ...
+    @property
     def lr(self) -> float:
         """Highest learning rate; 0.001 by default."""
 
     @lr.setter
     def lr(self, value: float) -> None: ...
     @property
+    def learning_rate(self) -> float:
+        """Another name of lr."""
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None: ...
+    @property
     def min_lr(self) -> float | Literal["auto"]:
         """Learning rate at the last step; auto: a tenth of lr; 'auto' by default."""
 
     @min_lr.setter
     def min_lr(self, value: float | Literal["auto"]) -> None: ...
+    @property
+    def min_learning_rate(self) -> float | Literal["auto"]:
+        """Another name of min_lr."""
+
+    @min_learning_rate.setter
+    def min_learning_rate(self, value: float | Literal["auto"]) -> None: ...
     @property
     def warmup(self) -> int | Literal["auto"]:
         """Updates over which the rate rises to lr; auto: steps / 10, at most 100 [steps];
@@ -368,11 +609,29 @@ class TrainConfig:
     @warmup.setter
     def warmup(self, value: int | Literal["auto"]) -> None: ...
     @property
+    def warmup_steps(self) -> int | Literal["auto"]:
+        """Another name of warmup."""
+
+    @warmup_steps.setter
+    def warmup_steps(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def warmup_iters(self) -> int | Literal["auto"]:
+        """Another name of warmup."""
+
+    @warmup_iters.setter
+    def warmup_iters(self, value: int | Literal["auto"]) -> None: ...
+    @property
     def schedule(self) -> Literal["cosine", "linear", "constant", "wsd"]:
         """How the rate goes from lr to min-lr; 'cosine' by default."""
 
     @schedule.setter
     def schedule(self, value: Literal["cosine", "linear", "constant", "wsd"]) -> None: ...
+    @property
+    def lr_scheduler_type(self) -> Literal["cosine", "linear", "constant", "wsd"]:
+        """Another name of schedule."""
+
+    @lr_scheduler_type.setter
+    def lr_scheduler_type(self, value: Literal["cosine", "linear", "constant", "wsd"]) -> None: ...
     @property
     def weight_decay(self) -> float:
         """AdamW's decay of matrices; 0.1 by default."""
@@ -386,11 +645,23 @@ class TrainConfig:
     @beta1.setter
     def beta1(self, value: float) -> None: ...
     @property
+    def adam_beta1(self) -> float:
+        """Another name of beta1."""
+
+    @adam_beta1.setter
+    def adam_beta1(self, value: float) -> None: ...
+    @property
     def beta2(self) -> float:
         """AdamW's decay of the mean squared gradient; 0.99 by default."""
 
     @beta2.setter
     def beta2(self, value: float) -> None: ...
+    @property
+    def adam_beta2(self) -> float:
+        """Another name of beta2."""
+
+    @adam_beta2.setter
+    def adam_beta2(self, value: float) -> None: ...
     @property
     def epsilon(self) -> float:
         """What AdamW adds to the denominator; 1e-08 by default."""
@@ -398,11 +669,29 @@ class TrainConfig:
     @epsilon.setter
     def epsilon(self, value: float) -> None: ...
     @property
+    def adam_epsilon(self) -> float:
+        """Another name of epsilon."""
+
+    @adam_epsilon.setter
+    def adam_epsilon(self, value: float) -> None: ...
+    @property
     def clip(self) -> float:
         """Largest global gradient norm; 0: never clip; 1.0 by default."""
 
     @clip.setter
     def clip(self, value: float) -> None: ...
+    @property
+    def grad_clip(self) -> float:
+        """Another name of clip."""
+
+    @grad_clip.setter
+    def grad_clip(self, value: float) -> None: ...
+    @property
+    def max_grad_norm(self) -> float:
+        """Another name of clip."""
+
+    @max_grad_norm.setter
+    def max_grad_norm(self, value: float) -> None: ...
     @property
     def skip_limit(self) -> int:
         """Updates skipped in a row, because loss or gradient is not finite, after which the run
@@ -478,12 +767,24 @@ class TrainConfig:
     @precision.setter
     def precision(self, value: Literal["fp32", "bf16"]) -> None: ...
     @property
+    def bf16(self) -> bool:
+        """Whether precision is bf16."""
+
+    @bf16.setter
+    def bf16(self, value: bool) -> None: ...
+    @property
     def recompute(self) -> bool:
         """Make activations again on the way back instead of keeping them: less memory, more
         time, the same result; False by default."""
 
     @recompute.setter
     def recompute(self, value: bool) -> None: ...
+    @property
+    def gradient_checkpointing(self) -> bool:
+        """Another name of recompute."""
+
+    @gradient_checkpointing.setter
+    def gradient_checkpointing(self, value: bool) -> None: ...
     @property
     def activate_all(self) -> bool:
         """Compute with every worker, also where there are more of them than cores: slower, the
@@ -499,12 +800,44 @@ class TrainConfig:
     @eval_every.setter
     def eval_every(self, value: int | Literal["auto"]) -> None: ...
     @property
+    def eval_steps(self) -> int | Literal["auto"]:
+        """Another name of eval_every."""
+
+    @eval_steps.setter
+    def eval_steps(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def eval_interval(self) -> int | Literal["auto"]:
+        """Another name of eval_every."""
+
+    @eval_interval.setter
+    def eval_interval(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def val_loss_every(self) -> int | Literal["auto"]:
+        """Another name of eval_every."""
+
+    @val_loss_every.setter
+    def val_loss_every(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def eval_tokens(self) -> int | Literal["auto"]:
+        """Validation tokens of each evaluation, the same ones every time; 0: all of them; auto:
+        as many as cost at most a twentieth of the run, 1024 at least [tokens]; 'auto' by
+        default."""
+
+    @eval_tokens.setter
+    def eval_tokens(self, value: int | Literal["auto"]) -> None: ...
+    @property
     def save_every(self) -> int | Literal["auto"]:
-        """Write a checkpoint every so many steps; 0: never; auto: at evaluations [steps];
-        'auto' by default."""
+        """Write a checkpoint every so many steps; 0: never; auto: about eight times a run, at
+        evaluations where these are as frequent [steps]; 'auto' by default."""
 
     @save_every.setter
     def save_every(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def save_steps(self) -> int | Literal["auto"]:
+        """Another name of save_every."""
+
+    @save_steps.setter
+    def save_steps(self, value: int | Literal["auto"]) -> None: ...
     @property
     def keep(self) -> int:
         """Checkpoints kept beside the newest [checkpoints]; 2 by default."""
@@ -526,6 +859,18 @@ class TrainConfig:
     @log_every.setter
     def log_every(self, value: int | Literal["auto"]) -> None: ...
     @property
+    def logging_steps(self) -> int | Literal["auto"]:
+        """Another name of log_every."""
+
+    @logging_steps.setter
+    def logging_steps(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def log_interval(self) -> int | Literal["auto"]:
+        """Another name of log_every."""
+
+    @log_interval.setter
+    def log_interval(self, value: int | Literal["auto"]) -> None: ...
+    @property
     def spheres_every(self) -> int:
         """Lines in spheres.jsonl every so many steps; 0: at the end only [steps]; 0 by default."""
 
@@ -541,15 +886,15 @@ class TrainConfig:
 
     @staticmethod
     def from_toml(text: str) -> TrainConfig:
-        """Defaults with the `key = value` lines of a config.toml."""
+        """Returns the defaults with the `key = value` lines of a config.toml."""
 
     def __eq__(self, other: object) -> bool: ...
     def __repr__(self) -> str: ...
     def to_dict(self) -> dict[str, Any]:
-        """Every key with its value."""
+        """Returns every key with its value; other names are left out."""
 
     def to_toml(self) -> str:
-        """A config.toml with the help as comments; `resume` is left out."""
+        """Returns a config.toml with the help as comments; `resume` and `overwrite` are left out."""
 
 class TrainerConfig(TrainConfig):
     """The configuration of a trainer, with every "auto" decided. It cannot be changed; copies
@@ -843,6 +1188,14 @@ class EvaluationReport:
     def val_loss(self) -> float:
         """Mean cross-entropy, nats a token."""
 
+    @property
+    def val_tokens(self) -> int:
+        """Tokens predicted in this evaluation."""
+
+    @property
+    def val_tokens_total(self) -> int:
+        """Tokens that the data has to predict."""
+
 class SphereReport:
     """What a sphere did in training steps; one line of spheres.jsonl. Times are in seconds."""
 
@@ -1041,8 +1394,8 @@ class Trainer:
     def __next__(self) -> StepReport: ...
     def __repr__(self) -> str: ...
     def evaluate(self, data: _Data | None = None) -> EvaluationReport:
-        """Computes the mean loss over the validation part or, if given, over all of `data`, which
-        may be what TrainConfig(data=...) may be.
+        """Computes the mean loss over eval_tokens of the validation part or, if given, over all
+        of `data`, which may be what TrainConfig(data=...) may be.
         """
 
     def gradients(self) -> dict[str, NDArray[np.float32]]:
@@ -1372,6 +1725,9 @@ def measure_step(
     model's, `workers` of 0 the cores of this process; `steps` of 0 takes `seconds`.
     """
 
+def near_name(name: str, among: Sequence[str]) -> str:
+    """The one of these names that may be meant; "" when none is near."""
+
 def options() -> list[Option]:
     """Returns every option of train_model, `cllm train` and TrainConfig, in the order of the
     help.
@@ -1390,11 +1746,17 @@ def predict_step(config: TrainConfig, machine: Machine, where: str = "machine") 
     error names `where`.
     """
 
+def set_command_line_words(on: bool) -> bool:
+    """Whether errors say --eval-every, or eval_every; returns what was before."""
+
 def take_standard_descriptors() -> None:
     """Opens /dev/null where descriptor 0, 1 or 2 is closed."""
 
 def threads_for_workers(workers: int, symmetry_order: int = 12) -> int:
     """Returns the fewest spheres whose tree has exactly `workers` workers."""
+
+def unknown_option_hint(name: str, more: Sequence[str]) -> str:
+    """What to do about a name that is no option of the table, nor one of `more`."""
 
 def write_to_stderr(text: str) -> None:
     """As far as it can be written without waiting; never fails."""
