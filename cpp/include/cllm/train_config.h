@@ -32,13 +32,13 @@ struct TrainConfig {
   bool bias = true;           ///< --no-bias
 
   // These control training.
-  std::int64_t batch = 12;          ///< sequences a step (before grad_accum)
-  std::int64_t grad_accum = 1;      ///< the step batch is batch * grad_accum sequences
-  std::int64_t steps = 0;           ///< auto: epochs if given, else 2000
-  double epochs = 0;                ///< passes over the training tokens; excludes steps
-  double learning_rate = 1e-3;      ///< --lr
-  double min_learning_rate = -1;    ///< --min-lr; negative (auto): a tenth of learning_rate
-  std::int64_t warmup = -1;         ///< steps; negative (auto): min(100, steps / 10)
+  std::int64_t batch = 12;        ///< sequences a step (before grad_accum)
+  std::int64_t grad_accum = 1;    ///< the step batch is batch * grad_accum sequences
+  std::int64_t steps = 0;         ///< auto: epochs if given, else 2000
+  double epochs = 0;              ///< passes over the training tokens; excludes steps
+  double learning_rate = -1;      ///< --lr; negative (auto): 1e-3, with init 1e-4
+  double min_learning_rate = -1;  ///< --min-lr; negative (auto): a tenth of learning_rate
+  std::int64_t warmup = -1;  ///< steps; negative (auto): steps / 10 within 40 and 100, at most half
   std::string schedule = "cosine";  ///< cosine | linear | constant | wsd
   double weight_decay = 0.1;        ///< matrices only
   double beta1 = 0.9;

@@ -54,7 +54,7 @@ void check(const TrainConfig& c) {
     refuse("steps and epochs are both given", text(c.steps) + " steps", "one of them",
            option_word("epochs"));
   }
-  if (c.min_learning_rate > c.learning_rate) {
+  if (c.learning_rate >= 0 && c.min_learning_rate > c.learning_rate) {
     refuse("the lowest rate is above the highest", option_text(c, *find_option("min-lr")),
            "at most " + option_word("lr") + " = " + option_text(c, *find_option("lr")),
            option_word("min-lr"));

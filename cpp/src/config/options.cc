@@ -168,14 +168,22 @@ std::vector<Option> make_table() {
             .automatic(0)
             .aliases({"num_train_epochs"})
             .also({"passes", "num-epochs"}));
-  t.add("lr", kReal, &C::learning_rate, "highest learning rate",
-        row().at_least(0).at_most(1e6).aliases({"learning_rate"}).also({"rate", "max-lr"}));
+  t.add("lr", kReal, &C::learning_rate,
+        "highest learning rate; auto: 0.001, for a model given as init 0.0001",
+        row()
+            .at_least(0)
+            .at_most(1e6)
+            .automatic(-1)
+            .aliases({"learning_rate"})
+            .also({"rate", "max-lr"}));
   t.add("min-lr", kReal, &C::min_learning_rate,
         "learning rate at the last step; auto: a tenth of lr",
         row().at_least(0).at_most(1e6).automatic(-1).aliases({"min_learning_rate"}));
-  t.add("warmup", kInteger, &C::warmup,
-        "updates over which the rate rises to lr; auto: steps / 10, at most 100",
-        count(0).unit("steps").automatic(-1).aliases({"warmup_steps", "warmup_iters"}));
+  t.add(
+      "warmup", kInteger, &C::warmup,
+      "updates over which the rate rises to lr; auto: a tenth of steps, within 40 and 100, but at "
+      "most half of steps",
+      count(0).unit("steps").automatic(-1).aliases({"warmup_steps", "warmup_iters"}));
   t.add("schedule", kText, &C::schedule, "how the rate goes from lr to min-lr",
         row()
             .choices({"cosine", "linear", "constant", "wsd"})

@@ -111,6 +111,36 @@ TEST(RunLength, SavesAtEvaluationsWhereTheseAreFrequent) {
   EXPECT_EQ(saves(0), 250);
 }
 
+TEST(RunLength, TheRateRisesForHalfOfAShortRun) {
+  const auto warmup = [](std::int64_t steps) { return decided(with_steps(steps)).warmup; };
+  EXPECT_EQ(warmup(1), 0);
+  EXPECT_EQ(warmup(2), 1);
+  EXPECT_EQ(warmup(20), 10);
+  EXPECT_EQ(warmup(60), 30);
+  EXPECT_EQ(warmup(80), 40);
+  EXPECT_EQ(warmup(400), 40);
+  EXPECT_EQ(warmup(500), 50);
+  EXPECT_EQ(warmup(1000), 100);
+  EXPECT_EQ(warmup(2000), 100);
+  EXPECT_EQ(warmup(1'000'000), 100);
+}
+
+TEST(RunLength, AModelThatIsGivenLearnsMoreSlowly) {
+  TrainConfig config;
+  EXPECT_EQ(decided(config).learning_rate, 1e-3);
+  EXPECT_EQ(decided(config).min_learning_rate, 1e-4);
+  config.init = "model";
+  EXPECT_EQ(decided(config).learning_rate, 1e-4);
+  EXPECT_EQ(decided(config).min_learning_rate, 1e-5);
+  config.min_learning_rate = 0.25;
+  EXPECT_EQ(decided(config).learning_rate, 0.25) << "it is the highest";
+  config.learning_rate = 0.5;
+  EXPECT_EQ(decided(config).learning_rate, 0.5);
+  config.learning_rate = 0;
+  config.min_learning_rate = -1;
+  EXPECT_EQ(decided(config).learning_rate, 0);
+}
+
 TEST(RunLength, ShortTextsAreReadTwoHundredTimes) {
   EXPECT_EQ(decided({}, 1000).steps, 260);
   EXPECT_EQ(decided({}, 10).steps, 200);
