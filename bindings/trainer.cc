@@ -89,6 +89,9 @@ class Callbacks final : public TrainObserver {
     if (progress_) progress_->on_checkpoint(folder);
     call(checkpoint_, [&] { return path_object(folder); });
   }
+  void on_end(const RunReport& report) override {
+    if (progress_) progress_->on_end(report);
+  }
   bool wants_stop() override { return failed_ || signals_.poll(); }
 
  private:

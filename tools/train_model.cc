@@ -18,7 +18,22 @@ namespace {
 
 enum ExitCode { kDone = 0, kFailed = 1, kBadInput = 2, kStopped = 3 };
 
-ExitCode train(const cllm::TrainConfig& config) {
+/// Returns a text as a shell reads it.
+std::string quoted(const std::string& text) {
+  static const char* const kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string inside;
+  for (const char c : text) inside += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return "'" + inside + "'";
+}
+
+/// Returns how to call the program `name` that lies beside this one.
+std::string beside(const std::string& program, const std::string& name) {
+  return quoted(program.substr(0, program.rfind('/') + 1) + name);
+}
+
+ExitCode train(const cllm::TrainConfig& config, const std::string& program) {
   cllm::catch_stop_signals(!config.quiet);
   cllm::Trainer trainer(config, [&](const std::string& line) {
     if (!config.quiet) cllm::write_to_stderr(line + "\n");
@@ -30,12 +45,13 @@ ExitCode train(const cllm::TrainConfig& config) {
   const bool finished = trainer.run(progress) == cllm::RunOutcome::kFinished;
   const std::string& run = trainer.config().out;
   if (finished) {
-    progress.on_note("done: the model is in " + run + "/final");
+    if (trainer.byte_tokens())
+      progress.on_note("sample  " + beside(program, "run_model") + " --model " + quoted(run));
     return kDone;
   }
   progress.on_note("stopped after step " + std::to_string(trainer.steps_done()) + " of " +
-                   std::to_string(trainer.steps_total()) + "; to continue: train_model --resume " +
-                   run);
+                   std::to_string(trainer.steps_total()) + "; to continue: " + quoted(program) +
+                   " --resume " + quoted(run));
   return kStopped;
 }
 
@@ -46,7 +62,7 @@ ExitCode run(int argc, char** argv) {
   } else if (line.version) {
     std::cout << "train_model " CLLM_VERSION "\n";
   } else {
-    return train(cllm::run_config(line));
+    return train(cllm::run_config(line), argv[0]);
   }
   return flush_output() ? kDone : kFailed;
 }

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +74,7 @@ def train(
     _cllm.catch_stop_signals(announce=not settings.quiet)
     try:
         trainer = cllm.Trainer(settings, on_note=None if settings.quiet else _process.tell)
-        folder = trainer.config.out
+        folder = Path(trainer.config.out)
         with _cllm.StopOnSignal(trainer):
             outcome = trainer.run(progress=True)
     finally:
@@ -81,10 +82,10 @@ def train(
     if outcome is cllm.RunOutcome.STOPPED:
         if not settings.quiet:
             _process.tell(f"stopped after step {trainer.steps_done} of {trainer.steps_total}; "
-                          f"to continue: cllm train --resume {folder}")
+                          f"to continue: cllm train --resume {shlex.quote(str(folder))}")
         raise typer.Exit(STOPPED)
-    if not settings.quiet:
-        _process.tell(f"done: the model is in {folder}/final")
+    if not settings.quiet and (folder / "final/tokenizer.json").exists():
+        _process.tell(f"sample  cllm generate --model {shlex.quote(str(folder))}")
 
 
 @app.command(cls=Command)

@@ -198,7 +198,8 @@ def test_train_then_generate(tmp_path, text_file):
     code, out, err = run("train", "--data", text_file, "--out", "run", "--steps", 12, *SMALL,
                          folder=tmp_path)
     assert code == DONE and out == "", err
-    assert "step 12/12" in err.replace("  ", " ") and "done: the model is in run/final" in err
+    assert "step 12/12" in err.replace("  ", " ") and "model   run/final\n" in err
+    assert err.endswith("sample  cllm generate --model run\n")
     code, out, err = run("generate", "--model", "run", "--prompt", "To be", "--tokens", 20,
                          "--seed", 4, folder=tmp_path)
     assert code == DONE and err == ""

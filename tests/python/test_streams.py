@@ -88,7 +88,8 @@ def test_a_slow_reader_gets_whole_lines(tmp_path, text_file):
     steps = [line for line in lines if "/300 " in line]
     assert len(steps) == 300, "the lines wait for their reader"
     assert all("loss" in line and "ETA" in line for line in steps)
-    assert lines[-1] == "done: the model is in run/final"
+    assert lines[-2] == "model   run/final"
+    assert lines[-1] == f"sample  {TRAIN_MODEL.parent / 'run_model'} --model run"
 
 
 def test_errors_do_not_wait_for_a_reader(program, tmp_path):

@@ -2,8 +2,11 @@
 
 import json
 import random
+import re
+import subprocess
 
 import pytest
+from conftest import TRAIN_MODEL
 
 cllm = pytest.importorskip("cllm")
 
@@ -112,3 +115,17 @@ def test_the_best_is_of_losses_on_the_same_tokens(settings, long_text):
     assert [row["step"] for row in rows] == [22, 24]
     assert best.resolve().name == f"step-{min(rows, key=lambda row: row['val_loss'])['step']:08}"
     assert (best / "manifest.json").is_file()
+
+
+def test_a_long_text_is_not_validated_for_longer_than_it_is_trained_on(tmp_path):
+    """By the whole tenth of this text it would take nine times as long as training."""
+    text = tmp_path / "long.txt"
+    text.write_bytes(random.Random(7).randbytes(100_000).hex().encode() * 25)
+    said = subprocess.run([TRAIN_MODEL, "--data", text, "--out", tmp_path / "run", "--steps", "200",
+                           "--layers", "2", "--heads", "2", "--dim", "32"],
+                          capture_output=True, text=True, timeout=300, check=True).stderr
+    times = re.search(r"time    training ([\d.]+) s \(\d+ %\), validation ([\d.]+) s, "
+                      r"saving [\d.]+ s, starting [\d.]+ s\n", said)
+    training, validation = map(float, times.groups())
+    assert validation <= 0.1 + 0.3 * training, "by counting it is a twentieth"
+    assert said.count("(2.88k of 500k tokens)") == 8

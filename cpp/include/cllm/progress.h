@@ -45,6 +45,7 @@ class Progress : public TrainObserver {
   void on_step(const StepReport& report) override;
   void on_evaluation(const EvaluationReport& report) override;
   void on_checkpoint(const std::string& folder) override;
+  void on_end(const RunReport& report) override;
 
  private:
   void tell_skipped(std::int64_t step);

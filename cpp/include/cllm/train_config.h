@@ -71,6 +71,7 @@ struct TrainConfig {
   bool keep_best = false;         ///< also the checkpoint with the lowest validation loss
   std::int64_t log_every = -1;  ///< progress lines; negative (auto): about 20 a run, or a live line
   std::int64_t spheres_every = 0;  ///< extra lines in spheres.jsonl; 0: at the end only
+  bool verbose = false;            ///< the first lines also say how a step is computed
   bool quiet = false;
 
   /// Holds data that `data` and `validation` may name instead of a file.

@@ -32,6 +32,19 @@ struct EvaluationReport {
   std::int64_t val_tokens_total = 0;  ///< that the validation part has to predict
 };
 
+/// Reports a call of Trainer::run that reached the last step, with the seconds of its phases.
+struct RunReport {
+  std::int64_t step = 0;        ///< updates done
+  double validation_loss = 0;   ///< of the last evaluation in this call
+  double bits_per_byte = 0;     ///< likewise; byte models only, else 0
+  bool evaluated = false;       ///< validation_loss has a meaning
+  std::string model;            ///< the model's folder
+  double starting_seconds = 0;  ///< making the trainer, opening the run folder
+  double training_seconds = 0;  ///< steps, their logs and the observer's time between them
+  double validation_seconds = 0;
+  double saving_seconds = 0;  ///< for which no step was made
+};
+
 /// Reports one sphere; it is one line of spheres.jsonl. Times are in seconds, over training steps
 /// only. While only one of several workers is active the root computes in its place, and the tiles
 /// count as the root's.
@@ -68,6 +81,7 @@ struct TrainObserver {
   virtual void on_step(const StepReport&) {}
   virtual void on_evaluation(const EvaluationReport&) {}
   virtual void on_checkpoint(const std::string& folder) { (void)folder; }
+  virtual void on_end(const RunReport&) {}
   /// Is asked after each step and between rounds of an evaluation; true requests a stop.
   virtual bool wants_stop() { return false; }
 };

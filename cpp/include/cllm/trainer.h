@@ -76,6 +76,8 @@ class Trainer {
   std::int64_t steps_done() const noexcept;
   std::int64_t steps_total() const noexcept;
   const ModelConfig& model() const noexcept;
+  /// Says whether the model reads bytes of text, not the ids of another tokenizer.
+  bool byte_tokens() const noexcept;
   /// Returns the configuration with every "auto" decided, as config.toml holds it.
   const TrainConfig& config() const noexcept;
   /// Returns the SHA-256 in hex of the parameters as model.safetensors would hold them.

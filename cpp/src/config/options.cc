@@ -284,6 +284,9 @@ std::vector<Option> make_table() {
   t.add("spheres-every", kInteger, &C::spheres_every,
         "lines in spheres.jsonl every so many steps; 0: at the end only",
         count(0).unit("steps").on_resume());
+  t.add("verbose", kFlag, &C::verbose,
+        "also print how a step is computed: shards and positions, tree of threads, kernels, memory",
+        row().on_resume());
   t.add("quiet", kFlag, &C::quiet, "print nothing but errors", row().on_resume().also({"silent"}));
   return t.take();
 }

@@ -4,17 +4,11 @@
 #include <iomanip>
 #include <sstream>
 
+#include "base/words.h"
 #include "cllm/wording.h"
 #include "cpu/placement.h"
 
 namespace cllm {
-namespace {
-
-std::string counted(std::int64_t n, const char* what) {
-  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
-}
-
-}  // namespace
 
 void set_crew(SessionConfig& session, const TrainConfig& config, const Allowance& allowance) {
   const int order = static_cast<int>(config.symmetry);
@@ -53,15 +47,22 @@ std::string describe_crew(const SessionConfig& session) {
 
 std::string describe_choice(const Session& session) {
   const WorkerTuner& tuner = session.tuner();
-  std::ostringstream out;
-  out << tuner.workers() << " of " << counted(session.tree().most_active_workers(), "worker")
-      << (tuner.workers() == 1 ? " is" : " are") << " fastest:" << std::setprecision(3);
-  const char* separator = " ";
+  std::ostringstream chosen, others;
+  chosen << std::setprecision(3);
+  others << std::setprecision(3);
+  const char* separator = " (";
   for (const WorkerTuner::Trial& trial : tuner.trials()) {
-    out << separator << 1e3 * trial.seconds << " ms with " << trial.workers;
+    if (trial.workers == tuner.workers()) {
+      chosen.str("");
+      chosen << ": " << 1e3 * trial.seconds << " ms a step";
+      continue;
+    }
+    others << separator << counted(trial.workers, "worker") << ": " << 1e3 * trial.seconds << " ms";
     separator = ", ";
   }
-  return out.str();
+  return "using " + std::to_string(tuner.workers()) + " of " +
+         counted(session.tree().most_active_workers(), "worker") + chosen.str() + others.str() +
+         (others.str().empty() ? "" : ")");
 }
 
 std::string idle_cores_note(const SessionConfig& session) {

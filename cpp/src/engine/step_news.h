@@ -9,22 +9,16 @@
 
 namespace cllm {
 
-/// Decides when to tell the user how many workers are fastest. The first choice is told. A later
-/// one is told when it is another number, has lasted for kLasting steps, and makes steps at least
-/// kMargin times as fast as the number told before. A change that is within the noise, or does not
-/// last, is not worth a line.
+/// Decides when to tell the user how many workers compute: once, when for the first time some of
+/// them sleep. That all compute is what everyone expects, and later choices go to and fro with the
+/// noise; metrics.jsonl has the number of each step.
 class ChoiceNews {
  public:
-  static constexpr int kLasting = 200;
-  static constexpr double kMargin = 1.25;
-
-  /// Says whether to tell the choice now. Call it after each step.
-  bool is_due(const WorkerTuner& tuner);
+  /// Says whether to tell the choice now; `most` are there. Call it after each step.
+  bool is_due(const WorkerTuner& tuner, int most);
 
  private:
-  int told_ = 0;    // workers
-  int choice_ = 0;  // the other number that may be told
-  int stood_ = 0;   // steps during which it was in use
+  bool told_ = false;
 };
 
 /// Returns a sentence about steps for which the workers waited for data; "" unless they are many

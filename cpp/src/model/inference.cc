@@ -63,8 +63,14 @@ void Generator::check_token(std::int32_t token) const {
 }
 
 void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x, float* y) {
-  gemm_.run({linear.forward_form(), rows, linear.outputs, linear.inputs, {x, linear.inputs},
-             {parameters_ + linear.weight, linear.columns()}, {y, linear.outputs}, false});
+  gemm_.run({linear.forward_form(),
+             rows,
+             linear.outputs,
+             linear.inputs,
+             {x, linear.inputs},
+             {parameters_ + linear.weight, linear.columns()},
+             {y, linear.outputs},
+             false});
 }
 
 void Generator::normalise(const Norm& norm, std::int64_t rows, const float* x) {

@@ -130,6 +130,10 @@ void Progress::on_checkpoint(const std::string& folder) {
   if (!plan_.quiet) keep_line("saved " + folder);
 }
 
+void Progress::on_end(const RunReport& report) {
+  if (!plan_.quiet) keep_line(end_text(report));
+}
+
 void Progress::keep_line(const std::string& text) {
   erase();
   const bool ended = !text.empty() && text.back() == '\n';

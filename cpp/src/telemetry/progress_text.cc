@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/words.h"
+
 namespace cllm {
 namespace {
 
@@ -86,6 +88,23 @@ std::string step_text(const StepReport& report, std::int64_t last_step, double e
   std::string text = parts.front().text;
   for (std::size_t i = 1; i < parts.size(); ++i) text += "  " + parts[i].text;
   return text;
+}
+
+std::string end_text(const RunReport& report) {
+  const double parts[] = {report.training_seconds, report.validation_seconds, report.saving_seconds,
+                          report.starting_seconds};
+  static const char* const kNames[] = {"training", "validation", "saving", "starting"};
+  double total = 0;
+  for (const double seconds : parts) total += seconds;
+  std::string text = "done    " + counted(report.step, "step");
+  if (report.evaluated) text += ", validation loss " + print("%.4f", report.validation_loss);
+  if (report.bits_per_byte > 0) text += ", " + print("%.4f", report.bits_per_byte) + " bits/byte";
+  text += "\ntime   ";
+  for (std::size_t i = 0; i < 4; ++i) {
+    text += std::string(i == 0 ? " " : ", ") + kNames[i] + print(" %.1f s", parts[i]);
+    if (i == 0 && total > 0) text += print(" (%.0f %%)", 100 * parts[i] / total);
+  }
+  return report.model.empty() ? text : text + "\nmodel   " + report.model;
 }
 
 std::string evaluation_text(const EvaluationReport& report) {

@@ -25,4 +25,8 @@ std::string step_text(const StepReport& report, std::int64_t last_step, double e
 /// Returns one line about an evaluation, with how many tokens it was made on.
 std::string evaluation_text(const EvaluationReport& report);
 
+/// Returns lines about a run that is over: the result, where its time went, and the model's folder
+/// if there is one.
+std::string end_text(const RunReport& report);
+
 }  // namespace cllm

@@ -9,6 +9,7 @@
 #include "cllm/options.h"
 #include "cllm/wording.h"
 #include "engine/crew_size.h"
+#include "train/run_summary.h"
 
 namespace cllm {
 namespace {
@@ -49,7 +50,8 @@ RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, const Known& kno
       known_(known),
       writer_(trainer.session.state().layout, trainer.session.state().parameters.data(),
               trainer.optimizer_ranges(), trainer.plan.session.snapshot),
-      saving_(known.saved) {
+      saving_(known.saved),
+      clock_(std::exchange(trainer.preparing_ns, 0)) {
   const bool began = std::exchange(known_.began, true);
   const TrainConfig& c = trainer.plan.config;
   if (c.out.empty()) return;
@@ -106,7 +108,9 @@ bool RunLoop::stopping() {
 RunOutcome RunLoop::run() {
   const StopRequest request(trainer_);
   try {
-    return train();
+    const RunOutcome outcome = train();
+    if (outcome == RunOutcome::kFinished) observer_.on_end(report());
+    return outcome;
   } catch (const DataError&) {
     save_and_wait();  // the state is that of the last complete step
     throw;
@@ -121,6 +125,7 @@ RunOutcome RunLoop::train() {
   if (!folder_) observer_.on_note("no run folder was given: nothing is saved");
   first_ = done();
   trainer_.window->restart();
+  clock_.enter(RunPhase::kTraining);
   // A stop may have come between the save of this step and its evaluation.
   if (due(c.eval_every) && evaluations_.last_step != done() && first_ > 0) evaluate();
   while (done() < c.steps && !stopping()) {
@@ -171,6 +176,7 @@ RunOutcome RunLoop::finish() {
   if (folder_) finish_folder();
   if (c.eval_every > 0 && evaluations_.last_step != done()) {
     evaluate();
+    const PhaseClock::Scope saving(clock_, RunPhase::kSaving);
     tell(writer_.wait(), false);  // it may have been the best
     flush_logs();
     // The evaluation ended early: the run is resumed for it.
@@ -181,7 +187,25 @@ RunOutcome RunLoop::finish() {
   return RunOutcome::kFinished;
 }
 
+RunReport RunLoop::report() {
+  clock_.enter(RunPhase::kSaving);  // completes the span of training
+  RunReport r;
+  r.step = done();
+  if (folder_) r.model = trainer_.plan.config.out + "/final";  // as the user wrote it
+  r.evaluated = evaluation_.has_value();
+  if (evaluation_.has_value()) {
+    r.validation_loss = evaluation_->validation_loss;
+    r.bits_per_byte = evaluation_->bits_per_byte;
+  }
+  r.starting_seconds = clock_.seconds(RunPhase::kStarting);
+  r.training_seconds = clock_.seconds(RunPhase::kTraining);
+  r.validation_seconds = clock_.seconds(RunPhase::kValidation);
+  r.saving_seconds = clock_.seconds(RunPhase::kSaving);
+  return r;
+}
+
 void RunLoop::finish_folder() {
+  const PhaseClock::Scope saving(clock_, RunPhase::kSaving);
   tell(writer_.wait(), false);
   follow_folder();
   if (was_removed_) start_save(true);
@@ -240,7 +264,8 @@ bool RunLoop::can_save(bool must_succeed) {
 }
 
 void RunLoop::start_save(bool must_succeed) {
-  if (!folder_ || saving_ == done() || !can_save(must_succeed)) return;
+  const PhaseClock::Scope saving(clock_, RunPhase::kSaving);
+  if (saving_ == done() || !can_save(must_succeed)) return;
   tell(writer_.wait(), false);
   trainer_.window->pause();
   follow_folder();
@@ -262,6 +287,7 @@ void RunLoop::start_save(bool must_succeed) {
 }
 
 void RunLoop::save_and_wait() {
+  const PhaseClock::Scope saving(clock_, RunPhase::kSaving);
   tell(writer_.wait(), false);
   if (saving_ != known_.saved) saving_ = -1;  // it failed
   start_save(true);
@@ -304,10 +330,12 @@ void RunLoop::set_aside(const FoundCheckpoint& checkpoint) {
 
 void RunLoop::evaluate() {
   if (!trainer_.can_evaluate()) return;
+  const PhaseClock::Scope validation(clock_, RunPhase::kValidation);
   const EvaluationReport report = trainer_.evaluate([this] { return stopping(); });
   if (std::isnan(report.validation_loss) && trainer_.stop.load()) return;  // it ended early
   log([&] { metrics_->write(report); });
   observer_.on_evaluation(report);
+  evaluation_ = report;
   evaluations_.add(report.step, report.validation_loss, report.val_tokens);
   if (trainer_.plan.config.keep_best && evaluations_.best_step == report.step) {
     start_save();
@@ -327,7 +355,8 @@ void RunLoop::link_best() {
 
 void RunLoop::tell_choice() {
   const WorkerTuner& tuner = trainer_.session.tuner();
-  if (choice_news_.is_due(tuner)) observer_.on_note(describe_choice(trainer_.session));
+  const int most = trainer_.session.tree().most_active_workers();
+  if (choice_news_.is_due(tuner, most)) observer_.on_note(describe_choice(trainer_.session));
   if (!tuner.settled() || tuner.trials().empty() || tuner.workers() == chosen_) return;
   chosen_ = tuner.workers();
   trainer_.window->restart();  // the counts are of those that compute from now on

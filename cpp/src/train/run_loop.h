@@ -13,6 +13,7 @@
 #include "engine/step_news.h"
 #include "telemetry/evaluation_record.h"
 #include "telemetry/json_lines.h"
+#include "telemetry/phase_clock.h"
 #include "train/trainer_core.h"
 
 namespace cllm {
@@ -48,6 +49,7 @@ class RunLoop {
   bool make_step();
   void between_steps();
   RunOutcome finish();
+  RunReport report();
 
   bool can_save(bool must_succeed);
   void start_save(bool must_succeed = false);
@@ -93,6 +95,8 @@ class RunLoop {
   std::int64_t saving_;       // step of the last checkpoint that was started
   bool was_removed_ = false;  // the run folder, during the run
   EvaluationRecord evaluations_;
+  std::optional<EvaluationReport> evaluation_;  // the last one in this run
+  PhaseClock clock_;
 
   std::int64_t first_ = 0;    // steps done when the loop began
   std::int64_t made_ = 0;     // steps made, with those that were rolled back

@@ -215,8 +215,6 @@ void check_place(const RunPlan& plan) {
   check_new_run_folder(c.out, c.overwrite);
 }
 
-std::string mib(std::size_t bytes) { return text(static_cast<std::int64_t>(bytes >> 20)) + " MiB"; }
-
 }  // namespace
 
 bool RunPlan::continues_in_place() const {
@@ -241,34 +239,6 @@ RunPlan plan_run(const TrainConfig& config) {
   check_place(plan);
   for (std::string& note : ineffective_options(config, plan)) plan.notes.push_back(std::move(note));
   return plan;
-}
-
-std::string describe(const RunPlan& plan) {
-  const SessionConfig& s = plan.session;
-  const ModelConfig& m = s.model;
-  const ParameterLayout layout(m);
-  const BatchPlan batch = plan_session_batch(m, s.batch, s.sequence, s.positions);
-  const MemoryPlan memory = plan_memory(s);
-  std::string out;
-  out += "model   " + text(m.layers) + " layers, " + text(m.heads) + " heads, width " +
-         text(m.width) + ", vocabulary " + text(m.vocabulary) + ": " + text(layout.parameters()) +
-         " parameters\n";
-  out += "data    " + plan.config.data + " (" + plan.source->kind() +
-         "): " + text(plan.train.size()) + " tokens train, " + text(plan.validation.size()) +
-         (plan.validation_source ? " of " + plan.config.validation : "") + " validate\n";
-  out += "step    " + text(s.batch) + " x " + text(s.sequence) + " tokens in " +
-         text(static_cast<std::int64_t>(batch.shards.size())) + " shards on " +
-         text(static_cast<std::int64_t>(batch.positions.size())) + " positions, routed by " +
-         (plan.config.routing == "symmetry" ? "symmetry" : "turn") + "\n";
-  out += "tree    " + text(s.threads) + (s.threads == 1 ? " sphere, " : " spheres, ") +
-         describe_crew(s) + "\n";
-  out += "kernels " + describe_gemm_backend(s.gemm, kernels()) + ", " +
-         precision_name(s.precision) + "\n";
-  out += "memory  " + mib(memory.total()) + ": parameters " + mib(memory.parameters) +
-         ", moments " + mib(memory.moments) + ", gradients and activations " +
-         mib(memory.activations_and_gradients) + ", workers " + mib(memory.workers) +
-         ", program, data and saving " + mib(memory.rest());
-  return out;
 }
 
 std::string describe_preparation(const RunPlan& plan) {

@@ -36,9 +36,6 @@ struct RunPlan {
 /// not fit in memory or whose place is taken.
 RunPlan plan_run(const TrainConfig& config);
 
-/// Describes in a few lines what will happen: model, data, plan, tree, memory.
-std::string describe(const RunPlan& plan);
-
 /// Describes in one line what takes long before the first step; "" when nothing does.
 std::string describe_preparation(const RunPlan& plan);
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/clock.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cllm/memory_data.h"
@@ -26,7 +27,9 @@ RunPlan announced(RunPlan plan, const Say& say) {
 
 class Trainer::Impl {
  public:
-  Impl(const TrainConfig& config, const Say& say) : core(announced(plan_run(config), say)) {
+  Impl(const TrainConfig& config, const Say& say)
+      : began_ns(now_ns()), core(announced(plan_run(config), say)) {
+    core.preparing_ns = now_ns() - began_ns;
     if (!core.plan.continues_in_place()) return;
     const ResumePoint& point = *core.plan.resume;
     known = {true, point.newest, point.checkpoint.empty() ? -1 : point.state.step};
@@ -45,6 +48,7 @@ class Trainer::Impl {
     }
   }
 
+  const std::uint64_t began_ns;
   TrainerCore core;
   RunLoop::Known known;
 };
@@ -79,6 +83,7 @@ void Trainer::set_learning_rate(std::optional<double> rate) {
   impl_->core.set_rate(rate);
 }
 void Trainer::resize(std::int64_t workers) { impl_->core.resize(workers); }
+bool Trainer::byte_tokens() const noexcept { return impl_->core.plan.byte_tokens; }
 bool Trainer::has_validation() const noexcept { return impl_->core.can_evaluate(); }
 void Trainer::save(const std::string& folder) const { impl_->core.save(folder); }
 

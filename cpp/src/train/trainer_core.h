@@ -67,6 +67,7 @@ class TrainerCore {
   std::atomic<bool> save_requested{false};  ///< any thread may set it
   std::atomic<std::int64_t> steps_done{0};  ///< any thread may read it
   bool has_gradient = false;
+  std::uint64_t preparing_ns = 0;  ///< that making it took, until a run has counted them
 
  private:
   void start_weights();

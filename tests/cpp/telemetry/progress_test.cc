@@ -84,6 +84,20 @@ TEST(ProgressText, UnknownPeakAndBytesAreLeftOut) {
             "step 250  validation loss 1.5000  (all 74 tokens)");
 }
 
+TEST(ProgressText, TheEndSaysWhatCameOutAndWhereTheTimeWent) {
+  RunReport r;
+  r.step = 2000;
+  r.model = "run/final";
+  r.starting_seconds = 0.5, r.training_seconds = 23.0;
+  r.validation_seconds = 1.1, r.saving_seconds = 0.4;
+  EXPECT_EQ(end_text(r),
+            "done    2,000 steps\n"
+            "time    training 23.0 s (92 %), validation 1.1 s, saving 0.4 s, starting 0.5 s\n"
+            "model   run/final");
+  r.step = 1, r.evaluated = true, r.validation_loss = 1.88431, r.bits_per_byte = 2.71849;
+  EXPECT_EQ(end_text(r).substr(0, 56), "done    1 step, validation loss 1.8843, 2.7185 bits/byte");
+}
+
 /// A terminal or a file with a clock of its own.
 struct Screen {
   std::string text;
@@ -213,6 +227,7 @@ TEST(Progress, QuietPrintsNothing) {
     run_steps(progress, screen, 1, 10, 60);
     progress.on_evaluation({10, 1, 1, 5, 5});
     progress.on_checkpoint("folder");
+    progress.on_end({});
   }
   EXPECT_EQ(screen.text, "");
 }

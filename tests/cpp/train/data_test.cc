@@ -13,6 +13,7 @@
 #include "has.h"
 #include "temporary_folder.h"
 #include "train/run_plan.h"
+#include "train/run_summary.h"
 #include "watchdog.h"
 
 namespace cllm {
@@ -190,7 +191,7 @@ TEST_F(RunData, ThePlanSaysWhatIsOddAboutTheFiles) {
   config_.vocabulary = 0;
   config_.validation = folder_.file("val.txt", some_text(5000));
   EXPECT_EQ(notes(), "");
-  EXPECT_TRUE(has(describe(plan_run(config_)), "5000 of " + config_.validation + " validate"));
+  EXPECT_TRUE(has(describe(plan_run(config_)), "5,000 of " + config_.validation + " to validate"));
   const std::string warning = "--val is the training data itself";
   config_.validation = config_.data;
   EXPECT_TRUE(has(notes(), warning));

@@ -1,0 +1,89 @@
+#include "train/run_summary.h"
+
+#include <cstdio>
+
+#include "base/words.h"
+#include "cpu/features.h"
+#include "engine/crew_size.h"
+#include "engine/memory_plan.h"
+
+namespace cllm {
+namespace {
+
+std::string mib(std::size_t bytes) {
+  return grouped(static_cast<std::int64_t>(bytes >> 20)) + " MiB";
+}
+
+std::string model_line(const RunPlan& plan) {
+  const ModelConfig& m = plan.session.model;
+  const std::string from = plan.init_folder.empty() ? "" : ", from " + plan.init_folder;
+  return "model   " + counted(m.layers, "layer") + ", " + counted(m.heads, "head") + ", width " +
+         grouped(m.width) + ", vocabulary " + grouped(m.vocabulary) + ": " +
+         counted(ParameterLayout(m).parameters(), "parameter") + from;
+}
+
+std::string data_line(const RunPlan& plan) {
+  std::string validate = ", nothing to validate";
+  if (!plan.validation.empty()) {
+    validate = ", " + grouped(plan.validation.size()) +
+               (plan.validation_source ? " of " + plan.config.validation : "") + " to validate";
+  }
+  return "data    " + plan.config.data + " (" + plan.source->kind() +
+         "): " + counted(plan.train.size(), "token") + " to train on" + validate;
+}
+
+std::string train_line(const RunPlan& plan) {
+  const TrainConfig& c = plan.config;
+  const SessionConfig& s = plan.session;
+  const std::int64_t done = plan.resume.has_value() ? plan.resume->state.step : 0;
+  if (done >= c.steps) return "train   nothing more: all " + counted(c.steps, "step") + " are made";
+  const double tokens = static_cast<double>(c.steps) * static_cast<double>(s.batch * s.sequence);
+  char epochs[32];
+  std::snprintf(epochs, sizeof epochs, "%.3g", tokens / static_cast<double>(plan.train.size()));
+  std::string text = "train   " + counted(c.steps, "step");
+  if (done > 0) text += ", on from step " + grouped(done);
+  text += ", each of " + grouped(s.batch) + " x " + counted(s.sequence, "token") + ": " + epochs +
+          (std::string(epochs) == "1" ? " epoch" : " epochs");
+  const bool evaluates = c.eval_every > 0 && !plan.validation.empty();
+  return text + (evaluates ? "; validated every " + counted(c.eval_every, "step") : "");
+}
+
+std::string save_line(const RunPlan& plan) {
+  const TrainConfig& c = plan.config;
+  if (c.out.empty()) return "save    nothing: there is no run folder";
+  std::string text = "save    " + c.out + "/final at the end, ";
+  if (c.save_every > 0 && c.save_every < c.steps) {
+    text += c.out + "/checkpoints every " + counted(c.save_every, "step") + ", ";
+  }
+  return text + c.out + "/metrics.jsonl at each step";
+}
+
+std::string engine_lines(const RunPlan& plan) {
+  const SessionConfig& s = plan.session;
+  const BatchPlan batch = plan_session_batch(s.model, s.batch, s.sequence, s.positions);
+  const MemoryPlan memory = plan_memory(s);
+  std::string out;
+  out += "step    " + grouped(s.batch) + " x " + counted(s.sequence, "token") + " in " +
+         counted(static_cast<std::int64_t>(batch.shards.size()), "shard") + " on " +
+         counted(static_cast<std::int64_t>(batch.positions.size()), "position") + ", routed by " +
+         (plan.config.routing == "symmetry" ? "symmetry" : "turn") + "\n";
+  out += "tree    " + counted(s.threads, "sphere") + ", " + describe_crew(s) + "\n";
+  out += "kernels " + describe_gemm_backend(s.gemm, kernels()) + ", " +
+         precision_name(s.precision) + "\n";
+  out += "memory  " + mib(memory.total()) + ": parameters " + mib(memory.parameters) +
+         ", moments " + mib(memory.moments) + ", gradients and activations " +
+         mib(memory.activations_and_gradients) + ", workers " + mib(memory.workers) +
+         ", program, data and saving " + mib(memory.rest());
+  return out;
+}
+
+}  // namespace
+
+std::string describe(const RunPlan& plan) {
+  std::string text =
+      model_line(plan) + "\n" + data_line(plan) + "\n" + train_line(plan) + "\n" + save_line(plan);
+  if (plan.config.verbose) text += "\n" + engine_lines(plan);
+  return text;
+}
+
+}  // namespace cllm
