@@ -75,7 +75,7 @@ def test_plan_predicts_from_a_measurement(tmp_path):
     times = []
     for batch in (4, 8):
         code, out, err = plan("--workers", 1, "--batch", batch, "--seq", 128, "--dim", 256)
-        found = re.search(r"^time +([0-9,.]+) ms a step of 1 workers: (\d+) % in products, (\d+) % "
+        found = re.search(r"^time +([0-9,.]+) ms a step of 1 worker: (\d+) % in products, (\d+) % "
                           r"in passes, [0-9.]+ % waiting; [0-9,]+ tiles, \d+ messages$", out,
                           re.MULTILINE)
         assert code == DONE and found, out + err

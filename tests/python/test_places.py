@@ -57,7 +57,7 @@ def test_what_needs_a_folder_says_so(settings):
         cllm.Trainer(cllm.TrainConfig(**nowhere(settings), on_divergence="rollback"))
     notes = []
     cllm.Trainer(cllm.TrainConfig(**nowhere(settings), keep=3)).run(on_note=notes.append)
-    assert any("keep 3 is not used: there is no run folder" in note for note in notes)
+    assert any("keep=3 is not used: there is no run folder" in note for note in notes)
 
 
 def test_commands_want_a_folder(text_file, tmp_path):
