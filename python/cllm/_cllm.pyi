@@ -109,7 +109,7 @@ class TrainConfig:
         grad_accum: int = 1,
         steps: int | Literal["auto"] = "auto",
         epochs: float | Literal["auto"] = "auto",
-        lr: float = 0.001,
+        lr: float | Literal["auto"] = "auto",
         min_lr: float | Literal["auto"] = "auto",
         warmup: int | Literal["auto"] = "auto",
         schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine",
@@ -138,6 +138,7 @@ class TrainConfig:
         keep_best: bool = False,
         log_every: int | Literal["auto"] = "auto",
         spheres_every: int = 0,
+        verbose: bool = False,
         quiet: bool = False,
         train_file: _Data = ...,
         input_bin: _Data = ...,
@@ -161,7 +162,7 @@ class TrainConfig:
         max_iters: int | Literal["auto"] = ...,
         num_iterations: int | Literal["auto"] = ...,
         num_train_epochs: float | Literal["auto"] = ...,
-        learning_rate: float = ...,
+        learning_rate: float | Literal["auto"] = ...,
         min_learning_rate: float | Literal["auto"] = ...,
         warmup_steps: int | Literal["auto"] = ...,
         warmup_iters: int | Literal["auto"] = ...,
@@ -202,10 +203,11 @@ class TrainConfig:
         steps: Updates to make; auto: as many as epochs make, else 2000 [steps]; 'auto' by
             default.
         epochs: Passes over the training tokens, instead of steps [epochs]; 'auto' by default.
-        lr: Highest learning rate; 0.001 by default.
+        lr: Highest learning rate; auto: 0.001, for a model given as init 0.0001; 'auto' by
+            default.
         min_lr: Learning rate at the last step; auto: a tenth of lr; 'auto' by default.
-        warmup: Updates over which the rate rises to lr; auto: steps / 10, at most 100 [steps];
-            'auto' by default.
+        warmup: Updates over which the rate rises to lr; auto: a tenth of steps, within 40 and
+            100, but at most half of steps [steps]; 'auto' by default.
         schedule: How the rate goes from lr to min-lr; 'cosine' by default.
         weight_decay: AdamW's decay of matrices; 0.1 by default.
         beta1: AdamW's decay of the mean gradient; 0.9 by default.
@@ -249,6 +251,8 @@ class TrainConfig:
             terminal a live line [steps]; 'auto' by default.
         spheres_every: Lines in spheres.jsonl every so many steps; 0: at the end only [steps]; 0
             by default.
+        verbose: Also print how a step is computed: shards and positions, tree of threads,
+            kernels, memory; False by default.
         quiet: Print nothing but errors; False by default.
         """
 
@@ -271,7 +275,7 @@ class TrainConfig:
         grad_accum: int = 1,
         steps: int | Literal["auto"] = "auto",
         epochs: float | Literal["auto"] = "auto",
-        lr: float = 0.001,
+        lr: float | Literal["auto"] = "auto",
         min_lr: float | Literal["auto"] = "auto",
         warmup: int | Literal["auto"] = "auto",
         schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine",
@@ -300,6 +304,7 @@ class TrainConfig:
         keep_best: bool = False,
         log_every: int | Literal["auto"] = "auto",
         spheres_every: int = 0,
+        verbose: bool = False,
         quiet: bool = False,
         train_file: _Data = ...,
         input_bin: _Data = ...,
@@ -323,7 +328,7 @@ class TrainConfig:
         max_iters: int | Literal["auto"] = ...,
         num_iterations: int | Literal["auto"] = ...,
         num_train_epochs: float | Literal["auto"] = ...,
-        learning_rate: float = ...,
+        learning_rate: float | Literal["auto"] = ...,
         min_learning_rate: float | Literal["auto"] = ...,
         warmup_steps: int | Literal["auto"] = ...,
         warmup_iters: int | Literal["auto"] = ...,
@@ -578,17 +583,18 @@ class TrainConfig:
     @num_train_epochs.setter
     def num_train_epochs(self, value: float | Literal["auto"]) -> None: ...
     @property
-    def lr(self) -> float:
-        """Highest learning rate; 0.001 by default."""
+    def lr(self) -> float | Literal["auto"]:
+        """Highest learning rate; auto: 0.001, for a model given as init 0.0001; 'auto' by
+        default."""
 
     @lr.setter
-    def lr(self, value: float) -> None: ...
+    def lr(self, value: float | Literal["auto"]) -> None: ...
     @property
-    def learning_rate(self) -> float:
+    def learning_rate(self) -> float | Literal["auto"]:
         """Another name of lr."""
 
     @learning_rate.setter
-    def learning_rate(self, value: float) -> None: ...
+    def learning_rate(self, value: float | Literal["auto"]) -> None: ...
     @property
     def min_lr(self) -> float | Literal["auto"]:
         """Learning rate at the last step; auto: a tenth of lr; 'auto' by default."""
@@ -603,8 +609,8 @@ class TrainConfig:
     def min_learning_rate(self, value: float | Literal["auto"]) -> None: ...
     @property
     def warmup(self) -> int | Literal["auto"]:
-        """Updates over which the rate rises to lr; auto: steps / 10, at most 100 [steps];
-        'auto' by default."""
+        """Updates over which the rate rises to lr; auto: a tenth of steps, within 40 and 100,
+        but at most half of steps [steps]; 'auto' by default."""
 
     @warmup.setter
     def warmup(self, value: int | Literal["auto"]) -> None: ...
@@ -876,6 +882,13 @@ class TrainConfig:
 
     @spheres_every.setter
     def spheres_every(self, value: int) -> None: ...
+    @property
+    def verbose(self) -> bool:
+        """Also print how a step is computed: shards and positions, tree of threads, kernels,
+        memory; False by default."""
+
+    @verbose.setter
+    def verbose(self, value: bool) -> None: ...
     @property
     def quiet(self) -> bool:
         """Print nothing but errors; False by default."""

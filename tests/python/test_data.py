@@ -76,7 +76,7 @@ def test_the_same_tokens_train_alike_in_every_file(tmp_path):
         run = tmp_path / f"run{number}"
         name = f"{number}.bin" if number >= 5 else f"{number}.npy"
         code, said = train(tmp_path, name, "--vocab", 50257, "--out", run)
-        assert code == DONE and f"({kind}): 3600 tokens train" in said, said
+        assert code == DONE and f"({kind}): 3,600 tokens to train on" in said, said
         lines = map(json.loads, (run / "metrics.jsonl").open())
         losses.append([line["loss"] for line in lines if "loss" in line])
     assert all(each == losses[0] for each in losses)
@@ -90,9 +90,9 @@ def test_longer_ids_without_a_header_are_refused(tmp_path, type):
 
 
 @pytest.mark.parametrize("path, vocabulary, code, part", [
-    ("01-llmc-llama3-shard/train_llama.bin", 128256, DONE, "3600 tokens train"),
+    ("01-llmc-llama3-shard/train_llama.bin", 128256, DONE, "3,600 tokens to train on"),
     ("01-llmc-llama3-shard/train_llama.bin", 50257, BAD_INPUT, "outside the vocabulary"),
-    ("03-npy-shard/edu_train_000001.npy", 50257, DONE, "5400 tokens train"),
+    ("03-npy-shard/edu_train_000001.npy", 50257, DONE, "5,400 tokens to train on"),
     ("06-encodings/utf16.txt", 0, BAD_INPUT, "iconv")])
 def test_case_files(tmp_path, path, vocabulary, code, part):
     if not (CASES / path).exists():

@@ -38,7 +38,7 @@ struct RunReport {
   double validation_loss = 0;   ///< of the last evaluation in this call
   double bits_per_byte = 0;     ///< likewise; byte models only, else 0
   bool evaluated = false;       ///< validation_loss has a meaning
-  std::string model;            ///< the model's folder
+  std::string model;            ///< the model's folder; "" when the run has none
   double starting_seconds = 0;  ///< making the trainer, opening the run folder
   double training_seconds = 0;  ///< steps, their logs and the observer's time between them
   double validation_seconds = 0;

@@ -3,6 +3,7 @@
 #include "base/refuse.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
+#include "config/highest_rate.h"
 
 namespace cllm {
 namespace {
@@ -54,9 +55,11 @@ void check(const TrainConfig& c) {
     refuse("steps and epochs are both given", text(c.steps) + " steps", "one of them",
            option_word("epochs"));
   }
-  if (c.learning_rate >= 0 && c.min_learning_rate > c.learning_rate) {
+  if (c.min_learning_rate > highest_rate(c)) {
+    TrainConfig decided = c;
+    decided.learning_rate = highest_rate(c);
     refuse("the lowest rate is above the highest", option_text(c, *find_option("min-lr")),
-           "at most " + option_word("lr") + " = " + option_text(c, *find_option("lr")),
+           "at most " + option_word("lr") + " = " + option_text(decided, *find_option("lr")),
            option_word("min-lr"));
   }
   if (c.positions > c.symmetry) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/highest_rate.h"
+
 namespace cllm {
 namespace {
 
@@ -27,11 +29,6 @@ std::int64_t decide_steps(const TrainConfig& c, std::int64_t train_tokens) {
   }
   // 2000 steps suit a megabyte; a model has memorised a short text well before 200 passes.
   return static_cast<std::int64_t>(std::clamp(200 * epoch, 200.0, 2000.0));
-}
-
-/// A model that has learned forgets at the rate at which a new one learns.
-double decide_rate(const TrainConfig& c) {
-  return std::max(c.init.empty() ? 1e-3 : 1e-4, c.min_learning_rate);
 }
 
 /// A new model's first updates all go the same way. When they are large, what reaches a layer norm
@@ -69,7 +66,7 @@ std::int64_t decide_saves(const TrainConfig& c, std::int64_t rarely) {
 void decide_length(TrainConfig& c, std::int64_t train_tokens) {
   if (c.steps == 0 || c.epochs > 0) c.steps = decide_steps(c, train_tokens);
   const std::int64_t rarely = divided_up(c.steps, kPauses);
-  if (c.learning_rate < 0) c.learning_rate = decide_rate(c);
+  c.learning_rate = highest_rate(c);
   if (c.min_learning_rate < 0) c.min_learning_rate = c.learning_rate / 10;
   if (c.warmup < 0) c.warmup = decide_warmup(c.steps);
   if (c.eval_every < 0) c.eval_every = rarely;

@@ -64,7 +64,7 @@ TEST(Options, NamesAreUniqueAndComplete) {
         "threads",       "symmetry",  "positions",    "routing",    "gemm",       "precision",
         "init",          "resume",    "eval-every",   "save-every", "keep",       "log-every",
         "spheres-every", "quiet",     "activate-all", "recompute",  "dropout",    "skip-limit",
-        "on-divergence", "keep-best", "eval-tokens", "overwrite"}) {
+        "on-divergence", "keep-best", "eval-tokens",  "overwrite"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A name that two options have would set or suggest the wrong one.
@@ -198,8 +198,9 @@ TEST(CheckConfig, AcceptsDefaultsAndNamesEachContradiction) {
   EXPECT_TRUE(has(error_with([](auto& c) { c.heads = 200; }), "expected 128 "));
   EXPECT_TRUE(has(error_with([&](auto& c) { c.learning_rate = nan; }), "--lr"));
   EXPECT_TRUE(has(error_with([&](auto& c) { c.min_learning_rate = nan; }), "--min-lr"));
-  EXPECT_TRUE(has(error_with([&](auto& c) { c.learning_rate = 0.4, c.min_learning_rate = 0.5; }),
-                  "--min-lr"));
+  EXPECT_TRUE(has(error_with([](auto& c) { c.min_learning_rate = 2e-3; }), "at most --lr = 0.001"));
+  EXPECT_TRUE(has(error_with([](auto& c) { c.min_learning_rate = 2e-4, c.init = "m"; }),
+                  "at most --lr = 0.0001"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.weight_decay = -1; }), "--weight-decay"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.beta2 = 1; }), "--beta2"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.batch = 0; }), "--batch"));
