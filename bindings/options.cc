@@ -9,8 +9,8 @@
 namespace cllm::python {
 namespace {
 
-constexpr const char* kAttributes[] = {"name",    "key",     "type",    "group",
-                                       "unit",    "help",    "default", "choices",
+constexpr const char* kAttributes[] = {"name",    "key",          "type",        "group",
+                                       "unit",    "help",         "default",     "choices",
                                        "aliases", "alias_values", "may_be_auto", "wanted"};
 
 const char* type_name(OptionType type) {

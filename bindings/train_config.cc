@@ -186,9 +186,7 @@ void add_alias(py::class_<TrainConfig>& cls, const Option& option, const OptionA
         if (name->value.empty()) return value_of(config, *row);
         return py::bool_(option_text(config, *row) == name->value);
       },
-      [=](TrainConfig& config, const py::object& value) {
-        set_value(config, *row, name, value);
-      },
+      [=](TrainConfig& config, const py::object& value) { set_value(config, *row, name, value); },
       (alias.value.empty() ? "Another name of `" + option.key + "`."
                            : "Whether `" + option.key + "` is " + alias.value + ".")
           .c_str());
@@ -227,7 +225,7 @@ void register_train_config(py::module_& m) {
       "Returns a copy with other values for some keys.");
   cls.def(
       "to_toml", [](const TrainConfig& config) { return path_object(to_toml(config)); },
-      "Returns a config.toml with the help as comments; `resume` and `overwrite` are left out.");
+      "Returns a config.toml with help as comments, without `resume` and `overwrite`.");
   cls.def_static(
       "from_toml",
       [](const py::str& text) {

@@ -907,7 +907,7 @@ class TrainConfig:
         """Returns every key with its value; other names are left out."""
 
     def to_toml(self) -> str:
-        """Returns a config.toml with the help as comments; `resume` and `overwrite` are left out."""
+        """Returns a config.toml with help as comments, without `resume` and `overwrite`."""
 
 class TrainerConfig(TrainConfig):
     """The configuration of a trainer, with every "auto" decided. It cannot be changed; copies

@@ -69,8 +69,8 @@ def test_editors_show_what_options_mean():
                  if any(ast.unparse(d) == "property" for d in f.decorator_list)}
     keywords = [argument.arg for argument in init.args.kwonlyargs]
     for option in cllm.options():
-        first = option.help.split()[0].capitalize()
-        assert documents[option.key].startswith(first)
+        first = option.help.split()[0].lower()
+        assert documents[option.key].lower().startswith(first)
         assert option.key in keywords and f"{option.key}: " in ast.get_docstring(init)
 
 

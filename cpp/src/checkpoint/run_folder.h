@@ -32,9 +32,9 @@ class RunFolder {
   /// Makes the folder, its missing parents and checkpoints/ (kNew), or opens what is there
   /// (kResumed); locks it; then removes what killed runs left half done. kReplaced does as kNew and
   /// removes the run that is there: logs, checkpoints and final/, while config.toml stays until
-  /// write_config(); what else lies beside them stays too. All entries are durable. Throws InputError when the run is in use or (kNew)
-  /// the folder holds another run, and then has changed nothing of that run; throws Error when the
-  /// file system refuses.
+  /// write_config(); what else lies beside them stays too. All entries are durable. Throws
+  /// InputError when the run is in use or (kNew) the folder holds another run, and then has changed
+  /// nothing of that run; throws Error when the file system refuses.
   RunFolder(const std::string& path, Start start);
 
   /// Returns the absolute path: a change of the current folder does not move a run.

@@ -1,5 +1,5 @@
-// These functions find options by their names, and answer a name that is not known: with a near one,
-// or with what it stands for.
+// These functions find options by their names, and answer a name that is not known: with a near
+// one, or with what it stands for.
 #include <algorithm>
 #include <map>
 
