@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # `import cllm` stays light
     import numpy as np
     from numpy.typing import NDArray
 
-    Ids: TypeAlias = list[int] | tuple[int, ...] | NDArray[np.integer[Any]]
+Ids: TypeAlias = "list[int] | tuple[int, ...] | NDArray[np.integer[Any]]"
 
 
 class Model(_cllm.Model):
