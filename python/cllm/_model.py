@@ -63,6 +63,8 @@ class Model(_cllm.Model):
                 has bits_per_byte.
         """
         if not self.byte_tokens:
+            if isinstance(data, Iterator):
+                data = list(data)  # it can be read only once
             texts = _texts(data)
             if texts is not None:
                 tokenizer = self._text_tokenizer()
@@ -170,7 +172,6 @@ def _texts(data: object) -> list[str] | None:
         return [data] if _cllm.is_text(data) else None
     if isinstance(data, bytes):
         return [data.decode()]
-    if isinstance(data, list | tuple | Iterator):
-        items = list(data)
-        return items if items and all(isinstance(item, str) for item in items) else None
+    if isinstance(data, list | tuple):
+        return list(data) if data and all(isinstance(item, str) for item in data) else None
     return None
