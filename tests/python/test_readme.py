@@ -81,6 +81,7 @@ def place(tmp_path_factory):
     (folder / "build").mkdir()
     (folder / "build/release").symlink_to(BUILD)
     (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "ADDRESS").symlink_to(ROOT)  # what the page clones
     (folder / "book1.txt").write_text(README * 4)
     (folder / "book2.txt").write_text((ROOT / "cpp/README.md").read_text() * 4)
     return folder
@@ -125,6 +126,8 @@ def test_block_runs(block, place):
     if all(command in COVERED for command in commands):
         return
     assert not any(command in COVERED for command in commands), "put it into a block of its own"
+    if "git clone" in block.code and not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
     for module in ("torch", "transformers"):
         if re.search(rf"\b(?:import|from) {module}\b", block.code):
             need(module, "torch")
@@ -173,3 +176,33 @@ def test_options_in_the_text_exist():
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
     assert options
     assert not {name for name in options if not re.search(rf"{name}\b", known)}
+
+
+# -- figures ------------------------------------------------------------------------------------
+
+FIGURE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?) (ms|s|MiB)\b")
+RESULTS = (ROOT / "benchmarks/results.md").read_text()
+
+
+def figures_without_source(text, results):
+    """Times and sizes in tables that benchmarks/results.md does not have, as rounded there."""
+    measured = {float(number) for number in re.findall(r"(?<![\d.])\d+(?:\.\d+)?", results)}
+    lost = []
+    for row in re.findall(r"^\|.*\|$", text, re.MULTILINE):
+        for number, unit in FIGURE.findall(row):
+            scale, digits = (1000 if unit == "s" else 1), len(number.partition(".")[2])
+            half = 0.5001 * 10 ** -digits
+            if not any(abs(value / scale - float(number)) <= half for value in measured):
+                lost.append(f"{number} {unit}")
+    return lost
+
+
+def test_figures_in_tables_are_those_of_the_results():
+    assert len(FIGURE.findall(README)) > 10
+    assert not figures_without_source(README, RESULTS)
+
+
+def test_a_figure_that_was_never_measured_is_noticed():
+    row = "| A | 21.2 ms, 58 MiB | 0.99 s |\n"
+    assert figures_without_source(row, "| 21.2 | 58 | 1004 |") == ["0.99 s"]
+    assert not figures_without_source(row, "| 21.2 | 58 | 987 |")
