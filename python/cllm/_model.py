@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # `import cllm` stays light
     import numpy as np
     from numpy.typing import NDArray
 
-Ids: TypeAlias = "list[int] | tuple[int, ...] | NDArray[np.integer[Any]]"
+    _Ids: TypeAlias = list[int] | tuple[int, ...] | NDArray[np.integer[Any]]
 
 
 class Model(_cllm.Model):
@@ -85,7 +85,7 @@ class Model(_cllm.Model):
                  top_k: int = 0, top_p: float = 1.0, seed: int = 1337, known: int = 0,
                  on_token: Callable[[bytes], object] | None = None) -> bytes: ...
     @overload
-    def generate(self, prompt: Ids, *, tokens: int = 200, temperature: float = 0.8,
+    def generate(self, prompt: _Ids, *, tokens: int = 200, temperature: float = 0.8,
                  top_k: int = 0, top_p: float = 1.0, seed: int = 1337, known: int = 0,
                  on_token: Callable[[int], object] | None = None) -> NDArray[np.int32]: ...
     @overload
@@ -93,7 +93,7 @@ class Model(_cllm.Model):
                  top_k: int = 0, top_p: float = 1.0, seed: int = 1337,
                  known: int = 0) -> list[str]: ...
     @overload
-    def generate(self, prompt: list[Ids], *, tokens: int = 200, temperature: float = 0.8,
+    def generate(self, prompt: list[_Ids], *, tokens: int = 200, temperature: float = 0.8,
                  top_k: int = 0, top_p: float = 1.0, seed: int = 1337,
                  known: int = 0) -> list[NDArray[np.int32]]: ...
     def generate(self, prompt: Any, *, tokens: int = 200, temperature: float = 0.8, top_k: int = 0,

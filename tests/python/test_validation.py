@@ -37,7 +37,7 @@ def test_a_short_run_validates_on_a_sample(settings, long_text):
     assert [(r.val_tokens, r.val_tokens_total) for r in reports] == [(1024, 5999)] * 2
     rows = evaluations(settings["out"])
     assert [(row["val_tokens"], row["val_tokens_total"]) for row in rows] == [(1024, 5999)] * 2
-    assert trainer.evaluate().validation_loss == reports[-1].validation_loss == rows[-1]["val_loss"]
+    assert trainer.evaluate().val_loss == reports[-1].val_loss == rows[-1]["val_loss"]
 
 
 def test_every_run_validates_on_the_same_tokens(settings, long_text):
@@ -57,7 +57,7 @@ def test_a_sample_of_the_whole_part_is_the_whole_part(settings):
         trainer = cllm.Trainer(config_of(settings, eval_tokens=tokens,
                                          out=settings["out"].parent / f"run-{tokens}"))
         report = trainer.evaluate()
-        losses[tokens] = report.validation_loss
+        losses[tokens] = report.val_loss
         if tokens != "auto":
             assert report.val_tokens == report.val_tokens_total
     assert losses[0] == losses[10**6]
@@ -77,7 +77,7 @@ def test_the_loss_is_that_of_windows_spread_over_the_part(settings, long_text):
                                        [piece[1:] for piece in pieces])
     report = trainer.evaluate()
     assert report.val_tokens == 32
-    assert report.validation_loss == pytest.approx(loss, rel=1e-6)
+    assert report.val_loss == pytest.approx(loss, rel=1e-6)
 
 
 def test_a_resumed_run_goes_on_with_the_same_tokens(settings, long_text):

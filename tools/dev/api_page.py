@@ -123,7 +123,7 @@ def as_markdown(text):
 
 def annotation(node):
     text = ast.unparse(node).replace("_Path", "str | PathLike[str]").replace("_Data", "Data")
-    return text.replace("np.", "")
+    return text.replace("np.", "").replace("_Ids", "Ids")
 
 
 def signature(name, function):

@@ -200,7 +200,7 @@ TEST(CheckConfig, AcceptsDefaultsAndNamesEachContradiction) {
   EXPECT_TRUE(has(error_with([&](auto& c) { c.min_learning_rate = nan; }), "--min-lr"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.min_learning_rate = 2e-3; }), "at most --lr = 0.001"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.min_learning_rate = 2e-4, c.init = "m"; }),
-                  "at most --lr = 0.0001"));
+                  "at most --lr = 1e-04"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.weight_decay = -1; }), "--weight-decay"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.beta2 = 1; }), "--beta2"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.batch = 0; }), "--batch"));
