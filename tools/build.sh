@@ -151,7 +151,8 @@ package_sources() {
 }
 
 # A copy, not a link into the checkout: what is tested is what `pip install .` gives anybody. With
-# ccache only the bindings are compiled, because the release preset has compiled the rest before.
+# ccache only the bindings are compiled, because the release preset has compiled the rest before, in
+# a folder from which the sources have the same relative paths.
 install_package() {
   [[ $with_python == yes ]] || return 0
   local stamp=.venv/cllm.sources sources
@@ -159,8 +160,9 @@ install_package() {
   if [[ -e $stamp && $sources == "$(<"$stamp")" ]]; then return 0; fi
   say "installing cllm into .venv"
   if have_command ccache; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+  rm -rf build/package # it names the environment that pip made for the build before
   CMAKE_BUILD_PARALLEL_LEVEL=$jobs \
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -C build-dir=build/package \
     -C "cmake.define.CLLM_WERROR=${CLLM_WERROR:-OFF}" . ||
     fail "pip could not build and install cllm, see above"
   printf '%s\n' "$sources" >"$stamp"

@@ -45,6 +45,10 @@ FileStamp stamp_of(int fd, const std::string& path) {
 }  // namespace
 
 DataFile::DataFile(const std::string& path) : path_(path) {
+  if (wording() == Wording::kKeywords && !path.empty() && !is_there(path)) {
+    throw InputError({"no such file", "", "", path,
+                      "check the spelling; a text of one line is given as a list: [text]"});
+  }
   std::size_t size = 0;
   file_ = open_for_reading(path, &size);
   opened_ = stamp_of(file_.get(), path_);

@@ -1,5 +1,5 @@
-// This part of the run loop writes checkpoints and the final model, and keeps to the run folder when
-// that is moved or removed.
+// This part of the run loop writes checkpoints and the final model, and keeps to the run folder
+// when that is moved or removed.
 #include <string>
 
 #include "base/folders.h"
@@ -75,7 +75,7 @@ bool RunLoop::can_save(bool must_succeed) {
 
 void RunLoop::start_save(bool must_succeed) {
   const PhaseClock::Scope saving(clock_, RunPhase::kSaving);
-  if (saving_ == done() || !can_save(must_succeed)) return;
+  if (!folder_ || saving_ == done() || !can_save(must_succeed)) return;
   tell(writer_.wait(), false);
   trainer_.window->pause();
   follow_folder();
