@@ -210,7 +210,7 @@ def test_help_fits_the_terminal(program, columns):
     words = " ".join(said["-h"].split())
     if program == TRAIN_MODEL:
         for part in ("--on-divergence NAME", "--gradient-accumulation-steps", "--data PATH",
-                     "cosine, linear, constant or wsd", "also --learning-rate", "[0.001]"):
+                     "cosine, linear, constant or wsd", "also --learning-rate", "[auto]"):
             assert part in words
     else:
         assert "--temperature N 0 is greedy, higher is more varied [0.8]" in words
@@ -324,7 +324,8 @@ def test_no_data_starves_a_worker(tmp_path, data, routing, batch, positions):
     code, _, err = train(tmp_path, "--data", "data.txt", "--out", "run", "--steps", "30",
                          "--layers", "1", "--heads", "2", "--dim", "16", "--seq", "16",
                          "--batch", batch, "--positions", positions or "auto",
-                         "--routing", routing, "--workers", "3", "--activate-all")
+                         "--routing", routing, "--workers", "3", "--activate-all",
+                         "--verbose")
     assert code == DONE, err
     assert f"routed by {'symmetry' if routing == 'symmetry' else 'turn'}" in err
     run = tmp_path / "run"
@@ -498,8 +499,9 @@ def test_killed_run_resumes_from_its_last_checkpoint(tmp_path, reference):
 def test_bf16_without_units_for_it_says_so_once(tmp_path):
     (tmp_path / "text.txt").write_text("Some text to train on for a step or two.\n" * 10)
     process = subprocess.run([TRAIN_MODEL, "--data", "text.txt", "--out", "run", "--steps", "2",
-                              "--precision", "bf16"], cwd=tmp_path, text=True, timeout=SECONDS,
-                             capture_output=True, env={**os.environ, "CLLM_ISA": "scalar"})
+                              "--precision", "bf16", "--verbose"], cwd=tmp_path, text=True,
+                             timeout=SECONDS, capture_output=True,
+                             env={**os.environ, "CLLM_ISA": "scalar"})
     assert process.returncode == DONE, process.stderr
     assert process.stderr.count("scalar kernels have no units for bf16") == 1
     assert "native scalar, bf16" in process.stderr
