@@ -14,7 +14,7 @@ np = pytest.importorskip("numpy")
 cllm = pytest.importorskip("cllm")
 pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -130,6 +130,7 @@ numbers = st.one_of(st.integers(-3, 3), st.integers(), st.floats(), st.text(max_
 @given(st.one_of(anything, st.lists(st.integers(0, V), max_size=9)), st.integers(-2, 9), numbers,
        numbers, numbers, numbers)
 def test_generation(model, prompt, count, temperature, top_k, top_p, seed):
+    assume(not (isinstance(prompt, np.ndarray) and len(prompt.shape) == 2 and len(prompt) > 99))
     found = attempt(model.generate, prompt, tokens=count, temperature=temperature, top_k=top_k,
                     top_p=top_p, seed=seed)
     wanted = len(prompt) if isinstance(found, list) else count  # several prompts give a list
