@@ -33,14 +33,15 @@ def write_data(folder: pathlib.Path, count: int = 300000) -> None:
 
 def measure(program: str, options: str, folder: pathlib.Path, out: str) -> tuple[float, float]:
     """MiB that were planned and MiB that were taken."""
-    run = subprocess.Popen([program, *options.split(), *STEPS.split(), "--out", out], cwd=folder,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [program, *options.split(), *STEPS.split(), "--out", out, "--verbose"]
+    run = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True)
     printed = run.stdout.read()
     _, status, usage = os.wait4(run.pid, 0)
-    planned = re.search(r"^memory +(\d+) MiB", printed, re.MULTILINE)
+    planned = re.search(r"^memory +([\d,]+) MiB", printed, re.MULTILINE)
     if status != 0 or not planned:
         sys.exit(f"{options}\n{printed}")
-    return float(planned.group(1)), usage.ru_maxrss / 1024
+    return float(planned.group(1).replace(",", "")), usage.ru_maxrss / 1024
 
 
 def main() -> None:

@@ -21,8 +21,35 @@ bool can_be_path(const std::string& text) {
   return true;
 }
 
+std::string type_name(const py::handle& value) {
+  return py::type::handle_of(value).attr("__name__").cast<std::string>();
+}
+
+/// Refuses what can be iterated over, but would give something else than its contents.
+void check_container(const py::handle& value, const char* argument) {
+  const char* hint = nullptr;
+  const py::object mapping = py::module_::import("collections.abc").attr("Mapping");
+  if (py::isinstance(value, mapping) || py::hasattr(value, "columns")) {
+    hint = "give one of its values, such as data[\"text\"]";
+  }
+  if (PyAnySet_Check(value.ptr()) != 0) hint = "a set has no order: give a list";
+  if (py::hasattr(value, "read")) hint = "give its path, or what read() returns";
+  if (hint != nullptr) {
+    throw InputError({"not data", "a " + type_name(value), kAccepted, argument, hint});
+  }
+}
+
+/// Says whether every item is the name of a file.
+bool are_files(const py::list& items) {
+  const py::object is_file = py::module_::import("os.path").attr("isfile");
+  return std::all_of(items.begin(), items.end(), [&](const py::handle& item) {
+    return py::isinstance<py::str>(item) && is_file(item).cast<bool>();
+  });
+}
+
 /// Returns documents or ids of any iterable.
 MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
+  check_container(value, argument);
   py::list items;
   try {
     items = py::list(py::reinterpret_borrow<py::object>(value));
@@ -32,6 +59,10 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
   }
   if (items.empty() || !py::isinstance<py::str>(items[0])) {
     return MemoryData::tokens(token_list(items, argument, kAnyToken), argument);
+  }
+  if (are_files(items)) {
+    throw InputError({"these are names of files", py::repr(value), kAccepted, argument,
+                      "join the files, or give a list of what they hold"});
   }
   std::vector<std::string> documents;
   for (const py::handle& item : items) {

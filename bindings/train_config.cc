@@ -158,7 +158,11 @@ py::dict given_values(const TrainConfig& config) {
 std::string describe(const Option& option) {
   std::string text = option.help;
   if (!option.unit.empty()) text += " (" + option.unit + ")";
-  text += ". Accepts " + option.wanted() + "; the default is " +
+  const bool is_path = option.type == OptionType::kString && option.choices.empty();
+  const std::string accepted = takes_data(option) ? "a path, a text, texts, or ids of tokens"
+                               : is_path          ? "a path"
+                                                  : option.wanted();
+  text += ". Accepts " + accepted + "; the default is " +
           (option.default_text.empty() ? "none" : option.default_text) + ".";
   for (const OptionAlias& alias : option.aliases) {
     text += (&alias == &option.aliases.front() ? " Also `" : ", `") + alias.key + "`";

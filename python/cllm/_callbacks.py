@@ -44,7 +44,11 @@ class EarlyStopping:
         self._trainer: weakref.ref[Trainer] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
-        """Remembers which run is to be ended."""
+        """Remembers which run is to be ended. Raises InputError if it is never evaluated."""
+        if not trainer.has_validation or trainer.config.eval_every == 0:
+            raise InputError("EarlyStopping: nothing is evaluated: got "
+                             + ("eval_every=0" if trainer.has_validation else "no validation data")
+                             + ", expected evaluations to wait for")
         self._trainer = weakref.ref(trainer)
 
     def on_evaluation(self, report: EvaluationReport) -> None:
@@ -66,11 +70,15 @@ def checked(callbacks: Any) -> tuple[object, ...]:
     if callable(callbacks) or any(hasattr(callbacks, event) for event in EVENTS):
         raise InputError(f"callbacks: not a list: got {callbacks!r}, expected [{callbacks!r}]")
     for each in callbacks:
+        for name in dir(each):
+            if name.startswith("on_") and name not in (*EVENTS, "on_start", "on_note"):
+                raise InputError(f"callbacks: no event has this name: got {name} of {each!r}, "
+                                 f"expected {', '.join(EVENTS)} or on_start")
         known = callable(each) or any(hasattr(each, event) for event in EVENTS)
         if isinstance(each, type) or not known:
             raise InputError(
                 f"callbacks: not a callback: got {each!r}, expected a function of a StepReport, or "
-                "an object with on_step, on_evaluation or on_checkpoint")
+                "an object with on_step, on_evaluation, on_checkpoint or on_start")
     return tuple(callbacks)
 
 

@@ -1,5 +1,6 @@
 """A Trainer as Python sees it: the engine's, with callbacks, and with a bar in notebooks."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -69,14 +70,24 @@ class Trainer(_cllm.Trainer):
             for each in every:
                 if hasattr(each, "on_start"):
                     each.on_start(self)
-            return super().run(
+            outcome = super().run(
                 on_step=_callbacks.listener("on_step", every, on_step),
                 on_evaluation=_callbacks.listener("on_evaluation", every, on_evaluation),
                 on_checkpoint=_callbacks.listener("on_checkpoint", every, on_checkpoint),
                 on_note=_callbacks.listener("on_note", every, on_note), progress=progress)
+            if progress and outcome is RunOutcome.STOPPED and not self.config.quiet:
+                self._say_where_it_stopped()
+            return outcome
         finally:
             if bar is not None:
                 bar.close(self.steps_done)
+
+    def _say_where_it_stopped(self) -> None:
+        where = f"stopped after step {self.steps_done} of {self.steps_total}"
+        if self.config.out:
+            where += (f": the model is in {self.config.out}/checkpoints/latest, and "
+                      f"TrainConfig(resume={str(self.config.out)!r}) continues the run")
+        print(where, file=sys.stderr)
 
     def __iter__(self) -> Self:
         """Makes the steps that are left; gives the StepReport of each."""

@@ -180,3 +180,29 @@ def test_sigterm_saves_in_a_script_too(tmp_path, text_file, handler, said, code)
     if handler == "default":
         assert time.monotonic() - asked < 60
         assert (tmp_path / "run/checkpoints/latest/model.safetensors").is_file()
+
+
+def test_early_stopping_wants_evaluations(settings):
+    trainer = cllm.Trainer(cllm.TrainConfig(**settings | {"eval_every": 0}),
+                           callbacks=[cllm.EarlyStopping()])
+    with pytest.raises(cllm.InputError, match="nothing is evaluated: got eval_every=0"):
+        trainer.run()
+
+
+def test_an_event_of_another_name_is_refused(settings):
+    class OfTransformers:
+        def on_evaluate(self, *args):
+            pass
+
+        def on_step(self, report):
+            pass
+
+    with pytest.raises(cllm.InputError, match=r"got on_evaluate of .*expected on_step"):
+        cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[OfTransformers()])
+
+
+def test_a_stopped_run_says_how_it_continues(settings, capsys):
+    trainer = cllm.Trainer(cllm.TrainConfig(**settings))
+    trainer.run(callbacks=[lambda report: trainer.request_stop()], progress=True)
+    said = capsys.readouterr().err
+    assert "stopped after step 1 of" in said and "checkpoints/latest" in said

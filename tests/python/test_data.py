@@ -107,7 +107,7 @@ def test_notes_say_what_is_odd(tmp_path):
     code, said = train(tmp_path, "text.txt", "--val", "text.txt", "--vocab", 50257)
     assert code == DONE, said
     for part in ("1 time and is read as the 13 bytes", "--vocab 50257",
-                 "--val is the training data", "of text.txt validate"):
+                 "--val is the training data", "of text.txt to validate"):
         assert part in said, part
 
 

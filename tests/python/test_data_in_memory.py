@@ -117,3 +117,14 @@ def test_what_is_no_data_is_refused(data, part):
     with pytest.raises(cllm.InputError):
         config.val = data
     assert config == cllm.TrainConfig()
+
+
+def test_what_would_give_something_else_than_its_contents_is_refused(small, tmp_path):
+    (tmp_path / "a.txt").write_text("some words\n")
+    with open(tmp_path / "a.txt") as file:
+        for wrong, hint in (({"text": ["one", "two"]}, r'such as data\["text"\]'),
+                            ({"one text", "another"}, "a set has no order"),
+                            (file, r"what read\(\) returns"),
+                            ([str(tmp_path / "a.txt")], "names of files")):
+            with pytest.raises(cllm.InputError, match=hint):
+                cllm.TrainConfig(**small, data=wrong)

@@ -18,7 +18,7 @@ constexpr std::int64_t kLargestVocabulary = std::int64_t{1} << 31;
 TokenSource::TokenSource(const std::string& path, std::int64_t vocabulary)
     : TokenSource(std::make_unique<DataFile>(path), nullptr, vocabulary) {}
 
-TokenSource::TokenSource(MemoryData::Pointer data, std::int64_t vocabulary)
+TokenSource::TokenSource(const MemoryData::Pointer& data, std::int64_t vocabulary)
     : TokenSource(std::make_unique<DataFile>(data), data.get(), vocabulary) {}
 
 TokenSource::TokenSource(std::unique_ptr<DataFile> file, const MemoryData* memory,

@@ -25,7 +25,7 @@ class TokenSource {
   /// all of them are looked at here, so that none can lie outside. Throws InputError naming `path`.
   explicit TokenSource(const std::string& path, std::int64_t vocabulary = 0);
   /// Reads data in memory. Ids need no `vocabulary`: it is one more than the largest.
-  explicit TokenSource(MemoryData::Pointer data, std::int64_t vocabulary = 0);
+  explicit TokenSource(const MemoryData::Pointer& data, std::int64_t vocabulary = 0);
   TokenSource(TokenSource&&) noexcept = default;
   TokenSource& operator=(TokenSource&&) = delete;
 

@@ -223,7 +223,9 @@ TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
     if (!may_change(option, was, is)) {
       refuse("a resumed run cannot change what its answer depends on", is,
              was.empty() ? "none" : was, option_word(option.name),
-             "a new run can start from its weights with " + option_word("init"));
+             option.name == "epochs"
+                 ? "to continue it, say " + option_word("steps", "N")
+                 : "a new run can start from its weights with " + option_word("init"));
     }
     set_option(config, option.name, is);
   }

@@ -45,8 +45,8 @@ bool same_data(const RunPlan& plan) {
 }
 
 std::unique_ptr<TokenSource> open_source(const TrainConfig& c, const std::string& name) {
-  MemoryData::Pointer data = find_memory_data(c, name);
-  if (data) return std::make_unique<TokenSource>(std::move(data), c.vocabulary);
+  const MemoryData::Pointer data = find_memory_data(c, name);
+  if (data) return std::make_unique<TokenSource>(data, c.vocabulary);
   return std::make_unique<TokenSource>(name, c.vocabulary);
 }
 
