@@ -14,7 +14,7 @@ struct Bf16 {
 template <class T>
 constexpr std::int64_t kPerFloat = 1;
 template <>
-constexpr std::int64_t kPerFloat<Bf16> = 2;
+inline constexpr std::int64_t kPerFloat<Bf16> = 2;
 
 /// Rounds to nearest, ties to even. A NaN stays a (quiet) NaN. A float below the normal range
 /// becomes a zero of its sign, because the units that multiply bf16 treat it as zero. The kernels
