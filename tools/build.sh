@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # Builds CLLM: installs what is missing (apt packages, a .venv in the checkout), configures, compiles.
-#   tools/build.sh [--tests] [--python] [--parity] [--clang] [preset ...]
+#   tools/build.sh [--tests] [--python] [--parity] [preset ...]
 # Presets: release (default) dev asan tsan portable. release and portable build the programs alone
 # unless --tests is given; --python installs the Python package into .venv as well; --parity also
-# installs torch and transformers there, which are large; --clang installs clang and its sanitizers.
-# A second run that has nothing to do takes a second or two. Environment: CXX the compiler,
-# CLLM_WERROR=ON turns warnings into errors, CLLM_JOBS the number of compile jobs (default: the
-# cores).
+# installs torch and transformers there, which are large. A second run that has nothing to do takes
+# a second or two. Environment: CXX the compiler, CLLM_WERROR=ON turns warnings into errors,
+# CLLM_JOBS the number of compile jobs (default: the cores).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,22 +18,20 @@ jobs=${CLLM_JOBS:-$(nproc)}
 with_tests=no
 with_python=no
 with_parity=no
-with_clang=no
 presets=()
 while (($#)); do
   case $1 in
     --tests) with_tests=yes ;;
     --python) with_python=yes ;;
     --parity) with_parity=yes ;;
-    --clang) with_clang=yes ;;
     -h | --help)
-      sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
     release | dev | asan | tsan | portable) presets+=("$1") ;;
     *)
       echo "build.sh: unknown argument '$1', expected --tests, --python," \
-        "--parity, --clang or a preset: release dev asan tsan portable" >&2
+        "--parity or a preset: release dev asan tsan portable" >&2
       exit 2
       ;;
   esac
@@ -62,9 +59,6 @@ have_python_headers() {
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
     >/dev/null 2>&1
 }
-have_clang_sanitizers() {
-  have_command clang++ && [[ -e $(clang++ --print-file-name=libclang_rt.asan-x86_64.a) ]]
-}
 have_cmake() {
   have_command cmake && printf '3.25\n%s\n' "$(cmake --version | grep -om1 '[0-9][0-9.]*')" | sort -CV
 }
@@ -86,7 +80,6 @@ look_for_packages() {
     have_header gtest/gtest.h || missing+=(libgtest-dev)
     have_header relacy/relacy.hpp || missing+=(relacy-dev)
   fi
-  if [[ $with_clang == yes ]] && ! have_clang_sanitizers; then missing+=(clang libclang-rt-dev); fi
   have_command ccache || welcome+=(ccache)
 }
 

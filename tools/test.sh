@@ -3,8 +3,8 @@
 #   tools/test.sh          release build, C++ tests, Python tests: at most 10 minutes on two cores;
 #                          those that compare with transformers say "skipped: torch"
 #   tools/test.sh --lint   formatting and clang-tidy alone
-#   tools/test.sh --all    the default tier with torch, transformers and the wheel, lint, sanitizers
-#                          (ASan by clang), portable build and long tests: 45 minutes
+#   tools/test.sh --all    the default tier with torch, transformers and the wheel, lint, sanitizers,
+#                          portable build and long tests: 45 minutes
 #   tools/test.sh --long   by hand: training runs that are judged by their loss and their busy time
 # Every stage runs even when an earlier one failed; the exit status is 0 only if all passed.
 # Environment: CLLM_WERROR=ON turns warnings into errors, CLLM_JOBS the number of jobs (default 2),
@@ -105,9 +105,8 @@ sanitizer_build() {
     ${launcher:+"$launcher"} && cmake --build "build/$preset" -j "$jobs" --target "$@"
 }
 
-# By clang, so that the code compiles without warnings and passes its tests with both compilers.
 asan_tests() {
-  CXX=clang++ sanitizer_build asan engine_tests kernels_tests unit_tests && run_ctest asan -LE long
+  sanitizer_build asan engine_tests kernels_tests unit_tests && run_ctest asan -LE long
 }
 tsan_tests() {
   sanitizer_build tsan engine_tests &&
@@ -150,9 +149,9 @@ malformed_calls() {
 lint() { .venv/bin/python tools/dev/lint.py --jobs "$jobs"; }
 
 default_tier() {
-  local more=()
-  if [[ $tier == --all ]]; then more=(--parity --clang); fi
-  need build bash tools/build.sh --tests --python "${more[@]}" release
+  local parity=()
+  if [[ $tier == --all ]]; then parity=(--parity); fi
+  need build bash tools/build.sh --tests --python "${parity[@]}" release
   stage ctest run_ctest release -LE long
   stage pytest python_tests
 }
