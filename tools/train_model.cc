@@ -40,7 +40,8 @@ ExitCode train(const cllm::TrainConfig& config, const std::string& program) {
   });
   const cllm::StopOnSignal stop(trainer);
   cllm::Progress progress(
-      {trainer.steps_done(), trainer.steps_total(), config.log_every, config.quiet},
+      {trainer.steps_done(), trainer.steps_total(), trainer.config().log_every,
+       trainer.config().quiet},
       cllm::ProgressOutput::to_stderr());
   const bool finished = trainer.run(progress) == cllm::RunOutcome::kFinished;
   const std::string& run = trainer.config().out;

@@ -80,7 +80,7 @@ TEST(TrainerState, EveryFieldMustBeThere) {
     Json json = whole;
     json.erase(key);
     const std::string message =
-        message_of<InputError>([&, &k = key] { parse_trainer_state(json.dump(), "here"); });
+        message_of<InputError>([&] { parse_trainer_state(json.dump(), "here"); });
     EXPECT_TRUE(has(message, "here") && has(message, key)) << message;
   }
   Json newer = whole;
