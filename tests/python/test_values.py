@@ -86,7 +86,7 @@ def test_a_model_config_says_how_large_the_model_is(values):
 def test_the_configuration_of_a_trainer_cannot_be_changed(settings):
     trainer = cllm.Trainer(cllm.TrainConfig(**settings))
     config = trainer.config
-    assert isinstance(config, cllm.TrainConfig) and config.warmup == 2
+    assert isinstance(config, cllm.TrainConfig) and config.warmup == 10
     with pytest.raises(AttributeError, match=r"cannot be changed.*replace\(lr=0.5\)"):
         config.lr = 0.5
     with pytest.raises(AttributeError, match="cannot be changed"):
