@@ -39,10 +39,9 @@ ExitCode train(const cllm::TrainConfig& config, const std::string& program) {
     if (!config.quiet) cllm::write_to_stderr(line + "\n");
   });
   const cllm::StopOnSignal stop(trainer);
-  cllm::Progress progress(
-      {trainer.steps_done(), trainer.steps_total(), trainer.config().log_every,
-       trainer.config().quiet},
-      cllm::ProgressOutput::to_stderr());
+  cllm::Progress progress({trainer.steps_done(), trainer.steps_total(), trainer.config().log_every,
+                           trainer.config().quiet},
+                          cllm::ProgressOutput::to_stderr());
   const bool finished = trainer.run(progress) == cllm::RunOutcome::kFinished;
   const std::string& run = trainer.config().out;
   if (finished) {

@@ -117,9 +117,10 @@ double Session::evaluate(const EvaluationWindows& windows, const std::function<b
 
 double Session::evaluate_once(const EvaluationWindows& windows, const std::function<bool()>& stop) {
   Crew& crew = *crew_;
-  EvaluateStage stage(windows, config_.sequence, *state_, crew.workers, *crew.tree,
-                      crew.train->workspace_memory());
-  return stage.run(*crew.tree, stop, cancel_);
+  crew.evaluated_once.push_back(std::make_unique<EvaluateStage>(windows, config_.sequence, *state_,
+                                                                crew.workers, *crew.tree,
+                                                                crew.train->workspace_memory()));
+  return crew.evaluated_once.back()->run(*crew.tree, stop, cancel_);
 }
 
 }  // namespace cllm

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "data/evaluation_windows.h"
 #include "engine/evaluate_stage.h"
@@ -35,7 +36,8 @@ class Session {
   /// Returns the mean loss over the windows; NaN when `stop` said so. It makes its workspaces on
   /// first use. REQUIRES: the same windows in every call between two resizes.
   double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
-  /// Does the same for windows of any data, in a workspace of their own.
+  /// Does the same for windows of any data. What it makes for them, the tokens of two rounds, stays
+  /// until the next resize.
   double evaluate_once(const EvaluationWindows& windows,
                        const std::function<bool()>& stop = nullptr);
 
@@ -102,6 +104,7 @@ class Session {
     std::unique_ptr<TouchStage> touch;
     std::shared_ptr<TrainStage> train;
     std::unique_ptr<EvaluateStage> evaluate;
+    std::vector<std::unique_ptr<EvaluateStage>> evaluated_once;
     std::unique_ptr<SphereTree> tree;
   };
 
