@@ -14,12 +14,13 @@ using Sizes = const KernelSizes&;
 using Pointers = OperandPointers;
 using Elements = std::int64_t (*)(Table, Sizes);
 
-inline std::int64_t matrix(Table, Sizes s) { return s.rows * s.columns; }
-inline std::int64_t row(Table, Sizes s) { return s.columns; }
-inline std::int64_t column(Table, Sizes s) { return s.rows; }
-inline std::int64_t one(Table, Sizes) { return 1; }
-inline std::int64_t left(Table, Sizes s) { return s.rows * s.depth; }
-inline std::int64_t right(Table, Sizes s) { return s.depth * s.columns; }
+// With sanitizers the addresses of inline functions are no constants.
+static std::int64_t matrix(Table, Sizes s) { return s.rows * s.columns; }
+static std::int64_t row(Table, Sizes s) { return s.columns; }
+static std::int64_t column(Table, Sizes s) { return s.rows; }
+static std::int64_t one(Table, Sizes) { return 1; }
+static std::int64_t left(Table, Sizes s) { return s.rows * s.depth; }
+static std::int64_t right(Table, Sizes s) { return s.depth * s.columns; }
 
 template <class T>
 constexpr bool kHalves = std::is_same_v<T, Bf16>;
