@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::size_t kLongestName = 255;  // bytes, on every usual file system
 constexpr std::size_t kLongestPath = 4095;
-constexpr const char* kAccepted = "a path, a text, texts, or ids of tokens";
-
 bool can_be_path(const std::string& text) {
   if (text.find('\n') != std::string::npos || text.size() > kLongestPath) return false;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -35,7 +33,7 @@ void check_container(const py::handle& value, const char* argument) {
   if (PyAnySet_Check(value.ptr()) != 0) hint = "a set has no order: give a list";
   if (py::hasattr(value, "read")) hint = "give its path, or what read() returns";
   if (hint != nullptr) {
-    throw InputError({"not data", "a " + type_name(value), kAccepted, argument, hint});
+    throw InputError({"not data", "a " + type_name(value), kAcceptedData, argument, hint});
   }
 }
 
@@ -55,13 +53,13 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
     items = py::list(py::reinterpret_borrow<py::object>(value));
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_TypeError)) throw;
-    throw InputError({"not data", py::repr(value), kAccepted, argument, ""});
+    throw InputError({"not data", py::repr(value), kAcceptedData, argument, ""});
   }
   if (items.empty() || !py::isinstance<py::str>(items[0])) {
     return MemoryData::tokens(token_list(items, argument, kAnyToken), argument);
   }
   if (are_files(items)) {
-    throw InputError({"these are names of files", py::repr(value), kAccepted, argument,
+    throw InputError({"these are names of files", py::repr(value), kAcceptedData, argument,
                       "join the files, or give a list of what they hold"});
   }
   std::vector<std::string> documents;

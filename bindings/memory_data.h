@@ -7,6 +7,9 @@
 
 namespace cllm::python {
 
+/// Says what such an option accepts, for messages.
+constexpr const char* kAcceptedData = "a path, a text, texts, or ids of tokens";
+
 /// Says whether the option names data: `data` and `val`.
 bool takes_data(const Option& option);
 

@@ -159,7 +159,7 @@ std::string describe(const Option& option) {
   std::string text = option.help;
   if (!option.unit.empty()) text += " (" + option.unit + ")";
   const bool is_path = option.type == OptionType::kString && option.choices.empty();
-  const std::string accepted = takes_data(option) ? "a path, a text, texts, or ids of tokens"
+  const std::string accepted = takes_data(option) ? kAcceptedData
                                : is_path          ? "a path"
                                                   : option.wanted();
   text += ". Accepts " + accepted + "; the default is " +

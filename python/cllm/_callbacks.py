@@ -78,7 +78,7 @@ def checked(callbacks: Any) -> tuple[object, ...]:
         if isinstance(each, type) or not known:
             raise InputError(
                 f"callbacks: not a callback: got {each!r}, expected a function of a StepReport, or "
-                "an object with on_step, on_evaluation, on_checkpoint or on_start")
+                "an object with on_step, on_evaluation or on_checkpoint")
     return tuple(callbacks)
 
 

@@ -6,31 +6,33 @@
 
 namespace cllm {
 
-EvaluateStage::EvaluateStage(EvaluationWindows windows, std::int64_t sequence, ModelState& state,
+std::int64_t EvaluateStage::round_of(const EvaluationWindows& windows, std::int64_t sequence) {
+  return std::min(windows.size(), ForwardStage::most_sequences(sequence));
+}
+
+EvaluateStage::EvaluateStage(std::int64_t round, std::int64_t sequence, ModelState& state,
                              const WorkerPool& workers, SphereTree& tree, Span<float> spare)
-    : windows_(windows),
-      stage_(std::min(windows.size(), ForwardStage::most_sequences(sequence)), sequence, state,
-             workers, tree, spare),
-      rounds_total_((windows.size() + stage_.sequences() - 1) / stage_.sequences()) {
-  for (Round& round : rounds_) {
-    round.inputs.resize(static_cast<std::size_t>(stage_.sequences() * sequence));
-    round.targets.resize(round.inputs.size());
+    : stage_(round, sequence, state, workers, tree, spare) {
+  for (Round& tokens : rounds_) {
+    tokens.inputs.resize(static_cast<std::size_t>(round * sequence));
+    tokens.targets.resize(tokens.inputs.size());
   }
 }
 
-double EvaluateStage::run(SphereTree& tree, const std::function<bool()>& stop,
-                          const std::atomic<bool>* cancel) {
+double EvaluateStage::run(SphereTree& tree, const EvaluationWindows& windows,
+                          const std::function<bool()>& stop, const std::atomic<bool>* cancel) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const std::int64_t rounds = (windows.size() + stage_.sequences() - 1) / stage_.sequences();
   double sum = 0;
-  fill(0);
-  for (std::int64_t round = 0; round < rounds_total_; ++round) {
+  fill(windows, 0);
+  for (std::int64_t round = 0; round < rounds; ++round) {
     if (stop && stop()) return kNone;
     const Round& tokens = rounds_[round % 2];
     ForwardInput input{tokens.inputs.data(), tokens.targets.data()};
     std::exception_ptr failed;  // an exception inside a run would end the tree
-    input.meanwhile = [this, round, &failed] {
+    input.meanwhile = [&] {
       try {
-        if (round + 1 < rounds_total_) fill(round + 1);
+        if (round + 1 < rounds) fill(windows, round + 1);
       } catch (...) {
         failed = std::current_exception();
       }
@@ -41,13 +43,12 @@ double EvaluateStage::run(SphereTree& tree, const std::function<bool()>& stop,
     if (!complete) return kNone;
     for (const double loss : stage_.shard_losses()) sum += loss;
   }
-  return sum / static_cast<double>(windows_.targets());
+  return sum / static_cast<double>(windows.targets());
 }
 
-void EvaluateStage::fill(std::int64_t round) {
+void EvaluateStage::fill(const EvaluationWindows& windows, std::int64_t round) {
   Round& to = rounds_[round % 2];
-  windows_.fill(round * stage_.sequences(), stage_.sequences(), to.inputs.data(),
-                to.targets.data());
+  windows.fill(round * stage_.sequences(), stage_.sequences(), to.inputs.data(), to.targets.data());
 }
 
 }  // namespace cllm

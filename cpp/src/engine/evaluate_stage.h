@@ -12,18 +12,21 @@ namespace cllm {
 
 class EvaluateStage {
  public:
-  /// Makes a stage; `spare` is as in ForwardStage.
-  EvaluateStage(EvaluationWindows windows, std::int64_t sequence, ModelState& state,
+  /// Returns how many of these windows of T tokens go through together.
+  static std::int64_t round_of(const EvaluationWindows& windows, std::int64_t sequence);
+
+  /// Makes a stage for rounds of so many windows; `spare` is as in ForwardStage.
+  EvaluateStage(std::int64_t round, std::int64_t sequence, ModelState& state,
                 const WorkerPool& workers, SphereTree& tree, Span<float> spare = {});
 
   /// Returns the sum of the losses, added in window order, over the number of targets. It asks
   /// `stop` between rounds and looks at `cancel` within them; when one says so, it returns NaN.
-  /// Throws DataError when the data changes meanwhile.
-  double run(SphereTree& tree, const std::function<bool()>& stop,
+  /// Throws DataError when the data changes meanwhile. REQUIRES: round_of(windows) is the stage's.
+  double run(SphereTree& tree, const EvaluationWindows& windows, const std::function<bool()>& stop,
              const std::atomic<bool>* cancel = nullptr);
 
  private:
-  void fill(std::int64_t round);
+  void fill(const EvaluationWindows& windows, std::int64_t round);
 
   /// Holds the tokens of one round. The root prepares them while the workers compute the round
   /// before.
@@ -31,10 +34,8 @@ class EvaluateStage {
     std::vector<std::int32_t> inputs, targets;  // [windows of a round, T]
   };
 
-  const EvaluationWindows windows_;
   ForwardStage stage_;
   Round rounds_[2];
-  const std::int64_t rounds_total_;
 };
 
 }  // namespace cllm

@@ -107,20 +107,13 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
 
 double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {
   Crew& crew = *crew_;
-  if (!crew.evaluate) {
-    crew.evaluate =
-        std::make_unique<EvaluateStage>(windows, config_.sequence, *state_, crew.workers,
-                                        *crew.tree, crew.train->workspace_memory());
+  const std::int64_t round = EvaluateStage::round_of(windows, config_.sequence);
+  std::unique_ptr<EvaluateStage>& stage = crew.evaluate[round];
+  if (!stage) {
+    stage = std::make_unique<EvaluateStage>(round, config_.sequence, *state_, crew.workers,
+                                            *crew.tree, crew.train->workspace_memory());
   }
-  return crew.evaluate->run(*crew.tree, stop, cancel_);
-}
-
-double Session::evaluate_once(const EvaluationWindows& windows, const std::function<bool()>& stop) {
-  Crew& crew = *crew_;
-  crew.evaluated_once.push_back(std::make_unique<EvaluateStage>(windows, config_.sequence, *state_,
-                                                                crew.workers, *crew.tree,
-                                                                crew.train->workspace_memory()));
-  return crew.evaluated_once.back()->run(*crew.tree, stop, cancel_);
+  return stage->run(*crew.tree, windows, stop, cancel_);
 }
 
 }  // namespace cllm

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "data/evaluation_windows.h"
 #include "engine/evaluate_stage.h"
@@ -33,13 +33,9 @@ class Session {
                    std::function<void()> meanwhile = nullptr,
                    const std::int64_t* sequences = nullptr);
 
-  /// Returns the mean loss over the windows; NaN when `stop` said so. It makes its workspaces on
-  /// first use. REQUIRES: the same windows in every call between two resizes.
+  /// Returns the mean loss over the windows; NaN when `stop` said so. What it makes for rounds of
+  /// that many windows, it keeps for later calls until the next resize.
   double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
-  /// Does the same for windows of any data. What it makes for them, the tokens of two rounds, stays
-  /// until the next resize.
-  double evaluate_once(const EvaluationWindows& windows,
-                       const std::function<bool()>& stop = nullptr);
 
   /// Sets the flag by which any thread can cancel at any moment. When the flag is set, the running
   /// step or evaluation, or else the next one, ends as soon as each worker has finished its tile. A
@@ -103,8 +99,7 @@ class Session {
     // The stages outlive the tree, because its threads may look at them until they are joined.
     std::unique_ptr<TouchStage> touch;
     std::shared_ptr<TrainStage> train;
-    std::unique_ptr<EvaluateStage> evaluate;
-    std::vector<std::unique_ptr<EvaluateStage>> evaluated_once;
+    std::map<std::int64_t, std::unique_ptr<EvaluateStage>> evaluate;  // by windows of a round
     std::unique_ptr<SphereTree> tree;
   };
 

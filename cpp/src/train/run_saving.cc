@@ -37,8 +37,6 @@ void RunLoop::save_final() {
   observer_.on_checkpoint(in_run("final"));
 }
 
-// -- saving -------------------------------------------------------------------------------------
-
 void RunLoop::follow_folder() {
   const std::string before = folder_->path();
   if (folder_->removed()) return replace_folder();
@@ -135,7 +133,5 @@ void RunLoop::set_aside(const FoundCheckpoint& checkpoint) {
     observer_.on_note(error.what());
   }
 }
-
-// -- evaluating ---------------------------------------------------------------------------------
 
 }  // namespace cllm

@@ -290,7 +290,7 @@ EvaluationReport TrainerCore::evaluate(const TokenSource& source,
   check_readable(source, plan.session.model, plan.byte_tokens);
   window->pause();
   const EvaluationWindows windows(whole(source), plan.session.sequence);
-  const double loss = session.evaluate_once(windows, asked);
+  const double loss = session.evaluate(windows, asked);
   window->resume();
   return evaluation_of(source, steps_done, loss);
 }

@@ -90,6 +90,25 @@ TEST_P(OneAnswer, NothingIsLeftInWorkspacesFromStepToStep) {
   EXPECT_EQ(digest(run.state()), digest(undisturbed.state()));
 }
 
+// Workers look for tiles once more after an evaluation, when its data is gone already.
+TEST(Evaluation, OfAnyDataInTurn) {
+  const TrainingCase c = {"Small", 1, 2, 16, 16, 101, 4, 2};
+  const Watchdog watchdog("evaluating other data", std::chrono::seconds(250));
+  const TemporaryFolder folder;
+  const std::string file = token_file(folder, c, 400);
+  const auto loss_of = [&](Session& session, std::int64_t windows) {
+    const TokenSource source(file, c.vocabulary);
+    return session.evaluate(
+        EvaluationWindows({&source, windows, windows + windows * c.sequence + 5}, c.sequence));
+  };
+  TrainingRun alone(c, 1, false), run(c, 6, false);
+  for (int turn = 0; turn < 40; ++turn) {
+    for (std::int64_t windows = 1; windows < 10; ++windows) {
+      ASSERT_EQ(loss_of(run.session(), windows), loss_of(alone.session(), windows));
+    }
+  }
+}
+
 // More tokens than one stage takes: shards follow each other in their lanes, round after round.
 TEST(Evaluation, OfSeveralRounds) {
   const TrainingCase c = {"Small", 1, 2, 16, 16, 101, 4, 2};
