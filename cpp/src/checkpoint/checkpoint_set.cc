@@ -40,8 +40,8 @@ std::int64_t checked_step(const std::string& folder) {
   return read_trainer_state(folder).step;
 }
 
-/// Lists the folders of a run that may be checkpoints; at equal steps the preferred one comes
-/// first.
+/// Lists the folders of a run that may be checkpoints, among them those that were removed since
+/// their names were read; at equal steps the preferred one comes first.
 std::vector<std::string> candidates(const std::string& run) {
   std::vector<std::string> folders;
   const auto add = [&](const std::string& path) {
@@ -51,13 +51,41 @@ std::vector<std::string> candidates(const std::string& run) {
   const std::string checkpoints = run + "/checkpoints";
   if (!is_folder(checkpoints)) return folders;
   for (const std::string& name : list_folder(checkpoints)) {
-    if (step_of(name) >= 0) add(checkpoints + "/" + name);
+    const std::string path = checkpoints + "/" + name;
+    const bool gone = kind_of_name(path) == PathKind::kMissing;
+    if (step_of(name) >= 0 && (gone || is_folder(path))) folders.push_back(path);
   }
   // If `latest` is a link, it leads to one of those above, and may lead to the next one at any
   // moment.
   const std::string latest = checkpoints + "/" + kLatest;
   if (kind_of_name(latest) == PathKind::kFolder) add(latest);
   return folders;
+}
+
+struct Look {
+  std::vector<FoundCheckpoint> found;
+  std::vector<UnusableCheckpoint> unusable;
+  bool missed = false;  // a folder was removed or replaced before it was read
+};
+
+Look look_once(const std::string& run) {
+  Look look;
+  std::vector<FileIdentity> seen;
+  for (const std::string& folder : candidates(run)) {
+    FileIdentity identity;
+    const bool known = identify(folder, &identity);
+    if (known && std::find(seen.begin(), seen.end(), identity) != seen.end()) continue;
+    seen.push_back(identity);
+    try {
+      look.found.push_back({folder, checked_step(folder)});
+    } catch (const Error& error) {
+      FileIdentity now;
+      const bool same = known && identify(folder, &now) && now == identity;
+      if (same) look.unusable.push_back({folder, error.what()});
+      look.missed = look.missed || !same;
+    }
+  }
+  return look;
 }
 
 /// Makes room for a link when something else has its name. Returns why that is impossible, or "".
@@ -121,33 +149,18 @@ std::string checkpoint_name(std::int64_t step) {
 std::vector<FoundCheckpoint> find_checkpoints(const std::string& run,
                                               std::vector<UnusableCheckpoint>* unusable) {
   constexpr int kTries = 20;
-  std::vector<FoundCheckpoint> found;
-  std::vector<UnusableCheckpoint> bad;
-  bool gone = true;
-  // While the run goes on, every checkpoint of one look may be gone before it is read.
-  for (int i = 0; i < kTries && found.empty() && gone; ++i) {
-    gone = false;
-    bad.clear();
-    std::vector<FileIdentity> seen;
-    for (const std::string& folder : candidates(run)) {
-      FileIdentity identity;
-      const bool known = identify(folder, &identity);
-      if (known && std::find(seen.begin(), seen.end(), identity) != seen.end()) continue;
-      seen.push_back(identity);
-      try {
-        found.push_back({folder, checked_step(folder)});
-      } catch (const Error& error) {
-        FileIdentity now;
-        const bool same = known && identify(folder, &now) && now == identity;
-        if (same) bad.push_back({folder, error.what()});
-        gone = gone || !same;
-      }
-    }
+  Look look = look_once(run);
+  // While the run goes on, what was listed may be gone before it is read. Then a newer one may have
+  // been missed, or all of them.
+  for (int i = 1; i < kTries && look.missed; ++i) {
+    Look next = look_once(run);
+    if (!next.found.empty() || !next.missed || look.found.empty()) look = std::move(next);
   }
+  std::vector<FoundCheckpoint> found = std::move(look.found);
   std::stable_sort(
       found.begin(), found.end(),
       [](const FoundCheckpoint& a, const FoundCheckpoint& b) { return a.step > b.step; });
-  if (unusable != nullptr) *unusable = std::move(bad);
+  if (unusable != nullptr) *unusable = std::move(look.unusable);
   return found;
 }
 

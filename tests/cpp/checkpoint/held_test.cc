@@ -127,8 +127,8 @@ TEST_F(HeldFolderTest, ARunThatSavesAndPrunesIsReadWholeAlways) {
                        });
       EXPECT_TRUE(whole);
       EXPECT_EQ(texts, std::to_string(step) + " " + std::to_string(step));
-      EXPECT_GE(step, std::max(last, least) - 1) << "the newest, but for one just replaced";
-      last = std::max(last, step);
+      EXPECT_GE(step, std::max(last, least)) << "an older one than there was";
+      last = step;
       ++reads;
     } catch (const Error& error) {
       failed = error.what();
