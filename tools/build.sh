@@ -68,7 +68,7 @@ have_cmake() {
 look_for_packages() {
   missing=()
   welcome=()
-  have_command "$CXX" || missing+=(g++)
+  have_command "$CXX" || missing+=("$(if [[ $CXX == clang++ ]]; then echo clang; else echo g++; fi)")
   have_cmake || missing+=(cmake)
   have_command ninja || missing+=(ninja-build)
   have_python || missing+=(python3 python3-venv)

@@ -113,9 +113,15 @@ tsan_tests() {
     without_randomisation ctest --test-dir build/tsan -j "$jobs" --output-on-failure \
       --no-tests=error -L engine -LE long
 }
-# Without kernels for AVX2 and AVX-512, which the other builds test beside the scalar ones.
+# By the other compiler: the library with all kernels is compiled, the scalar kernels are tested
+# without those for AVX2 and AVX-512, which the other builds test.
 portable_tests() {
-  sanitizer_build portable cllm kernels_tests engine_{golden,one_answer,oracle}_test &&
+  CXX=clang++ bash tools/build.sh portable &&
+    cmake --preset release -B build/clang -DCMAKE_CXX_COMPILER=clang++ -DCLLM_BUILD_TESTS=OFF \
+      -DCLLM_BUILD_TOOLS=OFF -DCLLM_WERROR="${CLLM_WERROR:-OFF}" ${launcher:+"$launcher"} &&
+    cmake --build build/clang -j "$jobs" --target cllm &&
+    cmake --build build/portable -j "$jobs" \
+      --target cllm kernels_tests engine_{golden,one_answer,oracle}_test &&
     run_ctest portable -L kernels -LE long &&
     run_ctest portable -R '^(GoldenBits|Shapes/(OneAnswer|TrainOracle))\.'
 }
