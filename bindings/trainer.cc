@@ -137,8 +137,8 @@ RunOutcome run(PyTrainer& self, const StepListener& on_step,
     const py::gil_scoped_release release;
     const TrainConfig& config = self.trainer.config();
     if (progress) {
-      callbacks.show_progress(
-          {self.trainer.steps_done(), self.trainer.steps_total(), config.log_every, config.quiet});
+      callbacks.show_progress({self.trainer.steps_done(), self.trainer.steps_total(),
+                               config.log_every, config.quiet, config.out});
     }
     outcome = self.trainer.run(callbacks);
     callbacks.end_progress();

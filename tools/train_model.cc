@@ -40,7 +40,7 @@ ExitCode train(const cllm::TrainConfig& config, const std::string& program) {
   });
   const cllm::StopOnSignal stop(trainer);
   cllm::Progress progress({trainer.steps_done(), trainer.steps_total(), trainer.config().log_every,
-                           trainer.config().quiet},
+                           trainer.config().quiet, trainer.config().out},
                           cllm::ProgressOutput::to_stderr());
   const bool finished = trainer.run(progress) == cllm::RunOutcome::kFinished;
   const std::string& run = trainer.config().out;

@@ -29,6 +29,7 @@ struct ProgressPlan {
   std::int64_t log_every = -1;  ///< lines that stay; 0: never; negative: about 20 a run, at least
                                 ///< one every 30 s, or only the live line on a terminal
   bool quiet = false;           ///< prints nothing at all
+  std::string run{};            ///< run folder as the user named it; lines name its folders so
 };
 
 /// Prints what it is told. A step costs at most two system calls unless a line is due; the live
@@ -56,6 +57,7 @@ class Progress : public TrainObserver {
   void erase();
 
   ProgressPlan plan_;
+  std::string place_;  ///< where the run folder is
   ProgressOutput out_;
   double started_ = 0;         ///< when the first step began
   double lined_ = 0;           ///< when the last line that stays was written

@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/folders.h"
 #include "telemetry/patient_writer.h"
 #include "telemetry/progress_text.h"
 
@@ -41,7 +42,9 @@ ProgressOutput ProgressOutput::to_stderr() {
 void write_to_stderr(std::string_view text) { PatientWriter(STDERR_FILENO).write(text); }
 
 Progress::Progress(const ProgressPlan& plan, ProgressOutput output)
-    : plan_(plan), out_(std::move(output)) {
+    : plan_(plan),
+      place_(plan.run.empty() ? "" : absolute_path(plan.run)),
+      out_(std::move(output)) {
   started_ = lined_ = out_.seconds();
 }
 
@@ -127,7 +130,9 @@ void Progress::on_evaluation(const EvaluationReport& report) {
 }
 
 void Progress::on_checkpoint(const std::string& folder) {
-  if (!plan_.quiet) keep_line("saved " + folder);
+  if (plan_.quiet) return;
+  const bool inside = !place_.empty() && folder.compare(0, place_.size() + 1, place_ + "/") == 0;
+  keep_line("saved " + (inside ? plan_.run + folder.substr(place_.size()) : folder));
 }
 
 void Progress::on_end(const RunReport& report) {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <string>
 
 #include "telemetry/progress_text.h"
 
@@ -215,6 +217,18 @@ TEST(Progress, SkippedStepsAreCountedAndSaidMoreAndMoreRarely) {
     EXPECT_EQ(screen.count("(100 so far)"), 1);
   }
   EXPECT_EQ(screen.count("150 updates were skipped in this run"), 1) << screen.text;
+}
+
+TEST(Progress, NamesTheRunFolderAsTheUserDid) {
+  Screen screen;
+  {
+    Progress progress({0, 10, 0, false, "runs/one"}, screen.output());
+    const std::string place = std::filesystem::current_path() / "runs/one";
+    progress.on_checkpoint(place + "/final");
+    progress.on_checkpoint(place + "-two/final");
+  }
+  EXPECT_EQ(screen.count("saved runs/one/final\n"), 1) << screen.text;
+  EXPECT_EQ(screen.count("saved /"), 1) << screen.text;
 }
 
 TEST(Progress, QuietPrintsNothing) {
