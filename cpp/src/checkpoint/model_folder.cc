@@ -184,6 +184,20 @@ std::string weights_sha256(const ParameterLayout& layout, const float* parameter
   return hex(hash.finish());
 }
 
+namespace {
+
+/// Says whether a model of the Hugging Face hub may be called so: NAME or OWNER/NAME.
+bool is_hub_name(const std::string& name) {
+  const bool plain = name.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                         "0123456789-_./") == name.npos;
+  const auto slashes = std::count(name.begin(), name.end(), '/');
+  return plain && !name.empty() && slashes <= 1 && name.front() != '/' && name.front() != '.' &&
+         name.back() != '/';
+}
+
+}  // namespace
+
 std::string resolve_model_folder(const std::string& folder) {
   if (is_there(in(folder, kConfigName))) return folder;
   std::string newest = is_there(folder) ? newest_model_folder(folder) : "";
@@ -192,10 +206,15 @@ std::string resolve_model_folder(const std::string& folder) {
     const std::string candidate = in(folder, inner);
     if (is_there(in(candidate, kConfigName))) return candidate;
   }
-  throw InputError(
-      {"no model here",
-       is_there(folder) ? "no config.json, final/ or checkpoints/latest" : "no such folder",
-       "a model folder or a run folder", folder, ""});
+  const bool exists = is_there(folder);
+  throw InputError({"no model here",
+                    exists ? "no config.json, final/ or checkpoints/latest" : "no such folder",
+                    "a model folder or a run folder", folder,
+                    !exists && is_hub_name(folder)
+                        ? "a model of the Hugging Face hub is downloaded first, in Python: "
+                          "transformers.GPT2LMHeadModel.from_pretrained(\"" +
+                              folder + "\").save_pretrained(\"FOLDER\")"
+                        : ""});
 }
 
 ModelDescription read_model_config(const std::string& folder) {

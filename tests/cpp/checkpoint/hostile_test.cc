@@ -331,6 +331,17 @@ TEST_F(HostileFolder, CarriesWhatTheFolderBrought) {
   EXPECT_TRUE(has(message_of<InputError>([&] { carried_files(folder_); }), "tokenizer.json"));
 }
 
+TEST_F(HostileFolder, ANameOfTheHubIsNoFolder) {
+  const auto said = [](const std::string& name) {
+    return message_of<InputError>([&] { resolve_model_folder(name); });
+  };
+  EXPECT_TRUE(has(said("gpt2"), "from_pretrained(\"gpt2\").save_pretrained(\"FOLDER\")"));
+  EXPECT_TRUE(has(said("openai-community/gpt2-xl"), "from_pretrained(\"openai-community/gpt2-xl"));
+  for (const char* path : {"/gpt2", "./gpt2", "a/b/gpt2", "gpt2/", "my model"}) {
+    EXPECT_FALSE(has(said(path), "from_pretrained")) << path;
+  }
+}
+
 TEST_F(HostileFolder, LinksInACircleAreBadInput) {
   fs::create_symlink("circle", root_ / "circle");
   EXPECT_TRUE(has(message_of<InputError>([&] { resolve_model_folder(root_ / "circle"); }),
