@@ -138,8 +138,31 @@ TextLook look_at_text(const DataFile& file) {
   return look;
 }
 
+namespace {
+
+/// Says whether the name is that of a table, of records or of something packed, not of a text.
+bool is_named_as_no_text(const std::string& path) {
+  const std::size_t dot = path.rfind('.');
+  if (dot == path.npos) return false;
+  std::string ending = path.substr(dot + 1);
+  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (const char* const other :
+       {"csv", "tsv", "json", "jsonl", "ndjson", "parquet", "arrow", "feather", "gz",   "zip",
+        "zst", "xz",  "bz2",  "html",  "htm",    "xml",     "ipynb", "xlsx",    "docx", "pdf"}) {
+    if (ending == other) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::vector<std::string> text_notes(const TextLook& look, const std::string& path) {
   std::vector<std::string> notes;
+  if (is_named_as_no_text(path)) {
+    notes.push_back(path +
+                    " is trained on as plain text, byte by byte as it is: field names, separators "
+                    "and quotes are learned with the rest");
+  }
   if (look.byte_order_mark) {
     notes.push_back(path +
                     " begins with a byte-order mark of UTF-8: its 3 bytes are learned as "
