@@ -121,6 +121,7 @@ class TrainConfig:
         skip_limit: int = 20,
         on_divergence: Literal["stop", "rollback"] = "stop",
         dropout: float = 0.0,
+        patience: int = 0,
         seed: int = 1337,
         workers: int | Literal["auto"] = "auto",
         threads: int | Literal["auto"] = "auto",
@@ -172,6 +173,7 @@ class TrainConfig:
         adam_epsilon: float = ...,
         grad_clip: float = ...,
         max_grad_norm: float = ...,
+        early_stopping_patience: int = ...,
         bf16: bool = ...,
         gradient_checkpointing: bool = ...,
         eval_steps: int | Literal["auto"] = ...,
@@ -220,6 +222,8 @@ class TrainConfig:
             checkpoint and go on at half the learning rate; 'stop' by default.
         dropout: Part that is dropped in training of the embedding, of attention's weights and of
             what a layer adds; a model given as init keeps none of its own; 0.0 by default.
+        patience: End the run after so many evaluations in a row without a lower validation loss;
+            0: never [evaluations]; 0 by default.
         seed: Seed of the first weights, of the order of the data and of dropout; 1337 by default.
         workers: Threads that compute; auto: as many as make a step fastest, at most one a core
             [threads]; 'auto' by default.
@@ -287,6 +291,7 @@ class TrainConfig:
         skip_limit: int = 20,
         on_divergence: Literal["stop", "rollback"] = "stop",
         dropout: float = 0.0,
+        patience: int = 0,
         seed: int = 1337,
         workers: int | Literal["auto"] = "auto",
         threads: int | Literal["auto"] = "auto",
@@ -338,6 +343,7 @@ class TrainConfig:
         adam_epsilon: float = ...,
         grad_clip: float = ...,
         max_grad_norm: float = ...,
+        early_stopping_patience: int = ...,
         bf16: bool = ...,
         gradient_checkpointing: bool = ...,
         eval_steps: int | Literal["auto"] = ...,
@@ -719,6 +725,19 @@ class TrainConfig:
 
     @dropout.setter
     def dropout(self, value: float) -> None: ...
+    @property
+    def patience(self) -> int:
+        """End the run after so many evaluations in a row without a lower validation loss; 0:
+        never [evaluations]; 0 by default."""
+
+    @patience.setter
+    def patience(self, value: int) -> None: ...
+    @property
+    def early_stopping_patience(self) -> int:
+        """Another name of patience."""
+
+    @early_stopping_patience.setter
+    def early_stopping_patience(self, value: int) -> None: ...
     @property
     def seed(self) -> int:
         """Seed of the first weights, of the order of the data and of dropout; 1337 by default."""

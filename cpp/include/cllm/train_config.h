@@ -49,6 +49,8 @@ struct TrainConfig {
   std::int64_t skip_limit = 20;  ///< updates skipped in a row that count as divergence; 0: none
   std::string on_divergence =
       "stop";  ///< stop | rollback: to the last good checkpoint, half the rate
+  std::int64_t patience =
+      0;  ///< evaluations in a row without a lower loss that end the run; 0: none
   std::int64_t seed = 1337;
 
   // These control the engine.

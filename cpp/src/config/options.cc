@@ -207,6 +207,13 @@ std::vector<Option> make_table() {
         "layer adds; a model given as init keeps none of its own",
         row().at_least(0).below(1).also(
             {"drop", "dropout-rate", "resid-pdrop", "attn-pdrop", "embd-pdrop"}));
+  t.add("patience", kInteger, &C::patience,
+        "end the run after so many evaluations in a row without a lower validation loss; 0: never",
+        count(0)
+            .unit("evaluations")
+            .on_resume()
+            .aliases({"early_stopping_patience"})
+            .also({"early-stopping", "early-stop"}));
   t.add("seed", kInteger, &C::seed,
         "seed of the first weights, of the order of the data and of dropout",
         row().at_least(0).at_most(9007199254740992.0).also({"random-seed"}));

@@ -1,5 +1,6 @@
 #include "telemetry/evaluation_record.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -16,10 +17,11 @@ EvaluationRecord read_evaluations(const std::string& metrics_file, std::int64_t 
     if (!json.is_object()) return true;
     const auto step = json.find("step"), loss = json.find("val_loss");
     if (step == json.end() || loss == json.end()) return true;
-    if (!step->is_number_integer() || !loss->is_number()) return true;
+    if (!step->is_number_integer() || !(loss->is_number() || loss->is_null())) return true;
     const auto used = json.find("val_tokens");
     const bool says = used != json.end() && used->is_number_integer();
-    record.add(*step, *loss, says ? used->get<std::int64_t>() : tokens_total);
+    record.add(*step, loss->is_null() ? std::nan("") : loss->get<double>(),
+               says ? used->get<std::int64_t>() : tokens_total);
     return true;
   });
   return record;

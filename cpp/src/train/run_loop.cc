@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <utility>
 
 #include "base/folders.h"
+#include "base/words.h"
 #include "cllm/error.h"
 #include "cllm/options.h"
 #include "cllm/wording.h"
@@ -36,6 +38,15 @@ class StopRequest {
 };
 
 std::string text(std::int64_t n) { return std::to_string(n); }
+
+std::string early_end(const EvaluationRecord& record, std::int64_t patience) {
+  char loss[32];
+  std::snprintf(loss, sizeof loss, "%.4f", record.lowest_loss);
+  return "step " + text(record.last_step) + ": the run ends early, after " +
+         counted(record.waited, "evaluation") + " without a lower validation loss than " + loss +
+         " at step " + text(record.lowest_step) + " (" + option_word("patience", text(patience)) +
+         "; with 0 it goes on)";
+}
 
 std::int64_t newest_step(const std::string& run) {
   const std::vector<FoundCheckpoint> found = find_checkpoints(run);
@@ -105,6 +116,11 @@ bool RunLoop::stopping() {
   return trainer_.stop.load(std::memory_order_relaxed);
 }
 
+bool RunLoop::out_of_patience() const noexcept {
+  const std::int64_t patience = trainer_.plan.config.patience;
+  return patience > 0 && evaluations_.waited >= patience;
+}
+
 RunOutcome RunLoop::run() {
   const StopRequest request(trainer_);
   try {
@@ -128,7 +144,7 @@ RunOutcome RunLoop::train() {
   clock_.enter(RunPhase::kTraining);
   // A stop may have come between the save of this step and its evaluation.
   if (due(c.eval_every) && evaluations_.last_step != done() && first_ > 0) evaluate();
-  while (done() < c.steps && !stopping()) {
+  while (done() < c.steps && !out_of_patience() && !stopping()) {
     if (done() - first_ == kWarmingSteps) trainer_.window->restart();
     if (make_step() && done() < c.steps) between_steps();
   }
@@ -165,10 +181,11 @@ RunOutcome RunLoop::finish() {
   if (applied_ < made_) {
     observer_.on_note(text(made_ - applied_) + " of " + text(made_) + " updates were skipped");
   }
-  if (done() < c.steps) {
+  if (done() < c.steps && !out_of_patience()) {
     save_and_wait();
     return RunOutcome::kStopped;
   }
+  if (done() < c.steps) observer_.on_note(early_end(evaluations_, c.patience));
   if (made_ > 0 && applied_ == 0) {
     throw Error(ErrorParts{"training diverged", "every update was skipped", "a finite loss",
                            place(), "a lower " + option_word("lr")});

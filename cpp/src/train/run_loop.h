@@ -44,6 +44,8 @@ class RunLoop {
  private:
   RunOutcome train();
   bool stopping();
+  /// Says whether so many evaluations came to nothing that the run ends before its last step.
+  bool out_of_patience() const noexcept;
   /// Makes a step. Returns false when a stop came before it was complete: then the state is that of
   /// the step before.
   bool make_step();

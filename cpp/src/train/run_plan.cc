@@ -191,6 +191,15 @@ void note_rate_jump(RunPlan& plan) {
                        option_word("init") + " and a warmup of its own goes on from any model");
 }
 
+/// Refuses to wait for evaluations that are never made.
+void check_patience(const RunPlan& plan) {
+  const TrainConfig& c = plan.config;
+  if (c.patience == 0 || (c.eval_every > 0 && !plan.validation.empty())) return;
+  refuse("nothing is evaluated",
+         c.eval_every == 0 ? option_word("eval-every", "0") : "no validation data",
+         "evaluations to wait for", option_word("patience"));
+}
+
 /// Says whether `path` is `folder` or lies in it.
 bool lies_in(const std::string& path, const std::string& folder) {
   const std::string inner = absolute_path(path) + "/", outer = absolute_path(folder) + "/";
@@ -232,6 +241,7 @@ RunPlan plan_run(const TrainConfig& config) {
   plan_model(plan);
   check_parameters_fit(plan.session.model, 4, "memory plan");  // before any plan for them
   decide_length(plan.config, plan.train.size());
+  check_patience(plan);
   plan_session(plan);
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) note_rate_jump(plan);
   check_memory(plan.session);

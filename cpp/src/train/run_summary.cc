@@ -45,7 +45,9 @@ std::string train_line(const RunPlan& plan) {
   text += ", each of " + grouped(s.batch) + " x " + counted(s.sequence, "token") + ": " + epochs +
           (std::string(epochs) == "1" ? " epoch" : " epochs");
   const bool evaluates = c.eval_every > 0 && !plan.validation.empty();
-  return text + (evaluates ? "; validated every " + counted(c.eval_every, "step") : "");
+  if (evaluates) text += "; validated every " + counted(c.eval_every, "step");
+  if (c.patience > 0) text += "; ends early after " + grouped(c.patience) + " without a lower loss";
+  return text;
 }
 
 std::string save_line(const RunPlan& plan) {

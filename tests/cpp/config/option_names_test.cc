@@ -65,6 +65,7 @@ TEST(OptionNames, OfOtherProgramsAreAccepted) {
            {"train_file", "data"},
            {"min_learning_rate", "min-lr"},
            {"gradient_checkpointing", "recompute"},
+           {"early_stopping_patience", "patience"},
            {"bf16", "precision"}}) {
     const Option* const option = find_option(name);
     ASSERT_NE(option, nullptr) << name;

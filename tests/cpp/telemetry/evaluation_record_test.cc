@@ -34,6 +34,25 @@ TEST(EvaluationRecord, OtherTokensAreNotComparedWithThose) {
   EXPECT_EQ(record.best_step, 4);
 }
 
+TEST(EvaluationRecord, CountsEvaluationsSinceTheLowest) {
+  EvaluationRecord record;
+  EXPECT_EQ(record.waited, 0);
+  record.add(1, 2.0, 64);
+  EXPECT_EQ(record.waited, 0);
+  record.add(2, 2.0, 64);
+  record.add(3, std::nan(""), 64);
+  EXPECT_EQ(record.waited, 2);
+  record.forget_best();  // its checkpoint is gone, but not its loss
+  record.add(4, 2.5, 64);
+  EXPECT_EQ(record.waited, 3);
+  EXPECT_EQ(record.lowest_step, 1);
+  EXPECT_EQ(record.best_step, 4);
+  record.add(5, 1.5, 64);
+  EXPECT_EQ(record.waited, 0);
+  record.add(6, 1.75, 128);
+  EXPECT_EQ(record.waited, 0) << "losses of other tokens are not compared with those";
+}
+
 TEST(EvaluationRecord, IsReadFromTheMetricsOfARun) {
   const TemporaryFolder folder;
   const std::string file = folder.file("metrics.jsonl",
@@ -46,7 +65,8 @@ not json, but "val_loss"
 )");
   const EvaluationRecord record = read_evaluations(file, 999);
   EXPECT_EQ(record.best_step, 3);
-  EXPECT_EQ(record.last_step, 3);
+  EXPECT_EQ(record.last_step, 4);
+  EXPECT_EQ(record.waited, 1) << "a loss that is not finite is none that is lower";
   EXPECT_EQ(read_evaluations(file, 64).best_step, 1) << "the first was on all tokens: on 64";
   EXPECT_EQ(read_evaluations(folder / "none", 999).last_step, -1);
 }
