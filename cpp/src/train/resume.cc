@@ -193,10 +193,11 @@ ResumePoint find_resume_point(const std::string& resume) {
     return point;
   }
   if (!is_there(folder + "/" + kConfigName) && !is_there(folder + "/checkpoints")) {
-    refuse("not a run folder", folder,
-           is_there(folder) ? "a folder with config.toml, or a checkpoint"
-                            : "a folder with config.toml, which exists",
-           option_word("resume"));
+    const bool exists = is_there(folder);
+    refuse(exists ? "not a run folder" : "no such folder", folder,
+           exists ? "a folder with config.toml, or a checkpoint" : "the folder of a run",
+           option_word("resume"),
+           exists ? "" : "a run folder is what " + option_word("out") + " named");
   }
   ResumePoint point = newest(folder);
   if (point.checkpoint.empty() && !is_there(folder + "/" + kConfigName)) {

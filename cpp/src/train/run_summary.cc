@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/words.h"
+#include "cllm/wording.h"
 #include "cpu/features.h"
 #include "engine/crew_size.h"
 #include "engine/memory_plan.h"
@@ -13,6 +14,12 @@ namespace {
 std::string mib(std::size_t bytes) {
   return grouped(static_cast<std::int64_t>(bytes >> 20)) + " MiB";
 }
+
+std::int64_t steps_made(const RunPlan& plan) {
+  return plan.resume.has_value() ? plan.resume->state.step : 0;
+}
+
+bool is_over(const RunPlan& plan) { return steps_made(plan) >= plan.config.steps; }
 
 std::string model_line(const RunPlan& plan) {
   const ModelConfig& m = plan.session.model;
@@ -35,8 +42,11 @@ std::string data_line(const RunPlan& plan) {
 std::string train_line(const RunPlan& plan) {
   const TrainConfig& c = plan.config;
   const SessionConfig& s = plan.session;
-  const std::int64_t done = plan.resume.has_value() ? plan.resume->state.step : 0;
-  if (done >= c.steps) return "train   nothing more: all " + counted(c.steps, "step") + " are made";
+  const std::int64_t done = steps_made(plan);
+  if (is_over(plan)) {
+    return "train   nothing more: all " + counted(c.steps, "step") + " are made; with " +
+           option_word("steps", "N") + " the run goes on";
+  }
   const double tokens = static_cast<double>(c.steps) * static_cast<double>(s.batch * s.sequence);
   char epochs[32];
   std::snprintf(epochs, sizeof epochs, "%.3g", tokens / static_cast<double>(plan.train.size()));
@@ -52,8 +62,9 @@ std::string train_line(const RunPlan& plan) {
 
 std::string save_line(const RunPlan& plan) {
   const TrainConfig& c = plan.config;
-  if (c.out.empty()) return "save    nothing: there is no run folder";
-  std::string text = "save    " + c.out + "/final at the end, ";
+  if (c.out.empty()) return "\nsave    nothing: there is no run folder";
+  if (is_over(plan)) return "";
+  std::string text = "\nsave    " + c.out + "/final at the end, ";
   if (c.save_every > 0 && c.save_every < c.steps) {
     text += c.out + "/checkpoints every " + counted(c.save_every, "step") + ", ";
   }
@@ -83,7 +94,7 @@ std::string engine_lines(const RunPlan& plan) {
 
 std::string describe(const RunPlan& plan) {
   std::string text =
-      model_line(plan) + "\n" + data_line(plan) + "\n" + train_line(plan) + "\n" + save_line(plan);
+      model_line(plan) + "\n" + data_line(plan) + "\n" + train_line(plan) + save_line(plan);
   if (plan.config.verbose) text += "\n" + engine_lines(plan);
   return text;
 }
