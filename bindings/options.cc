@@ -2,9 +2,13 @@
 #include "cllm/options.h"
 
 #include <map>
+#include <string>
+#include <tuple>
+#include <vector>
 
 #include "bindings.h"
 #include "cllm/error.h"
+#include "cllm/generate_options.h"
 
 namespace cllm::python {
 namespace {
@@ -117,6 +121,21 @@ void register_options(py::module_& m) {
       },
       py::arg("name"), py::arg("more"),
       "What to do about a name that is no option of the table, nor one of `more`.");
+  m.def(
+      "generate_options",
+      [] {
+        std::vector<std::tuple<std::string, std::vector<std::string>, std::string>> rows;
+        for (const GenerateOption& option : generate_options()) {
+          rows.emplace_back(option.name, option.aliases, option.explained());
+        }
+        return rows;
+      },
+      "Returns the options of `cllm generate`: name, other names, help.");
+  m.def("unknown_generate_option_hint", &unknown_generate_option_hint, py::arg("name"),
+        "What to do about a name that is no option of `cllm generate`.");
+  m.def(
+      "check_prompt", [](const py::str& prompt) { check_prompt(path_text(prompt, "prompt")); },
+      py::arg("prompt"), "Raises InputError for a prompt that names a file.");
   set_wording(Wording::kKeywords);
   m.def(
       "set_command_line_words",

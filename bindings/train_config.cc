@@ -162,6 +162,9 @@ std::string describe(const Option& option) {
   const std::string accepted = takes_data(option) ? kAcceptedData
                                : is_path          ? "a path"
                                                   : option.wanted();
+  if (option.name == "log-every" || option.name == "verbose" || option.name == "quiet") {
+    text += "; with run(progress=True)";
+  }
   text += ". Accepts " + accepted + "; the default is " +
           (option.default_text.empty() ? "none" : option.default_text) + ".";
   for (const OptionAlias& alias : option.aliases) {

@@ -6,6 +6,7 @@
 
 #include "cllm/error.h"
 #include "cllm/options.h"
+#include "typed_words.h"
 
 namespace {
 
@@ -14,31 +15,6 @@ namespace {
   std::string text = error.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
   throw cllm::InputError(cllm::ErrorParts{text, "", "", "command line", "see --help"});
-}
-
-[[noreturn]] void refuse_unknown(const std::string& argument) {
-  if (argument.front() != '-') {
-    throw cllm::InputError(cllm::ErrorParts{"a value without an option", "\"" + argument + "\"",
-                                            "--OPTION VALUE", "command line", "see --help"});
-  }
-  const std::string name = argument.substr(0, argument.find('='));
-  throw cllm::InputError(cllm::ErrorParts{
-      "unknown option", name, "", "command line",
-      cllm::unknown_option_hint(name, cllm::Wording::kCommandLine, {"config", "help", "version"})});
-}
-
-/// Returns the words of the command line in reverse, as CLI11 wants them, with dashes for the
-/// underscores in names of options.
-std::vector<std::string> words_of(int argc, char** argv) {
-  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  for (std::string& word : words) {
-    if (word == "--") break;
-    if (word.rfind("--", 0) != 0) continue;
-    const auto end =
-        word.begin() + static_cast<std::ptrdiff_t>(std::min(word.find('='), word.size()));
-    std::replace(word.begin(), end, '_', '-');
-  }
-  return {words.rbegin(), words.rend()};
 }
 
 /// Is an option of the command line: one of the table, under one of its names.
@@ -74,7 +50,7 @@ CommandLine parse_command_line(int argc, char** argv) {
     }
   }
   try {
-    app.parse(words_of(argc, argv));
+    app.parse(typed_words(argc, argv));
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string text = error.what();
     throw cllm::InputError(
@@ -84,7 +60,12 @@ CommandLine parse_command_line(int argc, char** argv) {
   }
   if (line.help || line.version) return line;
   const std::vector<std::string> rest = app.remaining();
-  if (!rest.empty()) refuse_unknown(rest.front());
+  if (!rest.empty()) {
+    refuse_left_over(rest, [](const std::string& name) {
+      return cllm::unknown_option_hint(name, cllm::Wording::kCommandLine,
+                                       {"config", "help", "version"});
+    });
+  }
   for (const Named& named : table) {
     for (const std::string& value : named.values) line.given.emplace_back(named.name, value);
   }

@@ -10,6 +10,6 @@ struct CommandLine : cllm::GivenOptions {
   bool version = false;
 };
 
-/// Reads the command line. Throws cllm::InputError for an unknown option (it suggests the nearest
-/// one), for too many or too few values, and for an option given twice.
+/// Reads the command line. Throws cllm::InputError for unknown options (it names all of them and
+/// says what they may be meant for), for too many or too few values, and for an option given twice.
 CommandLine parse_command_line(int argc, char** argv);

@@ -7,11 +7,12 @@
 #include <vector>
 
 #include "cllm/error.h"
+#include "cllm/generate_options.h"
 #include "cllm/model.h"
-#include "cllm/options.h"
 #include "cllm/process.h"
 #include "folded_text.h"
 #include "standard_output.h"
+#include "typed_words.h"
 
 namespace {
 
@@ -26,18 +27,29 @@ struct Options {
   bool version = false;
 };
 
+/// Returns all names of an option, as CLI11 reads them.
+std::string names_of(const cllm::GenerateOption& option) {
+  std::string names = "--" + option.name;
+  for (const std::string& alias : option.aliases) names += ",--" + alias;
+  return names;
+}
+
 void declare(CLI::App& app, Options& options) {
   app.set_help_flag();  // help is folded to the terminal
-  app.allow_extras();   // an unknown option is answered with the nearest known one
-  app.add_option("--model", options.model, "model folder, or run folder of train_model");
-  app.add_option("--prompt", options.prompt, "text to continue");
-  app.add_option("--tokens", options.tokens, "bytes to generate");
+  app.allow_extras();   // an unknown option is answered with what it may be meant for
   cllm::SamplingOptions& sampling = options.sampling;
-  app.add_option("--temperature", sampling.temperature, "0 is greedy, higher is more varied");
-  app.add_option("--top-k", sampling.top_k, "draw from the k most likely only; 0: from all");
-  app.add_option("--top-p", sampling.top_p, "draw from the most likely that reach probability p");
-  app.add_option("--seed", sampling.seed, "same seed, same text");
-  for (CLI::Option* const option : app.get_options()) option->capture_default_str();
+  for (const cllm::GenerateOption& option : cllm::generate_options()) {
+    const auto add = [&](auto& value) {
+      app.add_option(names_of(option), value, option.explained())->capture_default_str();
+    };
+    if (option.name == "model") add(options.model);
+    if (option.name == "prompt") add(options.prompt);
+    if (option.name == "tokens") add(options.tokens);
+    if (option.name == "temperature") add(sampling.temperature);
+    if (option.name == "top-k") add(sampling.top_k);
+    if (option.name == "top-p") add(sampling.top_p);
+    if (option.name == "seed") add(sampling.seed);
+  }
   app.add_flag("-h,--help", options.help, "print this and exit");
   app.add_flag("--version", options.version, "print the version and exit");
 }
@@ -47,6 +59,8 @@ std::string help_of(const CLI::App& app) {
   help.line("run_model continues a prompt with a model that train_model wrote.");
   help.blank();
   help.line("run_model --model RUN --prompt TEXT", 2);
+  help.blank();
+  help.line("[...] is the default. Names may have underscores for dashes.");
   help.blank();
   for (const CLI::Option* const option : app.get_options()) {
     const std::string value = option->get_default_str();
@@ -62,20 +76,9 @@ std::string help_of(const CLI::App& app) {
   return help.text();
 }
 
-[[noreturn]] void refuse_unknown(const CLI::App& app, const std::string& argument) {
-  std::vector<std::string> known;
-  for (const CLI::Option* const option : app.get_options()) {
-    known.push_back(option->get_lnames().front());
-  }
-  const std::string name = argument.substr(0, argument.find('='));
-  const std::string near = argument.front() == '-' ? cllm::near_name(name, known) : "";
-  throw cllm::InputError(cllm::ErrorParts{
-      argument.front() == '-' ? "unknown option" : "a value without an option", name, "",
-      "command line", near.empty() ? "see --help" : "did you mean --" + near + "?"});
-}
-
 int generate(const Options& options) {
   cllm::check(options.sampling);
+  cllm::check_prompt(options.prompt);
   if (options.tokens < 0) {
     throw cllm::InputError(
         {"value out of range", std::to_string(options.tokens), "0 or more", "--tokens", ""});
@@ -96,7 +99,7 @@ int run(int argc, char** argv) {
   Options options;
   declare(app, options);
   try {
-    app.parse(argc, argv);
+    app.parse(typed_words(argc, argv));
   } catch (const CLI::ParseError& error) {
     throw cllm::InputError({error.what(), "", "", "command line", "see --help"});
   }
@@ -105,7 +108,7 @@ int run(int argc, char** argv) {
     return flush_output() ? kDone : kFailed;
   }
   const std::vector<std::string> rest = app.remaining();
-  if (!rest.empty()) refuse_unknown(app, rest.front());
+  if (!rest.empty()) refuse_left_over(rest, cllm::unknown_generate_option_hint);
   if (options.model.empty()) {
     throw cllm::InputError(
         {"no model to run", "", "a model folder, or a run folder", "--model", "--model RUN"});

@@ -1731,10 +1731,16 @@ def catch_stop_signals(*, announce: bool) -> None:
     checkpoint, and Python does not hear of them.
     """
 
+def check_prompt(prompt: str) -> None:
+    """Raises InputError for a prompt that names a file."""
+
 def configure(given: Sequence[tuple[str, str]], *, config_file: _Path | None = None) -> TrainConfig:
     """What a command line means: (name, text) pairs over a config file over the defaults; with
     `resume`, over what the run was started with. Checked as a whole.
     """
+
+def generate_options() -> list[tuple[str, list[str], str]]:
+    """Returns the options of `cllm generate`: name, other names, help."""
 
 def is_text(text: str) -> bool:
     """Says whether a str that stands for data is a text, because it cannot be a path: it has a
@@ -1786,6 +1792,9 @@ def take_standard_descriptors() -> None:
 
 def threads_for_workers(workers: int, symmetry_order: int = 12) -> int:
     """Returns the fewest spheres whose tree has exactly `workers` workers."""
+
+def unknown_generate_option_hint(name: str) -> str:
+    """What to do about a name that is no option of `cllm generate`."""
 
 def unknown_option_hint(name: str, more: Sequence[str]) -> str:
     """What to do about a name that is no option of the table, nor one of `more`."""

@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from cllm import _typed
+
 CONTEXT: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     # An option's name may be written with underscores, as in Python.
@@ -50,7 +52,8 @@ def _write_section(formatter: Any, name: str, records: list[tuple[str, str]]) ->
 
 
 class Command(_Folded, TyperCommand):
-    pass
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return _typed.parse(ctx, args, super().parse_args)
 
 
 class Group(_Folded, TyperGroup):

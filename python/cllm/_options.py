@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import cllm
+from cllm import _cllm
 
 Given = list[tuple[str, str]]  # names as typed, with dashes, and texts
 
@@ -17,6 +18,23 @@ def option_name(name: str) -> str:
     key = name.replace("-", "_")
     return next((option.name for option in cllm.options()
                  if key == option.key or key in option.aliases), name)
+
+
+def generate_option(name: str) -> Any:
+    """An option of `cllm generate`, as run_model has it."""
+    explained = next(text for known, _, text in _cllm.generate_options() if known == name)
+    return typer.Option(help=f"{explained[0].upper()}{explained[1:]}.")
+
+
+def generate_context() -> dict[str, Any]:
+    """Makes other programs' names of an option stand for it."""
+    names = {other: name for name, others, _ in _cllm.generate_options() for other in others}
+
+    def normal(typed: str) -> str:
+        name = typed.replace("_", "-")
+        return names.get(name, name)
+
+    return {"token_normalize_func": normal}
 
 
 def _choices(option: cllm.Option) -> Callable[[str], list[str]] | None:

@@ -34,19 +34,6 @@ def command_line_words() -> Iterator[None]:
         _cllm.set_command_line_words(before)
 
 
-def _unknown_option(error: Any) -> str:
-    """What train_model says of such an option."""
-    command = error.ctx.command
-    known = [name.lstrip("-") for parameter in command.params for name in parameter.opts]
-    typed = error.option_name
-    if command.name == "train":
-        hint = _cllm.unknown_option_hint(typed, known)
-    else:
-        near = _cllm.near_name(typed, known)
-        hint = f"did you mean --{near}?" if near else "see --help"
-    return f"command line: unknown option: got {typed} ({hint})"
-
-
 def _printable(text: str) -> str:
     """What would break the line or drive the terminal is escaped; bytes of file names stay."""
     return "".join(c if c.isprintable() or 0xDC80 <= ord(c) <= 0xDCFF else repr(c)[1:-1]
@@ -92,8 +79,6 @@ def _code(app: Callable[..., Any]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError" and hasattr(error, "show"):
             error.show()
             return BAD_INPUT
-        if hasattr(error, "option_name") and hasattr(error, "possibilities"):
-            return fail(_unknown_option(error), BAD_INPUT).exit_code
         if hasattr(error, "format_message"):
             text = " ".join(error.format_message().split())
             if hasattr(error, "option_name") and "requires" in text:

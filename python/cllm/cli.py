@@ -24,7 +24,7 @@ from cllm import (
 )
 from cllm._bench import Effort
 from cllm._help import CONTEXT, Command, Group
-from cllm._options import option_name, with_options
+from cllm._options import generate_context, generate_option, option_name, with_options
 from cllm._process import BAD_INPUT, FAILED, INTERRUPTED, STOPPED
 from cllm._tokenizer import TextTokenizer
 from cllm._words import count
@@ -88,24 +88,22 @@ def train(
         _process.tell(f"sample  cllm generate --model {shlex.quote(str(folder))}")
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, context_settings=generate_context())
 @_reported
 def generate(
-    model: Annotated[Path, typer.Option(help="Model folder, or run folder.")],
-    prompt: Annotated[str, typer.Option(help="Text to continue.")] = "",
-    tokens: Annotated[int, typer.Option(help="Tokens to add.")] = 200,
-    temperature: Annotated[float, typer.Option(
-        help="0 is greedy, higher is more varied.")] = 0.8,
-    top_k: Annotated[int, typer.Option(
-        help="Draw from the k most likely; 0: from all.")] = 0,
-    top_p: Annotated[float, typer.Option(
-        help="Draw from the most likely that reach this probability.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 1337,
+    model: Annotated[Path, generate_option("model")],
+    prompt: Annotated[str, generate_option("prompt")] = "",
+    tokens: Annotated[int, generate_option("tokens")] = 200,
+    temperature: Annotated[float, generate_option("temperature")] = 0.8,
+    top_k: Annotated[int, generate_option("top-k")] = 0,
+    top_p: Annotated[float, generate_option("top-p")] = 1.0,
+    seed: Annotated[int, generate_option("seed")] = 1337,
 ) -> None:
     """Continues a prompt with a trained model."""
     for option, value, least in (("--tokens", tokens, 0), ("--top-k", top_k, 0),
                                  ("--seed", seed, -LARGEST)):
         _at_least(option, value, least)
+    _cllm.check_prompt(prompt)
     loaded = cllm.Model.load(model)
     typed = os.fsencode(prompt)  # the bytes of the command line
     sampling: dict[str, Any] = {"tokens": tokens, "temperature": temperature, "top_k": top_k,

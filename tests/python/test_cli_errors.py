@@ -130,7 +130,15 @@ BAD = [
     ("steps_and_epochs", {"--steps": "5", "--epochs": "1"}, ["--epochs"]),
     ("unknown_flag", {"--bacth": "4"}, ["--bacth", "did you mean --batch"]),
     ("unknown_flag_of_others", {"--torch_dtype": "x"},
-     ["--torch-dtype", "did you mean --precision"]),
+     ["--torch-dtype", "bfloat16 is --precision bf16"]),
+    ("unknown_flags", {"--bacth": "4", "--init_from": "resume", "--compile=False": True,
+                       "--bacth=5": True},
+     ["unknown options: got --bacth (did you mean --batch?), --init-from (", "--resume RUN",
+      "--compile (its kernels are compiled"]),
+    ("steps_without_end", {"--max_steps": "-1"}, ["--max-steps", "--epochs N"]),
+    ("patience_without_evaluations", {"--patience": "2", "--eval-every": "0"},
+     ["--patience: nothing is evaluated: got --eval-every 0"]),
+    ("model_of_the_hub", {"--init": "gpt2"}, ["gpt2", 'save_pretrained("FOLDER")']),
     ("nothing_near", {"--frobnicate": "1"}, ["unknown option: got --frobnicate (see --help)"]),
     ("not_done_here", {"--fp16": True}, ["--fp16", "--precision bf16"]),
     ("alias_with_a_bad_value", {"--learning_rate": "nan"}, ["--learning-rate: not a number"]),
@@ -148,7 +156,7 @@ BAD = [
     ("config_table", {"--config": "config_table.toml"}, ["config_table.toml:1", "key = value"]),
     ("missing_config", {"--config": "nowhere.toml"}, ["nowhere.toml", "no such file"]),
     ("resume_of_nothing", {"--data": None, "--out": None, "--resume": "nowhere"},
-     ["--resume", "nowhere", "config.toml"]),
+     ["--resume: no such folder: got nowhere"]),
     ("resume_of_a_folder", {"--data": None, "--out": None, "--resume": "folder"},
      ["--resume", "folder", "config.toml"]),
     ("init_of_nothing", {"--init": "folder"}, ["folder"]),
@@ -257,6 +265,9 @@ def test_run_model_answers_bad_usage_in_one_line(tmp_path):
         (["--model", "x", "--temprature", "1"], ["--temprature", "did you mean --temperature?"]),
         (["--model", "x", "--frobnicate"], ["--frobnicate", "see --help"]),
         (["--model", "x", "stray"], ["a value without an option", "stray"]),
+        (["--out_dir=x", "--num_samples=3", "--device=cpu"],
+         ["unknown options: got --num-samples (", "--seed", "), --device ("]),
+        (["--model", "x", "--start=FILE:/dev/null"], ["--prompt: a prompt is not read"]),
         (["--model", "x", "--tokens", "many"], ["--tokens", "many"]),
         (["--model", "x", "--top-p", "2"], ["--top-p: value out of range"]),
     ]:
@@ -266,6 +277,17 @@ def test_run_model_answers_bad_usage_in_one_line(tmp_path):
         lines = process.stderr.splitlines()
         assert len(lines) == 1 and lines[0].startswith("run_model: "), process.stderr
         assert all(part in lines[0] for part in parts), lines
+
+
+def test_run_model_takes_names_of_other_programs(place):
+    code, _, err = train(place, *arguments_of({"--steps": "1", "--quiet": True}))
+    assert code == DONE, err
+    said = [subprocess.run([RUN_MODEL, *words], cwd=place, capture_output=True, timeout=SECONDS,
+                           check=True).stdout
+            for words in (["--model", "run", "--prompt", "To be", "--tokens", "9"],
+                          ["--out_dir=run", "--start=To be", "--max_new_tokens=9"],
+                          ["--model-name-or-path", "run", "--start", "To be", "--length", "9"])]
+    assert said[0].startswith(b"To be") and said[1] == said[2] == said[0]
 
 
 def test_help_and_version_say_what_there_is(place):
@@ -294,6 +316,36 @@ def steps_of(run):
 
 def weights_hash(run):
     return hashlib.sha256((run / "final/model.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_run_ends_early_and_goes_on(place):
+    small = {"--layers": "1", "--heads": "1", "--dim": "8", "--seq": "8", "--lr": "0"}
+    code, _, err = train(place, *arguments_of({**small, "--max_iters": "40", "--eval_interval": "2",
+                                               "--early_stopping_patience": "2"}))
+    assert code == DONE, err
+    assert "step 6: the run ends early, after 2 evaluations without a lower validation loss" in err
+    assert "--patience 2; with 0 it goes on" in err
+    assert "saved run/checkpoints/step-" in err and "saved run/final\n" in err
+    assert "sample  " in err and steps_of(place / "run") == [1, 2, 3, 4, 5, 6]
+    code, _, err = train(place, "--resume", "run", "--patience", "0", "--steps", "8")
+    assert code == DONE and steps_of(place / "run")[-1] == 8, err
+    code, _, err = train(place, "--resume", "run")
+    assert code == DONE and "all 8 steps are made; with --steps N the run goes on" in err
+    assert "\nsave " not in err
+
+
+def test_a_table_is_read_as_text_with_a_note(place):
+    (place / "table.csv").write_text("id,text\n" + "1,To be or not to be\n" * 40)
+    code, _, err = train(place, *arguments_of({"--data": "table.csv", "--steps": "1"}))
+    assert code == DONE and err.count("table.csv is trained on as plain text") == 1, err
+
+
+def test_a_flag_may_say_true_or_false(place):
+    code, _, err = train(place, *arguments_of({"--steps": "1", "--bf16=False": True,
+                                               "--keep_best=true": True, "--quiet=true": True}))
+    assert code == DONE and err == "", err
+    config = tomllib.loads((place / "run/config.toml").read_text())
+    assert config["precision"] == "fp32" and config["keep_best"] is True
 
 
 def test_one_line_of_text_trains(tmp_path):

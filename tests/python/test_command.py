@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TRAIN_MODEL, needs
+from conftest import RUN_MODEL, TRAIN_MODEL, needs
 
 pytestmark = needs("cllm", "numpy", "typer", "rich")
 cllm = pytest.importorskip("cllm")
@@ -121,12 +121,21 @@ def test_both_programs_answer_alike(tmp_path, text_file):
                   ["--device", "cpu"], ["--lr", "1", "--learning-rate", "1"],
                   ["--lr", "1", "--lr", "2"], ["--max-steps", "1", "--max_iters", "2"],
                   ["--schedule", "cosin"], ["--learning_rate", "nan"], ["--n_head", "5"],
+                  ["--bacth", "3", "--init_from=resume", "--compile=False", "--bacth=4"],
+                  ["stray"], ["--quiet", "x"], ["--bf16=maybe"], ["--quiet", "--quiet=true"],
+                  ["--max_steps=-1"], ["--patience", "1", "--eval-every", "0"], ["--init", "gpt2"],
                   ["--batch"]):
         code, _, ours = run("train", *good, *words, folder=tmp_path)
         native = subprocess.run([TRAIN_MODEL, *good, *words], cwd=tmp_path, text=True,
                                 capture_output=True)
         assert code == native.returncode == BAD_INPUT
         assert ours.removeprefix("cllm: ") == native.stderr.removeprefix("train_model: ")
+    for words in (["--out_dir", "x", "--num_samples", "3", "--dtype=float16"], ["--tempratur", "1"],
+                  ["--model", "x", "--start", "FILE:/dev/null"], ["--model", "x", "stray"]):
+        code, _, ours = run("generate", *words, folder=tmp_path)
+        native = subprocess.run([RUN_MODEL, *words], cwd=tmp_path, text=True, capture_output=True)
+        assert code == native.returncode == BAD_INPUT
+        assert ours.removeprefix("cllm: ") == native.stderr.removeprefix("run_model: ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,6 +147,23 @@ def test_names_of_other_programs_train(tmp_path, text_file):
     assert "layers = 1\n" in config and 'precision = "bf16"' in config
     code, out, err = run("plan", "--n-layer", 1, "--block-size", 16, folder=tmp_path)
     assert code == DONE and "1 layer, " in out and "x 16 tokens" in out, err
+    said = {run("generate", *words, folder=tmp_path)
+            for words in (["--model", "run", "--prompt", "To be", "--tokens", "9"],
+                          ["--out_dir=run", "--start=To be", "--max_new_tokens=9"])}
+    assert len(said) == 1 and said.pop()[0] == DONE
+
+
+def test_a_flag_may_say_true_or_false(tmp_path, text_file):
+    code, _, err = run("train", "--data", text_file, "--out", "run", "--steps", 1, *SMALL,
+                       "--bf16=False", "--keep_best=true", "--quiet", folder=tmp_path)
+    assert code == DONE and err == "", err
+    config = (tmp_path / "run/config.toml").read_text()
+    assert 'precision = "fp32"' in config and "keep_best = true" in config
+    code, _, err = run("train", "--resume", "run", "--keep-best=false", "--steps", 2, "--quiet",
+                       folder=tmp_path)
+    assert code == DONE and "keep_best = false" in (tmp_path / "run/config.toml").read_text(), err
+    code, _, err = run("bench", "--json=true", folder=tmp_path)
+    assert code == BAD_INPUT and "--json" in err
 
 
 def test_plurals(tmp_path):
@@ -250,7 +276,7 @@ def test_bad_input_is_one_line(tmp_path, text_file):
         (["train"], ["--data", "nothing to train on"]),
         (["train", "--data", "nowhere.txt", "--out", "run"], ["nowhere.txt", "no such file"]),
         (["train", "--data", text_file, "--out", "run", "--lr", "nan"], ["--lr", '"nan"']),
-        (["train", "--resume", "nowhere"], ["--resume", "config.toml"]),
+        (["train", "--resume", "nowhere"], ["--resume", "no such folder"]),
         (["generate", "--model", "nowhere"], ["nowhere", "no such folder"]),
         (["plan", "--workers", "0"], ["--workers", '"0"']),
         (["plan", "--workers", "2", "--threads", "5"], ["--threads"]),

@@ -1,5 +1,6 @@
 // These functions turn option values into text and back: strictly, without a locale, exactly in
 // both directions.
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -34,6 +35,26 @@ constexpr std::size_t kShown = 200;
   refuse(what, value, option.wanted(), where, hint);
 }
 
+/// Returns what a value of another program is called here; "" for others.
+std::string advice_on(const Option& option, const std::string& value) {
+  static const std::map<std::string, std::string> same = {{"float32", "fp32"},
+                                                          {"float", "fp32"},
+                                                          {"no", "fp32"},
+                                                          {"bfloat16", "bf16"},
+                                                          {"constant_with_warmup", "constant"},
+                                                          {"cosine_with_min_lr", "cosine"},
+                                                          {"warmup_stable_decay", "wsd"}};
+  if (option.name == "steps" && value.rfind('-', 0) == 0) {
+    return "leave it out, or say the passes over the data: " + option_word("epochs", "N");
+  }
+  const auto known = same.find(value);
+  const auto& choices = option.choices;
+  const bool is_choice = known != same.end() &&
+                         std::find(choices.begin(), choices.end(), known->second) != choices.end();
+  const std::string near = is_choice ? known->second : near_name(value, choices);
+  return near.empty() ? "" : "did you mean \"" + near + "\"?";
+}
+
 /// Reads a whole text as one number; a leading plus is allowed, as in TOML. Returns false when it
 /// is not one.
 template <class T>
@@ -54,7 +75,9 @@ std::int64_t integer(const Option& option, const std::string& text, const std::s
     refuse(option, text, where,
            whole ? "write " + std::to_string(static_cast<std::int64_t>(real)) : "");
   }
-  if (!option.range.holds(static_cast<double>(value))) refuse(option, text, where);
+  if (!option.range.holds(static_cast<double>(value))) {
+    refuse(option, text, where, advice_on(option, text));
+  }
   return value;
 }
 
@@ -67,8 +90,8 @@ double real(const Option& option, const std::string& text, const std::string& wh
 }
 
 bool flag(const std::string& text, const std::string& where) {
-  if (text == "true") return true;
-  if (text != "false") refuse("not a yes or no", text, "true or false", where);
+  if (text == "true" || text == "True") return true;  // as Python writes it
+  if (text != "false" && text != "False") refuse("not a yes or no", text, "true or false", where);
   return false;
 }
 
@@ -101,10 +124,7 @@ void set_value(TrainConfig& config, const Option& option, const std::string& val
     }
     bool known = option.choices.empty();
     for (const std::string& choice : option.choices) known = known || choice == value;
-    if (!known) {
-      const std::string near = near_name(value, option.choices);
-      refuse(option, value, where, near.empty() ? "" : "did you mean \"" + near + "\"?");
-    }
+    if (!known) refuse(option, value, where, advice_on(option, value));
     config.*(*text) = value;
   } else if (const auto* whole = std::get_if<IntegerField>(&option.field)) {
     config.*(*whole) =

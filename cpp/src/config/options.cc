@@ -95,7 +95,7 @@ std::vector<Option> make_table() {
         row()
             .unit("PATH")
             .aliases({"train_file", "input_bin"})
-            .also({"train", "input", "dataset", "train-data"}));
+            .also({"train", "input", "train-data"}));
   t.add("val", kText, &C::validation,
         "text or token file to validate on; the last tenth of data when not given",
         row()
@@ -109,7 +109,7 @@ std::vector<Option> make_table() {
         "replace the run that is in the run folder; what is no run, or is in use, stays",
         row().on_resume().aliases({"overwrite_output_dir"}).also({"exist-ok"}));
   t.add("init", kText, &C::init, "model folder to start from",
-        row().unit("FOLDER").also({"model", "init-from", "model-name-or-path"}));
+        row().unit("FOLDER").also({"model"}));
   t.add("resume", kText, &C::resume,
         "run folder to continue, on any number of workers, or one of its checkpoints",
         row().unit("RUN").aliases({"resume_from_checkpoint"}).also({"continue"}));
@@ -235,13 +235,10 @@ std::vector<Option> make_table() {
         "in turn",
         row().choices({"symmetry", "round_robin"}).also({"route", "dealing"}));
   t.add("gemm", kText, &C::gemm, "matrix product library",
-        row().choices({"auto", "native", "onednn"}).also({"backend", "blas"}));
+        row().choices({"auto", "native", "onednn"}).also({"blas"}));
   t.add("precision", kText, &C::precision,
         "of the operands of products: fp32, or bf16, faster where the CPU multiplies it",
-        row()
-            .choices({"fp32", "bf16"})
-            .alias_of("bf16", "bf16")
-            .also({"dtype", "torch-dtype", "amp"}));
+        row().choices({"fp32", "bf16"}).alias_of("bf16", "bf16"));
   t.add(
       "recompute", kFlag, &C::recompute,
       "make activations again on the way back instead of keeping them: less memory, more time, the "
@@ -260,8 +257,7 @@ std::vector<Option> make_table() {
   t.add("eval-tokens", kInteger, &C::eval_tokens,
         "validation tokens of each evaluation, the same ones every time; 0: all of them; auto: as "
         "many as cost at most a twentieth of the run, 1024 at least",
-        count(0).unit("tokens").automatic(-1).on_resume().also(
-            {"val-tokens", "eval-iters", "eval-batches", "val-max-steps"}));
+        count(0).unit("tokens").automatic(-1).on_resume().also({"val-tokens"}));
   t.add("save-every", kInteger, &C::save_every,
         "write a checkpoint every so many steps; 0: never; auto: about eight times a run, at "
         "evaluations where these are as frequent",

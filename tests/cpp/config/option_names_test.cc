@@ -148,7 +148,13 @@ TEST(OptionNames, ANearNameIsSuggested) {
 }
 
 TEST(OptionNames, AWordOfAnotherProgramIsAnswered) {
-  EXPECT_EQ(hint("--dtype"), "did you mean --precision?");
+  EXPECT_EQ(hint("--dtype=bfloat16"), "float32 is --precision fp32, bfloat16 is --precision bf16");
+  EXPECT_TRUE(has(hint("--init_from=resume"), "--resume RUN"));
+  EXPECT_TRUE(has(hint("--init_from=gpt2"), "save_pretrained"));
+  EXPECT_EQ(hint("--eval_iters"), "--eval-tokens counts tokens, not batches");
+  EXPECT_TRUE(has(hint("--backend"), "one process"));
+  EXPECT_TRUE(has(hint("--dataset"), "--data names"));
+  EXPECT_TRUE(has(hint("--early-stopping-threshold"), "min_delta"));
   EXPECT_EQ(hint("--hidden_size"), "did you mean --dim?");
   EXPECT_TRUE(has(hint("--fp16"), "--precision bf16"));
   EXPECT_TRUE(has(hint("--device"), "--workers"));
@@ -157,6 +163,25 @@ TEST(OptionNames, AWordOfAnotherProgramIsAnswered) {
   EXPECT_TRUE(has(hint("--save_total_limit"), "--keep"));
   const Keywords keywords;
   EXPECT_TRUE(has(hint("fp16"), "precision=\"bf16\""));
+}
+
+TEST(OptionNames, AValueOfAnotherProgramIsAnswered) {
+  TrainConfig config;
+  const auto error = [&](const char* name, const char* value) {
+    return error_of([&] { set_option(config, name, value); });
+  };
+  EXPECT_TRUE(has(error("precision", "bfloat16"), "did you mean \"bf16\"?"));
+  EXPECT_TRUE(has(error("precision", "float32"), "did you mean \"fp32\"?"));
+  EXPECT_TRUE(has(error("lr_scheduler_type", "constant_with_warmup"), "mean \"constant\"?"));
+  EXPECT_FALSE(has(error("gemm", "float32"), "did you mean"));
+  EXPECT_TRUE(has(error("max_steps", "-1"),
+                  "leave it out, or say the passes over the data: "
+                  "--epochs N"));
+  EXPECT_FALSE(has(error("layers", "-1"), "leave it out"));
+  set_option(config, "keep-best", "True");
+  EXPECT_TRUE(config.keep_best);
+  set_option(config, "keep-best", "False");
+  EXPECT_FALSE(config.keep_best);
 }
 
 TEST(OptionNames, NothingIsSuggestedForWhatIsNotNear) {

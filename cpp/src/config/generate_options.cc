@@ -1,0 +1,84 @@
+#include "cllm/generate_options.h"
+
+#include "base/files.h"
+#include "base/refuse.h"
+#include "cllm/options.h"
+#include "cllm/wording.h"
+#include "config/plain_name.h"
+
+namespace cllm {
+namespace {
+
+struct Meaning {
+  std::vector<const char*> names;
+  std::string text;
+};
+
+/// Returns names of other programs' options that stand for something else here, or for nothing.
+std::vector<Meaning> meanings() {
+  return {
+      {{"num-samples", "num-return-sequences", "n-samples"},
+       "one sample is made: another " + option_word("seed") + " makes another one"},
+      {{"init-from"}, option_word("model") + " names the folder of the run or model"},
+      {{"device", "gpu", "cuda", "no-cuda", "use-cpu", "cpu", "workers", "threads"},
+       "it runs on this machine's cores"},
+      {{"dtype", "torch-dtype", "fp16", "bf16", "precision"}, "it computes in fp32"},
+      {{"compile", "torch-compile", "jit"}, "its kernels are compiled already"},
+      {{"do-sample"},
+       "it samples, and " + option_word("temperature", "0") + " takes the most likely token"},
+      {{"max-length"}, option_word("tokens") + " counts what is added to the prompt"},
+      {{"stop-token", "num-beams", "repetition-penalty", "no-repeat-ngram-size"},
+       "it does not do that"},
+      {{"padding-text", "prefix"}, option_word("prompt") + " holds all of the text to continue"},
+  };
+}
+
+}  // namespace
+
+std::string GenerateOption::explained() const {
+  std::string text = help;
+  for (const std::string& alias : aliases) {
+    text += (&alias == &aliases.front() ? "; also --" : ", --") + alias;
+  }
+  return text;
+}
+
+const std::vector<GenerateOption>& generate_options() {
+  static const std::vector<GenerateOption> table = {
+      {"model",
+       {"out-dir", "model-name-or-path"},
+       "model folder, or run folder, of which the newest model is taken"},
+      {"prompt", {"start"}, "text to continue"},
+      {"tokens", {"max-new-tokens", "length"}, "tokens to add; in a byte model, bytes"},
+      {"temperature", {}, "0 is greedy, higher is more varied"},
+      {"top-k", {"k"}, "draw from the k most likely only; 0: from all"},
+      {"top-p", {"p"}, "draw from the most likely that reach probability p"},
+      {"seed", {}, "same seed, same text"},
+  };
+  return table;
+}
+
+std::string unknown_generate_option_hint(const std::string& name) {
+  const std::string plain = plain_name(name);
+  for (const Meaning& meaning : meanings()) {
+    for (const char* const asked : meaning.names) {
+      if (plain == asked) return meaning.text;
+    }
+  }
+  std::vector<std::string> known = {"help", "version"};
+  for (const GenerateOption& option : generate_options()) {
+    known.push_back(option.name);
+    known.insert(known.end(), option.aliases.begin(), option.aliases.end());
+  }
+  const std::string near = near_name(plain, known);
+  return near.empty() ? "see --help" : "did you mean --" + near + "?";
+}
+
+void check_prompt(const std::string& prompt) {
+  constexpr std::size_t kMark = 5;
+  if (prompt.rfind("FILE:", 0) != 0 || !is_there(prompt.substr(kMark))) return;
+  refuse("a prompt is not read from a file", prompt, "the text itself", option_word("prompt"),
+         option_word("prompt") + " \"$(cat " + prompt.substr(kMark) + ")\"");
+}
+
+}  // namespace cllm

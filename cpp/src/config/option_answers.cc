@@ -1,0 +1,83 @@
+#include "config/option_answers.h"
+
+#include <vector>
+
+#include "cllm/wording.h"
+
+namespace cllm {
+namespace {
+
+/// Is what people look for under a name, and do not find.
+struct Answer {
+  std::vector<const char*> names;
+  std::string text;
+};
+
+/// Returns the names of other programs' options that stand for something else here, or for nothing.
+std::vector<Answer> answers() {
+  const std::string eval = option_word("eval-every"), save = option_word("save-every"),
+                    log = option_word("log-every");
+  return {
+      {{"fp16", "float16", "half", "tf32"},
+       "products are of fp32 or bf16: " + option_word("precision", "bf16")},
+      {{"dtype", "torch-dtype", "amp", "mixed-precision"},
+       "float32 is " + option_word("precision", "fp32") + ", bfloat16 is " +
+           option_word("precision", "bf16")},
+      {{"init-from", "model-name-or-path", "model-name"},
+       "scratch is what happens without it; resume is " + option_word("resume", "RUN") +
+           "; a model is named by its folder: " + option_word("init", "FOLDER") +
+           ", one of the Hugging Face hub after save_pretrained(\"FOLDER\") of transformers"},
+      {{"dataset", "dataset-name"}, option_word("data") + " names the text or token file itself"},
+      {{"eval-iters", "eval-batches", "val-max-steps"},
+       option_word("eval-tokens") + " counts tokens, not batches"},
+      {{"device", "gpu", "gpus", "n-gpu", "cuda", "no-cuda", "use-cpu", "cpu"},
+       "it trains on this machine's cores; " + option_word("workers") + " says on how many"},
+      {{"local-rank", "nproc-per-node", "world-size", "deepspeed", "fsdp", "ddp", "ddp-backend",
+        "backend"},
+       "a run is one process on one machine"},
+      {{"compile", "torch-compile", "jit", "flash", "fused"},
+       "its kernels are compiled and fused already"},
+      {{"bias"}, "biases are trained unless " + option_word("no-bias") + " is given"},
+      {{"optim", "optimizer"}, "the optimizer is AdamW"},
+      {{"load-best-model-at-end", "metric-for-best-model", "greater-is-better"},
+       option_word("keep-best") + " keeps it, as checkpoints/best"},
+      {{"early-stopping-threshold"},
+       option_word("patience") + " counts evaluations without any lower loss; in Python there is "
+                                 "cllm.EarlyStopping(patience=3, min_delta=0.01)"},
+      {{"disable-tqdm"}, option_word("quiet") + " prints nothing but errors"},
+      {{"data-seed"}, option_word("seed") + " decides the order of the data, too"},
+      {{"per-device-eval-batch-size", "eval-batch-size"},
+       "an evaluation goes by batches of training; " + option_word("eval-tokens") +
+           " says how much it uses"},
+      {{"wandb-log", "wandb", "logging-dir", "run-name", "wandb-project", "wandb-run-name",
+        "report-to", "tensorboard"},
+       "every step's numbers are in the run's metrics.jsonl"},
+      {{"eval-strategy", "evaluation-strategy", "save-strategy", "logging-strategy",
+        "always-save-checkpoint"},
+       eval + ", " + save + " and " + log + " count steps; 0: never"},
+      {{"save-total-limit"}, option_word("keep") + " counts checkpoints beside the newest"},
+      {{"warmup-ratio"}, option_word("warmup") + " counts steps"},
+      {{"decay-lr", "lr-decay-iters"},
+       "the rate reaches its end with the last step; " + option_word("schedule", "constant") +
+           " does not lower it"},
+      {{"total-batch-size"},
+       "a step's tokens are " + option_word("batch") + " times " + option_word("grad-accum") +
+           " times " + option_word("seq")},
+      {{"do-train", "do-eval"}, "a run trains and validates"},
+      {{"label-smoothing", "label-smoothing-factor", "lora", "lora-r", "peft", "quantize"},
+       "it does not do that"},
+  };
+}
+
+}  // namespace
+
+std::string option_answer(const std::string& plain) {
+  for (const Answer& answer : answers()) {
+    for (const char* const name : answer.names) {
+      if (plain == name) return answer.text;
+    }
+  }
+  return "";
+}
+
+}  // namespace cllm
