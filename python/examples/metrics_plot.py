@@ -12,10 +12,12 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"metrics_plot.py: {error.name} is missing: pip install pandas matplotlib")
 
+if len(sys.argv) != 2:
+    sys.exit("metrics_plot.py: no run folder: python metrics_plot.py run")
 run = Path(sys.argv[1])
 metrics = pd.read_json(run / "metrics.jsonl", lines=True).set_index("step")
 training = metrics["loss"].dropna()
-validation = metrics["val_loss"].dropna()
+validation = metrics["val_loss"].dropna() if "val_loss" in metrics else training[:0]
 print(metrics[["loss", "lr", "tokens_per_s"]].describe())
 
 figure, axes = plt.subplots()

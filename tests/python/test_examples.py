@@ -58,6 +58,11 @@ def test_metrics_plot(place):
     run("early_stopping.py", "my_text.txt", place)
     assert "loss.png" in run("metrics_plot.py", "early-stopping", place)
     assert (place / "early-stopping/loss.png").read_bytes().startswith(b"\x89PNG")
+    lines = (place / "early-stopping/metrics.jsonl").read_text().splitlines()
+    (place / "unevaluated").mkdir()
+    (place / "unevaluated/metrics.jsonl").write_text(
+        "\n".join(line for line in lines if "val_loss" not in line) + "\n")
+    assert "loss.png" in run("metrics_plot.py", "unevaluated", place)
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="torch")

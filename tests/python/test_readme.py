@@ -68,7 +68,16 @@ def pip_installed_this():
     assert json.loads(origin)["url"] == ROOT.as_uri()
 
 
-COVERED = {"bash tools/test.sh": tier_runs_this, "pip install .": pip_installed_this}
+def examples_run_with_this():
+    """The example says that these are missing, and its test runs with them where they are."""
+    example = (ROOT / "python/examples/metrics_plot.py").read_text()
+    assert "pip install pandas matplotlib" in example
+    tests = (ROOT / "tests/python/test_examples.py").read_text()
+    assert '("pandas", "matplotlib")' in tests
+
+
+COVERED = {"bash tools/test.sh": tier_runs_this, "pip install .": pip_installed_this,
+           "pip install pandas matplotlib": examples_run_with_this}
 
 
 # -- running ------------------------------------------------------------------------------------
@@ -81,6 +90,7 @@ def place(tmp_path_factory):
     (folder / "build").mkdir()
     (folder / "build/release").symlink_to(BUILD)
     (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "python").symlink_to(ROOT / "python")
     (folder / "ADDRESS").symlink_to(ROOT)  # what the page clones
     (folder / "book1.txt").write_text(README * 4)
     (folder / "book2.txt").write_text((ROOT / "cpp/README.md").read_text() * 4)
@@ -97,7 +107,7 @@ def need(module, reason):
 
 def environment(place):
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {"CLLM_STEPS": "20", **os.environ, "PATH": programs,
+    return {"CLLM_STEPS": "20", "MPLBACKEND": "Agg", **os.environ, "PATH": programs,
             "CLLM_QUICKSTART": str(place / "quickstart"),
             "XDG_CACHE_HOME": str(place / "cache")}
 
@@ -131,6 +141,9 @@ def test_block_runs(block, place):
     for module in ("torch", "transformers"):
         if re.search(rf"\b(?:import|from) {module}\b", block.code):
             need(module, "torch")
+    if "metrics_plot.py" in block.code:
+        for module in ("pandas", "matplotlib"):
+            need(module, module)
     run_block(block, place)
 
 
