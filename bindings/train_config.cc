@@ -61,28 +61,57 @@ std::string text_of(const Option& option, const OptionAlias* alias, const py::ha
     if (py::isinstance<py::str>(value) || py::hasattr(value, "__fspath__")) {
       return path_text(value, key.c_str());
     }
-    throw InputError({"not text", std::string(py::repr(value)), option.wanted(), key, ""});
+    const bool is_true = value.ptr() == Py_True;
+    throw InputError({"not text", std::string(py::repr(value)), option.wanted(), key,
+                      is_true && option.name == "resume"
+                          ? "name the run's folder: " + option_word(key, "RUN")
+                      : value.is_none() || value.ptr() == Py_False ? "leave it out"
+                                                                   : ""});
+  }
+  if (is_flag) {
+    const std::string text = py::isinstance<py::str>(value) ? path_text(value, key.c_str()) : "";
+    if (text == "true" || text == "false") return text;
+    if (py::isinstance<py::bool_>(value)) return value.cast<bool>() ? "true" : "false";
+    throw InputError({"not a yes or no", std::string(py::repr(value)), "True or False", key, ""});
   }
   if (py::isinstance<py::str>(value)) return path_text(value, key.c_str());
-  if (is_flag) {
-    if (!py::isinstance<py::bool_>(value)) return py::repr(value);
-    return value.cast<bool>() ? "true" : "false";
-  }
   return number_text(value);
+}
+
+/// Throws InputError that names every keyword that is no option.
+void refuse_unknown(const py::kwargs& values) {
+  std::vector<std::string> keys;
+  for (const auto& [keyword, value] : values) {
+    const std::string key = path_text(keyword, "TrainConfig");
+    const auto [option, alias] = named_option(key);
+    if (option == nullptr || (alias == nullptr ? option->key : alias->key) != key) {
+      keys.push_back(key);
+    }
+  }
+  if (keys.empty()) return;
+  const auto hint = [](const std::string& key) {
+    return unknown_option_hint(key, Wording::kKeywords);
+  };
+  if (keys.size() == 1) {
+    throw InputError({"unknown option", "\"" + keys[0] + "\"", "", "TrainConfig", hint(keys[0])});
+  }
+  std::string text;
+  for (const std::string& key : keys) {
+    text += (text.empty() ? "TrainConfig: unknown options: got " : ", ") +
+            Error::format({"\"" + key + "\"", "", "", "", hint(key)});
+  }
+  throw InputError(text);
 }
 
 /// Turns keywords into texts; keywords are keys, with underscores. Data in memory is put into the
 /// configuration, and its name is the text.
 std::vector<std::pair<std::string, std::string>> texts_of(TrainConfig& config,
                                                           const py::kwargs& values) {
+  refuse_unknown(values);
   std::vector<std::pair<std::string, std::string>> texts;
   for (const auto& [keyword, value] : values) {
     const std::string key = path_text(keyword, "TrainConfig");
     const auto [option, alias] = named_option(key);
-    if (option == nullptr || (alias == nullptr ? option->key : alias->key) != key) {
-      throw InputError({"unknown option", "\"" + key + "\"", "", "TrainConfig",
-                        unknown_option_hint(key, Wording::kKeywords)});
-    }
     texts.emplace_back(key, takes_data(*option) ? hold_data(config, value, key.c_str())
                                                 : text_of(*option, alias, value));
   }
