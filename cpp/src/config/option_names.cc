@@ -77,7 +77,7 @@ std::string unknown_option_hint(const std::string& name, Wording how,
       meanings[word] = option.name;
     }
   }
-  const std::string answer = option_answer(plain_name(name));
+  std::string answer = option_answer(plain_name(name));
   if (!answer.empty()) return answer;
   std::string near = near_name(name, known);
   if (near.empty()) {
