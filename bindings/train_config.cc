@@ -89,18 +89,9 @@ void refuse_unknown(const py::kwargs& values) {
     }
   }
   if (keys.empty()) return;
-  const auto hint = [](const std::string& key) {
+  refuse_unknown_options(keys, "TrainConfig", [](const std::string& key) {
     return unknown_option_hint(key, Wording::kKeywords);
-  };
-  if (keys.size() == 1) {
-    throw InputError({"unknown option", "\"" + keys[0] + "\"", "", "TrainConfig", hint(keys[0])});
-  }
-  std::string text;
-  for (const std::string& key : keys) {
-    text += (text.empty() ? "TrainConfig: unknown options: got " : ", ") +
-            Error::format({"\"" + key + "\"", "", "", "", hint(key)});
-  }
-  throw InputError(text);
+  });
 }
 
 /// Turns keywords into texts; keywords are keys, with underscores. Data in memory is put into the

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cllm/error.h"
+#include "cllm/options.h"
 
 namespace {
 
@@ -44,14 +45,5 @@ void refuse_left_over(const std::vector<std::string>& words,
                                             "\"" + words.front() + "\"", "--OPTION VALUE",
                                             "command line", "see --help"});
   }
-  if (names.size() == 1) {
-    throw cllm::InputError(cllm::ErrorParts{"unknown option", names.front(), "", "command line",
-                                            hint_of(names.front())});
-  }
-  std::string text = "command line: unknown options: got ";
-  for (const std::string& name : names) {
-    text += (&name == &names.front() ? "" : ", ") +
-            cllm::Error::format(cllm::ErrorParts{name, "", "", "", hint_of(name)});
-  }
-  throw cllm::InputError(text);
+  cllm::refuse_unknown_options(names, "command line", hint_of);
 }

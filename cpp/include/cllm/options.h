@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -107,6 +108,12 @@ std::string near_name(const std::string& name, const std::vector<std::string>& a
 /// beside the table's, and `how` is the way to write options there.
 std::string unknown_option_hint(const std::string& name, Wording how,
                                 const std::vector<std::string>& more = {});
+
+/// Throws InputError that names all unknown options of one place, each with hint_of(name); a name
+/// without dashes is quoted. REQUIRES: there are some.
+[[noreturn]] void refuse_unknown_options(
+    const std::vector<std::string>& names, const std::string& where,
+    const std::function<std::string(const std::string& name)>& hint_of);
 
 /// Writes all options as a flat TOML file with the help as comments. `resume` and `overwrite` are
 /// left out, because they say how a process was started, not what the run is.

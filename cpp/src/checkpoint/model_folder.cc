@@ -140,6 +140,16 @@ void check_biases(const SafetensorsFile& file, const ParameterLayout& layout, co
   }
 }
 
+/// Says whether a model of the Hugging Face hub may be called so: NAME or OWNER/NAME.
+bool is_hub_name(const std::string& name) {
+  const bool plain = name.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                         "0123456789-_./") == name.npos;
+  const auto slashes = std::count(name.begin(), name.end(), '/');
+  return plain && !name.empty() && slashes <= 1 && name.front() != '/' && name.front() != '.' &&
+         name.back() != '/';
+}
+
 }  // namespace
 
 std::vector<TensorView> tensor_views(const ParameterLayout& layout, const float* values,
@@ -183,20 +193,6 @@ std::string weights_sha256(const ParameterLayout& layout, const float* parameter
                    [&hash](const void* data, std::size_t size) { hash.update(data, size); });
   return hex(hash.finish());
 }
-
-namespace {
-
-/// Says whether a model of the Hugging Face hub may be called so: NAME or OWNER/NAME.
-bool is_hub_name(const std::string& name) {
-  const bool plain = name.find_first_not_of(
-                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                         "0123456789-_./") == name.npos;
-  const auto slashes = std::count(name.begin(), name.end(), '/');
-  return plain && !name.empty() && slashes <= 1 && name.front() != '/' && name.front() != '.' &&
-         name.back() != '/';
-}
-
-}  // namespace
 
 std::string resolve_model_folder(const std::string& folder) {
   if (is_there(in(folder, kConfigName))) return folder;

@@ -4,18 +4,13 @@
 #include "base/refuse.h"
 #include "cllm/options.h"
 #include "cllm/wording.h"
-#include "config/plain_name.h"
+#include "config/option_answers.h"
 
 namespace cllm {
 namespace {
 
-struct Meaning {
-  std::vector<const char*> names;
-  std::string text;
-};
-
-/// Returns names of other programs' options that stand for something else here, or for nothing.
-std::vector<Meaning> meanings() {
+/// Returns what to do about a name of a program that generates.
+std::vector<OptionAnswer> generation_answers() {
   return {
       {{"num-samples", "num-return-sequences", "n-samples"},
        "one sample is made: another " + option_word("seed") + " makes another one"},
@@ -59,18 +54,14 @@ const std::vector<GenerateOption>& generate_options() {
 }
 
 std::string unknown_generate_option_hint(const std::string& name) {
-  const std::string plain = plain_name(name);
-  for (const Meaning& meaning : meanings()) {
-    for (const char* const asked : meaning.names) {
-      if (plain == asked) return meaning.text;
-    }
-  }
+  std::string answer = answer_to(name, generation_answers());
+  if (!answer.empty()) return answer;
   std::vector<std::string> known = {"help", "version"};
   for (const GenerateOption& option : generate_options()) {
     known.push_back(option.name);
     known.insert(known.end(), option.aliases.begin(), option.aliases.end());
   }
-  const std::string near = near_name(plain, known);
+  const std::string near = near_name(name, known);
   return near.empty() ? "see --help" : "did you mean --" + near + "?";
 }
 

@@ -1,20 +1,11 @@
 #include "config/option_answers.h"
 
-#include <vector>
-
 #include "cllm/wording.h"
+#include "config/plain_name.h"
 
 namespace cllm {
-namespace {
 
-/// Is what people look for under a name, and do not find.
-struct Answer {
-  std::vector<const char*> names;
-  std::string text;
-};
-
-/// Returns the names of other programs' options that stand for something else here, or for nothing.
-std::vector<Answer> answers() {
+std::vector<OptionAnswer> training_answers() {
   const std::string eval = option_word("eval-every"), save = option_word("save-every"),
                     log = option_word("log-every");
   return {
@@ -69,12 +60,11 @@ std::vector<Answer> answers() {
   };
 }
 
-}  // namespace
-
-std::string option_answer(const std::string& plain) {
-  for (const Answer& answer : answers()) {
-    for (const char* const name : answer.names) {
-      if (plain == name) return answer.text;
+std::string answer_to(const std::string& name, const std::vector<OptionAnswer>& answers) {
+  const std::string plain = plain_name(name);
+  for (const OptionAnswer& answer : answers) {
+    for (const char* const known : answer.names) {
+      if (plain == known) return answer.text;
     }
   }
   return "";

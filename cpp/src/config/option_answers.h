@@ -2,10 +2,20 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace cllm {
 
-/// Returns what to do about such a name of a training program, in plain_name's form; "" for others.
-std::string option_answer(const std::string& plain);
+/// Is what people look for under some names, in plain_name's form, and do not find.
+struct OptionAnswer {
+  std::vector<const char*> names;
+  std::string text;
+};
+
+/// Returns what to do about a name of a training program.
+std::vector<OptionAnswer> training_answers();
+
+/// Returns the answer to a name as it was typed; "" when there is none.
+std::string answer_to(const std::string& name, const std::vector<OptionAnswer>& answers);
 
 }  // namespace cllm

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cllm/error.h"
 #include "cllm/options.h"
 #include "config/option_answers.h"
 #include "config/plain_name.h"
@@ -77,7 +78,7 @@ std::string unknown_option_hint(const std::string& name, Wording how,
       meanings[word] = option.name;
     }
   }
-  std::string answer = option_answer(plain_name(name));
+  std::string answer = answer_to(name, training_answers());
   if (!answer.empty()) return answer;
   std::string near = near_name(name, known);
   if (near.empty()) {
@@ -87,6 +88,22 @@ std::string unknown_option_hint(const std::string& name, Wording how,
   if (how == Wording::kCommandLine) return "did you mean --" + near + "?";
   std::replace(near.begin(), near.end(), '-', '_');
   return "did you mean \"" + near + "\"?";
+}
+
+void refuse_unknown_options(const std::vector<std::string>& names, const std::string& where,
+                            const std::function<std::string(const std::string& name)>& hint_of) {
+  const auto seen = [](const std::string& name) {
+    return name.rfind('-', 0) == 0 ? name : "\"" + name + "\"";
+  };
+  if (names.size() == 1) {
+    throw InputError({"unknown option", seen(names[0]), "", where, hint_of(names[0])});
+  }
+  std::string text = where + ": unknown options: got ";
+  for (const std::string& name : names) {
+    text += (&name == &names.front() ? "" : ", ") +
+            Error::format({seen(name), "", "", "", hint_of(name)});
+  }
+  throw InputError(text);
 }
 
 }  // namespace cllm

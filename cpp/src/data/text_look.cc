@@ -104,6 +104,20 @@ std::string percent(std::uint64_t part, std::uint64_t whole) {
                     : std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " %";
 }
 
+/// Says whether the name is that of a table, of records or of something packed, not of a text.
+bool is_named_as_no_text(const std::string& path) {
+  const std::size_t dot = path.rfind('.');
+  if (dot == path.npos) return false;
+  std::string ending = path.substr(dot + 1);
+  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (const char* const other :
+       {"csv", "tsv", "json", "jsonl", "ndjson", "parquet", "arrow", "feather", "gz",   "zip",
+        "zst", "xz",  "bz2",  "html",  "htm",    "xml",     "ipynb", "xlsx",    "docx", "pdf"}) {
+    if (ending == other) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 TextLook look_at_text(Span<const std::byte> bytes) {
@@ -137,24 +151,6 @@ TextLook look_at_text(const DataFile& file) {
   look.byte_order_mark = head.size() == 3 && std::memcmp(head.data(), "\xEF\xBB\xBF", 3) == 0;
   return look;
 }
-
-namespace {
-
-/// Says whether the name is that of a table, of records or of something packed, not of a text.
-bool is_named_as_no_text(const std::string& path) {
-  const std::size_t dot = path.rfind('.');
-  if (dot == path.npos) return false;
-  std::string ending = path.substr(dot + 1);
-  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  for (const char* const other :
-       {"csv", "tsv", "json", "jsonl", "ndjson", "parquet", "arrow", "feather", "gz",   "zip",
-        "zst", "xz",  "bz2",  "html",  "htm",    "xml",     "ipynb", "xlsx",    "docx", "pdf"}) {
-    if (ending == other) return true;
-  }
-  return false;
-}
-
-}  // namespace
 
 std::vector<std::string> text_notes(const TextLook& look, const std::string& path) {
   std::vector<std::string> notes;
