@@ -544,6 +544,23 @@ def test_a_run_that_diverged_can_roll_back(settings):
     assert state["rate_scale"] == 0.5
 
 
+def test_a_rollback_to_the_start_takes_the_rates_of_the_schedule(settings):
+    trainer = cllm.Trainer(config_of(settings, save_every=0, eval_every=0, skip_limit=3,
+                                     on_divergence="rollback"))
+    rates, spoilt = {}, []
+
+    def spoil(report):
+        rates[report.step] = report.lr
+        if report.step == 4 and not spoilt:
+            spoilt.append(True)
+            trainer.learning_rate = 0.5
+            trainer.parameters()["transformer.wte.weight"][3, 3] = np.nan
+
+    assert trainer.run(on_step=spoil) is cllm.RunOutcome.FINISHED
+    whole = cllm.Trainer(config_of(settings, out=settings["out"] / "whole"))
+    assert rates == {report.step: report.lr / 2 for report in whole}
+
+
 def test_a_rollback_passes_over_a_damaged_checkpoint(settings):
     trainer = cllm.Trainer(config_of(settings, save_every=5, eval_every=0, skip_limit=3, keep=9,
                                      on_divergence="rollback"))

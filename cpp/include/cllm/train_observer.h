@@ -78,6 +78,9 @@ struct TrainObserver {
   virtual ~TrainObserver() = default;
   virtual void on_start(const std::string& summary) { (void)summary; }  ///< several lines
   virtual void on_note(const std::string& note) { (void)note; }         ///< something said once
+  /// Hears what a run has chosen or how it ends: something said once, which is no cause for
+  /// concern.
+  virtual void on_news(const std::string& news) { on_note(news); }
   virtual void on_step(const StepReport&) {}
   virtual void on_evaluation(const EvaluationReport&) {}
   virtual void on_checkpoint(const std::string& folder) { (void)folder; }

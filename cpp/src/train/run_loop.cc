@@ -138,7 +138,7 @@ RunOutcome RunLoop::train() {
   open_logs();
   observer_.on_start(describe(trainer_.plan));
   for (const std::string& note : trainer_.plan.notes) observer_.on_note(note);
-  if (!folder_) observer_.on_note("no run folder was given: nothing is saved");
+  if (!folder_) observer_.on_news("no run folder was given: nothing is saved");
   first_ = done();
   trainer_.window->restart();
   clock_.enter(RunPhase::kTraining);
@@ -185,7 +185,7 @@ RunOutcome RunLoop::finish() {
     save_and_wait();
     return RunOutcome::kStopped;
   }
-  if (done() < c.steps) observer_.on_note(early_end(evaluations_, c.patience));
+  if (done() < c.steps) observer_.on_news(early_end(evaluations_, c.patience));
   if (made_ > 0 && applied_ == 0) {
     throw Error(ErrorParts{"training diverged", "every update was skipped", "a finite loss",
                            place(), "a lower " + option_word("lr")});
@@ -249,7 +249,7 @@ void RunLoop::link_best() {
 void RunLoop::tell_choice() {
   const WorkerTuner& tuner = trainer_.session.tuner();
   const int most = trainer_.session.tree().most_active_workers();
-  if (choice_news_.is_due(tuner, most)) observer_.on_note(describe_choice(trainer_.session));
+  if (choice_news_.is_due(tuner, most)) observer_.on_news(describe_choice(trainer_.session));
   if (!tuner.settled() || tuner.trials().empty() || tuner.workers() == chosen_) return;
   chosen_ = tuner.workers();
   trainer_.window->restart();  // the counts are of those that compute from now on

@@ -132,6 +132,7 @@ void TrainerCore::restore(const std::string& checkpoint) {
   steps_done = 0;
   state.updates = 0;
   set_rate_scale(1);
+  set_rate(std::nullopt);
 }
 
 void TrainerCore::set_rate(std::optional<double> rate) {

@@ -47,7 +47,8 @@ class TrainerCore {
   /// Throws Error, which names the tensor, when a weight or moment is not finite.
   void check_finite() const;
 
-  /// Goes back to a checkpoint of this run, or with "" to the weights that it started from.
+  /// Goes back to a checkpoint of this run, or with "" to the weights that it started from
+  /// and the rates of the schedule.
   void restore(const std::string& checkpoint);
   /// Multiplies every later learning rate; it is 1 unless the run was rolled back.
   void set_rate_scale(double scale);
