@@ -1,6 +1,8 @@
 // These arguments take any object; what they accept is written here once, for signatures and stubs.
 #pragma once
 
+#include <optional>
+
 #include "bindings.h"
 
 namespace cllm::python {
@@ -34,6 +36,9 @@ struct OptionalTokens : Argument {
 struct AnyArgument : Argument {
   using Argument::Argument;
 };
+struct OptionalNumber : Argument {
+  using Argument::Argument;
+};
 struct StepListener : Argument {
   using Argument::Argument;
 };
@@ -43,6 +48,10 @@ struct EvaluationListener : Argument {
 struct TextListener : Argument {
   using Argument::Argument;
 };
+
+/// Returns the number; nothing for None. Raises TypeError, which names the argument, for anything
+/// else.
+std::optional<double> number_or_none(const OptionalNumber& value, const char* argument);
 
 /// Are arrays by the name of their tensor.
 using Arrays = py::typing::Dict<py::str, py::array_t<float>>;
@@ -62,7 +71,8 @@ struct handle_type_name<cllm::python::OptionalPath> {
 /// Is the type of what hold_data() takes.
 constexpr auto kDataType = const_name(
     "str | os.PathLike[str] | bytes | numpy.typing.NDArray[numpy.integer[typing.Any]] | "
-    "collections.abc.Iterable[str] | collections.abc.Iterable[int]");
+    "collections.abc.Iterable[str] | collections.abc.Iterable[bytes] | "
+    "collections.abc.Iterable[int] | collections.abc.Iterable[collections.abc.Sequence[int]]");
 template <>
 struct handle_type_name<cllm::python::DataArgument> {
   static constexpr auto name = kDataType;
@@ -82,6 +92,10 @@ struct handle_type_name<cllm::python::OptionalTokens> {
 template <>
 struct handle_type_name<cllm::python::AnyArgument> {
   static constexpr auto name = const_name("typing.Any");
+};
+template <>
+struct handle_type_name<cllm::python::OptionalNumber> {
+  static constexpr auto name = const_name("float | None");
 };
 template <>
 struct handle_type_name<cllm::python::StepListener> {

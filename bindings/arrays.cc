@@ -52,6 +52,11 @@ Arrays views(const std::vector<TensorRef<T>>& tensors) {
 std::string path_text(const py::handle& path, const char* argument) {
   PyObject* bytes = nullptr;
   if (PyUnicode_FSConverter(path.ptr(), static_cast<void*>(&bytes)) == 0) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Clear();
+      throw py::type_error(
+          Error::format({"not a path", py::repr(path), "a str or an os.PathLike", argument, ""}));
+    }
     if (!PyErr_ExceptionMatches(PyExc_ValueError)) throw py::error_already_set();
     PyErr_Clear();
     throw InputError(
@@ -101,7 +106,12 @@ std::vector<std::int32_t> token_list(const py::object& tokens, const char* argum
                                      std::int64_t vocabulary) {
   constexpr std::size_t kMost = std::size_t{1} << 32;
   py::object array = tokens;
-  if (!py::isinstance<py::array>(array)) array = py::list(array);
+  if (!py::isinstance<py::array>(array)) {
+    if (!py::hasattr(array, "__iter__")) {
+      throw InputError({"not tokens", py::repr(array), "ids of tokens", argument, ""});
+    }
+    array = py::list(array);
+  }
   const std::size_t count = py::len(array);
   if (count == 0 || count > kMost) {
     throw InputError({count == 0 ? "no tokens" : "too many tokens", std::to_string(count),
@@ -128,6 +138,15 @@ std::string utf8_text(const py::str& text, const char* argument) {
   PyErr_Clear();
   throw InputError(
       {"text that UTF-8 cannot write", py::repr(text), "no lone surrogates", argument, ""});
+}
+
+std::optional<double> number_or_none(const OptionalNumber& value, const char* argument) {
+  if (value.is_none()) return std::nullopt;
+  const double number = py::isinstance<py::str>(value) ? 0 : PyFloat_AsDouble(value.ptr());
+  if (PyErr_Occurred() == nullptr && !py::isinstance<py::str>(value)) return number;
+  PyErr_Clear();
+  throw py::type_error(
+      Error::format({"not a number", py::repr(value), "a number, or None", argument, ""}));
 }
 
 Arrays array_views(const std::vector<Tensor>& tensors) { return views(tensors); }

@@ -36,31 +36,61 @@ class InUse {
     bool entered_;
   };
 
-  /// Holds the object until the end of a scope. Throws Error when another caller holds it.
+  /// Says who else may hold the object while it is held.
+  enum class Also { kNobody, kCallbacks };
+
+  /// Holds the object until the end of a scope. With kCallbacks, callbacks of the holder may hold
+  /// it too, one at a time, where the holder says that it rests. Throws Error when another caller
+  /// holds it.
   class Hold {
    public:
-    Hold(InUse& object, const char* what) : object_(object) {
+    Hold(InUse& object, const char* what, Also also = Also::kNobody, const char* hint = "")
+        : object_(object) {
       unsigned long nobody = 0;
       const unsigned long self = PyThread_get_thread_ident();
       if (object_.holder_.compare_exchange_strong(nobody, self)) return;
-      refuse(what,
-             nobody == self ? "a callback of its own is running" : "another thread is using it");
+      if (nobody != self) refuse(what, "another thread is using it");
+      if (also == Also::kNobody || !object_.rests_) {
+        refuse(what, "a callback of its own is running", hint);
+      }
+      inner_ = true;
+      object_.rests_ = false;
     }
-    ~Hold() { object_.holder_.store(0, std::memory_order_release); }
+    ~Hold() {
+      if (inner_) {
+        object_.rests_ = true;
+      } else {
+        object_.holder_.store(0, std::memory_order_release);
+      }
+    }
     Hold(const Hold&) = delete;
     Hold& operator=(const Hold&) = delete;
+
+   private:
+    InUse& object_;
+    bool inner_ = false;
+  };
+
+  /// Says that the holder rests until the end of a scope, so that its callbacks may use the object.
+  class Rest {
+   public:
+    explicit Rest(InUse& object) : object_(object) { object_.rests_ = true; }
+    ~Rest() { object_.rests_ = false; }
+    Rest(const Rest&) = delete;
+    Rest& operator=(const Rest&) = delete;
 
    private:
     InUse& object_;
   };
 
  private:
-  [[noreturn]] static void refuse(const char* what, const char* why) {
-    throw Error({std::string(what) + " is in use", why, "one caller at a time", "", ""});
+  [[noreturn]] static void refuse(const char* what, const char* why, const char* hint = "") {
+    throw Error({std::string(what) + " is in use", why, "one caller at a time", "", hint});
   }
 
   // The thread that enters and leaves writes it; it orders nothing else, because the GIL does that.
   std::atomic<unsigned long> holder_{0};
+  bool rests_ = false;  // the holder's thread alone looks at it
 };
 
 }  // namespace cllm::python

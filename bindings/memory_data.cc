@@ -45,6 +45,33 @@ bool are_files(const py::list& items) {
   });
 }
 
+bool is_text(const py::handle& item) {
+  return py::isinstance<py::str>(item) || py::isinstance<py::bytes>(item);
+}
+
+/// Says whether an item is a row of ids, as a tokenizer gives them for each of several texts.
+bool is_row(const py::handle& item) {
+  return py::isinstance<py::list>(item) || py::isinstance<py::tuple>(item) ||
+         (py::hasattr(item, "__array__") && py::hasattr(item, "ndim") &&
+          item.attr("ndim").cast<int>() > 0);
+}
+
+/// Returns the ids of all rows, one row after another; rows may be of different lengths.
+MemoryData::Pointer from_rows(const py::list& rows, const char* argument) {
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string place = std::string(argument) + "[" + std::to_string(i) + "]";
+    if (!is_row(rows[i])) {
+      throw InputError(
+          {"not a row of ids", py::repr(rows[i]), "rows only, or ids only", place, ""});
+    }
+    if (py::len(rows[i]) == 0) continue;
+    const std::vector<std::int32_t> row = token_list(rows[i], place.c_str(), kAnyToken);
+    ids.insert(ids.end(), row.begin(), row.end());
+  }
+  return MemoryData::tokens(ids, argument);
+}
+
 /// Returns documents or ids of any iterable.
 MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
   check_container(value, argument);
@@ -55,7 +82,8 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
     if (!error.matches(PyExc_TypeError)) throw;
     throw InputError({"not data", py::repr(value), kAcceptedData, argument, ""});
   }
-  if (items.empty() || !py::isinstance<py::str>(items[0])) {
+  if (!items.empty() && is_row(items[0])) return from_rows(items, argument);
+  if (items.empty() || !is_text(items[0])) {
     return MemoryData::tokens(token_list(items, argument, kAnyToken), argument);
   }
   if (are_files(items)) {
@@ -64,6 +92,10 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
   }
   std::vector<std::string> documents;
   for (const py::handle& item : items) {
+    if (py::isinstance<py::bytes>(item)) {
+      documents.push_back(item.cast<std::string>());
+      continue;
+    }
     if (!py::isinstance<py::str>(item)) {
       throw InputError({"not a text", py::repr(item), "texts only, or ids only",
                         std::string(argument) + "[" + std::to_string(documents.size()) + "]", ""});
@@ -71,6 +103,17 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
     documents.push_back(utf8_text(item.cast<py::str>(), argument));
   }
   return MemoryData::documents(documents, argument);
+}
+
+/// Returns a str; bytes where the text is not UTF-8.
+py::object decoded(const std::string& text) {
+  const py::bytes bytes(text);
+  try {
+    return bytes.attr("decode")("utf-8");
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_UnicodeDecodeError)) throw;
+    return bytes;
+  }
 }
 
 }  // namespace
@@ -90,7 +133,9 @@ MemoryData::Pointer data_in_memory(const py::handle& value, const char* argument
     const py::object array = py::module_::import("numpy").attr("asarray")(value);
     const auto kind = array.attr("dtype").attr("kind").cast<std::string>();
     if (kind != "O" && kind != "U" && kind != "T") {
-      return MemoryData::tokens(token_list(array, argument, kAnyToken), argument);
+      const bool rows = array.attr("ndim").cast<int>() == 2;
+      return MemoryData::tokens(
+          token_list(rows ? array.attr("ravel")() : array, argument, kAnyToken), argument);
     }
   }
   return from_items(value, argument);
@@ -116,18 +161,16 @@ void forget_unused_data(TrainConfig& config) {
 py::object data_of(const TrainConfig& config, const std::string& name) {
   const MemoryData::Pointer data = find_memory_data(config, name);
   if (!data) return path_object(name);
-  if (data->kind == MemoryData::Kind::kDocuments) return py::cast(data->documents());
+  if (data->kind == MemoryData::Kind::kDocuments) {
+    py::list documents;
+    for (const std::string& document : data->documents()) documents.append(decoded(document));
+    return std::move(documents);
+  }
   if (data->kind == MemoryData::Kind::kTokens) {
     const std::vector<std::int32_t> ids = data->tokens();
     return py::array_t<std::int32_t>(static_cast<py::ssize_t>(ids.size()), ids.data());
   }
-  const py::bytes bytes(data->bytes);
-  try {
-    return bytes.attr("decode")("utf-8");
-  } catch (py::error_already_set& error) {
-    if (!error.matches(PyExc_UnicodeDecodeError)) throw;
-    return bytes;
-  }
+  return decoded(data->bytes);
 }
 
 void register_memory_data(py::module_& m) {

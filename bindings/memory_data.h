@@ -16,8 +16,9 @@ bool takes_data(const Option& option);
 /// Returns the text to set such an option to. Data in memory is put into the configuration, and its
 /// name is the text. A path is an os.PathLike, or a str that can be one: without a line break, and
 /// with no name in it that is longer than file systems allow. Any other str, and bytes, are text; a
-/// sequence of str is documents; an array or any other iterable of integers is ids. Throws
-/// InputError, which names the argument, for everything else.
+/// sequence of str or bytes is documents; an array or any other iterable of integers is ids, and so
+/// are rows of ids, one after another. Throws InputError, which names the argument, for everything
+/// else.
 std::string hold_data(TrainConfig& config, const py::handle& value, const char* argument);
 /// Drops data that no option names any more.
 void forget_unused_data(TrainConfig& config);

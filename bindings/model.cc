@@ -105,6 +105,7 @@ EvaluationReport evaluate(PyModel& self, const DataArgument& data, std::int64_t 
                        : self.model.evaluate(path, stop);
   }
   signals.rethrow();
+  report.step = -1;  // it is of no run
   return report;
 }
 

@@ -16,4 +16,5 @@ PYBIND11_MODULE(_cllm, m) {
   register_trainer(m);
   register_stop_signals(m);
   register_bench(m);
+  register_calls(m);
 }

@@ -38,11 +38,20 @@ std::optional<double> bits_per_byte(const EvaluationReport& r) {
   return r.bits_per_byte > 0 ? std::optional<double>(r.bits_per_byte) : std::nullopt;
 }
 
+std::optional<std::int64_t> step_of(const EvaluationReport& r) {
+  return r.step < 0 ? std::nullopt : std::optional<std::int64_t>(r.step);
+}
+
 void register_evaluations(py::module_& m) {
   ValueClass<EvaluationReport>(m, "EvaluationReport",
                                "The mean loss over tokens that are not trained on; one line of "
                                "metrics.jsonl.")
-      .field("step", &EvaluationReport::step, "Updates done before it.")
+      .field(
+          "step", &step_of,
+          [](EvaluationReport& r, const py::handle& value) {
+            r.step = value.is_none() ? -1 : value.cast<std::int64_t>();
+          },
+          "Updates of the run done before it; None for a Model, which is of no run.")
       .field("val_loss", &EvaluationReport::validation_loss, "Mean cross-entropy, nats a token.")
       .field(
           "bits_per_byte", &bits_per_byte,
@@ -53,7 +62,7 @@ void register_evaluations(py::module_& m) {
       .field("val_tokens", &EvaluationReport::val_tokens, "Tokens predicted in this evaluation.")
       .field("val_tokens_total", &EvaluationReport::val_tokens_total,
              "Tokens that the data has to predict.")
-      .derived(
+      .shown(
           "perplexity", [](const EvaluationReport& r) { return std::exp(r.validation_loss); },
           "exp(val_loss).")
       .done();

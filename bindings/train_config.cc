@@ -249,7 +249,7 @@ void register_train_config(py::module_& m) {
         set_all(changed, changes);
         return changed;
       },
-      "Returns a copy with other values for some keys.");
+      "Returns a copy with other values for some keys; those that are not given stay.");
   cls.def(
       "to_toml", [](const TrainConfig& config) { return path_object(to_toml(config)); },
       "Returns a config.toml with help as comments, without `resume` and `overwrite`.");

@@ -51,16 +51,21 @@ auto reading(PyTrainer& self, const Read& read) {
   return read(self.trainer);
 }
 
+/// Says what a callback can do instead of what it may not.
+constexpr const char* kOutsideCallbacks =
+    "a callback may evaluate, save and look; the rest comes after run(), or in a loop of step()";
+
+/// Holds what a run calls; none of them is None.
+struct Listeners {
+  py::object step, evaluation, checkpoint, note, warning;
+};
+
 /// Calls Python functions between steps, and shows progress on standard error when it is wanted.
 /// The first exception of one asks for a stop and is kept until the run has saved; after it none is
 /// called.
 class Callbacks final : public TrainObserver {
  public:
-  Callbacks(py::object step, py::object evaluation, py::object checkpoint, py::object note)
-      : step_(std::move(step)),
-        evaluation_(std::move(evaluation)),
-        checkpoint_(std::move(checkpoint)),
-        note_(std::move(note)) {}
+  Callbacks(InUse& trainer, Listeners listeners) : trainer_(trainer), to_(std::move(listeners)) {}
 
   void show_progress(const ProgressPlan& plan) {
     progress_ = std::make_unique<Progress>(plan, ProgressOutput::to_stderr());
@@ -71,23 +76,27 @@ class Callbacks final : public TrainObserver {
 
   void on_start(const std::string& summary) override {
     if (progress_) progress_->on_start(summary);
-    call(note_, [&] { return path_object(summary); });
+    call(to_.note, [&] { return path_object(summary); });
   }
   void on_note(const std::string& note) override {
-    if (progress_) progress_->on_note(note);
-    call(note_, [&] { return path_object(note); });
+    on_news(note);
+    call(to_.warning, [&] { return path_object(note); });
+  }
+  void on_news(const std::string& news) override {
+    if (progress_) progress_->on_note(news);
+    call(to_.note, [&] { return path_object(news); });
   }
   void on_step(const StepReport& report) override {
     if (progress_) progress_->on_step(report);
-    call(step_, [&] { return py::cast(report); });
+    call(to_.step, [&] { return py::cast(report); });
   }
   void on_evaluation(const EvaluationReport& report) override {
     if (progress_) progress_->on_evaluation(report);
-    call(evaluation_, [&] { return py::cast(report); });
+    call(to_.evaluation, [&] { return py::cast(report); });
   }
   void on_checkpoint(const std::string& folder) override {
     if (progress_) progress_->on_checkpoint(folder);
-    call(checkpoint_, [&] { return path_object(folder); });
+    call(to_.checkpoint, [&] { return path_object(folder); });
   }
   void on_end(const RunReport& report) override {
     if (progress_) progress_->on_end(report);
@@ -99,6 +108,7 @@ class Callbacks final : public TrainObserver {
   void call(const py::object& function, const Make& make) {
     if (function.is_none() || failed_) return;
     const py::gil_scoped_acquire gil;
+    const InUse::Rest between_steps(trainer_);
     try {
       function(make());
     } catch (py::error_already_set& error) {
@@ -107,7 +117,8 @@ class Callbacks final : public TrainObserver {
     }
   }
 
-  const py::object step_, evaluation_, checkpoint_, note_;
+  InUse& trainer_;
+  const Listeners to_;
   std::unique_ptr<Progress> progress_;
   SignalWatch signals_;
   bool failed_ = false;  // one has raised
@@ -126,12 +137,12 @@ std::unique_ptr<PyTrainer> create(const TrainConfig& config, const TextListener&
 
 RunOutcome run(PyTrainer& self, const StepListener& on_step,
                const EvaluationListener& on_evaluation, const TextListener& on_checkpoint,
-               const TextListener& on_note, bool progress) {
-  const InUse::Hold hold(self.in_use, "the trainer");
+               const TextListener& on_note, const TextListener& on_warning, bool progress) {
+  const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kNobody, kOutsideCallbacks);
   const Running running(self);
   const StopWatch signals(self.trainer);
   progress = progress && has_stderr();
-  Callbacks callbacks(on_step, on_evaluation, on_checkpoint, on_note);
+  Callbacks callbacks(self.in_use, {on_step, on_evaluation, on_checkpoint, on_note, on_warning});
   RunOutcome outcome = RunOutcome::kFinished;
   {
     const py::gil_scoped_release release;
@@ -168,7 +179,7 @@ StepReport step_on(PyTrainer& self, const TokenMatrix& inputs, const TokenMatrix
 }
 
 StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTokens& targets) {
-  const InUse::Hold hold(self.in_use, "the trainer");
+  const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kNobody, kOutsideCallbacks);
   if (inputs.is_none() && targets.is_none()) {
     const py::gil_scoped_release release;
     return self.trainer.step();
@@ -195,7 +206,7 @@ StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTok
 }
 
 EvaluationReport evaluate(PyTrainer& self, const OptionalData& data) {
-  const InUse::Hold hold(self.in_use, "the trainer");
+  const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kCallbacks, kOutsideCallbacks);
   if (data.is_none() && !self.trainer.has_validation()) {
     throw Error({"nothing to evaluate on", "no validation part", "two tokens at least", "", ""});
   }
@@ -221,12 +232,13 @@ StepReport next(PyTrainer& self) {
   return step(self, OptionalTokens(py::none()), OptionalTokens(py::none()));
 }
 
-void set_learning_rate(PyTrainer& self, std::optional<double> rate) {
+void set_learning_rate(PyTrainer& self, const OptionalNumber& value) {
+  const std::optional<double> rate = number_or_none(value, "learning_rate");
   reading(self, [&](Trainer& trainer) { trainer.set_learning_rate(rate); });
 }
 
 void resize(PyTrainer& self, std::int64_t workers) {
-  const InUse::Hold hold(self.in_use, "the trainer");
+  const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kNobody, kOutsideCallbacks);
   const py::gil_scoped_release release;
   self.trainer.resize(workers);
 }
@@ -296,10 +308,12 @@ void add_training(Class& cls) {
           "on_note(str) is told what will take seconds before it begins.")
       .def("run", &run, py::kw_only(), py::arg("on_step") = py::none(),
            py::arg("on_evaluation") = py::none(), py::arg("on_checkpoint") = py::none(),
-           py::arg("on_note") = py::none(), py::arg("progress") = false,
+           py::arg("on_note") = py::none(), py::arg("on_warning") = py::none(),
+           py::arg("progress") = false,
            "Trains to the last step: metrics, evaluations, checkpoints, final model in the run\n"
            "folder. The callbacks get a StepReport, an EvaluationReport, a checkpoint's folder, a\n"
            "note; what one raises ends the run at once. Ctrl-C and request_stop() save first.\n"
+           "`on_warning` gets those notes that are a cause for concern.\n"
            "`progress` shows a live line on standard error.")
       .def("step", &step, py::arg("inputs") = py::none(), py::arg("targets") = py::none(),
            "One update: on the next batch of the data, or on your own integers inputs[B, T] and\n"

@@ -61,6 +61,13 @@ class ValueClass {
     return *this;
   }
 
+  /// Adds such an attribute that `to_dict` has, too.
+  template <class Getter>
+  ValueClass& shown(const char* name, const Getter& get, const char* doc = "") {
+    shown_->push_back({name, [get](const T& value) { return py::cast(get(value)); }, nullptr});
+    return derived(name, get, doc);
+  }
+
   /// Replaces the text that lists every field.
   ValueClass& repr(std::function<std::string(const T&)> text) {
     repr_ = std::move(text);
@@ -105,10 +112,12 @@ class ValueClass {
     });
     class_.def(
         "to_dict",
-        [fields](const T& value) {
+        [fields, shown = std::shared_ptr<const std::vector<Field>>(shown_)](const T& value) {
           py::dict found;
-          for (const Field& each : *fields) {
-            found[py::str(each.name)] = plain_value(each.get(value));
+          for (const auto& some : {fields, shown}) {
+            for (const Field& each : *some) {
+              found[py::str(each.name)] = plain_value(each.get(value));
+            }
           }
           return found;
         },
@@ -139,6 +148,7 @@ class ValueClass {
   py::class_<T> class_;
   std::function<std::string(const T&)> repr_;
   const std::shared_ptr<std::vector<Field>> fields_ = std::make_shared<std::vector<Field>>();
+  const std::shared_ptr<std::vector<Field>> shown_ = std::make_shared<std::vector<Field>>();
 };
 
 }  // namespace cllm::python

@@ -11,9 +11,11 @@ The same data, settings and seed give the same weights, bit for bit, on any numb
     print(model.generate("To be", tokens=100))
 
 Letters in shapes: B sequences, T tokens of each, V' words of the vocabulary. Wrong values, files
-and arrays raise InputError (a ValueError), anything else that fails CllmError (a RuntimeError).
+and arrays raise InputError (a ValueError), anything else that fails CllmError (a RuntimeError). A
+CllmWarning says what a run would tell its user, where nobody else shows that.
 """
 
+from cllm import _signatures
 from cllm._callbacks import EarlyStopping
 from cllm._cllm import (
     CllmError,
@@ -44,10 +46,12 @@ from cllm._cllm import (
     threads_for_workers,
 )
 from cllm._model import Model
+from cllm._notes import CllmWarning
 from cllm._trainer import Trainer
 
 __all__ = [
     "CllmError",
+    "CllmWarning",
     "EarlyStopping",
     "EvaluationReport",
     "GroupReport",
@@ -83,3 +87,4 @@ for _name in __all__:
     if _name[0].isupper():
         globals()[_name].__module__ = "cllm"
 del _name
+_signatures.show()

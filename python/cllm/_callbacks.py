@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cllm import _cllm
 from cllm._cllm import EvaluationReport, InputError
 
 if TYPE_CHECKING:
     from cllm._trainer import Trainer
 
 Listener = Callable[[Any], object]
-EVENTS = ("on_step", "on_evaluation", "on_checkpoint")
+EVENTS = ("on_start", "on_step", "on_evaluation", "on_checkpoint", "on_note", "on_end")
+OTHERS = {  # of transformers, Lightning and Keras
+    "on_train_begin": "on_start", "on_train_start": "on_start", "on_fit_start": "on_start",
+    "on_train_end": "on_end", "on_fit_end": "on_end", "on_step_end": "on_step",
+    "on_log": "on_step", "on_batch_end": "on_step", "on_train_batch_end": "on_step",
+    "on_optimizer_step": "on_step", "on_evaluate": "on_evaluation",
+    "on_validation_end": "on_evaluation", "on_test_end": "on_evaluation",
+    "on_save": "on_checkpoint", "on_save_checkpoint": "on_checkpoint",
+}
 
 
 class EarlyStopping:
@@ -27,20 +36,25 @@ class EarlyStopping:
 
     Args:
         patience: evaluations in a row without a better loss that end the run.
-        min_delta: a loss is better when it is lower than the best one by more than this.
+        min_delta: a loss is better when it is lower than the last better one by more than this.
     """
 
     def __init__(self, patience: int = 3, min_delta: float = 0.0) -> None:
-        if patience < 1:
-            raise InputError(f"patience: out of range: got {patience}, expected at least 1")
+        if not isinstance(patience, int) or patience < 1:
+            raise InputError(f"patience: out of range: got {patience!r}, expected an integer of at "
+                             "least 1")
+        if not isinstance(min_delta, int | float) or not min_delta >= 0:
+            raise InputError(f"min_delta: out of range: got {min_delta!r}, expected a number of at "
+                             "least 0")
         self.patience = patience
         self.min_delta = min_delta
         self.best_loss = float("inf")
-        """The lowest validation loss so far."""
+        """The lowest validation loss so far, by however little."""
         self.best_step = -1
         """The step at which it was; -1 before the first evaluation."""
         self.waited = 0
-        """Evaluations since then."""
+        """Evaluations in a row without a better loss."""
+        self._to_beat = float("inf")
         self._trainer: weakref.ref[Trainer] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
@@ -53,8 +67,10 @@ class EarlyStopping:
 
     def on_evaluation(self, report: EvaluationReport) -> None:
         """Ends the run when patience is at its end."""
-        if report.val_loss < self.best_loss - self.min_delta:
-            self.best_loss, self.best_step, self.waited = report.val_loss, report.step, 0
+        if report.val_loss < self.best_loss and report.step is not None:
+            self.best_loss, self.best_step = report.val_loss, report.step
+        if report.val_loss < self._to_beat - self.min_delta:
+            self._to_beat, self.waited = report.val_loss, 0
         else:
             self.waited += 1
         trainer = self._trainer() if self._trainer is not None else None
@@ -67,29 +83,40 @@ class EarlyStopping:
 
 def checked(callbacks: Any) -> tuple[object, ...]:
     """The callbacks, if each of them can hear of anything."""
-    if callable(callbacks) or any(hasattr(callbacks, event) for event in EVENTS):
+    if callable(callbacks) or _is_object(callbacks) or not isinstance(callbacks, Iterable):
         raise InputError(f"callbacks: not a list: got {callbacks!r}, expected [{callbacks!r}]")
-    for each in callbacks:
+    found = tuple(callbacks)
+    for each in found:
+        if isinstance(each, type):
+            raise InputError(f"callbacks: a class: got {each!r}, expected {each.__name__}()")
         for name in dir(each):
-            if name.startswith("on_") and name not in (*EVENTS, "on_start", "on_note"):
+            if name.startswith("on_") and name not in EVENTS:
+                near = OTHERS.get(name) or _cllm.near_name(name, EVENTS)
+                hint = f" (did you mean {near}?)" if near else ""
                 raise InputError(f"callbacks: no event has this name: got {name} of {each!r}, "
-                                 f"expected {', '.join(EVENTS)} or on_start")
-        known = callable(each) or any(hasattr(each, event) for event in EVENTS)
-        if isinstance(each, type) or not known:
+                                 f"expected {', '.join(EVENTS[:-1])} or {EVENTS[-1]}{hint}")
+        if not callable(each) and not _is_object(each):
             raise InputError(
                 f"callbacks: not a callback: got {each!r}, expected a function of a StepReport, or "
-                "an object with on_step, on_evaluation or on_checkpoint")
-    return tuple(callbacks)
+                f"an object with {', '.join(EVENTS[:-1])} or {EVENTS[-1]}")
+    return found
+
+
+def _is_object(callback: object) -> bool:
+    """Whether it has methods for events; else it is called with each step."""
+    return any(hasattr(callback, event) for event in EVENTS)
 
 
 def listener(event: str, callbacks: Sequence[Any], own: Listener | None) -> Listener | None:
     """One function that calls what each callback has for an event; None when none has."""
+    if own is not None and not callable(own):
+        raise InputError(f"{event}: not a function: got {own!r}, expected one of a report or text")
     found: list[Listener] = [] if own is None else [own]
     for each in callbacks:
         method = getattr(each, event, None)
         if method is not None:
             found.append(method)
-        elif event == "on_step" and not any(hasattr(each, other) for other in EVENTS):
+        elif event == "on_step" and not _is_object(each):
             found.append(each)
     if len(found) < 2:
         return found[0] if found else None

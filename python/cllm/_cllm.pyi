@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 _Path: TypeAlias = str | PathLike[str]
 _Data: TypeAlias = (
-    str | PathLike[str] | bytes | NDArray[np.integer[Any]] | Iterable[str] | Iterable[int]
+    str
+    | PathLike[str]
+    | bytes
+    | NDArray[np.integer[Any]]
+    | Iterable[str]
+    | Iterable[bytes]
+    | Iterable[int]
+    | Iterable[Sequence[int]]
 )
 
 class CllmError(RuntimeError):
@@ -87,8 +94,7 @@ class TrainConfig:
     """Everything that a training run can be told, by the keys of config.toml.
 
     Values are checked when they are assigned; "auto" lets the run decide where an option
-    accepts it. TrainConfig(data="text.txt", out="run", steps=500)
-    """
+    accepts it. TrainConfig(data="text.txt", out="run", steps=500)"""
 
     def __init__(
         self,
@@ -183,7 +189,9 @@ class TrainConfig:
         logging_steps: int | Literal["auto"] = ...,
         log_interval: int | Literal["auto"] = ...,
     ) -> None:
-        """data: Text or token file to train on [PATH]; '' by default.
+        """Names with the default `...` are other names of an option, and unset unless given.
+
+        data: Text or token file to train on [PATH]; '' by default.
         val: Text or token file to validate on; the last tenth of data when not given [PATH]; ''
             by default.
         out: Run folder to create [RUN]; '' by default.
@@ -263,54 +271,54 @@ class TrainConfig:
     def replace(
         self,
         *,
-        data: _Data = "",
-        val: _Data = "",
-        out: _Path = "",
-        overwrite: bool = False,
-        init: _Path = "",
-        resume: _Path = "",
-        vocab: int | Literal["auto"] = "auto",
-        layers: int = 4,
-        heads: int = 4,
-        dim: int = 128,
-        seq: int | Literal["auto"] = "auto",
-        no_bias: bool = False,
-        batch: int = 12,
-        grad_accum: int = 1,
-        steps: int | Literal["auto"] = "auto",
-        epochs: float | Literal["auto"] = "auto",
-        lr: float | Literal["auto"] = "auto",
-        min_lr: float | Literal["auto"] = "auto",
-        warmup: int | Literal["auto"] = "auto",
-        schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine",
-        weight_decay: float = 0.1,
-        beta1: float = 0.9,
-        beta2: float = 0.99,
-        epsilon: float = 1e-08,
-        clip: float = 1.0,
-        skip_limit: int = 20,
-        on_divergence: Literal["stop", "rollback"] = "stop",
-        dropout: float = 0.0,
-        patience: int = 0,
-        seed: int = 1337,
-        workers: int | Literal["auto"] = "auto",
-        threads: int | Literal["auto"] = "auto",
-        symmetry: int = 12,
-        positions: int | Literal["auto"] = "auto",
-        routing: Literal["symmetry", "round_robin"] = "symmetry",
-        gemm: Literal["auto", "native", "onednn"] = "auto",
-        precision: Literal["fp32", "bf16"] = "fp32",
-        recompute: bool = False,
-        activate_all: bool = False,
-        eval_every: int | Literal["auto"] = "auto",
-        eval_tokens: int | Literal["auto"] = "auto",
-        save_every: int | Literal["auto"] = "auto",
-        keep: int = 2,
-        keep_best: bool = False,
-        log_every: int | Literal["auto"] = "auto",
-        spheres_every: int = 0,
-        verbose: bool = False,
-        quiet: bool = False,
+        data: _Data = ...,
+        val: _Data = ...,
+        out: _Path = ...,
+        overwrite: bool = ...,
+        init: _Path = ...,
+        resume: _Path = ...,
+        vocab: int | Literal["auto"] = ...,
+        layers: int = ...,
+        heads: int = ...,
+        dim: int = ...,
+        seq: int | Literal["auto"] = ...,
+        no_bias: bool = ...,
+        batch: int = ...,
+        grad_accum: int = ...,
+        steps: int | Literal["auto"] = ...,
+        epochs: float | Literal["auto"] = ...,
+        lr: float | Literal["auto"] = ...,
+        min_lr: float | Literal["auto"] = ...,
+        warmup: int | Literal["auto"] = ...,
+        schedule: Literal["cosine", "linear", "constant", "wsd"] = ...,
+        weight_decay: float = ...,
+        beta1: float = ...,
+        beta2: float = ...,
+        epsilon: float = ...,
+        clip: float = ...,
+        skip_limit: int = ...,
+        on_divergence: Literal["stop", "rollback"] = ...,
+        dropout: float = ...,
+        patience: int = ...,
+        seed: int = ...,
+        workers: int | Literal["auto"] = ...,
+        threads: int | Literal["auto"] = ...,
+        symmetry: int = ...,
+        positions: int | Literal["auto"] = ...,
+        routing: Literal["symmetry", "round_robin"] = ...,
+        gemm: Literal["auto", "native", "onednn"] = ...,
+        precision: Literal["fp32", "bf16"] = ...,
+        recompute: bool = ...,
+        activate_all: bool = ...,
+        eval_every: int | Literal["auto"] = ...,
+        eval_tokens: int | Literal["auto"] = ...,
+        save_every: int | Literal["auto"] = ...,
+        keep: int = ...,
+        keep_best: bool = ...,
+        log_every: int | Literal["auto"] = ...,
+        spheres_every: int = ...,
+        verbose: bool = ...,
+        quiet: bool = ...,
         train_file: _Data = ...,
         input_bin: _Data = ...,
         val_file: _Data = ...,
@@ -353,7 +361,7 @@ class TrainConfig:
         logging_steps: int | Literal["auto"] = ...,
         log_interval: int | Literal["auto"] = ...,
     ) -> TrainConfig:
-        """Returns a copy with other values for some keys."""
+        """Returns a copy with other values for some keys; those that are not given stay."""
 
     @property
     def data(self) -> Any:
@@ -915,6 +923,7 @@ class TrainConfig:
     @quiet.setter
     def quiet(self, value: bool) -> None: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
+    "\n    The __signature__ of a class, made when somebody asks for it.\n    "
 
     @staticmethod
     def from_toml(text: str) -> TrainConfig:
@@ -994,6 +1003,8 @@ class TreePlan:
 
 class ModelConfig:
     """The shape of a GPT-2 model; it cannot be changed."""
+
+    "\n    The __signature__ of a class, made when somebody asks for it.\n    "
 
     def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
@@ -1213,8 +1224,8 @@ class EvaluationReport:
         """exp(val_loss)."""
 
     @property
-    def step(self) -> int:
-        """Updates done before it."""
+    def step(self) -> int | None:
+        """Updates of the run done before it; None for a Model, which is of no run."""
 
     @property
     def val_loss(self) -> float:
@@ -1459,11 +1470,13 @@ class Trainer:
         on_evaluation: Callable[[EvaluationReport], Any] | None = None,
         on_checkpoint: Callable[[str], Any] | None = None,
         on_note: Callable[[str], Any] | None = None,
+        on_warning: Callable[[str], Any] | None = None,
         progress: bool = False,
     ) -> RunOutcome:
         """Trains to the last step: metrics, evaluations, checkpoints, final model in the run
         folder. The callbacks get a StepReport, an EvaluationReport, a checkpoint's folder, a
         note; what one raises ends the run at once. Ctrl-C and request_stop() save first.
+        `on_warning` gets those notes that are a cause for concern.
         `progress` shows a live line on standard error.
         """
 

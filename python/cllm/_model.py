@@ -53,7 +53,8 @@ class Model(_cllm.Model):
         return self._tokenizer
 
     def evaluate(self, data: str | PathLike[str] | bytes | NDArray[np.integer[Any]]
-                 | Iterable[str] | Iterable[int], *, text_bytes: int = 0) -> EvaluationReport:
+                 | Iterable[str] | Iterable[bytes] | Iterable[int] | Iterable[Sequence[int]], *,
+                 text_bytes: int = 0) -> EvaluationReport:
         """Computes the mean loss over all of `data`, in windows of the model's context.
 
         Args:
@@ -72,8 +73,9 @@ class Model(_cllm.Model):
                 ids = [token for text in texts for token in (*tokenizer.encode(text), *end)]
                 if isinstance(data, str | bytes):
                     ids = ids[:len(ids) - len(end)]
+                text_bytes = (len(data) if isinstance(data, bytes)
+                              else sum(len(text.encode()) for text in texts))
                 data = ids
-                text_bytes = sum(len(text.encode()) for text in texts)
         return super().evaluate(data, text_bytes=text_bytes)
 
     @overload
@@ -98,14 +100,15 @@ class Model(_cllm.Model):
                  known: int = 0) -> list[NDArray[np.int32]]: ...
     def generate(self, prompt: Any, *, tokens: int = 200, temperature: float = 0.8, top_k: int = 0,
                  top_p: float = 1.0, seed: int = 1337, known: int = 0,
-                 on_token: Callable[[Any], object] | None = None) -> Any:
+                 on_token: Callable[[Any], object] | None = None, **others: Any) -> Any:
         """Continues the prompt by at most `tokens` tokens and returns what was added.
 
         It ends early at one of `end_tokens`, which is not part of the result.
 
         Args:
             prompt: a str, which gives a str; bytes, which give bytes; ids of tokens, which give
-                int32[n]; a list of these, which gives a list, each as if it were alone.
+                int32[n]; a list of these, which gives a list, each as if it were alone. In a str,
+                bytes that are not UTF-8 are U+FFFD: a byte model writes such early in training.
             tokens: the most tokens to add.
             temperature: 0 takes the most likely token, higher is more varied.
             top_k: draws from the k most likely tokens; 0: from all.
@@ -115,6 +118,12 @@ class Model(_cllm.Model):
                 that was rounded up.
             on_token: is called with each piece as it comes: bytes of a text, or an id.
         """
+        if others:
+            raise TypeError(f"Model.generate: no such argument: got {', '.join(others)}"
+                            + "".join(map(_hint, others)))
+        if on_token is not None and not callable(on_token):
+            raise InputError(f"on_token: not a function: got {on_token!r}, expected one of bytes, "
+                             "or of an id")
         settings: dict[str, Any] = {
             "tokens": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p,
             "seed": seed, "known": known}
@@ -126,7 +135,7 @@ class Model(_cllm.Model):
         if self.byte_tokens or not isinstance(prompt, str | bytes):
             return super().generate(prompt, on_token=on_token, **settings)
         tokenizer = self._text_tokenizer()
-        text = prompt.decode() if isinstance(prompt, bytes) else prompt
+        text = _decoded(prompt) if isinstance(prompt, bytes) else prompt
         pieces = _Pieces(tokenizer, on_token)
         settings["known"] = known or tokenizer.known
         ids = super().generate(tokenizer.encode(text or "\n"), on_token=pieces.add, **settings)
@@ -159,6 +168,15 @@ class _Pieces:
         self._told = text
 
 
+def _hint(name: str) -> str:
+    """What is meant by other programs' name of a setting, or by a slip."""
+    rows = _cllm.generate_options()
+    names = [row[0].replace("-", "_") for row in rows if row[0] not in ("model", "prompt")]
+    also = (row[0] for row in rows if name.replace("_", "-") in row[1])
+    near = next(also, "").replace("-", "_") or _cllm.near_name(name, names)
+    return f" (did you mean {near}?)" if near in names else ""
+
+
 def _is_list_of_prompts(prompt: object) -> bool:
     if hasattr(prompt, "ndim"):
         return bool(prompt.ndim == 2)
@@ -171,7 +189,12 @@ def _texts(data: object) -> list[str] | None:
     if isinstance(data, str):
         return [data] if _cllm.is_text(data) else None
     if isinstance(data, bytes):
-        return [data.decode()]
-    if isinstance(data, list | tuple):
-        return list(data) if data and all(isinstance(item, str) for item in data) else None
+        return [_decoded(data)]
+    if isinstance(data, list | tuple) and data and all(isinstance(d, str | bytes) for d in data):
+        return [_decoded(item) if isinstance(item, bytes) else item for item in data]
     return None
+
+
+def _decoded(text: bytes) -> str:
+    """A tokenizer wants characters; what is no UTF-8 becomes the character that stands for that."""
+    return text.decode(errors="replace")

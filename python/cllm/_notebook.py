@@ -63,10 +63,10 @@ class Bar:
         self._evaluation = f", validation loss {report.val_loss:.4f}"
         self._update()
 
-    def close(self, steps_done: int) -> None:
+    def on_end(self, trainer: Any) -> None:
         """Shows where the run ended."""
-        self._step = steps_done
-        if steps_done < self._last:
+        self._step = trainer.steps_done
+        if self._step < self._last:
             self._state += ", stopped"
         self._update()
 

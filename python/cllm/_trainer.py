@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-from cllm import _callbacks, _cllm, _notebook
+from cllm import _callbacks, _cllm, _notebook, _notes
 from cllm._cllm import EvaluationReport, RunOutcome, StepReport, TrainConfig
 
 
@@ -27,18 +27,37 @@ class Trainer(_cllm.Trainer):
     Args:
         config: what to train, on what, for how long.
         callbacks: functions that are called with each step's StepReport, or objects with any of
-            the methods on_step(StepReport), on_evaluation(EvaluationReport) and
-            on_checkpoint(folder). run() calls them between steps; before the first one it calls
-            on_start(trainer), where an object has that. request_stop() ends the run.
-        on_note: is told what will take seconds before it begins.
+            the methods on_start(trainer), on_step(StepReport), on_evaluation(EvaluationReport),
+            on_checkpoint(folder), on_note(text) and on_end(trainer). run() calls them between
+            steps, where they may call evaluate(), save(), request_stop(), and any Model; on_end
+            comes when all is saved, however the run ended.
+        on_note: is called with each line that the user should know while the trainer is made: what
+            will take seconds, before it begins. run() has an on_note for the lines of the run.
     """
 
     def __init__(self, config: TrainConfig, *, callbacks: Sequence[object] = (),
                  on_note: Callable[[str], object] | None = None) -> None:
         self._callbacks = _callbacks.checked(callbacks)
+        _callbacks.listener("on_note", (), on_note)
         super().__init__(config, on_note=on_note)
 
-    def run(self, *, callbacks: Sequence[object] = (),
+    if not TYPE_CHECKING:  # else type checkers would let every name pass
+
+        def __setattr__(self, name, value):
+            if name == "config":
+                raise AttributeError(
+                    "trainer.config cannot be set, because the run is planned: make another "
+                    "trainer with cllm.Trainer(config)")
+            known = getattr(type(self), name, None)
+            if isinstance(known, property) and known.fset is None:
+                raise AttributeError(f"trainer.{name} cannot be set: the trainer says what it is")
+            if known is None and type(self) is Trainer and not name.startswith("_"):
+                hint = {"lr": "learning_rate"}.get(name) or _cllm.near_name(name, dir(type(self)))
+                raise AttributeError(f"trainer.{name} cannot be set: there is no such attribute"
+                                     + (f" (did you mean {hint}?)" if hint else ""))
+            super().__setattr__(name, value)
+
+    def run(self, *, callbacks: Sequence[object] = (),  # type: ignore[override]
             on_step: Callable[[StepReport], object] | None = None,
             on_evaluation: Callable[[EvaluationReport], object] | None = None,
             on_checkpoint: Callable[[str], object] | None = None,
@@ -57,30 +76,35 @@ class Trainer(_cllm.Trainer):
             on_step: is called with each StepReport.
             on_evaluation: is called with each EvaluationReport.
             on_checkpoint: is called with the folder of each checkpoint.
-            on_note: is called with each line that the user should know.
+            on_note: is called with each line that the user should know during the run; its first
+                text, of several lines, is the summary. Without it, without a callback that has
+                on_note, and without `progress`, what needs attention is a CllmWarning.
             progress: shows a live line on standard error; in a notebook, a bar.
         """
         every = [*self._callbacks, *_callbacks.checked(callbacks)]
-        bar = None
+        shown = progress or self.config.quiet
         if progress and not self.config.quiet and _notebook.is_here():
-            bar = _notebook.Bar(self.steps_done, self.steps_total)
-            every.insert(0, bar)
+            every.insert(0, _notebook.Bar(self.steps_done, self.steps_total))
             progress = False
+        own = {"on_step": on_step, "on_evaluation": on_evaluation, "on_checkpoint": on_checkpoint,
+               "on_note": on_note}
+        heard = {event: _callbacks.listener(event, every, function)
+                 for event, function in own.items()}
+        warning = None if shown or heard["on_note"] is not None else _notes.warn
+        started: list[Any] = []
         try:
             for each in every:
+                started.append(each)
                 if hasattr(each, "on_start"):
                     each.on_start(self)
-            outcome = super().run(
-                on_step=_callbacks.listener("on_step", every, on_step),
-                on_evaluation=_callbacks.listener("on_evaluation", every, on_evaluation),
-                on_checkpoint=_callbacks.listener("on_checkpoint", every, on_checkpoint),
-                on_note=_callbacks.listener("on_note", every, on_note), progress=progress)
+            outcome = super().run(**heard, on_warning=warning, progress=progress)
             if progress and outcome is RunOutcome.STOPPED and not self.config.quiet:
                 self._say_where_it_stopped()
             return outcome
         finally:
-            if bar is not None:
-                bar.close(self.steps_done)
+            for each in started:
+                if hasattr(each, "on_end"):
+                    each.on_end(self)
 
     def _say_where_it_stopped(self) -> None:
         where = f"stopped after step {self.steps_done} of {self.steps_total}"

@@ -26,6 +26,12 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # likewise under nohup
 SECONDS = 900  # of patience with one test; a hang ends the process with every thread's stack
 
 
+def pytest_configure(config):
+    """What runs note is looked at in the tests of that, and noise elsewhere."""
+    if importlib.util.find_spec("cllm") is not None:
+        config.addinivalue_line("filterwarnings", "ignore::cllm.CllmWarning")
+
+
 def needs(*modules):
     """Skips a module's tests when the named packages are not installed."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]

@@ -59,19 +59,22 @@ def test_a_callback_meets_its_trainer_and_may_stop_it(settings):
 
 
 def test_early_stopping_waits_for_its_patience(settings):
-    stop = cllm.EarlyStopping(patience=2, min_delta=100.0)  # no loss falls by so much
+    stop, losses = cllm.EarlyStopping(patience=2, min_delta=100.0), {}  # no loss falls by so much
     config = cllm.TrainConfig(**settings | {"eval_every": 3}, keep_best=True)
     trainer = cllm.Trainer(config, callbacks=[stop])
-    assert trainer.run() is cllm.RunOutcome.STOPPED
-    assert trainer.steps_done == 9 and stop.best_step == 3 and stop.waited == 2
+    outcome = trainer.run(on_evaluation=lambda r: losses.update({r.val_loss: r.step}))
+    assert outcome is cllm.RunOutcome.STOPPED
+    assert trainer.steps_done == 9 and stop.waited == 2
+    assert stop.best_loss == min(losses) and stop.best_step == losses[min(losses)]
     assert (settings["out"] / "checkpoints/best").exists()
     assert "patience=2" in repr(stop)
     better = cllm.EarlyStopping(patience=1)
     again = cllm.Trainer(cllm.TrainConfig(**settings, overwrite=True), callbacks=[better])
     assert again.run() is cllm.RunOutcome.FINISHED, "the loss falls"
     assert better.best_step == 20
-    with pytest.raises(cllm.InputError, match="patience"):
-        cllm.EarlyStopping(patience=0)
+    for wrong in ({"patience": 0}, {"patience": "3"}, {"min_delta": -1}, {"min_delta": "a"}):
+        with pytest.raises(cllm.InputError, match=next(iter(wrong))):
+            cllm.EarlyStopping(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [[3], [object()], [cllm.EarlyStopping], Recorder(), print])
@@ -189,16 +192,95 @@ def test_early_stopping_wants_evaluations(settings):
         trainer.run()
 
 
-def test_an_event_of_another_name_is_refused(settings):
-    class OfTransformers:
-        def on_evaluate(self, *args):
-            pass
+@pytest.mark.parametrize("name, near", [
+    ("on_evaluate", "on_evaluation"), ("on_train_begin", "on_start"), ("on_train_end", "on_end"),
+    ("on_step_end", "on_step"), ("on_save", "on_checkpoint"), ("on_evalution", "on_evaluation")])
+def test_an_event_of_another_name_is_refused(settings, name, near):
+    other = type("Other", (), {name: print, "on_step": print})()
+    with pytest.raises(cllm.InputError, match=rf"got {name} of .*\(did you mean {near}\?\)"):
+        cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[other])
 
+
+@pytest.mark.parametrize("event", ["on_start", "on_end", "on_note"])
+def test_one_method_makes_a_callback(settings, event):
+    heard = []
+    one = type("One", (), {event: lambda self, what: heard.append(what)})()
+    trainer = cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[one])
+    trainer.run()
+    assert heard == [trainer] if event != "on_note" else "20 steps" in heard[0]
+
+
+def test_the_end_is_heard_however_the_run_ends(settings):
+    heard = []
+
+    class Ends:
+        def on_end(self, trainer):
+            heard.append(trainer.steps_done)
+
+    trainer = cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[Ends()])
+    trainer.run(on_step=lambda report: report.step < 3 or trainer.request_stop())
+
+    def fail(report):
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError):
+        trainer.run(on_step=fail)
+    assert heard == [3, 4]
+
+
+def test_a_callback_may_evaluate_and_no_bit_changes(settings):
+    plain = cllm.Trainer(cllm.TrainConfig(**settings))
+    plain.run()
+    trainer = cllm.Trainer(cllm.TrainConfig(**settings | {"out": settings["out"].with_name("b")}))
+    found, saved = [], []
+
+    class Looks:
         def on_step(self, report):
-            pass
+            found.append(trainer.evaluate())
+            assert trainer.evaluate("a king sleeps\n").step == report.step
+            assert trainer.gradients()
 
-    with pytest.raises(cllm.InputError, match=r"got on_evaluate of .*expected on_step"):
-        cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[OfTransformers()])
+        def on_evaluation(self, report):
+            assert trainer.evaluate() == report
+
+        def on_checkpoint(self, folder):
+            saved.append(trainer.evaluate().step)
+            cllm.Model.load(folder).generate("a", tokens=2)
+
+        def on_note(self, note):
+            trainer.evaluate()
+
+    trainer.run(callbacks=[Looks()])
+    assert [report.step for report in found] == list(range(1, 21)) and saved[-1] == 20
+    assert trainer.weights_hash() == plain.weights_hash()
+
+
+@pytest.mark.parametrize("call", ["step", "run"])
+def test_what_a_callback_may_not_do_says_what_it_may(settings, call):
+    trainer = cllm.Trainer(cllm.TrainConfig(**settings))
+    with pytest.raises(cllm.CllmError, match=r"in use: got a callback .*\(a callback may evaluate"):
+        trainer.run(on_step=lambda report: getattr(trainer, call)())
+    trainer.run(on_step=lambda report: None)
+
+
+def test_a_signal_does_not_evaluate_inside_an_evaluation(settings):
+    """Python's handlers run in the middle of one."""
+    trainer, said = cllm.Trainer(cllm.TrainConfig(**settings | {"seq": 8, "layers": 6})), []
+
+    def handle(number, frame):
+        try:
+            said.append(trainer.evaluate())
+        except cllm.CllmError as error:
+            said.append(str(error))
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.03, 0.03)
+        trainer.run(on_step=lambda report: trainer.evaluate())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert trainer.steps_done == 20 and said
 
 
 def test_a_stopped_run_says_how_it_continues(settings, capsys):

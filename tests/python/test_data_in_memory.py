@@ -60,6 +60,24 @@ def test_ids_of_every_form_train_alike(small, kind):
     assert trainer.weights_hash() == trained(small, data=ids.astype("int32")).weights_hash()
 
 
+def test_rows_of_ids_follow_each_other(small):
+    ids = np.arange(3000).reshape(30, 100) % 90
+    wanted = trained(small, data=ids.ravel()).weights_hash()
+    rows = ids.tolist()
+    ragged = [rows[0] + rows[1][:40], [], rows[1][40:], *rows[2:]]
+    for data in (ids, rows, tuple(map(tuple, rows)), ragged, list(ids), (row for row in rows)):
+        assert trained(small, data=data).weights_hash() == wanted
+
+
+def test_documents_may_be_bytes_that_are_no_utf_8(small):
+    documents = [b"the king\xff speaks " * 30, b"a queen sleeps"]
+    config = cllm.TrainConfig(**small, data=documents)
+    assert config.data == [documents[0], "a queen sleeps"]
+    ids = [token for text in documents for token in (*text, 256)]
+    assert trained(small, data=documents).weights_hash() == \
+        trained(small, data=ids, vocab=257).weights_hash()
+
+
 def test_ids_may_have_a_larger_vocabulary(small):
     assert trained(small, data=range(60), vocab=100).model_config.vocab == 100
     with pytest.raises(cllm.InputError, match="59"):
@@ -107,7 +125,9 @@ def test_a_path_that_is_too_long_gives_a_short_error(small):
 @pytest.mark.parametrize("data, part", [
     (3, "not data"), (None, "not data"), ([], "no tokens"), ([""][:0], "no tokens"),
     (["a", 3], r"data\[1\]"), ([3, "a"], "not an array|not integers"), ([-1, 2], "negative"),
-    ([1.5], "not integers"), (np.zeros((2, 2), int), "dimensions"), (b"", "empty text"),
+    ([1.5], "not integers"), (np.zeros((2, 2, 2), int), "dimensions"),
+    ([[1, 2], 3], r"data\[1\]: not a row"), ([[1], ["a"]], r"data\[1\]"),
+    ([[]], "no token"), (b"", "empty text"),
     ([2**40], str(2**40)), ("\ud800\n", "surrogates"),
 ])
 def test_what_is_no_data_is_refused(data, part):

@@ -36,6 +36,7 @@ def test_a_model_evaluates_a_text(model, tmp_path):
     assert report.val_loss == pytest.approx(loss_of(model, ids, 20), rel=1e-5)
     assert report.perplexity == pytest.approx(math.exp(report.val_loss))
     assert report.bits_per_byte == pytest.approx(report.val_loss / math.log(2))
+    assert report.step is None and report.to_dict()["perplexity"] == report.perplexity
     assert report.val_tokens == report.val_tokens_total == len(ids) - 1
     (tmp_path / "text").write_text(TEXT)
     assert model.evaluate(tmp_path / "text") == model.evaluate(TEXT.encode()) == report
@@ -127,6 +128,19 @@ def test_text_goes_through_the_models_tokenizer(with_tokenizer):
     assert b"".join(pieces).decode() == expected
     assert model.generate(b"the king", tokens=12) == expected.encode()
     assert model.generate(["the king"], tokens=12) == [expected]
+
+
+def test_bytes_that_are_no_utf_8_are_taken_by_every_model(model, with_tokenizer):
+    wrote = model.generate(b"\xff", tokens=30)
+    assert isinstance(wrote, bytes) and model.generate("a", tokens=30).encode()
+    other, _ = with_tokenizer
+    raw = b"the king\xff sleeps\n" + wrote
+    for data in (raw, [raw, "the king"]):
+        assert other.evaluate(data).val_loss > 0 and model.evaluate(data).val_loss > 0
+    assert isinstance(other.generate(raw, tokens=3), bytes)
+    assert other.evaluate(raw).bits_per_byte == pytest.approx(
+        other.evaluate(raw).val_loss * (other.evaluate(raw).val_tokens + 1) / math.log(2)
+        / len(raw))
 
 
 def test_evaluation_of_a_text_counts_its_bytes(with_tokenizer):

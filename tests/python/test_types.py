@@ -12,13 +12,15 @@ from conftest import needs
 ROOT = Path(__file__).resolve().parents[2]
 STUB = ROOT / "python/cllm/_cllm.pyi"
 
-# What the stub cannot say: pybind11's metaclass, and constructors that always raise TypeError.
+# What the stub cannot say: pybind11's metaclass, constructors that always raise TypeError, and what
+# inspect.signature shows, which it says in __init__.
 ALLOWED = r"""
 cllm\._cllm\.[A-Z]\w+
 cllm\._cllm\.(EvaluationReport|GroupReport|KernelTime|Machine\w*|Model|Option|Sphere\w+)\.__init__
 cllm\._cllm\.(StepForecast|StepPlan|StepReport|StepTimes|TreePlan)\.__init__
 cllm\._cllm\.RunOutcome\.__pybind11_native_enum__
 cllm\._cllm\.TrainerConfig\.__init__
+cllm\._cllm\.(ModelConfig|TrainConfig)\.__signature__
 cllm\._(model\.Model|trainer\.Trainer)
 cllm\._torch_step
 """

@@ -27,7 +27,7 @@ SECTIONS = {
     "Training": ["TrainConfig", "Trainer", "EarlyStopping", "RunOutcome"],
     "Models": ["Model", "ModelConfig"],
     "Reports": ["StepReport", "EvaluationReport", "SphereReport", "GroupReport"],
-    "Errors": ["InputError", "CllmError"],
+    "Errors": ["InputError", "CllmError", "CllmWarning"],
     "Options": ["options", "configure", "Option"],
     "Plans and predictions": ["plan_tree", "threads_for_workers", "TreePlan", "SpherePlan",
                               "plan_step", "StepPlan", "predict_step", "StepForecast"],
@@ -42,6 +42,29 @@ OPENING = """# The Python interface of CLLM
 [README.md](../README.md) shows how to begin, [examples](examples) holds short programs. `Data` is
 what `TrainConfig(data=...)` takes: a path, a text, texts, or ids of tokens. `Ids` are ids alone."""
 
+# What transformers' Trainer has, and what stands for it here.
+TRANSFORMERS = {
+    '`TrainingArguments(output_dir="run", max_steps=500, learning_rate=1e-3)`':
+        '`TrainConfig(output_dir="run", max_steps=500, learning_rate=1e-3)`, or `out`, `steps`, '
+        "`lr`",
+    "`GPT2Config(n_layer=4, n_head=4, n_embd=128)`":
+        "`TrainConfig(n_layer=4, n_head=4, n_embd=128)`",
+    "`GPT2LMHeadModel.from_pretrained(folder)`, to train it further": "`TrainConfig(init=folder)`",
+    "`Trainer(model, args, train_dataset=..., eval_dataset=...)`":
+        "`Trainer(TrainConfig(data=..., val=...))`: files, texts or ids",
+    "`trainer.train()`": "`trainer.run(progress=True)`",
+    "`trainer.train(resume_from_checkpoint=True)`": '`Trainer(TrainConfig(resume="run")).run()`',
+    '`trainer.evaluate()["eval_loss"]`': "`trainer.evaluate().val_loss`",
+    "`on_step_end`, `on_evaluate`, `on_save` of a `TrainerCallback`":
+        "`on_step`, `on_evaluation`, `on_checkpoint` of any object",
+    "`EarlyStoppingCallback(3)`": "`EarlyStopping(3)`",
+    "`load_best_model_at_end=True`":
+        '`TrainConfig(keep_best=True)`, `Model.load("run/checkpoints/best")`',
+    "`trainer.save_model(folder)`": "`trainer.save(folder)`",
+    "`trainer.state.log_history`": "`run/metrics.jsonl`",
+    "`model.generate(..., max_new_tokens=100)` and a tokenizer":
+        '`Model.load("run").generate("To be", tokens=100)`',
+}
 
 # -- reading ------------------------------------------------------------------------------------
 
@@ -201,7 +224,7 @@ def describe_class(name, nodes):
     if "enum.Enum" in bases:
         choices = [item.targets[0].id for item in nodes[0].body if isinstance(item, ast.Assign)]
         parts.append("One of " + ", ".join(f"`{name}.{choice}`" for choice in choices) + ".")
-    elif any(base.endswith("Error") for base in bases):
+    elif any(base.endswith(("Error", "Warning")) for base in bases):
         parts.append(f"It is a {' and a '.join(f'`{base}`' for base in bases)}.")
     elif name == "TrainConfig":
         parts += ["Every option is a keyword and an attribute:", option_table(made, attributes)]
@@ -232,7 +255,10 @@ def page():
                                                             for name in section),
                               PAGE_WIDTH, subsequent_indent="  ", break_long_words=False,
                               break_on_hyphens=False) for title, section in sections.items()]
-    parts = [OPENING, as_markdown(opening), "\n".join(contents)]
+    rows = ["| transformers.Trainer | cllm |", "| --- | --- |"]
+    rows += [f"| {theirs} | {ours} |" for theirs, ours in TRANSFORMERS.items()]
+    parts = [OPENING, as_markdown(opening), "\n".join(contents),
+             "## From transformers", "\n".join(rows)]
     for title, section in sections.items():
         parts.append(f"## {title}")
         for name in section:

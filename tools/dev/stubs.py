@@ -32,15 +32,16 @@ SPELLINGS = {
     "typing.": "",
     "os.PathLike": "PathLike",
     "-> dict:": "-> dict[str, Any]:",
-    "str | PathLike[str] | bytes | NDArray[np.integer[Any]] | Iterable[str] | Iterable[int]":
-        "_Data",
+    "str | PathLike[str] | bytes | NDArray[np.integer[Any]] | Iterable[str] | Iterable[bytes] | "
+    "Iterable[int] | Iterable[Sequence[int]]": "_Data",
     "str | PathLike[str]": "_Path",
     "__eq__(self, other: Any) -> Any": "__eq__(self, other: object) -> bool",
     "(self, *args)": "(self, *args: object)",
     "(cls, value):": "(cls, value: object) -> Self:",
 }
 # What every object has, or only pickle calls.
-HIDDEN = {"__all__", "__getstate__", "__setstate__", "__reduce_ex__", "__setattr__", "__new__"}
+HIDDEN = {"__all__", "__getstate__", "__setstate__", "__reduce_ex__", "__setattr__", "__new__",
+          "__signature__"}
 OPENING = '''"""The engine of cllm. Shapes: B sequences, T tokens, V' words.
 
 tools/dev/stubs.py writes this file.
@@ -56,10 +57,19 @@ from numpy.typing import ArrayLike, NDArray
 
 _Path: TypeAlias = str | PathLike[str]
 _Data: TypeAlias = (
-    str | PathLike[str] | bytes | NDArray[np.integer[Any]] | Iterable[str] | Iterable[int]
+    str
+    | PathLike[str]
+    | bytes
+    | NDArray[np.integer[Any]]
+    | Iterable[str]
+    | Iterable[bytes]
+    | Iterable[int]
+    | Iterable[Sequence[int]]
 )
 
 '''
+OTHER_NAMES = "Names with the default `...` are other names of an option, and unset unless given."
+REPLACE = "Returns a copy with other values for some keys; those that are not given stay."
 TYPES = {"text": "str", "integer": "int", "real": "float", "flag": "bool"}
 
 
@@ -111,7 +121,7 @@ def meaning(option):
     return f"{option.help[0].upper()}{option.help[1:]}{unit}; {default(option)} by default."
 
 
-def keywords(options):
+def keywords(options, default=default):
     """Every option by its name, then every other name that is accepted for one."""
     lines = [f"{o.key}: {accepted(o)} = {default(o)}," for o in options]
     lines += [f"{alias}: {type_of_alias(o, alias, accepted)} = ...,"
@@ -138,9 +148,9 @@ def attribute(name, shown_type, accepted_type, document):
 def train_config(options):
     """The methods that come from the option table."""
     init = (f"def __init__(self, *,\n{keywords(options)}\n) -> None:\n"
-            + textwrap.indent(f'"""\n{table_of_options(options)}\n"""', "    "))
-    replace = (f"def replace(self, *,\n{keywords(options)}\n) -> TrainConfig:\n"
-               '    """Returns a copy with other values for some keys."""')
+            + textwrap.indent(f'"""\n{OTHER_NAMES}\n\n{table_of_options(options)}\n"""', "    "))
+    replace = (f"def replace(self, *,\n{keywords(options, lambda option: '...')}\n"
+               ") -> TrainConfig:\n" + textwrap.indent(f'"""{REPLACE}"""', "    "))
     parts = [init, replace]
     for o in options:
         parts.append(attribute(o.key, shown(o), accepted(o), meaning(o)))
@@ -185,6 +195,12 @@ def without_padding(text):
     return re.sub(r'^( +""".*[^\s"])\n +"""$', r'\1"""', text, flags=re.MULTILINE)
 
 
+def shorten(node):
+    """Takes the list of options, which stands in the stub already, out of a class's docstring."""
+    text = node.body[0].value
+    text.value = re.split(r"\n\s*Options:\n", text.value)[0].rstrip()
+
+
 def tidy(tree, options):
     keys = {name for option in options for name in (option.key, *option.aliases)}
     body = [plain(node) for node in tree.body if not is_noise(node)]
@@ -192,6 +208,8 @@ def tidy(tree, options):
         if not isinstance(node, ast.ClassDef):
             continue
         node.body = [plain(n) for n in node.body if not is_noise(n)]
+        if node.name in ("TrainConfig", "ModelConfig"):
+            shorten(node)
         if node.name == "TrainConfig":
             kept = [n for n in node.body if not is_from_table(n, keys)]
             at = 1 if isinstance(kept[0], ast.Expr) else 0

@@ -1,0 +1,19 @@
+"""What a run has to say to its user, where neither progress nor a listener shows it."""
+
+import warnings
+
+
+class CllmWarning(UserWarning):
+    """What a run notes and nobody shows: run() without `progress`, `on_note` or a callback with
+    on_note.
+
+    ::
+
+        import warnings
+        warnings.simplefilter("ignore", cllm.CllmWarning)
+    """
+
+
+def warn(note: str) -> None:
+    """Is called inside Trainer.run(): the warning points to who called that."""
+    warnings.warn(note, CllmWarning, stacklevel=3)
