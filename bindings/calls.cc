@@ -64,6 +64,7 @@ void replace_call(const py::handle& function) {
   PyObject* const record = PyCFunction_GET_SELF(plain.ptr());
   if (record == nullptr || py::detail::function_record_ptr_from_PyObject(record) == nullptr) return;
   PyMethodDef* const definition = reinterpret_cast<PyCFunctionObject*>(plain.ptr())->m_ml;
+  if (definition->ml_flags != (METH_FASTCALL | METH_KEYWORDS)) return;
   const auto now = reinterpret_cast<Call>(reinterpret_cast<void (*)()>(definition->ml_meth));
   if (now == &call) return;
   pybind_call = now;

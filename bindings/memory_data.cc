@@ -23,12 +23,18 @@ std::string type_name(const py::handle& value) {
   return py::type::handle_of(value).attr("__name__").cast<std::string>();
 }
 
+bool is_mapping(const py::handle& value) {
+  return py::isinstance(value, py::module_::import("collections.abc").attr("Mapping"));
+}
+
 /// Refuses what can be iterated over, but would give something else than its contents.
 void check_container(const py::handle& value, const char* argument) {
   const char* hint = nullptr;
-  const py::object mapping = py::module_::import("collections.abc").attr("Mapping");
-  if (py::isinstance(value, mapping) || py::hasattr(value, "columns")) {
-    hint = "give one of its values, such as data[\"text\"]";
+  if (is_mapping(value) || py::hasattr(value, "columns")) {
+    const bool encoded =
+        py::hasattr(value, "__contains__") && value.attr("__contains__")("input_ids").cast<bool>();
+    hint = encoded ? "give one of its values, such as data[\"input_ids\"]"
+                   : "give one of its values, such as data[\"text\"]";
   }
   if (PyAnySet_Check(value.ptr()) != 0) hint = "a set has no order: give a list";
   if (py::hasattr(value, "read")) hint = "give its path, or what read() returns";
@@ -81,6 +87,11 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_TypeError)) throw;
     throw InputError({"not data", py::repr(value), kAcceptedData, argument, ""});
+  }
+  if (!items.empty() && is_mapping(items[0])) {
+    throw InputError({"not a text", "a " + type_name(items[0]), "texts or ids of tokens",
+                      std::string(argument) + "[0]",
+                      "give the values of one key, such as [row[\"text\"] for row in data]"});
   }
   if (!items.empty() && is_row(items[0])) return from_rows(items, argument);
   if (items.empty() || !is_text(items[0])) {

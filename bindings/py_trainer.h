@@ -14,6 +14,7 @@ struct PyTrainer {
       : trainer(config, say) {}
   Trainer trainer;
   InUse in_use;
+  bool told = false;  // somebody had the chance to hear its notes
 };
 
 }  // namespace cllm::python

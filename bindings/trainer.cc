@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "arguments.h"
+#include "callbacks.h"
 #include "cllm/error.h"
 #include "cllm/progress.h"
 #include "memory_data.h"
@@ -55,75 +56,6 @@ auto reading(PyTrainer& self, const Read& read) {
 constexpr const char* kOutsideCallbacks =
     "a callback may evaluate, save and look; the rest comes after run(), or in a loop of step()";
 
-/// Holds what a run calls; none of them is None.
-struct Listeners {
-  py::object step, evaluation, checkpoint, note, warning;
-};
-
-/// Calls Python functions between steps, and shows progress on standard error when it is wanted.
-/// The first exception of one asks for a stop and is kept until the run has saved; after it none is
-/// called.
-class Callbacks final : public TrainObserver {
- public:
-  Callbacks(InUse& trainer, Listeners listeners) : trainer_(trainer), to_(std::move(listeners)) {}
-
-  void show_progress(const ProgressPlan& plan) {
-    progress_ = std::make_unique<Progress>(plan, ProgressOutput::to_stderr());
-  }
-  void end_progress() { progress_.reset(); }
-  /// Raises what a callback or a signal handler raised. REQUIRES: the GIL.
-  void rethrow() { signals_.rethrow(); }
-
-  void on_start(const std::string& summary) override {
-    if (progress_) progress_->on_start(summary);
-    call(to_.note, [&] { return path_object(summary); });
-  }
-  void on_note(const std::string& note) override {
-    on_news(note);
-    call(to_.warning, [&] { return path_object(note); });
-  }
-  void on_news(const std::string& news) override {
-    if (progress_) progress_->on_note(news);
-    call(to_.note, [&] { return path_object(news); });
-  }
-  void on_step(const StepReport& report) override {
-    if (progress_) progress_->on_step(report);
-    call(to_.step, [&] { return py::cast(report); });
-  }
-  void on_evaluation(const EvaluationReport& report) override {
-    if (progress_) progress_->on_evaluation(report);
-    call(to_.evaluation, [&] { return py::cast(report); });
-  }
-  void on_checkpoint(const std::string& folder) override {
-    if (progress_) progress_->on_checkpoint(folder);
-    call(to_.checkpoint, [&] { return path_object(folder); });
-  }
-  void on_end(const RunReport& report) override {
-    if (progress_) progress_->on_end(report);
-  }
-  bool wants_stop() override { return failed_ || signals_.poll(); }
-
- private:
-  template <class Make>
-  void call(const py::object& function, const Make& make) {
-    if (function.is_none() || failed_) return;
-    const py::gil_scoped_acquire gil;
-    const InUse::Rest between_steps(trainer_);
-    try {
-      function(make());
-    } catch (py::error_already_set& error) {
-      failed_ = true;
-      signals_.keep(std::move(error));
-    }
-  }
-
-  InUse& trainer_;
-  const Listeners to_;
-  std::unique_ptr<Progress> progress_;
-  SignalWatch signals_;
-  bool failed_ = false;  // one has raised
-};
-
 std::unique_ptr<PyTrainer> create(const TrainConfig& config, const TextListener& on_note) {
   const TrainConfig settings = config;  // others may change theirs while the GIL is released
   const bool tells = !on_note.is_none();
@@ -141,6 +73,7 @@ RunOutcome run(PyTrainer& self, const StepListener& on_step,
   const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kNobody, kOutsideCallbacks);
   const Running running(self);
   const StopWatch signals(self.trainer);
+  self.told = true;
   progress = progress && has_stderr();
   Callbacks callbacks(self.in_use, {on_step, on_evaluation, on_checkpoint, on_note, on_warning});
   RunOutcome outcome = RunOutcome::kFinished;
@@ -178,8 +111,23 @@ StepReport step_on(PyTrainer& self, const TokenMatrix& inputs, const TokenMatrix
   return self.trainer.step({in.data(), B, T}, {out.data(), B, T});
 }
 
+/// Warns, once, of what run() would tell: in a loop of step() nobody listens.
+void warn_of_notes(PyTrainer& self) {
+  if (self.told) return;
+  self.told = true;
+  if (self.trainer.config().quiet) return;
+  const py::object category = py::module_::import("cllm._notes").attr("CllmWarning");
+  for (const std::string& note : self.trainer.notes()) {
+    const py::str text = path_object(note);
+    if (PyErr_WarnEx(category.ptr(), text.cast<std::string>().c_str(), 1) != 0) {
+      throw py::error_already_set();
+    }
+  }
+}
+
 StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTokens& targets) {
   const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kNobody, kOutsideCallbacks);
+  warn_of_notes(self);
   if (inputs.is_none() && targets.is_none()) {
     const py::gil_scoped_release release;
     return self.trainer.step();

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from cllm import _cllm
+from cllm import _cllm, _others
 from cllm._cllm import EvaluationReport, InputError
 
 if TYPE_CHECKING:
@@ -14,14 +15,6 @@ if TYPE_CHECKING:
 
 Listener = Callable[[Any], object]
 EVENTS = ("on_start", "on_step", "on_evaluation", "on_checkpoint", "on_note", "on_end")
-OTHERS = {  # of transformers, Lightning and Keras
-    "on_train_begin": "on_start", "on_train_start": "on_start", "on_fit_start": "on_start",
-    "on_train_end": "on_end", "on_fit_end": "on_end", "on_step_end": "on_step",
-    "on_log": "on_step", "on_batch_end": "on_step", "on_train_batch_end": "on_step",
-    "on_optimizer_step": "on_step", "on_evaluate": "on_evaluation",
-    "on_validation_end": "on_evaluation", "on_test_end": "on_evaluation",
-    "on_save": "on_checkpoint", "on_save_checkpoint": "on_checkpoint",
-}
 
 
 class EarlyStopping:
@@ -40,10 +33,10 @@ class EarlyStopping:
     """
 
     def __init__(self, patience: int = 3, min_delta: float = 0.0) -> None:
-        if not isinstance(patience, int) or patience < 1:
+        if not _is_integer(patience) or patience < 1:
             raise InputError(f"patience: out of range: got {patience!r}, expected an integer of at "
                              "least 1")
-        if not isinstance(min_delta, int | float) or not min_delta >= 0:
+        if not _is_real(min_delta) or not min_delta >= 0:
             raise InputError(f"min_delta: out of range: got {min_delta!r}, expected a number of at "
                              "least 0")
         self.patience = patience
@@ -89,10 +82,13 @@ def checked(callbacks: Any) -> tuple[object, ...]:
     for each in found:
         if isinstance(each, type):
             raise InputError(f"callbacks: a class: got {each!r}, expected {each.__name__}()")
-        for name in dir(each):
+        for name in sorted(dir(each), key=lambda name: name not in vars(type(each))):  # own first
             if name.startswith("on_") and name not in EVENTS:
-                near = OTHERS.get(name) or _cllm.near_name(name, EVENTS)
+                near = _others.EVENTS.get(name) or _cllm.near_name(name, EVENTS)
                 hint = f" (did you mean {near}?)" if near else ""
+                base = _origin(each, name)
+                if base is not type(each):
+                    hint = f" ({base.__name__} has it: a callback needs no base class)"
                 raise InputError(f"callbacks: no event has this name: got {name} of {each!r}, "
                                  f"expected {', '.join(EVENTS[:-1])} or {EVENTS[-1]}{hint}")
         if not callable(each) and not _is_object(each):
@@ -100,6 +96,20 @@ def checked(callbacks: Any) -> tuple[object, ...]:
                 f"callbacks: not a callback: got {each!r}, expected a function of a StepReport, or "
                 f"an object with {', '.join(EVENTS[:-1])} or {EVENTS[-1]}")
     return found
+
+
+def _is_integer(value: object) -> bool:
+    """Whether it is one, of Python or of NumPy."""
+    return isinstance(value, Integral)
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, Real)
+
+
+def _origin(callback: object, name: str) -> type:
+    """The class that an attribute comes from."""
+    return next((cls for cls in type(callback).__mro__ if name in vars(cls)), type(callback))
 
 
 def _is_object(callback: object) -> bool:

@@ -923,7 +923,6 @@ class TrainConfig:
     @quiet.setter
     def quiet(self, value: bool) -> None: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
-    "\n    The __signature__ of a class, made when somebody asks for it.\n    "
 
     @staticmethod
     def from_toml(text: str) -> TrainConfig:
@@ -1003,8 +1002,6 @@ class TreePlan:
 
 class ModelConfig:
     """The shape of a GPT-2 model; it cannot be changed."""
-
-    "\n    The __signature__ of a class, made when somebody asks for it.\n    "
 
     def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...

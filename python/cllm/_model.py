@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from cllm import _cllm
+from cllm import _cllm, _others
 from cllm._cllm import EvaluationReport, InputError, ModelConfig
 from cllm._tokenizer import TextTokenizer
 
@@ -41,6 +41,11 @@ class Model(_cllm.Model):
                workers: int | None = None) -> Self:
         """Makes new weights, as training starts from. With `byte_tokens` a token is a byte."""
         return cls(config, seed=seed, byte_tokens=byte_tokens, workers=workers)
+
+    if not TYPE_CHECKING:  # else type checkers would let every name pass
+
+        def __getattr__(self, name):
+            _others.refuse(self, name, _others.MODEL)
 
     def num_parameters(self) -> int:
         """Returns the number of weights."""

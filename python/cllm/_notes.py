@@ -4,8 +4,8 @@ import warnings
 
 
 class CllmWarning(UserWarning):
-    """What a run notes and nobody shows: run() without `progress`, `on_note` or a callback with
-    on_note.
+    """What a run notes and nobody shows: a loop of step(), or run() without `progress`, `on_note`
+    or a callback with on_note. Python shows each once, unless its filters say otherwise.
 
     ::
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from cllm import _callbacks, _cllm, _notebook, _notes
+from cllm import _callbacks, _cllm, _notebook, _notes, _others
 from cllm._cllm import EvaluationReport, RunOutcome, StepReport, TrainConfig
 
 
@@ -42,6 +42,9 @@ class Trainer(_cllm.Trainer):
         super().__init__(config, on_note=on_note)
 
     if not TYPE_CHECKING:  # else type checkers would let every name pass
+
+        def __getattr__(self, name):
+            _others.refuse(self, name, _others.TRAINER)
 
         def __setattr__(self, name, value):
             if name == "config":

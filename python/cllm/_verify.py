@@ -51,7 +51,7 @@ def first_difference(one: Tensors, other: Tensors) -> str | None:
 
 def train_at(config: TrainConfig, workers: int) -> Trained:
     """All steps of the configuration on this many workers, every one of them at work."""
-    trainer = Trainer(config.replace(workers=workers, activate_all=True))
+    trainer = Trainer(config.replace(workers=workers, activate_all=True, quiet=True))
     loss = float("nan")
     for report in trainer:
         loss = report.loss

@@ -1,6 +1,8 @@
 """python/README.md: the page is what the docstrings say, and every public name has one."""
 
+import ast
 import importlib.util
+import inspect
 import re
 import sys
 
@@ -39,6 +41,30 @@ def test_every_public_name_stands_on_the_page(made):
     assert headings == set(made.package()[1])
     import cllm
     assert headings == {name for name in cllm.__all__ if not name.startswith("_")}
+
+
+def test_what_the_page_names_for_transformers_is_there(made):
+    """Every piece of code in the right column: its names, and the arguments of its calls."""
+    import cllm
+    rows = made.other_names()
+    assert len(rows) > 20 and all(row in made.page() for row in rows)
+    pieces = [piece for ours in rows.values() for piece in re.findall(r"`([^`]+)`", ours)]
+    checked = 0
+    for piece in pieces:
+        for node in ast.walk(ast.parse(piece)):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func).rpartition(".")[2]
+                owners = [cllm, cllm.Model, cllm.Trainer]
+                called = next((getattr(o, name) for o in owners if hasattr(o, name)), None)
+                assert called is not None, piece
+                known = {alias for option in cllm.options() for alias in option.aliases}
+                if node.keywords:
+                    known |= set(inspect.signature(called).parameters)
+                assert {keyword.arg for keyword in node.keywords} <= known, piece
+                checked += 1
+    assert checked > 15
+    events = set(cllm._callbacks.EVENTS)
+    assert set(cllm._others.EVENTS.values()) <= events
 
 
 def undescribed(page):

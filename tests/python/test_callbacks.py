@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from conftest import needs
 
@@ -72,6 +73,7 @@ def test_early_stopping_waits_for_its_patience(settings):
     again = cllm.Trainer(cllm.TrainConfig(**settings, overwrite=True), callbacks=[better])
     assert again.run() is cllm.RunOutcome.FINISHED, "the loss falls"
     assert better.best_step == 20
+    assert cllm.EarlyStopping(np.int64(2), np.float32(0.1)).patience == 2
     for wrong in ({"patience": 0}, {"patience": "3"}, {"min_delta": -1}, {"min_delta": "a"}):
         with pytest.raises(cllm.InputError, match=next(iter(wrong))):
             cllm.EarlyStopping(**wrong)
@@ -199,6 +201,24 @@ def test_an_event_of_another_name_is_refused(settings, name, near):
     other = type("Other", (), {name: print, "on_step": print})()
     with pytest.raises(cllm.InputError, match=rf"got {name} of .*\(did you mean {near}\?\)"):
         cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[other])
+
+
+def test_a_callback_of_another_library_is_told_what_to_change(settings):
+    class Base:
+        on_epoch_begin = on_step_end = print
+
+    class Mine(Base):
+        def on_step_end(self, *args):
+            pass
+
+    class Renamed(Base):
+        def on_step(self, report):
+            pass
+
+    for callback, said in ((Mine(), "on_step_end .*did you mean on_step"),
+                           (Renamed(), "on_epoch_begin .*Base has it: a callback needs no base")):
+        with pytest.raises(cllm.InputError, match=said):
+            cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[callback])
 
 
 @pytest.mark.parametrize("event", ["on_start", "on_end", "on_note"])

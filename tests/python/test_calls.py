@@ -133,6 +133,16 @@ def test_what_a_trainer_does_not_let_set_is_said(things, name, hint):
     assert mine.own == 3
 
 
+@pytest.mark.parametrize("thing, name, hint", [
+    ("Trainer", "train", r"run\(progress=True\)"), ("Trainer", "save_model", "save"),
+    ("Model", "forward", "logits"), ("Model", "save_pretrained", "save")])
+def test_names_of_transformers_lead_to_ours(things, thing, name, hint):
+    said = rf"'{thing}' object has no attribute '{name}'.*{hint}"
+    with pytest.raises(AttributeError, match=said):
+        getattr(things[thing], name)
+    assert not hasattr(things[thing], "nothing_of_this_kind")
+
+
 # -- what an editor shows -----------------------------------------------------------------------
 
 @pytest.mark.parametrize("cls", [cllm.TrainConfig, cllm.ModelConfig])
@@ -173,6 +183,26 @@ def test_a_note_is_a_warning_where_nobody_shows_it(capfd):
     assert not caught(lambda: notable(quiet=True).run())
     assert sum("training data itself" in text for text in heard) == 2
     assert "training data itself" in capfd.readouterr().err
+
+
+def test_a_loop_of_steps_warns_once_where_it_stands():
+    def loop():
+        trainer = notable()
+        for _ in trainer:
+            pass
+
+    def steps():
+        trainer = notable()
+        trainer.step()
+        trainer.step()
+        trainer.run()
+
+    for call in (loop, steps):
+        found = caught(call)
+        assert sum("training data itself" in str(each.message) for each in found) >= 1
+        assert {each.filename for each in found} == {__file__}
+    assert len({each.lineno for each in caught(loop)}) == 1
+    assert not caught(lambda: notable(quiet=True).step())
 
 
 def test_a_run_with_nothing_to_note_warns_of_nothing(tmp_path):

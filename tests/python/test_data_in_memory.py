@@ -143,6 +143,8 @@ def test_what_would_give_something_else_than_its_contents_is_refused(small, tmp_
     (tmp_path / "a.txt").write_text("some words\n")
     with open(tmp_path / "a.txt") as file:
         for wrong, hint in (({"text": ["one", "two"]}, r'such as data\["text"\]'),
+                            ({"input_ids": [[1, 2], [3]]}, r'such as data\["input_ids"\]'),
+                            ([{"text": "one"}], r'such as \[row\["text"\] for row in data\]'),
                             ({"one text", "another"}, "a set has no order"),
                             (file, r"what read\(\) returns"),
                             ([str(tmp_path / "a.txt")], "names of files")):

@@ -386,8 +386,7 @@ def test_a_callback_may_look_but_not_step(settings, tmp_path):
         if report.step == 2:
             seen.append((trainer.steps_done, trainer.weights_hash(), len(trainer.spheres())))
             trainer.save(tmp_path / "mine")
-            for forbidden in (trainer.step, trainer.evaluate, trainer.run,
-                              lambda: trainer.resize(1)):
+            for forbidden in (trainer.step, trainer.run, lambda: trainer.resize(1)):
                 with pytest.raises(cllm.CllmError, match="callback"):
                     forbidden()
 

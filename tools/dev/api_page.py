@@ -41,30 +41,9 @@ OPENING = """# The Python interface of CLLM
 
 [README.md](../README.md) shows how to begin, [examples](examples) holds short programs. `Data` is
 what `TrainConfig(data=...)` takes: a path, a text, texts, or ids of tokens. `Ids` are ids alone."""
+FROM_TRANSFORMERS = """TrainConfig takes the names of TrainingArguments and GPT2Config, too: its
+table has them as *other names*."""
 
-# What transformers' Trainer has, and what stands for it here.
-TRANSFORMERS = {
-    '`TrainingArguments(output_dir="run", max_steps=500, learning_rate=1e-3)`':
-        '`TrainConfig(output_dir="run", max_steps=500, learning_rate=1e-3)`, or `out`, `steps`, '
-        "`lr`",
-    "`GPT2Config(n_layer=4, n_head=4, n_embd=128)`":
-        "`TrainConfig(n_layer=4, n_head=4, n_embd=128)`",
-    "`GPT2LMHeadModel.from_pretrained(folder)`, to train it further": "`TrainConfig(init=folder)`",
-    "`Trainer(model, args, train_dataset=..., eval_dataset=...)`":
-        "`Trainer(TrainConfig(data=..., val=...))`: files, texts or ids",
-    "`trainer.train()`": "`trainer.run(progress=True)`",
-    "`trainer.train(resume_from_checkpoint=True)`": '`Trainer(TrainConfig(resume="run")).run()`',
-    '`trainer.evaluate()["eval_loss"]`': "`trainer.evaluate().val_loss`",
-    "`on_step_end`, `on_evaluate`, `on_save` of a `TrainerCallback`":
-        "`on_step`, `on_evaluation`, `on_checkpoint` of any object",
-    "`EarlyStoppingCallback(3)`": "`EarlyStopping(3)`",
-    "`load_best_model_at_end=True`":
-        '`TrainConfig(keep_best=True)`, `Model.load("run/checkpoints/best")`',
-    "`trainer.save_model(folder)`": "`trainer.save(folder)`",
-    "`trainer.state.log_history`": "`run/metrics.jsonl`",
-    "`model.generate(..., max_new_tokens=100)` and a tokenizer":
-        '`Model.load("run").generate("To be", tokens=100)`',
-}
 
 # -- reading ------------------------------------------------------------------------------------
 
@@ -215,6 +194,25 @@ def attribute_table(attributes):
     return "\n".join(rows)
 
 
+def other_names():
+    """What the package answers when somebody uses a name of transformers: {theirs: ours}."""
+    tree = ast.parse((PACKAGE / "_others.py").read_text())
+    lists = {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body
+             if isinstance(node, ast.Assign)}
+    found = {f"`{call}`": ours for call, ours in lists["CALLS"].items()}
+    found |= {f"`trainer.{name}`": ours for name, ours in lists["TRAINER"].items()}
+    found |= {f"`model.{name}`": ours for name, ours in lists["MODEL"].items()}
+    for event in dict.fromkeys(lists["EVENTS"].values()):
+        theirs = ", ".join(f"`{name}`" for name, ours in lists["EVENTS"].items() if ours == event)
+        found[f"{theirs} of a callback"] = f"`{event}` of any object"
+    return found
+
+
+def table_of_others():
+    rows = ["| transformers | cllm |", "| --- | --- |"]
+    return "\n".join(rows + [f"| {theirs} | {ours} |" for theirs, ours in other_names().items()])
+
+
 def describe_class(name, nodes):
     attributes, methods = members(nodes)
     parts = [as_markdown(words(*nodes))]
@@ -255,10 +253,8 @@ def page():
                                                             for name in section),
                               PAGE_WIDTH, subsequent_indent="  ", break_long_words=False,
                               break_on_hyphens=False) for title, section in sections.items()]
-    rows = ["| transformers.Trainer | cllm |", "| --- | --- |"]
-    rows += [f"| {theirs} | {ours} |" for theirs, ours in TRANSFORMERS.items()]
     parts = [OPENING, as_markdown(opening), "\n".join(contents),
-             "## From transformers", "\n".join(rows)]
+             "## From transformers", FROM_TRANSFORMERS, table_of_others()]
     for title, section in sections.items():
         parts.append(f"## {title}")
         for name in section:

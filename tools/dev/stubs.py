@@ -210,6 +210,7 @@ def tidy(tree, options):
         node.body = [plain(n) for n in node.body if not is_noise(n)]
         if node.name in ("TrainConfig", "ModelConfig"):
             shorten(node)
+            node.body[1:] = [n for n in node.body[1:] if not isinstance(n, ast.Expr)]
         if node.name == "TrainConfig":
             kept = [n for n in node.body if not is_from_table(n, keys)]
             at = 1 if isinstance(kept[0], ast.Expr) else 0

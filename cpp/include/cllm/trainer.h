@@ -73,6 +73,8 @@ class Trainer {
   /// Throws InputError for a rate below 0 or not finite.
   void set_learning_rate(std::optional<double> rate);
 
+  /// Returns what the user should know before the first step; run() tells its observer.
+  const std::vector<std::string>& notes() const noexcept;
   std::int64_t steps_done() const noexcept;
   std::int64_t steps_total() const noexcept;
   const ModelConfig& model() const noexcept;

@@ -93,6 +93,7 @@ void Trainer::request_save() noexcept {
 }
 
 std::int64_t Trainer::steps_done() const noexcept { return impl_->core.steps_done; }
+const std::vector<std::string>& Trainer::notes() const noexcept { return impl_->core.plan.notes; }
 std::int64_t Trainer::steps_total() const noexcept { return impl_->core.plan.config.steps; }
 const ModelConfig& Trainer::model() const noexcept { return impl_->core.plan.session.model; }
 const TrainConfig& Trainer::config() const noexcept { return impl_->core.plan.config; }
