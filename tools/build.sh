@@ -5,7 +5,8 @@
 # unless --tests is given; --python installs the Python package into .venv as well; --parity also
 # installs torch and transformers there, which are large. A second run that has nothing to do takes
 # a second or two. Environment: CXX the compiler, CLLM_WERROR=ON turns warnings into errors,
-# CLLM_JOBS the number of compile jobs (default: the cores).
+# CLLM_JOBS the number of compile jobs (default: the cores), CLLM_VENV an environment of Python to
+# use in place of .venv as it is, so that nothing is installed into it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,7 +26,7 @@ while (($#)); do
     --python) with_python=yes ;;
     --parity) with_parity=yes ;;
     -h | --help)
-      sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
     release | dev | asan | tsan | portable) presets+=("$1") ;;
@@ -179,12 +180,12 @@ build_preset() {
 }
 
 install_packages
-install_environment
+if [[ -z ${CLLM_VENV:-} ]]; then install_environment; fi
 mkdir -p build
 for preset in "${presets[@]}"; do
   build_preset "$preset"
 done
-install_package
+if [[ -z ${CLLM_VENV:-} ]]; then install_package; fi
 for preset in "${presets[@]}"; do
   for program in train_model run_model; do
     say "build/$preset/bin/$program"

