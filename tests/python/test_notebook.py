@@ -62,6 +62,13 @@ def text_of(outputs):
     return "".join(output.get("text", "") for output in outputs if output.output_type == "stream")
 
 
+def wait_for_steps(folder):
+    metrics = folder / "run/metrics.jsonl"
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.05)
+
+
 def test_progress_is_one_bar_and_a_cell_runs_again(notebook, text_file, tmp_path):
     assert error_of(notebook.run(SETUP.format(data=text_file, steps=300))) is None
     for _ in range(2):
@@ -82,10 +89,7 @@ def test_an_interrupt_saves_and_the_next_cell_goes_on(notebook, text_file, tmp_p
     notebook.run("trainer = cllm.Trainer(config)")
 
     def interrupt():
-        metrics = tmp_path / "run/metrics.jsonl"
-        deadline = time.monotonic() + 100
-        while time.monotonic() < deadline and not (metrics.exists() and metrics.stat().st_size):
-            time.sleep(0.05)
+        wait_for_steps(tmp_path)
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGINT)
 
     notebook.run("import os, pathlib; pathlib.Path('pid').write_text(str(os.getpid()))")
@@ -115,6 +119,18 @@ trainer.run(progress=True)""")
     assert error_of(outputs).ename == "LookupError"
     again = notebook.run("print(cllm.Trainer(cllm.TrainConfig(resume='run')).steps_done)")
     assert text_of(again) == "5\n"
+
+
+def test_a_kernel_that_is_shut_down_in_a_cell_saves_first(text_file, tmp_path):
+    """The front end asks, waits, and ends the process with SIGTERM."""
+    with Notebook(tmp_path) as notebook:
+        notebook.run(SETUP.format(data=text_file, steps=10**6))
+        notebook.client.kc.execute("cllm.Trainer(config).run(progress=True)")
+        wait_for_steps(tmp_path)
+        notebook.client.km.shutdown_wait_time = 8
+        run_sync(notebook.client.km.shutdown_kernel)()
+    assert (tmp_path / "run/checkpoints/latest/model.safetensors").is_file()
+    assert cllm.Trainer(cllm.TrainConfig(resume=tmp_path / "run")).steps_done > 0
 
 
 def test_a_kernel_that_is_shut_down_leaves_a_run_that_goes_on(text_file, tmp_path):
