@@ -133,6 +133,8 @@ void register_options(py::module_& m) {
       "Returns the options of `cllm generate`: name, other names, help.");
   m.def("unknown_generate_option_hint", &unknown_generate_option_hint, py::arg("name"),
         "What to do about a name that is no option of `cllm generate`.");
+  m.def("refuse_repeated_option", &refuse_repeated_option, py::arg("first"), py::arg("second"),
+        "Raises InputError because one option is given twice: by these names, as typed.");
   m.def(
       "check_prompt", [](const py::str& prompt) { check_prompt(path_text(prompt, "prompt")); },
       py::arg("prompt"), "Raises InputError for a prompt that names a file.");

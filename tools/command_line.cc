@@ -32,8 +32,9 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.allow_extras();   // an unknown option is answered with the nearest known one
   app.add_flag("-h,--help", line.help);
   app.add_flag("--version", line.version);
-  app.add_option("--config", line.config_file);
-  std::deque<Named> table;  // a deque keeps addresses
+  app.add_option("--config", line.config_file)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // refuse_repeated() looks
+  std::deque<Named> table;                                      // a deque keeps addresses
   const auto add = [&](const std::string& name, bool is_flag) {
     Named& named = table.emplace_back(Named{name, {}});
     CLI::Option* const parser = is_flag ? app.add_flag("--" + name, named.values)
@@ -49,8 +50,9 @@ CommandLine parse_command_line(int argc, char** argv) {
       add(alias.name(), option.type == cllm::OptionType::kFlag || !alias.value.empty());
     }
   }
+  const std::vector<std::string> words = typed_words(argc, argv);
   try {
-    app.parse(typed_words(argc, argv));
+    app.parse(std::vector<std::string>(words));
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string text = error.what();
     throw cllm::InputError(
@@ -66,6 +68,9 @@ CommandLine parse_command_line(int argc, char** argv) {
                                        {"config", "help", "version"});
     });
   }
+  refuse_repeated(words, [](const std::string& name) {
+    return name == "config" ? name : std::string();  // set_options() looks at those of the table
+  });
   for (const Named& named : table) {
     for (const std::string& value : named.values) line.given.emplace_back(named.name, value);
   }

@@ -40,7 +40,9 @@ void declare(CLI::App& app, Options& options) {
   cllm::SamplingOptions& sampling = options.sampling;
   for (const cllm::GenerateOption& option : cllm::generate_options()) {
     const auto add = [&](auto& value) {
-      app.add_option(names_of(option), value, option.explained())->capture_default_str();
+      app.add_option(names_of(option), value, option.explained())
+          ->capture_default_str()
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // refuse_repeated() looks
     };
     if (option.name == "model") add(options.model);
     if (option.name == "prompt") add(options.prompt);
@@ -98,8 +100,9 @@ int run(int argc, char** argv) {
   CLI::App app;
   Options options;
   declare(app, options);
+  const std::vector<std::string> words = typed_words(argc, argv);
   try {
-    app.parse(typed_words(argc, argv));
+    app.parse(std::vector<std::string>(words));
   } catch (const CLI::ParseError& error) {
     throw cllm::InputError({error.what(), "", "", "command line", "see --help"});
   }
@@ -109,6 +112,10 @@ int run(int argc, char** argv) {
   }
   const std::vector<std::string> rest = app.remaining();
   if (!rest.empty()) refuse_left_over(rest, cllm::unknown_generate_option_hint);
+  refuse_repeated(words, [](const std::string& name) {
+    const cllm::GenerateOption* const option = cllm::find_generate_option(name);
+    return option == nullptr ? std::string() : option->name;
+  });
   if (options.model.empty()) {
     throw cllm::InputError(
         {"no model to run", "", "a model folder, or a run folder", "--model", "--model RUN"});

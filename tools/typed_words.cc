@@ -1,6 +1,7 @@
 #include "typed_words.h"
 
 #include <algorithm>
+#include <map>
 
 #include "cllm/error.h"
 #include "cllm/options.h"
@@ -35,6 +36,19 @@ std::vector<std::string> typed_words(int argc, char** argv) {
     std::replace(word.begin(), end, '_', '-');
   }
   return {words.rbegin(), words.rend()};
+}
+
+void refuse_repeated(const std::vector<std::string>& words,
+                     const std::function<std::string(const std::string&)>& option_of) {
+  std::map<std::string, std::string> seen;
+  for (auto word = words.rbegin(); word != words.rend() && *word != "--"; ++word) {
+    if (word->rfind("--", 0) != 0) continue;
+    const std::string name = word->substr(0, word->find('='));
+    const std::string option = option_of(name.substr(2));
+    if (option.empty()) continue;
+    const auto [first, is_new] = seen.emplace(option, name);
+    if (!is_new) cllm::refuse_repeated_option(first->second, name);
+  }
 }
 
 void refuse_left_over(const std::vector<std::string>& words,

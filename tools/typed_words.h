@@ -9,6 +9,11 @@
 /// underscores in names of options.
 std::vector<std::string> typed_words(int argc, char** argv);
 
+/// Throws cllm::InputError when one option is given twice, under whatever names. option_of(name)
+/// returns the option that a name, without dashes, stands for; "": it may be given again.
+void refuse_repeated(const std::vector<std::string>& words,
+                     const std::function<std::string(const std::string&)>& option_of);
+
 /// Throws cllm::InputError that names every unknown option among the words left over, with
 /// hint_of(name), or else the value that belongs to none. REQUIRES: there are some.
 [[noreturn]] void refuse_left_over(const std::vector<std::string>& words,

@@ -1794,6 +1794,9 @@ def predict_step(config: TrainConfig, machine: Machine, where: str = "machine") 
     error names `where`.
     """
 
+def refuse_repeated_option(first: str, second: str) -> None:
+    """Raises InputError because one option is given twice: by these names, as typed."""
+
 def set_command_line_words(on: bool) -> bool:
     """Whether errors say --eval-every, or eval_every; returns what was before."""
 

@@ -53,6 +53,18 @@ def _refuse_unknown(ctx: Any, args: list[str]) -> None:
                      + ", ".join(said))
 
 
+def _refuse_repeated(ctx: Any, args: list[str]) -> None:
+    """Those of the table are lists, which the engine looks at."""
+    seen: dict[str, str] = {}
+    for word, _, found in _options(ctx, args):
+        if found is None or found.multiple or found.is_eager:
+            continue
+        typed = word.partition("=")[0].replace("_", "-") if word[:2] == "--" else word[:2]
+        if found.name in seen:
+            _cllm.refuse_repeated_option(seen[found.name], typed)
+        seen[found.name] = typed
+
+
 def _take_flag_values(ctx: Any, args: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Takes what typer refuses out of the words: --bf16=false, where bf16 is of the table."""
     values = [(word, found.name) for word, _, found in _options(ctx, args)
@@ -70,6 +82,7 @@ def parse(ctx: Any, args: list[str],
     if ctx.resilient_parsing:  # a shell asks what could come
         return parse_rest(ctx, args)
     _refuse_unknown(ctx, args)
+    _refuse_repeated(ctx, args)
     args, values = _take_flag_values(ctx, args)
     ctx.allow_extra_args = True
     rest = parse_rest(ctx, args)

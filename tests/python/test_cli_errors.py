@@ -188,6 +188,26 @@ def test_an_option_given_twice_is_an_error(place):
     assert code == BAD_INPUT and "--lr: given twice" in err
 
 
+@pytest.mark.parametrize("words, said", [
+    (["--tokens", "1", "--tokens", "2"], "--tokens: given twice: expected once"),
+    (["--tokens=1", "--max_new_tokens", "2"],
+     "--tokens and --max-new-tokens: two names of one option are given: expected one of them"),
+    (["--p", "1", "--prompt", "--p", "--top-p", "0.5"], "--p: given twice: expected once"),
+    (["--prompt=--tokens 3 --tokens 4", "--seed=1", "--", "--seed"], None),
+])
+def test_an_option_of_run_model_given_twice_is_an_error(place, words, said):
+    command = [RUN_MODEL, "--model", "nowhere", *words]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == BAD_INPUT
+    assert said is None or done.stderr == f"run_model: {said}\n"
+    assert said is not None or "twice" not in done.stderr
+
+
+def test_two_files_of_settings_are_an_error(place):
+    code, _, err = train(place, *arguments_of({}), "--config", "a", "--config=b")
+    assert code == BAD_INPUT and err == "train_model: --config: given twice: expected once\n"
+
+
 def test_names_of_other_programs_train(place):
     words = {"--output_dir": "run", "--out": None, "--max-iters": "2", "--n_layer": "1",
              "--n-head": "2", "--n_embd": "16", "--block_size": "16", "--batch_size": "2",

@@ -124,19 +124,33 @@ def test_both_programs_answer_alike(tmp_path, text_file):
                   ["--bacth", "3", "--init_from=resume", "--compile=False", "--bacth=4"],
                   ["stray"], ["--quiet", "x"], ["--bf16=maybe"], ["--quiet", "--quiet=true"],
                   ["--max_steps=-1"], ["--patience", "1", "--eval-every", "0"], ["--init", "gpt2"],
-                  ["--batch"]):
+                  ["--batch"], ["--quiet", "--quiet"], ["--bf16", "--precision", "fp32"],
+                  ["--config", "a", "--config=b"], ["--config", "a", "--config=b", "--bacth"]):
         code, _, ours = run("train", *good, *words, folder=tmp_path)
         native = subprocess.run([TRAIN_MODEL, *good, *words], cwd=tmp_path, text=True,
                                 capture_output=True)
         assert code == native.returncode == BAD_INPUT
         assert ours.removeprefix("cllm: ") == native.stderr.removeprefix("train_model: ")
     for words in (["--out_dir", "x", "--num_samples", "3", "--dtype=float16"], ["--tempratur", "1"],
-                  ["--model", "x", "--start", "FILE:/dev/null"], ["--model", "x", "stray"]):
+                  ["--model", "x", "--start", "FILE:/dev/null"], ["--model", "x", "stray"],
+                  ["--model", "x", "--tokens", "1", "--tokens", "2"],
+                  ["--model", "x", "--max_new_tokens", "1", "--tokens=1"],
+                  ["--model", "x", "--out-dir", "x", "--tempratur", "1"]):
         code, _, ours = run("generate", *words, folder=tmp_path)
         native = subprocess.run([RUN_MODEL, *words], cwd=tmp_path, text=True, capture_output=True)
         assert code == native.returncode == BAD_INPUT
         assert ours.removeprefix("cllm: ") == native.stderr.removeprefix("run_model: ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words, said", [
+    (["bench", "--machine-only", "-o", "a", "--out", "b"], "-o and --out: two names of one"),
+    (["bench", "-oa", "-o", "b"], "-o: given twice"),
+    (["plan", "--machine", "a", "--machine=b"], "--machine: given twice"),
+    (["data", "shakespeare", "--out", "a", "--out", "b"], "--out: given twice")])
+def test_no_command_takes_an_option_twice(tmp_path, words, said):
+    code, out, err = run(*words, folder=tmp_path)
+    assert code == BAD_INPUT and out == "" and err.startswith(f"cllm: {said}"), err
 
 
 def test_names_of_other_programs_train(tmp_path, text_file):

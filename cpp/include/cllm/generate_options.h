@@ -18,6 +18,9 @@ struct GenerateOption {
 
 const std::vector<GenerateOption>& generate_options();
 
+/// Finds an option by any of its names, with dashes; nullptr when there is none.
+const GenerateOption* find_generate_option(const std::string& name);
+
 /// Says what to do about a name that is no option: the option that is near or that another program
 /// calls so, why there is no such option, or where all of them are listed.
 std::string unknown_generate_option_hint(const std::string& name);

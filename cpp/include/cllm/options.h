@@ -88,6 +88,9 @@ const Option* find_option(const std::string& name);
 void set_option(TrainConfig& config, const std::string& name, const std::string& value,
                 const std::string& where = "");
 
+/// Throws InputError because one option is given twice: by these names, as they were typed.
+[[noreturn]] void refuse_repeated_option(const std::string& first, const std::string& second);
+
 /// Sets fields one after another. Throws InputError also when one option is given twice, under
 /// whatever names.
 void set_options(TrainConfig& config,

@@ -1,5 +1,7 @@
 #include "cllm/generate_options.h"
 
+#include <algorithm>
+
 #include "base/files.h"
 #include "base/refuse.h"
 #include "cllm/options.h"
@@ -51,6 +53,16 @@ const std::vector<GenerateOption>& generate_options() {
       {"seed", {}, "same seed, same text"},
   };
   return table;
+}
+
+const GenerateOption* find_generate_option(const std::string& name) {
+  for (const GenerateOption& option : generate_options()) {
+    const std::vector<std::string>& others = option.aliases;
+    if (option.name == name || std::find(others.begin(), others.end(), name) != others.end()) {
+      return &option;
+    }
+  }
+  return nullptr;
 }
 
 std::string unknown_generate_option_hint(const std::string& name) {

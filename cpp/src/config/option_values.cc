@@ -165,18 +165,19 @@ void set_option(TrainConfig& config, const std::string& name, const std::string&
   if (alias != nullptr) config.aliases[option->name] = name;
 }
 
+void refuse_repeated_option(const std::string& first, const std::string& second) {
+  if (first == second) throw InputError({"given twice", "", "once", first, ""});
+  throw InputError(
+      {"two names of one option are given", "", "one of them", first + " and " + second, ""});
+}
+
 void set_options(TrainConfig& config,
                  const std::vector<std::pair<std::string, std::string>>& given) {
   std::map<const Option*, std::string> names;
   for (const auto& [name, value] : given) {
     set_option(config, name, value);
     const auto [first, is_new] = names.emplace(find_option(name), name);
-    if (is_new) continue;
-    const bool same = first->second == name;
-    throw InputError(
-        ErrorParts{same ? "given twice" : "two names of one option are given", "",
-                   same ? "once" : "one of them",
-                   same ? as_typed(name) : as_typed(first->second) + " and " + as_typed(name), ""});
+    if (!is_new) refuse_repeated_option(as_typed(first->second), as_typed(name));
   }
 }
 
