@@ -51,15 +51,21 @@ bool are_files(const py::list& items) {
   });
 }
 
-bool is_text(const py::handle& item) {
-  return py::isinstance<py::str>(item) || py::isinstance<py::bytes>(item);
+bool is_bytes(const py::handle& item) {
+  return py::isinstance<py::bytes>(item) || py::isinstance<py::bytearray>(item);
 }
+
+std::string bytes_of(const py::handle& item) {
+  return py::module_::import("builtins").attr("bytes")(item).cast<std::string>();
+}
+
+bool is_text(const py::handle& item) { return py::isinstance<py::str>(item) || is_bytes(item); }
 
 /// Says whether an item is a row of ids, as a tokenizer gives them for each of several texts.
 bool is_row(const py::handle& item) {
-  return py::isinstance<py::list>(item) || py::isinstance<py::tuple>(item) ||
-         (py::hasattr(item, "__array__") && py::hasattr(item, "ndim") &&
-          item.attr("ndim").cast<int>() > 0);
+  if (is_text(item) || PyAnySet_Check(item.ptr()) != 0) return false;
+  if (py::hasattr(item, "ndim")) return item.attr("ndim").cast<int>() > 0;
+  return py::hasattr(item, "__iter__");
 }
 
 /// Returns the ids of all rows, one row after another; rows may be of different lengths.
@@ -71,8 +77,10 @@ MemoryData::Pointer from_rows(const py::list& rows, const char* argument) {
       throw InputError(
           {"not a row of ids", py::repr(rows[i]), "rows only, or ids only", place, ""});
     }
-    if (py::len(rows[i]) == 0) continue;
-    const std::vector<std::int32_t> row = token_list(rows[i], place.c_str(), kAnyToken);
+    const bool is_array = py::hasattr(rows[i], "__array__");
+    const py::object ids_of_row = is_array ? py::object(rows[i]) : py::list(rows[i]);
+    if (py::len(ids_of_row) == 0) continue;
+    const std::vector<std::int32_t> row = token_list(ids_of_row, place.c_str(), kAnyToken);
     ids.insert(ids.end(), row.begin(), row.end());
   }
   return MemoryData::tokens(ids, argument);
@@ -103,8 +111,8 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
   }
   std::vector<std::string> documents;
   for (const py::handle& item : items) {
-    if (py::isinstance<py::bytes>(item)) {
-      documents.push_back(item.cast<std::string>());
+    if (is_bytes(item)) {
+      documents.push_back(bytes_of(item));
       continue;
     }
     if (!py::isinstance<py::str>(item)) {
@@ -137,9 +145,7 @@ MemoryData::Pointer data_in_memory(const py::handle& value, const char* argument
     if (can_be_path(bytes)) return nullptr;
     return MemoryData::text(utf8_text(value.cast<py::str>(), argument), argument);
   }
-  if (py::isinstance<py::bytes>(value) || py::isinstance<py::bytearray>(value)) {
-    return MemoryData::text(py::bytes(py::reinterpret_borrow<py::object>(value)), argument);
-  }
+  if (is_bytes(value)) return MemoryData::text(bytes_of(value), argument);
   if (py::hasattr(value, "__array__")) {
     const py::object array = py::module_::import("numpy").attr("asarray")(value);
     const auto kind = array.attr("dtype").attr("kind").cast<std::string>();

@@ -116,6 +116,18 @@ void set_all(TrainConfig& config, const py::kwargs& values) {
   config = std::move(changed);
 }
 
+/// Sets an attribute; a name that is no option gets the same hint as among the keywords.
+void set_attribute(const py::object& self, const py::str& name, const py::object& value) {
+  const std::string key = path_text(name, "name");
+  if (!py::hasattr(py::type::of(self), name)) {
+    throw py::attribute_error(Error::format({"unknown option", "\"" + key + "\"", "", "TrainConfig",
+                                             unknown_option_hint(key, Wording::kKeywords)}));
+  }
+  if (PyObject_GenericSetAttr(self.ptr(), name.ptr(), value.ptr()) != 0) {
+    throw py::error_already_set();
+  }
+}
+
 /// Sets one option, by its key or an alias.
 void set_value(TrainConfig& config, const Option& option, const OptionAlias* alias,
                const py::handle& value) {
@@ -250,6 +262,7 @@ void register_train_config(py::module_& m) {
         return changed;
       },
       "Returns a copy with other values for some keys; those that are not given stay.");
+  cls.def("__setattr__", &set_attribute, py::arg("name"), py::arg("value"));
   cls.def(
       "to_toml", [](const TrainConfig& config) { return path_object(to_toml(config)); },
       "Returns a config.toml with help as comments, without `resume` and `overwrite`.");

@@ -116,13 +116,8 @@ void warn_of_notes(PyTrainer& self) {
   if (self.told) return;
   self.told = true;
   if (self.trainer.config().quiet) return;
-  const py::object category = py::module_::import("cllm._notes").attr("CllmWarning");
-  for (const std::string& note : self.trainer.notes()) {
-    const py::str text = path_object(note);
-    if (PyErr_WarnEx(category.ptr(), text.cast<std::string>().c_str(), 1) != 0) {
-      throw py::error_already_set();
-    }
-  }
+  const py::object warn = py::module_::import("cllm._notes").attr("warn_here");
+  for (const std::string& note : self.trainer.notes()) warn(path_object(note));
 }
 
 StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTokens& targets) {

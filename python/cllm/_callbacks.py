@@ -77,7 +77,9 @@ class EarlyStopping:
 def checked(callbacks: Any) -> tuple[object, ...]:
     """The callbacks, if each of them can hear of anything."""
     if callable(callbacks) or _is_object(callbacks) or not isinstance(callbacks, Iterable):
-        raise InputError(f"callbacks: not a list: got {callbacks!r}, expected [{callbacks!r}]")
+        is_one = callable(callbacks) or _is_object(callbacks)
+        raise InputError(f"callbacks: not a list: got {callbacks!r}, expected "
+                         + (f"[{callbacks!r}]" if is_one else "functions or objects"))
     found = tuple(callbacks)
     for each in found:
         if isinstance(each, type):

@@ -16,4 +16,13 @@ class CllmWarning(UserWarning):
 
 def warn(note: str) -> None:
     """Is called inside Trainer.run(): the warning points to who called that."""
-    warnings.warn(note, CllmWarning, stacklevel=3)
+    _warn(note, 4)
+
+
+def warn_here(note: str) -> None:
+    """Is called by the engine: the warning points to who called that."""
+    _warn(note, 3)
+
+
+def _warn(note: str, level: int) -> None:
+    warnings.warn(note.removeprefix("warning: "), CllmWarning, stacklevel=level)

@@ -79,7 +79,7 @@ def test_early_stopping_waits_for_its_patience(settings):
             cllm.EarlyStopping(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [[3], [object()], [cllm.EarlyStopping], Recorder(), print])
+@pytest.mark.parametrize("wrong", [[3], 3, [object()], [cllm.EarlyStopping], Recorder(), print])
 def test_what_is_no_list_of_callbacks_is_refused(settings, wrong):
     with pytest.raises(cllm.InputError, match="callbacks: "):
         cllm.Trainer(cllm.TrainConfig(**settings), callbacks=wrong)

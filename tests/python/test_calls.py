@@ -143,6 +143,19 @@ def test_names_of_transformers_lead_to_ours(things, thing, name, hint):
     assert not hasattr(things[thing], "nothing_of_this_kind")
 
 
+@pytest.mark.parametrize("name, hint", [
+    ("layer", 'did you mean "layers"'), ("weight_deacy", 'did you mean "weight_decay"'),
+    ("optim", "the optimizer is AdamW"), ("frobnicate", r"cllm.options\(\) lists them")])
+def test_a_name_that_is_no_option_cannot_be_set(name, hint):
+    config = cllm.TrainConfig()
+    with pytest.raises(AttributeError, match=rf'unknown option: got "{name}" \({hint}'):
+        setattr(config, name, 3)
+    config.n_layer = 3
+    assert config.layers == 3
+    with pytest.raises(cllm.InputError, match="layers"):
+        config.layers = "x"
+
+
 # -- what an editor shows -----------------------------------------------------------------------
 
 @pytest.mark.parametrize("cls", [cllm.TrainConfig, cllm.ModelConfig])
@@ -175,6 +188,7 @@ def test_a_note_is_a_warning_where_nobody_shows_it(capfd):
     texts = [str(each.message) for each in found]
     assert sum("training data itself" in text for text in texts) == 1
     assert found[0].filename == __file__, "it points to who called run()"
+    assert not any(text.startswith("warning:") for text in texts)
     heard = []
     listening = type("Listens", (), {"on_note": lambda self, text: heard.append(text)})()
     assert not caught(lambda: notable().run(on_note=heard.append))

@@ -65,8 +65,18 @@ def test_rows_of_ids_follow_each_other(small):
     wanted = trained(small, data=ids.ravel()).weights_hash()
     rows = ids.tolist()
     ragged = [rows[0] + rows[1][:40], [], rows[1][40:], *rows[2:]]
-    for data in (ids, rows, tuple(map(tuple, rows)), ragged, list(ids), (row for row in rows)):
+    for data in (ids, rows, tuple(map(tuple, rows)), ragged, list(ids), (row for row in rows),
+                 [iter(row) for row in rows], np.array(ragged, dtype=object)):
         assert trained(small, data=data).weights_hash() == wanted
+
+
+def test_a_bytearray_is_bytes(small):
+    text = b"the king speaks\n" * 30
+    wanted = trained(small, data=text).weights_hash()
+    assert trained(small, data=bytearray(text)).weights_hash() == wanted
+    documents = [text, b"a queen sleeps"]
+    assert trained(small, data=list(map(bytearray, documents))).weights_hash() == \
+        trained(small, data=documents).weights_hash()
 
 
 def test_documents_may_be_bytes_that_are_no_utf_8(small):
