@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -82,6 +83,16 @@ def test_progress_is_one_bar_and_a_cell_runs_again(notebook, text_file, tmp_path
     assert (tmp_path / "run/final/model.safetensors").is_file()
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
     assert sum("loss" in line for line in lines) == 300
+
+
+def test_shift_tab_shows_names_and_defaults(notebook):
+    outputs = notebook.run("""
+import cllm
+for name in ("TrainConfig", "ModelConfig"):
+    print(get_ipython().object_inspect_text(f"cllm.{name}"))""")
+    text = re.sub(r"\x1b\[\d*m", "", text_of(outputs))
+    assert "lr='auto'," in text and text.count("layers=4,") == 2
+    assert "highest learning rate" in text and "weight_decay: " in text
 
 
 def test_an_interrupt_saves_and_the_next_cell_goes_on(notebook, text_file, tmp_path):
