@@ -28,6 +28,7 @@ void register_model(py::module_& m);
 void register_trainer(py::module_& m);
 void register_stop_signals(py::module_& m);  // after the trainer
 void register_bench(py::module_& m);
+void register_token_files(py::module_& m);
 void register_calls(py::module_& m);  // last: it changes what the others have made
 
 /// Returns the bytes of a str or os.PathLike as the file system has them. Throws InputError, which

@@ -16,5 +16,6 @@ PYBIND11_MODULE(_cllm, m) {
   register_trainer(m);
   register_stop_signals(m);
   register_bench(m);
+  register_token_files(m);
   register_calls(m);
 }

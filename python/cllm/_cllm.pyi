@@ -1736,6 +1736,53 @@ class StepForecast:
     def workers(self) -> int:
         """Workers that compute."""
 
+class TokenFileInfo:
+    """What the header of a token file says."""
+
+    @property
+    def begin(self) -> int:
+        """Bytes before the first token."""
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of the text that the tokens stand for; 0 when unknown."""
+
+    @property
+    def tokenizer(self) -> bytes:
+        """SHA-256 of the tokenizer; zeros when there is none."""
+
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Every token is below it."""
+
+    @property
+    def width(self) -> int:
+        """Bytes a token: 2 or 4."""
+
+class TokenWriter:
+    """Writes a token file piece by piece; it appears at finish(), and never
+    without it.
+
+    Args:
+        path: Of the file, usually named .bin.
+        vocabulary: Every token is below it.
+        width: Bytes a token: 2 (vocabularies up to 65536) or 4.
+        tokenizer: SHA-256 of the tokenizer, where there is one.
+    """
+
+    def __init__(
+        self, path: _Path, *, vocabulary: int, width: int, tokenizer: bytes = b""
+    ) -> None: ...
+    def append(self, tokens: ArrayLike) -> None:
+        """Appends integers, of any width."""
+
+    def finish(self, *, text_bytes: int = 0) -> None:
+        """Completes the file. text_bytes counts the text that the tokens stand for."""
+
 def catch_stop_signals(*, announce: bool) -> None:
     """From here on SIGINT, SIGTERM, SIGHUP and SIGXCPU ask for a stop, SIGUSR1 for a
     checkpoint, and Python does not hear of them.
@@ -1796,6 +1843,10 @@ def predict_step(config: TrainConfig, machine: Machine, where: str = "machine") 
 
 def refuse_repeated_option(first: str, second: str) -> None:
     """Raises InputError because one option is given twice: by these names, as typed."""
+def read_token_file(path: _Path, *, verify: bool = True) -> TokenFileInfo:
+    """Returns what the header of a token file says; with verify all its checksums and tokens are
+    checked.
+    """
 
 def set_command_line_words(on: bool) -> bool:
     """Whether errors say --eval-every, or eval_every; returns what was before."""

@@ -1,4 +1,4 @@
-"""The `cllm` command: train, generate, plan, verify, bench, data."""
+"""The `cllm` command: prepare, train, generate, plan, verify, bench, data."""
 
 import functools
 import os
@@ -25,6 +25,7 @@ from cllm import (
 from cllm._bench import Effort
 from cllm._help import CONTEXT, Command, Group
 from cllm._options import generate_context, generate_option, option_name, with_options
+from cllm._prepare_command import prepare
 from cllm._process import BAD_INPUT, FAILED, INTERRUPTED, STOPPED
 from cllm._tokenizer import TextTokenizer
 from cllm._words import count
@@ -86,6 +87,9 @@ def train(
         raise typer.Exit(STOPPED)
     if not settings.quiet and (folder / "final/tokenizer.json").exists():
         _process.tell(f"sample  cllm generate --model {shlex.quote(str(folder))}")
+
+
+app.command(cls=Command)(_reported(prepare))
 
 
 @app.command(cls=Command, context_settings=generate_context())

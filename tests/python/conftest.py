@@ -5,6 +5,7 @@ Environment: CLLM_BUILD_DIR, the build whose programs are tested (default: build
 
 import faulthandler
 import importlib.util
+import json
 import os
 import random
 import signal
@@ -61,3 +62,44 @@ def settings(text_file, tmp_path):
     return {"data": text_file, "out": tmp_path / "run", "layers": 2, "heads": 2, "dim": 24,
             "seq": 16, "batch": 5, "steps": 20, "eval_every": 10, "save_every": 10, "workers": 2,
             "lr": 3e-3}
+
+
+# -- for `cllm prepare` -------------------------------------------------------------------------
+
+WORDS = "the king said it's 12 o'clock, “naïve” 北京 🎉 \t and\n\n  so <|endoftext|> on".split(" ")
+
+
+def text_of(seed, words=100):
+    """Words and spaces of many kinds, the same for the same seed."""
+    pick = random.Random(seed)
+    return "".join(pick.choice(WORDS) + pick.choice(["", " ", "  ", "\n"]) for _ in range(words))
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A folder of forty documents, of which three are the same, and their texts."""
+    texts = [text_of(seed) for seed in range(38)]
+    texts += [texts[5], texts[5]]
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts[:25]))
+    for i, text in enumerate(texts[25:]):
+        (folder / f"b{i:02}.txt").write_text(text)
+    return folder, texts
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Pieces, batches and files of a few hundred characters, so that there are many."""
+    encode, pieces, store, work = (importlib.import_module(f"cllm.prepare.{name}") for name in (
+        "encode", "pieces", "store", "work"))
+    monkeypatch.setattr(pieces, "PIECE", 200)
+    monkeypatch.setattr(pieces, "BATCH", 900)
+    monkeypatch.setattr(store, "SHARD", 8000)
+    monkeypatch.setattr(store.os, "fsync", lambda file: None)  # of hundreds of states
+    monkeypatch.setattr(work, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(encode, "ALONE", 0)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

@@ -165,14 +165,14 @@ def test_real_squad():
 
 def test_files_come_once_in_a_stable_order(tmp_path):
     for name in ("b.txt", "a.md", "sub/c.jsonl.gz", "sub/.hidden.txt", ".git/d.txt", "e.png",
-                 "out/f.txt", "z"):
+                 "z"):
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
         file.touch()
     (tmp_path / "link.txt").symlink_to(tmp_path / "b.txt")
 
     def names(*given):
-        found = inputs.find_files(given, [os.path.realpath(tmp_path / "out")])
+        found = inputs.find_files(given, tmp_path.parent / "out")
         return [str(Path(name).relative_to(tmp_path)) for name in found]
 
     assert names(tmp_path) == ["a.md", "b.txt", "sub/c.jsonl.gz"]

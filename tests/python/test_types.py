@@ -17,7 +17,7 @@ STUB = ROOT / "python/cllm/_cllm.pyi"
 ALLOWED = r"""
 cllm\._cllm\.[A-Z]\w+
 cllm\._cllm\.(EvaluationReport|GroupReport|KernelTime|Machine\w*|Model|Option|Sphere\w+)\.__init__
-cllm\._cllm\.(StepForecast|StepPlan|StepReport|StepTimes|TreePlan)\.__init__
+cllm\._cllm\.(StepForecast|StepPlan|StepReport|StepTimes|TokenFileInfo|TreePlan)\.__init__
 cllm\._cllm\.RunOutcome\.__pybind11_native_enum__
 cllm\._cllm\.TrainerConfig\.__init__
 cllm\._cllm\.(ModelConfig|TrainConfig)\.__signature__

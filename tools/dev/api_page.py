@@ -35,6 +35,10 @@ SECTIONS = {
     "Other names": [],
 }
 
+# Modules to import on their own: the files where their public names are defined.
+MODULES = {"cllm.prepare": ["prepare/__init__.py", "prepare/work.py"],
+           "cllm.token_files": ["token_files.py", "_cllm.pyi"]}
+
 OPENING = """# The Python interface of CLLM
 
 <!-- Made by tools/dev/api_page.py from the docstrings of the package; edit those. -->
@@ -47,19 +51,19 @@ table has them as *other names*."""
 
 # -- reading ------------------------------------------------------------------------------------
 
-def definitions():
+def definitions(files=None):
     """Classes and functions by name, as syntax: of the package's Python files, then of the stub."""
     found = {}
-    for file in [*sorted(PACKAGE.glob("*.py")), PACKAGE / "_cllm.pyi"]:
+    for file in files or [*sorted(PACKAGE.glob("*.py")), PACKAGE / "_cllm.pyi"]:
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef):
                 found.setdefault(node.name, []).append(node)
     return found
 
 
-def package():
-    """The package's docstring and its public names."""
-    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+def package(file="__init__.py"):
+    """The docstring and the public names of the package, or of a module."""
+    tree = ast.parse((PACKAGE / file).read_text())
     names = next(ast.literal_eval(node.value) for node in tree.body
                  if isinstance(node, ast.Assign) and node.targets[0].id == "__all__")
     return ast.get_docstring(tree), [name for name in names if not name.startswith("_")]
@@ -240,6 +244,14 @@ def describe_class(name, nodes):
     return parts
 
 
+def describe(name, nodes):
+    if isinstance(nodes[0], ast.ClassDef):
+        parts = describe_class(name, nodes)
+    else:
+        parts = [calls(name, nodes), as_markdown(words(*nodes))]
+    return [f"### `{name}`", *parts]
+
+
 def page():
     """The whole page as text."""
     known = definitions()
@@ -249,21 +261,24 @@ def page():
                 for title, section in SECTIONS.items()}
     sections["Other names"] = [name for name in names if name not in listed]
     sections = {title: section for title, section in sections.items() if section}
+    modules = {f"Module {name}": package(files[0]) for name, files in MODULES.items()}
     contents = [textwrap.fill(f"- **{title}**: " + ", ".join(f"[{name}](#{name.lower()})"
                                                             for name in section),
                               PAGE_WIDTH, subsequent_indent="  ", break_long_words=False,
-                              break_on_hyphens=False) for title, section in sections.items()]
+                              break_on_hyphens=False)
+                for title, section in [*sections.items(), *(
+                    (title, section) for title, (_, section) in modules.items())]]
     parts = [OPENING, as_markdown(opening), "\n".join(contents),
              "## From transformers", FROM_TRANSFORMERS, table_of_others()]
     for title, section in sections.items():
         parts.append(f"## {title}")
         for name in section:
-            parts.append(f"### `{name}`")
-            nodes = known[name]
-            if isinstance(nodes[0], ast.ClassDef):
-                parts += describe_class(name, nodes)
-            else:
-                parts += [calls(name, nodes), as_markdown(words(*nodes))]
+            parts += describe(name, known[name])
+    for (title, (text, names)), files in zip(modules.items(), MODULES.values(), strict=True):
+        known = definitions([PACKAGE / file for file in files])
+        parts += [f"## {title}", as_markdown(text)]
+        for name in names:
+            parts += describe(name, known[name])
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -42,9 +42,35 @@ def _plain(raw: BinaryIO, name: str) -> BinaryIO:
             import zstandard
         except ImportError:
             raise missing("zstandard", name) from None
-        stream: BinaryIO = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return stream
+        return _Zstandard(raw, zstandard.ZstdDecompressor())  # type: ignore[return-value]
     return raw
+
+
+class _Zstandard:
+    """The unpacked bytes of all frames; the library's own stream ends quietly where one is cut."""
+
+    def __init__(self, raw: BinaryIO, library: Any) -> None:
+        self._raw, self._library = raw, library
+        self._frame: Any = None  # under way
+        self._packed = self._unpacked = b""
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._unpacked:
+            # Little at once, because a few bytes may stand for very many.
+            self._packed = self._packed or self._raw.read(1024)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the last frame has no end")
+                return b""
+            if self._frame is None:
+                self._frame = self._library.decompressobj()
+            self._unpacked = self._frame.decompress(self._packed)
+            self._packed = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = None
+        size = size if size >= 0 else len(self._unpacked)
+        found, self._unpacked = self._unpacked[:size], self._unpacked[size:]
+        return found
 
 
 class _Whole(io.RawIOBase):
@@ -69,7 +95,7 @@ class _Whole(io.RawIOBase):
             if not part:
                 break
             parts.append(part)
-            left -= len(part)
+            left -= len(part) if size >= 0 else 0
         return b"".join(parts)
 
     def _damaged(self, error: Exception) -> InputError:

@@ -1,0 +1,79 @@
+"""The command `cllm prepare`."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cllm import _cllm, _process
+from cllm._words import count
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """A signal that asks for an end stops the work, which has saved and can go on."""
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    taken = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+             if signal.getsignal(number) != signal.SIG_IGN]  # as nohup has it
+    before = {number: signal.signal(number, stop) for number in taken}
+    try:
+        yield
+    except KeyboardInterrupt:
+        _process.leave_quietly()
+        raise _process.fail("stopped; the same command goes on where it stopped",
+                            _process.STOPPED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def prepare(
+    inputs: Annotated[list[Path], typer.Argument(
+        metavar="INPUT...", help="Texts: .txt, .md, .jsonl, .csv, .tsv, .parquet, SQuAD's .json, "
+        "also packed (.gz, .zst); folders and patterns of them.")],
+    out: Annotated[Path, typer.Option(
+        "--out", "-o", metavar="DATASET", help="New folder of the data set.")],
+    tokenizer: Annotated[str, typer.Option(
+        metavar="TOKENIZER", help="bytes, chars, bpe:N (trained here, N tokens), or a "
+        "tokenizer.json of Hugging Face or the folder that holds it.")] = "bytes",
+    field: Annotated[str | None, typer.Option(
+        metavar="NAME", help="Field or column of the text; without it, text.")] = None,
+    val: Annotated[list[Path] | None, typer.Option(
+        metavar="INPUT", help="Texts to validate with; may be given again.")] = None,
+    val_fraction: Annotated[float, typer.Option(
+        metavar="PART", help="Without --val: part of the texts that validates, by whole documents."
+    )] = 0.1,
+    encoding: Annotated[str | None, typer.Option(
+        metavar="NAME", help="Of texts without a mark; without it, utf-8.")] = None,
+    errors: Annotated[str, typer.Option(
+        metavar="WAY", help="Undecodable bytes: strict refuses them, replace counts them.")
+    ] = "strict",
+    end_of_text: Annotated[str | None, typer.Option(
+        metavar="TOKEN", help="What ends a document, where the tokenizer does not say.")] = None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Replaces a data set that is there.")] = False,
+    processes: Annotated[int | None, typer.Option(
+        metavar="N", help="Processes; without it, one for each core. All give the same files.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Says nothing but errors.")] = False,
+) -> None:
+    """Makes a data set of texts: tokens to train on, with their tokenizer.
+
+    Interrupted, it goes on where it stopped when the same command is given again."""
+    from cllm.prepare import prepare as make
+
+    with _stopped_by_signals():
+        made = make(inputs, out, tokenizer=tokenizer, field=field, encoding=encoding,
+                    errors=errors, val=val or (), val_fraction=val_fraction,
+                    end_of_text=end_of_text, force=force, processes=processes,
+                    write=None if quiet else _cllm.write_to_stderr)
+    train, validation = made["train"], made["val"]
+    typer.echo(f"{out}: {count(train['tokens'], 'token')} of "
+               f"{count(train['documents'], 'document')} to train, {validation['tokens']:,} of "
+               f"{validation['documents']:,} to validate; {made['tokenizer']['vocabulary']:,} "
+               f"different, {train['bytes_per_token']:.2f} bytes a token")
