@@ -1,4 +1,4 @@
-// train_model trains a model on a text or token file, or continues a run.
+// train_model trains a model on a text, token files or a data set, or continues a run.
 #include <exception>
 #include <iostream>
 #include <string>

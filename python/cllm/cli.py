@@ -69,7 +69,7 @@ def train(
     config: Annotated[Path | None, typer.Option(
         help="A file with `key = value` lines; options given here win.")] = None,
 ) -> None:
-    """Trains a model on a text or token file, or continues a run."""
+    """Trains a model on a text, token files or a data set, or continues a run."""
     _cllm.catch_stop_signals(announce=("quiet", "true") not in given)
     settings = cllm.configure(given, config_file=config)
     _cllm.catch_stop_signals(announce=not settings.quiet)

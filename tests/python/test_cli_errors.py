@@ -98,7 +98,7 @@ BAD = [
     ("headerless_bin", {"--data": "tokens.bin"}, ["tokens.bin", "--vocab"]),
     ("token_above_vocab", {"--data": "tokens.bin", "--vocab": "5"}, ["tokens.bin", "vocab"]),
     ("missing_val", {"--val": "nowhere.txt"}, ["nowhere.txt", "no such file"]),
-    ("no_data", {"--data": None}, ["--data", "text or token file"]),
+    ("no_data", {"--data": None}, ["--data", "text, token files"]),
     ("no_out", {"--out": None}, ["--out", "folder"]),
     ("heads", {"--heads": "5"}, ["--heads", "got 5", "4 or 8", "128"]),
     ("too_long_seq", {"--seq": "100000"}, ["--seq", "100000"]),

@@ -62,8 +62,8 @@ class Model {
   double loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
                             const std::vector<float*>& gradients);
 
-  /// Returns the mean loss over all tokens of a text or token file, or of data in memory, in
-  /// windows of the model's context; NaN when `stop`, asked now and then, returned true.
+  /// Returns the mean loss over all tokens of what TrainConfig::data can name, or of data in
+  /// memory, in windows of the model's context; NaN when `stop`, asked now and then, returned true.
   /// `text_bytes` counts the bytes of text that the tokens stand for, where the data does not say;
   /// 0: not known. Throws InputError for data that the model cannot read.
   EvaluationReport evaluate(const std::string& path, const std::function<bool()>& stop = nullptr);

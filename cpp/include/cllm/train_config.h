@@ -16,8 +16,8 @@ struct MemoryData;  // cllm/memory_data.h
 
 struct TrainConfig {
   // These are data and places.
-  std::string data;             ///< text or token file to train on, or a name in `in_memory`
-  std::string validation;       ///< --val: text or token file; "" cuts the last tenth of data
+  std::string data;             ///< text, token files, data set; or a name in `in_memory`
+  std::string validation;       ///< --val; "": the data set's part, or the last tenth of data
   std::string out;              ///< run folder to create; "" keeps nothing
   bool overwrite = false;       ///< replaces the run that is in `out`
   std::string init;             ///< model folder to start from

@@ -27,7 +27,7 @@ struct StepReport {
 struct EvaluationReport {
   std::int64_t step = 0;
   double validation_loss = 0;         ///< mean over val_tokens, nats a token
-  double bits_per_byte = 0;           ///< byte models only, else 0
+  double bits_per_byte = 0;           ///< 0 where the text's length is unknown
   std::int64_t val_tokens = 0;        ///< predicted: the same ones in each evaluation of a run
   std::int64_t val_tokens_total = 0;  ///< that the validation part has to predict
 };
@@ -36,7 +36,7 @@ struct EvaluationReport {
 struct RunReport {
   std::int64_t step = 0;        ///< updates done
   double validation_loss = 0;   ///< of the last evaluation in this call
-  double bits_per_byte = 0;     ///< likewise; byte models only, else 0
+  double bits_per_byte = 0;     ///< likewise; 0 where unknown
   bool evaluated = false;       ///< validation_loss has a meaning
   std::string model;            ///< the model's folder; "" when the run has none
   double starting_seconds = 0;  ///< making the trainer, opening the run folder

@@ -48,8 +48,8 @@ class Trainer {
   /// then, returned true. REQUIRES: has_validation().
   EvaluationReport evaluate(const std::function<bool()>& stop = nullptr);
   bool has_validation() const noexcept;
-  /// Returns the mean loss over all tokens of other data: a text or token file, or data in memory.
-  /// Throws InputError for data that the model cannot read.
+  /// Returns the mean loss over all tokens of other data: what TrainConfig::data can name, or data
+  /// in memory. Throws InputError for data that the model cannot read.
   EvaluationReport evaluate(const std::string& path, const std::function<bool()>& stop = nullptr);
   EvaluationReport evaluate(const std::shared_ptr<const MemoryData>& data,
                             const std::function<bool()>& stop = nullptr);

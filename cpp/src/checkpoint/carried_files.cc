@@ -1,9 +1,11 @@
 #include "checkpoint/carried_files.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/sha256.h"
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"
 
@@ -21,6 +23,16 @@ const std::vector<std::string>& names() {
   return all;
 }
 
+std::string read_limited(const std::string& path) {
+  std::size_t size = 0;
+  open_for_reading(path, &size);
+  if (size > kMostBytes) {
+    throw InputError({"too large for what it should be", std::to_string(size) + " bytes",
+                      "at most " + std::to_string(kMostBytes), path, ""});
+  }
+  return read_text_file(path);
+}
+
 }  // namespace
 
 ExtraFiles carried_files(const std::string& folder) {
@@ -28,14 +40,30 @@ ExtraFiles carried_files(const std::string& folder) {
   ExtraFiles files;
   for (const std::string& name : names()) {
     const std::string path = (std::filesystem::path(folder) / name).string();
-    if (!is_there(path)) continue;
-    std::size_t size = 0;
-    open_for_reading(path, &size);
-    if (size > kMostBytes) {
-      throw InputError({"too large for what it should be", std::to_string(size) + " bytes",
-                        "at most " + std::to_string(kMostBytes), path, ""});
+    if (is_there(path)) files.emplace_back(name, read_limited(path));
+  }
+  return files;
+}
+
+ExtraFiles carried_files(const DataSet& set) {
+  ExtraFiles files;
+  if (set.byte_tokens) return files;
+  for (const DataSet::File& file : set.tokenizer_files) {
+    if (std::find(names().begin(), names().end(), file.name) == names().end()) continue;
+    const std::string path = set.path(file.name);
+    std::string text = read_limited(path);
+    if (hex(sha256(text)) != file.sha256) {
+      throw InputError({"this file is not the one that the data set was made with",
+                        "SHA-256 " + hex(sha256(text)), file.sha256, path,
+                        "put it back as it was, or prepare the data set again"});
     }
-    files.emplace_back(name, read_text_file(path));
+    files.emplace_back(file.name, std::move(text));
+  }
+  const std::string end = std::to_string(set.end_of_text);
+  const std::string ends = "{\"bos_token_id\": " + end + ", \"eos_token_id\": " + end;
+  if (find_file(files, "config.json") == nullptr) files.emplace_back("config.json", ends + "}");
+  if (find_file(files, "generation_config.json") == nullptr) {
+    files.emplace_back("generation_config.json", ends + ", \"_from_model_config\": true}\n");
   }
   return files;
 }

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "data/data_set.h"
+
 namespace cllm {
 
 /// Holds further files of a folder, by name and contents, such as the tokenizer.json of a
@@ -15,6 +17,12 @@ using ExtraFiles = std::vector<std::pair<std::string, std::string>>;
 /// byte. They are checked against the manifest where it lists them. Throws InputError for a file
 /// that cannot be read or is larger than 64 MiB, which no such file is.
 ExtraFiles carried_files(const std::string& folder);
+
+/// Returns the files that give a new model the tokenizer of a data set: those of the tokenizer,
+/// byte for byte, and a config.json and a generation_config.json which name the end-of-text token.
+/// A data set of bytes gives none: byte models bring their own. Throws InputError for a file that
+/// is missing or not what dataset.json says.
+ExtraFiles carried_files(const DataSet& set);
 
 /// Returns the contents of `name`; nullptr when it is not among them.
 const std::string* find_file(const ExtraFiles& files, const std::string& name);

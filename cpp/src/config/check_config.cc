@@ -34,7 +34,7 @@ void check(const TrainConfig& c) {
   const auto text = [](std::int64_t n) { return std::to_string(n); };
   if (c.resume.empty()) {
     if (c.data.empty()) {
-      refuse("nothing to train on", "", "a text or token file", option_word("data"),
+      refuse("nothing to train on", "", "a text, token files, or a data set", option_word("data"),
              option_word("data", "FILE.txt"));
     }
   }

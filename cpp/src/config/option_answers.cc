@@ -18,7 +18,9 @@ std::vector<OptionAnswer> training_answers() {
        "scratch is what happens without it; resume is " + option_word("resume", "RUN") +
            "; a model is named by its folder: " + option_word("init", "FOLDER") +
            ", one of the Hugging Face hub after save_pretrained(\"FOLDER\") of transformers"},
-      {{"dataset", "dataset-name"}, option_word("data") + " names the text or token file itself"},
+      {{"dataset", "dataset-name"},
+       option_word("data") +
+           " names the data themselves: a text, token files, or a data set's folder"},
       {{"eval-iters", "eval-batches", "val-max-steps"},
        option_word("eval-tokens") + " counts tokens, not batches"},
       {{"device", "gpu", "gpus", "n-gpu", "cuda", "no-cuda", "use-cpu", "cpu"},

@@ -20,14 +20,14 @@ namespace {
 
 }  // namespace
 
-DataFingerprint hash_parts(const DataFile& file) {
+DataFingerprint hash_ends(const DataFile& file) {
   const std::uint64_t part = std::min<std::uint64_t>(file.size(), std::uint64_t{1} << 20);
   return {file.size(), "", FileHash::of(file, 0, part),
           FileHash::of(file, file.size() - part, file.size())};
 }
 
 DataWatch::DataWatch(const DataFile& file, std::uint64_t hashed_at_once)
-    : file_(file), seen_(file.opened()), parts_(hash_parts(file)), hash_(file, hashed_at_once) {}
+    : file_(file), seen_(file.opened()), ends_(hash_ends(file)), hash_(file, hashed_at_once) {}
 
 /// The change time also moves with names, links, owners and permissions. A program that writes
 /// moves the time of writing too. If it sets that time back, none of the reasons below holds, so
@@ -81,12 +81,12 @@ void DataWatch::check() {
 
 DataFingerprint DataWatch::fingerprint() {
   const std::string& hash = trusted_hash();
-  return hash.empty() ? parts_ : DataFingerprint{file_.size(), hash, "", ""};
+  return hash.empty() ? ends_ : DataFingerprint{file_.size(), hash, "", ""};
 }
 
 bool DataWatch::matches(const DataFingerprint& saved) {
   if (saved.size != file_.size()) return false;
-  if (saved.sha256.empty()) return saved == parts_;
+  if (saved.sha256.empty()) return saved == ends_;
   hash_.wait();
   check();
   return trusted_hash() == saved.sha256;

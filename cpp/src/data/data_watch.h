@@ -25,8 +25,8 @@ class DataWatch {
   /// Returns the fingerprint of the file as it was opened, whatever has happened to it since. Waits
   /// for the hash.
   DataFingerprint fingerprint();
-  /// Returns the same without waiting; for a file that is not hashed yet, its size and its ends.
-  DataFingerprint fingerprint_now() { return hash_.done() ? fingerprint() : parts_; }
+  /// Returns the size and the hashes of the first and the last MiB.
+  const DataFingerprint& ends() const noexcept { return ends_; }
 
   /// Says whether these are the bytes that `saved` names. Throws DataError when the file changed
   /// before that was known.
@@ -39,12 +39,12 @@ class DataWatch {
   const std::string& trusted_hash();
 
   const DataFile& file_;
-  FileStamp seen_;         // at the stamp of the start, or one at which the bytes were the same
-  DataFingerprint parts_;  // for when the hash of the whole file comes too late
+  FileStamp seen_;        // at the stamp of the start, or one at which the bytes were the same
+  DataFingerprint ends_;  // for when the hash of the whole file comes too late
   FileHash hash_;
 };
 
 /// Hashes the size and the first and last MiB: that tells what it can without reading a large file.
-DataFingerprint hash_parts(const DataFile& file);
+DataFingerprint hash_ends(const DataFile& file);
 
 }  // namespace cllm

@@ -1,117 +1,187 @@
 #include "data/token_source.h"
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
-#include "cllm/wording.h"
-#include "data/text_look.h"
-#include "data/token_scan.h"
+#include "base/refuse.h"
+#include "base/sha256.h"
 
 namespace cllm {
 namespace {
 
-/// int32 token ids are below this.
-constexpr std::int64_t kLargestVocabulary = std::int64_t{1} << 31;
+/// Makes one fingerprint of several, in their order.
+DataFingerprint combined(const std::vector<DataFingerprint>& all) {
+  const auto digest = [&all](std::string DataFingerprint::* field) {
+    std::string text;
+    for (const DataFingerprint& each : all) {
+      text += std::to_string(each.size) + " " + each.*field + "\n";
+    }
+    return hex(sha256(text));
+  };
+  DataFingerprint one;
+  for (const DataFingerprint& each : all) one.size += each.size;
+  const bool whole = std::none_of(all.begin(), all.end(),
+                                  [](const DataFingerprint& each) { return each.sha256.empty(); });
+  if (whole) {
+    one.sha256 = digest(&DataFingerprint::sha256);
+  } else {
+    one.first_sha256 = digest(&DataFingerprint::first_sha256);
+    one.last_sha256 = digest(&DataFingerprint::last_sha256);
+  }
+  return one;
+}
+
+/// Hashes of files up to this size together are waited for; it takes a fraction of a second.
+constexpr std::uint64_t kHashedAtOnce = FileHash::kAtOnce;
 
 }  // namespace
 
 TokenSource::TokenSource(const std::string& path, std::int64_t vocabulary)
-    : TokenSource(std::make_unique<DataFile>(path), nullptr, vocabulary) {}
+    : TokenSource(path, {path}, vocabulary, false) {}
 
 TokenSource::TokenSource(const MemoryData::Pointer& data, std::int64_t vocabulary)
-    : TokenSource(std::make_unique<DataFile>(data), data.get(), vocabulary) {}
-
-TokenSource::TokenSource(std::unique_ptr<DataFile> file, const MemoryData* memory,
-                         std::int64_t vocabulary)
-    : file_(std::move(file)), asked_vocabulary_(vocabulary) {
-  if (vocabulary < 0 || vocabulary > kLargestVocabulary) {
-    throw InputError({"impossible vocabulary", std::to_string(vocabulary),
-                      "1 to " + std::to_string(kLargestVocabulary), option_word("vocab"), ""});
-  }
-  if (file_->size() == 0) {
-    throw InputError({"the file is empty", "0 bytes", "text or tokens", path(),
-                      "two bytes of text are enough to train"});
-  }
-  layout_ = memory != nullptr ? find_tokens(*memory, vocabulary) : find_tokens(*file_, vocabulary);
-  if (!is_bytes() && !layout_.header) {
-    largest_token_ = find_largest_token(*file_, layout_, vocabulary);
-  }
-  vocabulary_ = vocabulary != 0 ? vocabulary : layout_.vocabulary;
-  // Ids in memory are all that there is; a file may be one of several.
-  if (vocabulary_ == 0 && memory != nullptr) vocabulary_ = largest_token_ + 1;
-  limit_ = static_cast<std::uint64_t>(vocabulary_ != 0 ? vocabulary_ : largest_token_ + 1);
+    : name_(data->name) {
+  parts_.push_back(std::make_unique<TokenPart>(data, vocabulary));
+  begins_ = {0, parts_.front()->size()};
+  vocabulary_ = parts_.front()->vocabulary();
 }
 
-template <class T>
-void TokenSource::copy_as(std::int64_t offset, std::int64_t count, std::int32_t* out) const {
-  // The piece is on the stack, so that any thread may read and nothing is allocated.
-  std::array<T, 16384 / sizeof(T)> piece;
-  for (std::int64_t done = 0; done < count;) {
-    const auto size = std::min(static_cast<std::size_t>(count - done), piece.size());
-    const auto at = static_cast<std::uint64_t>(offset + done) * sizeof(T);
-    file_->read(layout_.begin + at, piece.data(), size * sizeof(T));
-    T largest = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      largest = std::max(largest, piece[i]);
-      out[static_cast<std::size_t>(done) + i] = static_cast<std::int32_t>(piece[i]);
-    }
-    if (largest >= limit_) {
-      const auto* const first = std::find_if(piece.begin(), piece.begin() + size,
-                                             [this](T token) { return token >= limit_; });
-      throw_outside(offset + done + (first - piece.begin()), *first);
-    }
-    done += static_cast<std::int64_t>(size);
+TokenSource::TokenSource(std::string name, const std::vector<std::string>& paths,
+                         std::int64_t vocabulary, bool byte_tokens)
+    : name_(std::move(name)), begins_{0} {
+  bool known = true;
+  for (const std::string& path : paths) {
+    parts_.push_back(std::make_unique<TokenPart>(path, vocabulary, byte_tokens));
+    const TokenPart& part = *parts_.back();
+    begins_.push_back(begins_.back() + part.size());
+    known = known && part.vocabulary() != 0;
+    vocabulary_ = std::max(vocabulary_, part.vocabulary());
   }
+  if (!known) vocabulary_ = 0;
+  check_parts();
+}
+
+void TokenSource::check_parts() const {
+  const TokenPart& first = *parts_.front();
+  for (const auto& part : parts_) {
+    if (std::string(part->kind()) != first.kind() || part->is_bytes() != first.is_bytes()) {
+      refuse("the files are of different kinds", part->kind(),
+             std::string(first.kind()) + ", as " + first.path(), part->path(),
+             "name only those that belong together");
+    }
+    if (part->tokenizer() != first.tokenizer()) {
+      refuse("the files are of different tokenizers", "SHA-256 " + part->tokenizer(),
+             first.tokenizer() + ", as " + first.path(), part->path(),
+             "prepare them again with one tokenizer");
+    }
+  }
+}
+
+std::int64_t TokenSource::largest_token() const noexcept {
+  std::int64_t largest = -1;
+  for (const auto& part : parts_) largest = std::max(largest, part->largest_token());
+  return largest;
+}
+
+std::int64_t TokenSource::bytes() const noexcept {
+  std::int64_t sum = 0;
+  for (const auto& part : parts_) {
+    if (part->bytes() == 0) return 0;
+    sum += part->bytes();
+  }
+  return sum;
 }
 
 void TokenSource::copy(std::int64_t offset, std::int64_t count, std::int32_t* out) const {
-  switch (layout_.width) {
-    case 1:
-      return copy_as<std::uint8_t>(offset, count, out);
-    case 2:
-      return copy_as<std::uint16_t>(offset, count, out);
-    case 4:
-      return copy_as<std::uint32_t>(offset, count, out);
-    default:
-      return copy_as<std::uint64_t>(offset, count, out);
+  const auto after = std::upper_bound(begins_.begin(), begins_.end() - 1, offset);
+  for (auto i = static_cast<std::size_t>(after - begins_.begin()) - 1; count > 0; ++i) {
+    const std::int64_t here = std::min(count, begins_[i + 1] - offset);
+    parts_[i]->copy(offset - begins_[i], here, out);
+    offset += here;
+    count -= here;
+    out += here;
   }
-}
-
-void TokenSource::throw_outside(std::int64_t position, std::uint64_t token) const {
-  throw DataError(
-      ErrorParts{"the data file was written to while it was used: a token is outside "
-                 "the vocabulary",
-                 std::to_string(token) + " at position " + std::to_string(position),
-                 "below " + std::to_string(limit_), path(),
-                 "put the file back as it was and go on with " + option_word("resume")});
 }
 
 void TokenSource::verify() const {
-  if (layout_.header) verify_token_file(*file_, *layout_.header);
+  for (const auto& part : parts_) part->verify();
 }
 
 std::vector<std::string> TokenSource::notes() const {
-  if (!is_bytes()) return {};
-  std::vector<std::string> notes;
-  if (layout_.width == 1) notes = text_notes(look_at_text(*file_), path());
-  if (asked_vocabulary_ > kByteVocabulary) {
-    notes.push_back(option_word("vocab", std::to_string(asked_vocabulary_)) +
-                    ": text is read byte by byte and "
-                    "has " +
-                    std::to_string(kByteVocabulary) +
-                    " tokens; the others are never seen "
-                    "and only make the model larger (leave " +
-                    option_word("vocab") + " out)");
+  std::vector<std::string> all;
+  for (const auto& part : parts_) {
+    for (std::string& note : part->notes()) {
+      if (std::find(all.begin(), all.end(), note) == all.end()) all.push_back(std::move(note));
+    }
   }
-  return notes;
+  return all;
 }
 
 void TokenSource::watch() {
-  if (!watch_) watch_ = std::make_unique<DataWatch>(*file_);
+  std::uint64_t left = kHashedAtOnce;
+  for (const auto& part : parts_) {
+    const bool now = part->file_bytes() <= left;
+    part->watch(now ? left : 0);
+    left -= now ? part->file_bytes() : 0;
+  }
 }
 
 void TokenSource::check_unchanged() const {
-  if (watch_) watch_->check();
+  for (const auto& part : parts_) {
+    if (part->watched() != nullptr) part->watched()->check();
+  }
+}
+
+DataFingerprint TokenSource::fingerprint() const {
+  if (parts_.size() == 1) return parts_.front()->watched()->fingerprint();
+  std::vector<DataFingerprint> all;
+  for (const auto& part : parts_) all.push_back(part->watched()->fingerprint());
+  const bool whole = combined(all).first_sha256.empty();
+  if (!whole) {
+    std::transform(parts_.begin(), parts_.end(), all.begin(),
+                   [](const auto& part) { return part->watched()->ends(); });
+  }
+  return combined(all);
+}
+
+DataFingerprint TokenSource::fingerprint_now() const {
+  if (is_hashed()) return fingerprint();
+  if (parts_.size() == 1) return parts_.front()->watched()->ends();
+  std::vector<DataFingerprint> all;
+  for (const auto& part : parts_) all.push_back(part->watched()->ends());
+  return combined(all);
+}
+
+bool TokenSource::matches(const DataFingerprint& saved) const {
+  if (parts_.size() == 1) return parts_.front()->watched()->matches(saved);
+  std::vector<DataFingerprint> all;
+  for (const auto& part : parts_) all.push_back(part->watched()->ends());
+  const DataFingerprint ends = combined(all);
+  if (saved.size != ends.size) return false;
+  if (saved.sha256.empty()) return saved == ends;
+  const DataFingerprint now = fingerprint();
+  check_unchanged();
+  return now == saved;
+}
+
+bool TokenSource::is_hashed() const {
+  return std::all_of(parts_.begin(), parts_.end(),
+                     [](const auto& part) { return part->watched()->is_hashed(); });
+}
+
+bool TokenSource::shares_file(const TokenSource& other) const noexcept {
+  return std::any_of(parts_.begin(), parts_.end(), [&other](const auto& part) {
+    return std::any_of(other.parts_.begin(), other.parts_.end(),
+                       [&part](const auto& its) { return part->same_file(*its); });
+  });
+}
+
+TokenSource open_train(const DataFiles& data, std::int64_t vocabulary) {
+  return {data.name, data.train, vocabulary, data.byte_tokens()};
+}
+
+TokenSource open_validation(const DataFiles& data, std::int64_t vocabulary) {
+  return {data.name, data.validation, vocabulary, data.byte_tokens()};
 }
 
 }  // namespace cllm

@@ -8,7 +8,10 @@
 namespace cllm {
 
 TokenSource open_for_evaluation(const std::string& path, const ModelConfig& model) {
-  TokenSource source(path, std::max(model.vocabulary, TokenLayout::kByteVocabulary));
+  const DataFiles files = find_data_files(path);
+  const std::int64_t vocabulary = std::max(model.vocabulary, TokenLayout::kByteVocabulary);
+  TokenSource source =
+      files.validation.empty() ? open_train(files, vocabulary) : open_validation(files, vocabulary);
   source.verify();
   return source;
 }
@@ -32,19 +35,20 @@ void check_readable(const TokenSource& source, const ModelConfig& model, bool by
   }
 }
 
+double bits_per_byte(double loss, const TokenSource& source, std::int64_t text_bytes) {
+  const double bits = loss / std::log(2.0);
+  const std::int64_t bytes = text_bytes > 0 ? text_bytes : source.bytes();
+  if (bytes == source.size()) return bits;
+  return bytes > 0 ? bits * static_cast<double>(source.size()) / static_cast<double>(bytes) : 0;
+}
+
 EvaluationReport evaluation_of(const TokenSource& source, std::int64_t step, double loss,
                                std::int64_t text_bytes) {
   EvaluationReport report;
   report.step = step;
   report.validation_loss = loss;
   report.val_tokens = report.val_tokens_total = source.size() - 1;
-  const double bits = loss / std::log(2.0);
-  const std::int64_t bytes = text_bytes > 0 ? text_bytes : source.bytes();
-  if (source.is_bytes()) {
-    report.bits_per_byte = bits;
-  } else if (bytes > 0) {
-    report.bits_per_byte = bits * static_cast<double>(source.size()) / static_cast<double>(bytes);
-  }
+  report.bits_per_byte = bits_per_byte(loss, source, text_bytes);
   return report;
 }
 

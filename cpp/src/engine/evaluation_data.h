@@ -10,11 +10,17 @@
 
 namespace cllm {
 
-/// Opens a file for a model, whose vocabulary stands in where the file does not say its own.
+/// Opens data for a model, whose vocabulary stands in where the files do not say their own. Of data
+/// that come with a validation part, it is that part.
 TokenSource open_for_evaluation(const std::string& path, const ModelConfig& model);
 
 /// Throws InputError unless the model can read the data. `byte_tokens`: its tokens are bytes.
 void check_readable(const TokenSource& source, const ModelConfig& model, bool byte_tokens);
+
+/// Returns bits per byte of text for a mean loss in nats a token, by the ratio of tokens to bytes
+/// in all of the source; 0 when the bytes are not known. `text_bytes`, when not 0, replaces what
+/// the source says.
+double bits_per_byte(double loss, const TokenSource& source, std::int64_t text_bytes = 0);
 
 /// Reports a mean loss over all of the data. `text_bytes` is as in Model::evaluate.
 EvaluationReport evaluation_of(const TokenSource& source, std::int64_t step, double loss,

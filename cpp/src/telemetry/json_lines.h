@@ -21,7 +21,7 @@ using JsonLineBuffer = std::array<char, 1024>;
 /// Writes step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped, late,
 /// workers.
 std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer);
-/// Writes step, val_loss, bits_per_byte (null unless the model reads bytes), val_tokens,
+/// Writes step, val_loss, bits_per_byte (null where the length of the text is unknown), val_tokens,
 /// val_tokens_total.
 std::string_view json_line(const EvaluationReport& report, JsonLineBuffer& buffer);
 /// Writes step (updates done at that moment), id, level, role, parent, active, cpu_s, busy_s,

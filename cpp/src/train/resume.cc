@@ -11,6 +11,7 @@
 #include "cllm/memory_data.h"
 #include "cllm/options.h"
 #include "cllm/wording.h"
+#include "data/data_files.h"
 
 namespace cllm {
 namespace {
@@ -147,12 +148,12 @@ void check_steps(const TrainConfig& config, const ResumePoint& point) {
 /// checkpoint was written.
 std::string found_again(const char* option, const TrainConfig& config, const std::string& named,
                         const std::string& before) {
-  if (named.empty() || is_there(named) || find_memory_data(config, named)) return named;
+  if (named.empty() || data_is_there(named) || find_memory_data(config, named)) return named;
   if (MemoryData::is_name(named)) {
     refuse("the run was trained on data in memory", "no data", named, option_word(option),
            "give the same data again");
   }
-  if (!before.empty() && is_there(before)) return before;
+  if (!before.empty() && data_is_there(before)) return before;
   refuse("no such file", named, "the bytes that the run was trained on, wherever they are",
          option_word(option), "say where they are now: " + option_word(option, "PATH"));
 }

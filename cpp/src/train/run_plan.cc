@@ -19,85 +19,13 @@
 #include "engine/crew_size.h"
 #include "engine/memory_plan.h"
 #include "train/ineffective_options.h"
+#include "train/run_data.h"
 #include "train/run_length.h"
 
 namespace cllm {
 namespace {
 
 std::string text(std::int64_t n) { return std::to_string(n); }
-
-void add_notes(RunPlan& plan, const TokenSource& source) {
-  for (std::string& note : source.notes()) {
-    // The second of two files can have the same note on --vocab.
-    if (std::find(plan.notes.begin(), plan.notes.end(), note) == plan.notes.end()) {
-      plan.notes.push_back(std::move(note));
-    }
-  }
-}
-
-/// Says whether both are the same file or, as far as is known without waiting, one is a copy of the
-/// other.
-bool same_data(const RunPlan& plan) {
-  const TokenSource& train = *plan.source;
-  const TokenSource& validation = *plan.validation_source;
-  return validation.same_file(train) ||
-         (train.is_hashed() && validation.is_hashed() && validation.matches(train.fingerprint()));
-}
-
-std::unique_ptr<TokenSource> open_source(const TrainConfig& c, const std::string& name) {
-  const MemoryData::Pointer data = find_memory_data(c, name);
-  if (data) return std::make_unique<TokenSource>(data, c.vocabulary);
-  return std::make_unique<TokenSource>(name, c.vocabulary);
-}
-
-void open_data(RunPlan& plan) {
-  const TrainConfig& c = plan.config;
-  plan.source = open_source(c, c.data);
-  plan.source->verify();
-  plan.source->watch();
-  plan.byte_tokens = plan.source->is_bytes();
-  add_notes(plan, *plan.source);
-  plan.train = whole(*plan.source);
-  if (!c.validation.empty()) {
-    plan.validation_source = open_source(c, c.validation);
-    plan.validation_source->verify();
-    plan.validation_source->watch();
-    if (plan.validation_source->is_bytes() != plan.byte_tokens) {
-      refuse("training and validation data are of different kinds", plan.validation_source->kind(),
-             plan.source->kind(), option_word("val", c.validation));
-    }
-    plan.validation = whole(*plan.validation_source);
-    if (same_data(plan)) {
-      plan.notes.push_back(
-          "warning: " + option_word("val") +
-          " is the training data itself: its loss says nothing of text that the model has not seen "
-          "(without it a tenth is kept apart)");
-    } else {
-      add_notes(plan, *plan.validation_source);
-    }
-  } else {
-    const Split split = split_train_validation(plan.train);
-    plan.train = split.train;
-    plan.validation = split.validation;
-  }
-  if (plan.validation.size() < 2) {
-    plan.validation.end = plan.validation.begin;
-    plan.notes.push_back("the validation part has under two tokens: nothing is evaluated");
-  }
-}
-
-/// Returns the vocabulary that the tokens need: known from the files, or asked for.
-std::int64_t needed_vocabulary(const RunPlan& plan) {
-  const std::int64_t vocabulary = plan.source->vocabulary();
-  if (vocabulary == 0) {
-    refuse("this token file does not say how large its vocabulary is", plan.source->kind(),
-           option_word("vocab", "N") + ", at least " + text(plan.source->largest_token() + 1),
-           plan.config.data, "50257 for GPT-2's tokenizer, 128256 for Llama 3's");
-  }
-  const std::int64_t other =
-      plan.validation_source ? plan.validation_source->vocabulary() : vocabulary;
-  return std::max(vocabulary, other);
-}
 
 void plan_model(RunPlan& plan) {
   TrainConfig& c = plan.config;
@@ -112,6 +40,7 @@ void plan_model(RunPlan& plan) {
     return;
   }
   if (c.init.empty()) {
+    if (plan.data_set) plan.carried = carried_files(*plan.data_set);
     c.sequence = fit_sequence(c.sequence, plan.train.size(), c.data);
     model = new_model(c, c.sequence, vocabulary);
     return;
@@ -141,8 +70,7 @@ void plan_model(RunPlan& plan) {
   c.heads = model.heads;
   c.width = model.width;
   c.bias = model.bias;
-  // If a byte model trains on token ids, they come from another tokenizer than the folder's.
-  if (plan.byte_tokens == start.byte_tokens) plan.carried = carried_files(plan.init_folder);
+  carry_tokenizer(plan, start.byte_tokens);
 }
 
 void plan_session(RunPlan& plan) {

@@ -21,9 +21,10 @@ struct RunPlan {
   SessionConfig session;
   bool byte_tokens = true;
   std::string init_folder;              ///< the model folder of --init; "": new weights
-  ExtraFiles carried;                   ///< files of that folder that the checkpoints keep
+  ExtraFiles carried;                   ///< further files that the checkpoints keep: tokenizer, ...
+  std::optional<DataSet> data_set;      ///< what --data names, when it is a data set's folder
   std::unique_ptr<TokenSource> source;  ///< of the training tokens
-  std::unique_ptr<TokenSource> validation_source;  ///< if it is a separate file
+  std::unique_ptr<TokenSource> validation_source;  ///< if it has files of its own
   TokenRange train;
   TokenRange validation;           ///< empty: none
   std::vector<std::string> notes;  ///< what the user should know; each is said once

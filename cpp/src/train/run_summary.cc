@@ -33,9 +33,12 @@ std::string data_line(const RunPlan& plan) {
   std::string validate = ", nothing to validate";
   if (!plan.validation.empty()) {
     validate = ", " + grouped(plan.validation.size()) +
-               (plan.validation_source ? " of " + plan.config.validation : "") + " to validate";
+               (plan.config.validation.empty() ? "" : " of " + plan.config.validation) +
+               " to validate";
   }
+  const auto files = static_cast<std::int64_t>(plan.source->files());
   return "data    " + plan.config.data + " (" + plan.source->kind() +
+         (files > 1 ? ", " + counted(files, "file") : "") +
          "): " + counted(plan.train.size(), "token") + " to train on" + validate;
 }
 

@@ -89,11 +89,20 @@ void TrainerCore::resume() {
     throw InputError({"the data is not what the run was trained on", plan.config.data,
                       "the same bytes", where, option_word("data") + " says where they are now"});
   }
+  const bool own_validation = saved.validation.size > 0;
+  if (plan.config.validation.empty() && own_validation != (plan.validation_source != nullptr)) {
+    throw InputError({"the run did not take its validation part from where these data have it",
+                      own_validation ? "none" : "files of its own",
+                      own_validation ? "files of its own, as in the data set's folder"
+                                     : "the last tenth of the training data",
+                      where, option_word("data") + " names what the run was started with"});
+  }
   // Older versions did not record it; then its size is 0.
   if (plan.validation_source && saved.validation.size > 0 &&
       !plan.validation_source->matches(saved.validation)) {
-    throw InputError({"the validation data is not that of the run", plan.config.validation,
-                      "the same bytes", where, option_word("val") + " says where they are now"});
+    const char* const option = plan.config.validation.empty() ? "data" : "val";
+    throw InputError({"the validation data is not that of the run", plan.validation_source->path(),
+                      "the same bytes", where, option_word(option) + " says where they are now"});
   }
   read_state(plan.resume->checkpoint);
   plan.carried = carried_files(plan.resume->checkpoint);
@@ -166,7 +175,7 @@ TrainerState TrainerCore::trainer_state(bool waits) const {
   s.data_path = path(plan.config.data);
   if (plan.validation_source) {
     s.validation = name(*plan.validation_source);
-    s.validation_path = path(plan.config.validation);
+    if (!plan.config.validation.empty()) s.validation_path = path(plan.config.validation);
   }
   s.isa = kernels().name;
   s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
@@ -279,7 +288,8 @@ EvaluationReport TrainerCore::evaluate(const std::function<bool()>& asked) {
   EvaluationReport r;
   r.step = steps_done;
   r.validation_loss = session.evaluate(*windows_, asked);
-  if (plan.byte_tokens) r.bits_per_byte = r.validation_loss / std::log(2.0);
+  const TokenSource& validation = plan.validation_source ? *plan.validation_source : *plan.source;
+  r.bits_per_byte = bits_per_byte(r.validation_loss, validation);
   r.val_tokens = windows_->targets();
   r.val_tokens_total = windows_->targets_total();
   window->resume();

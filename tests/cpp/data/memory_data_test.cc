@@ -33,8 +33,8 @@ TEST(MemoryDataTest, TextIsWhatAFileOfItIs) {
   EXPECT_EQ(memory.notes().size(), file.notes().size());
   EXPECT_TRUE(memory.matches(file.fingerprint()));
   memory.check_unchanged();
-  EXPECT_FALSE(memory.same_file(file));
-  EXPECT_FALSE(memory.same_file(TokenSource(MemoryData::text(text, "data"))));
+  EXPECT_FALSE(memory.shares_file(file));
+  EXPECT_FALSE(memory.shares_file(TokenSource(MemoryData::text(text, "data"))));
 }
 
 TEST(MemoryDataTest, EveryDocumentEnds) {

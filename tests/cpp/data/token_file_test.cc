@@ -160,6 +160,61 @@ TEST(TokenFile, KnowsItsVocabularyButMayBePadded) {
   EXPECT_TRUE(has(text, "--vocab 99") && has(text, "100") && has(text, folder / "t")) << text;
 }
 
+TEST(TokenFile, ADamagedBlockIsNoticedWhenItIsFirstRead) {
+  const TemporaryFolder folder;
+  write_token_file(folder / "good", some_tokens(1'200'000, 1000), 1000, 2);
+  const std::string damaged =
+      with(read_text_file(folder / "good"), 1024 + (1 << 20) + 9, std::uint8_t{2});
+  const TokenSource source(folder.file("bad", damaged));
+  std::vector<std::int32_t> tokens(1000);
+  source.copy(0, 1000, tokens.data());
+  source.copy(524'288 - 1000, 1000, tokens.data());
+  source.copy(1'199'000, 1000, tokens.data());
+  for (const std::int64_t offset : {524'287, 700'000, 524'287}) {
+    const std::string text =
+        message_of<DataError>([&] { source.copy(offset, 1000, tokens.data()); });
+    EXPECT_TRUE(has(text, "block 1 of 3") && has(text, folder / "bad")) << offset << text;
+  }
+}
+
+/// The file takes no room on the disk, and of its 8 GiB only two blocks are read.
+TEST(TokenFile, IndexesPastFourBillionTokens) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("large", "");
+  TokenFileHeader header;
+  header.count = (std::uint64_t{1} << 32) + 600'000;
+  header.vocabulary = 1000;
+  try {
+    std::filesystem::resize_file(path, header.file_bytes());
+  } catch (const std::filesystem::filesystem_error&) {
+    GTEST_SKIP() << "this file system has no sparse files";
+  }
+  const auto put = [&](std::uint64_t at, const void* bytes, std::size_t size) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(at))
+        .write(static_cast<const char*>(bytes), static_cast<std::streamsize>(size));
+  };
+  const auto head = header.encode();
+  put(0, head.data(), head.size());
+  const std::uint64_t position = (std::uint64_t{1} << 32) - 3;
+  std::vector<std::uint16_t> block(1 << 19), next(1 << 19);
+  for (std::uint16_t i = 0; i < 3; ++i) {
+    block[block.size() - 3 + i] = static_cast<std::uint16_t>(100 + i);
+    next[i] = static_cast<std::uint16_t>(200 + i);
+  }
+  put(1024 + 2 * position, &block[block.size() - 3], 6);
+  put(1024 + 2 * (position + 3), next.data(), 6);
+  const std::uint32_t sums[] = {crc32c(block.data(), 1 << 20), crc32c(next.data(), 1 << 20)};
+  put(1024 + header.token_bytes() + 4 * ((position >> 19)), sums, sizeof sums);
+
+  const TokenSource source(path);
+  source.verify();  // leaves so large a file to the reading of its blocks
+  EXPECT_EQ(source.size(), static_cast<std::int64_t>(header.count));
+  std::vector<std::int32_t> tokens(7);
+  source.copy(static_cast<std::int64_t>(position), 7, tokens.data());
+  EXPECT_EQ(tokens, (std::vector<std::int32_t>{100, 101, 102, 200, 201, 202, 0}));
+}
+
 TEST(TokenFile, WithoutTokensIsAnError) {
   const TemporaryFolder folder;
   write_token_file(folder / "t", {}, 100, 2);

@@ -108,7 +108,7 @@ TEST_F(Watch, TakesNoInterestInNames) {
 }
 
 TEST_F(Watch, TellsWhetherAStateWasTrainedOnTheseBytes) {
-  const DataFingerprint whole = watch_.fingerprint(), parts = hash_parts(file_);
+  const DataFingerprint whole = watch_.fingerprint(), parts = hash_ends(file_);
   EXPECT_TRUE(watch_.matches(whole));
   EXPECT_TRUE(watch_.matches(parts)) << "as older versions wrote it";
   const auto other = [&](std::uint64_t at) {
@@ -173,13 +173,13 @@ TEST_F(Watch, AFileThatCannotBeHashedKeepsNothingFromBeingSaved) {
   calls.pread = pread_without_the_middle;
   const FileCallsForTesting scope(calls);
   DataWatch blind(file_);
-  EXPECT_EQ(blind.fingerprint(), hash_parts(file_));
+  EXPECT_EQ(blind.fingerprint(), hash_ends(file_));
   EXPECT_NO_THROW(blind.check());
   EXPECT_THROW(blind.matches(watch_.fingerprint()), DataError);
 }
 
 TEST_F(Watch, WhatChangesBeforeItIsHashedIsNamedByItsParts) {
-  const DataFingerprint parts = hash_parts(file_);
+  const DataFingerprint parts = hash_ends(file_);
   overwrite(path_, 3 << 19, "b");
   DataWatch late(file_, 1000);  // of the file as it was opened
   EXPECT_EQ(late.fingerprint(), parts);
