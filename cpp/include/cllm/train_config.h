@@ -39,6 +39,7 @@ struct TrainConfig {
   double learning_rate = -1;      ///< --lr; negative (auto): 1e-3, with init 1e-4
   double min_learning_rate = -1;  ///< --min-lr; negative (auto): a tenth of learning_rate
   std::int64_t warmup = -1;  ///< steps; negative (auto): steps / 10 within 40 and 100, at most half
+  std::string shuffle = "offsets";  ///< windows | offsets: how sequences are chosen
   std::string schedule = "cosine";  ///< cosine | linear | constant | wsd
   double weight_decay = 0.1;        ///< matrices only
   double beta1 = 0.9;

@@ -34,6 +34,8 @@ enum class RandomStream : std::uint32_t {
   kDropout = 3,
   kGeneration = 4,
   kTest = 5,
+  kWindowOrder = 6,
+  kWindowPhase = 7,
 };
 
 using RandomBlock = std::array<std::uint32_t, 4>;

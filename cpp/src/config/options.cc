@@ -166,6 +166,10 @@ std::vector<Option> make_table() {
             .automatic(0)
             .aliases({"num_train_epochs"})
             .also({"passes", "num-epochs"}));
+  t.add("shuffle", kText, &C::shuffle,
+        "windows: every epoch takes each piece of seq tokens once, in random order; offsets: each "
+        "sequence starts anywhere, as in nanoGPT",
+        row().choices({"windows", "offsets"}));
   t.add("lr", kReal, &C::learning_rate,
         "highest learning rate; auto: 0.001, for a model given as init 0.0001",
         row()

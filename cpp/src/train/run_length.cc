@@ -22,8 +22,8 @@ double step_tokens(const TrainConfig& c) {
   return static_cast<double>(c.batch * c.grad_accum * c.sequence);
 }
 
-std::int64_t decide_steps(const TrainConfig& c, std::int64_t train_tokens) {
-  const double epoch = static_cast<double>(train_tokens) / step_tokens(c);
+std::int64_t decide_steps(const TrainConfig& c, std::int64_t epoch_tokens) {
+  const double epoch = static_cast<double>(epoch_tokens) / step_tokens(c);
   if (c.epochs > 0) {
     return std::max<std::int64_t>(1, std::llround(std::ceil(c.epochs * epoch)));
   }
@@ -63,8 +63,8 @@ std::int64_t decide_saves(const TrainConfig& c, std::int64_t rarely) {
 
 }  // namespace
 
-void decide_length(TrainConfig& c, std::int64_t train_tokens) {
-  if (c.steps == 0 || c.epochs > 0) c.steps = decide_steps(c, train_tokens);
+void decide_length(TrainConfig& c, std::int64_t epoch_tokens) {
+  if (c.steps == 0 || c.epochs > 0) c.steps = decide_steps(c, epoch_tokens);
   const std::int64_t rarely = divided_up(c.steps, kPauses);
   c.learning_rate = highest_rate(c);
   if (c.min_learning_rate < 0) c.min_learning_rate = c.learning_rate / 10;

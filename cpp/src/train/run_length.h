@@ -9,8 +9,8 @@
 namespace cllm {
 
 /// Decides every "auto" among steps, learning_rate, min_learning_rate, warmup, eval_every,
-/// eval_tokens and save_every. REQUIRES: the configuration is checked and its sequence decided;
-/// train_tokens >= 2.
-void decide_length(TrainConfig& config, std::int64_t train_tokens);
+/// eval_tokens and save_every. An epoch trains on `epoch_tokens` tokens. REQUIRES: the
+/// configuration is checked and its sequence decided; epoch_tokens >= 1.
+void decide_length(TrainConfig& config, std::int64_t epoch_tokens);
 
 }  // namespace cllm

@@ -15,6 +15,7 @@
 #include "cllm/wording.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
+#include "data/sampler.h"
 #include "data/sequence_length.h"
 #include "engine/crew_size.h"
 #include "engine/memory_plan.h"
@@ -154,6 +155,10 @@ void check_place(const RunPlan& plan) {
 
 }  // namespace
 
+std::int64_t RunPlan::epoch_tokens() const noexcept {
+  return cllm::epoch_tokens(train.size(), config.sequence, shuffle_named(config.shuffle));
+}
+
 bool RunPlan::continues_in_place() const {
   return resume.has_value() && !resume->run.empty() && !config.out.empty() &&
          absolute_path(resume->run) == absolute_path(config.out);
@@ -168,7 +173,7 @@ RunPlan plan_run(const TrainConfig& config) {
   open_data(plan);
   plan_model(plan);
   check_parameters_fit(plan.session.model, 4, "memory plan");  // before any plan for them
-  decide_length(plan.config, plan.train.size());
+  decide_length(plan.config, plan.epoch_tokens());
   check_patience(plan);
   plan_session(plan);
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) note_rate_jump(plan);

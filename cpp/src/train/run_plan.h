@@ -29,6 +29,9 @@ struct RunPlan {
   TokenRange validation;           ///< empty: none
   std::vector<std::string> notes;  ///< what the user should know; each is said once
 
+  /// Returns how many tokens one epoch trains on.
+  std::int64_t epoch_tokens() const noexcept;
+
   /// Says whether the run continues in the folder that it has been in.
   bool continues_in_place() const;
 };

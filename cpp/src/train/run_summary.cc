@@ -52,7 +52,7 @@ std::string train_line(const RunPlan& plan) {
   }
   const double tokens = static_cast<double>(c.steps) * static_cast<double>(s.batch * s.sequence);
   char epochs[32];
-  std::snprintf(epochs, sizeof epochs, "%.3g", tokens / static_cast<double>(plan.train.size()));
+  std::snprintf(epochs, sizeof epochs, "%.3g", tokens / static_cast<double>(plan.epoch_tokens()));
   std::string text = "train   " + counted(c.steps, "step");
   if (done > 0) text += ", on from step " + grouped(done);
   text += ", each of " + grouped(s.batch) + " x " + counted(s.sequence, "token") + ": " + epochs +

@@ -26,7 +26,8 @@ std::int64_t step_tokens(const TrainConfig& c) { return c.batch * c.grad_accum *
 
 DrawBatch draw_from(const RunPlan& plan) {
   const Sampler sampler(plan.train, plan.session.batch, plan.session.sequence,
-                        static_cast<std::uint64_t>(plan.config.seed));
+                        static_cast<std::uint64_t>(plan.config.seed),
+                        shuffle_named(plan.config.shuffle));
   return [sampler](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
     sampler.fill(step, inputs, targets);
   };
@@ -254,7 +255,7 @@ StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> m
   r.learning_rate = session.learning_rate(steps_done);
   r.step = ++steps_done;
   r.tokens = r.step * step_tokens(plan.config);
-  r.epoch = static_cast<double>(r.tokens) / static_cast<double>(plan.train.size());
+  r.epoch = static_cast<double>(r.tokens) / static_cast<double>(plan.epoch_tokens());
   r.loss = out.loss;
   r.gradient_norm = out.gradient_norm;
   r.milliseconds = 1e3 * seconds;

@@ -138,6 +138,64 @@ TEST(Sampler, NamesTheLongestSequenceThatWorks) {
   EXPECT_TRUE(has(text, (*source).path())) << text;
 }
 
+/// Where the windows of an epoch begin, in the order in which they are taken.
+std::vector<std::int64_t> epoch_starts(const Sampler& sampler, std::int64_t windows,
+                                       std::int64_t epoch) {
+  std::vector<std::int64_t> starts;
+  for (std::int64_t i = epoch * windows; i < (epoch + 1) * windows; ++i) {
+    starts.push_back(sampler.offset(i / sampler.rows(), i % sampler.rows()));
+  }
+  return starts;
+}
+
+TEST(Windows, AreTakenOnceAnEpochInAnotherOrderAndFromAnotherToken) {
+  const CountingSource source(1000);
+  const TokenRange range{&*source, 100, 963};
+  const std::int64_t windows = (863 - 1) / 16 - 1;
+  EXPECT_EQ(epoch_tokens(863, 16, Shuffle::kWindows), 16 * windows);
+  const Sampler sampler(range, 7, 16, 42, Shuffle::kWindows);
+  std::set<std::int64_t> phases;
+  std::vector<std::int64_t> before;
+  for (std::int64_t epoch = 0; epoch < 40; ++epoch) {
+    const std::vector<std::int64_t> starts = epoch_starts(sampler, windows, epoch);
+    std::vector<std::int64_t> sorted = starts;
+    std::sort(sorted.begin(), sorted.end());
+    phases.insert(sorted.front());
+    ASSERT_LT(sorted.front(), 32);
+    ASSERT_LT(sorted.back() + 16, 863) << "its last target is in the range";
+    for (std::size_t i = 1; i < sorted.size(); ++i) ASSERT_EQ(sorted[i], sorted[i - 1] + 16);
+    ASSERT_NE(starts, sorted);
+    ASSERT_NE(starts, before);
+    before = starts;
+  }
+  EXPECT_GT(phases.size(), 12u);
+}
+
+TEST(Windows, DoNotDependOnTheBatch) {
+  const CountingSource source(1000);
+  const Sampler narrow(whole(*source), 1, 16, 42, Shuffle::kWindows);
+  const Sampler wide(whole(*source), 100, 16, 42, Shuffle::kWindows);
+  for (std::int64_t i = 0; i < 500; ++i) {
+    ASSERT_EQ(narrow.offset(i, 0), wide.offset(i / 100, i % 100));
+  }
+  const Sampler other(whole(*source), 1, 16, 43, Shuffle::kWindows);
+  EXPECT_NE(epoch_starts(narrow, 50, 0), epoch_starts(other, 50, 0));
+}
+
+/// In data that hold one window, two, or hardly more, every token is reached.
+TEST(Windows, OfTheShortestDataReachEveryToken) {
+  for (std::int32_t tokens = 11; tokens < 60; ++tokens) {
+    const CountingSource source(tokens);
+    const Sampler sampler(whole(*source), 3, 10, 9, Shuffle::kWindows);
+    std::set<std::int32_t> targets;
+    for (std::int64_t step = 0; step < 100; ++step) {
+      const Batch batch = draw(sampler, step);
+      targets.insert(batch.targets.begin(), batch.targets.end());
+    }
+    EXPECT_EQ(targets.size(), static_cast<std::size_t>(tokens - 1)) << tokens;
+  }
+}
+
 TEST(FitSequence, IsCutToShortDataOnlyWhenNobodyAsked) {
   EXPECT_EQ(fit_sequence(0, 1'000'000, "f"), 64);
   EXPECT_EQ(fit_sequence(0, 65, "f"), 64);
