@@ -115,6 +115,7 @@ class TrainConfig:
         grad_accum: int = 1,
         steps: int | Literal["auto"] = "auto",
         epochs: float | Literal["auto"] = "auto",
+        shuffle: Literal["windows", "offsets"] = "offsets",
         lr: float | Literal["auto"] = "auto",
         min_lr: float | Literal["auto"] = "auto",
         warmup: int | Literal["auto"] = "auto",
@@ -191,9 +192,10 @@ class TrainConfig:
     ) -> None:
         """Names with the default `...` are other names of an option, and unset unless given.
 
-        data: Text or token file to train on [PATH]; '' by default.
-        val: Text or token file to validate on; the last tenth of data when not given [PATH]; ''
-            by default.
+        data: What to train on: a text, token files (also a pattern such as "shards/*.bin"), or a
+            folder that `cllm prepare` made [PATH]; '' by default.
+        val: What to validate on; when not given, the validation part of the data set, or the last
+            tenth of data [PATH]; '' by default.
         out: Run folder to create [RUN]; '' by default.
         overwrite: Replace the run that is in the run folder; what is no run, or is in use, stays;
             False by default.
@@ -213,6 +215,8 @@ class TrainConfig:
         steps: Updates to make; auto: as many as epochs make, else 2000 [steps]; 'auto' by
             default.
         epochs: Passes over the training tokens, instead of steps [epochs]; 'auto' by default.
+        shuffle: Windows: every epoch takes each piece of seq tokens once, in random order;
+            offsets: each sequence starts anywhere, as in nanoGPT; 'offsets' by default.
         lr: Highest learning rate; auto: 0.001, for a model given as init 0.0001; 'auto' by
             default.
         min_lr: Learning rate at the last step; auto: a tenth of lr; 'auto' by default.
@@ -287,6 +291,7 @@ class TrainConfig:
         grad_accum: int = ...,
         steps: int | Literal["auto"] = ...,
         epochs: float | Literal["auto"] = ...,
+        shuffle: Literal["windows", "offsets"] = ...,
         lr: float | Literal["auto"] = ...,
         min_lr: float | Literal["auto"] = ...,
         warmup: int | Literal["auto"] = ...,
@@ -365,7 +370,8 @@ class TrainConfig:
 
     @property
     def data(self) -> Any:
-        """Text or token file to train on [PATH]; '' by default."""
+        """What to train on: a text, token files (also a pattern such as "shards/*.bin"), or a
+        folder that `cllm prepare` made [PATH]; '' by default."""
 
     @data.setter
     def data(self, value: _Data) -> None: ...
@@ -383,8 +389,8 @@ class TrainConfig:
     def input_bin(self, value: _Data) -> None: ...
     @property
     def val(self) -> Any:
-        """Text or token file to validate on; the last tenth of data when not given [PATH]; ''
-        by default."""
+        """What to validate on; when not given, the validation part of the data set, or the last
+        tenth of data [PATH]; '' by default."""
 
     @val.setter
     def val(self, value: _Data) -> None: ...
@@ -596,6 +602,13 @@ class TrainConfig:
 
     @num_train_epochs.setter
     def num_train_epochs(self, value: float | Literal["auto"]) -> None: ...
+    @property
+    def shuffle(self) -> Literal["windows", "offsets"]:
+        """Windows: every epoch takes each piece of seq tokens once, in random order; offsets:
+        each sequence starts anywhere, as in nanoGPT; 'offsets' by default."""
+
+    @shuffle.setter
+    def shuffle(self, value: Literal["windows", "offsets"]) -> None: ...
     @property
     def lr(self) -> float | Literal["auto"]:
         """Highest learning rate; auto: 0.001, for a model given as init 0.0001; 'auto' by
@@ -1841,12 +1854,13 @@ def predict_step(config: TrainConfig, machine: Machine, where: str = "machine") 
     error names `where`.
     """
 
-def refuse_repeated_option(first: str, second: str) -> None:
-    """Raises InputError because one option is given twice: by these names, as typed."""
 def read_token_file(path: _Path, *, verify: bool = True) -> TokenFileInfo:
     """Returns what the header of a token file says; with verify all its checksums and tokens are
     checked.
     """
+
+def refuse_repeated_option(first: str, second: str) -> None:
+    """Raises InputError because one option is given twice: by these names, as typed."""
 
 def set_command_line_words(on: bool) -> bool:
     """Whether errors say --eval-every, or eval_every; returns what was before."""
