@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+import cllm
 from cllm import _cllm, _process
+from cllm._options import option_name
 from cllm._words import count
 
 
@@ -30,6 +32,29 @@ def _stopped_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def for_training(given: list[tuple[str, str]], config: Path | None, tokenizer: str,
+                 ) -> list[tuple[str, str]]:
+    """The options of a run on the data set that is made of its texts first, or was before."""
+    from cllm.prepare.cached import cached
+    from cllm.token_files import DESCRIPTION
+
+    settings = cllm.configure(given, config_file=config)
+    if settings.resume:
+        raise cllm.InputError(f"--tokenizer: a resumed run has one: got {tokenizer}, expected "
+                              f"--resume {settings.resume} without it")
+    if not settings.data:
+        raise cllm.InputError("--data: nothing to train on: expected a text")
+    if (Path(settings.data) / DESCRIPTION).exists():
+        raise cllm.InputError(f"--tokenizer: this data set has one: got {tokenizer}, expected "
+                              f"--data {settings.data} without it")
+    val = [settings.val] if settings.val else []
+    with _stopped_by_signals():
+        made = cached([settings.data], tokenizer, val=val,
+                      write=None if settings.quiet else _cllm.write_to_stderr)
+    kept = [(name, text) for name, text in given if option_name(name) not in ("data", "val")]
+    return [*kept, ("data", str(made)), *([("val", "")] if val else [])]
 
 
 def prepare(

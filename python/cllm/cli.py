@@ -25,7 +25,7 @@ from cllm import (
 from cllm._bench import Effort
 from cllm._help import CONTEXT, Command, Group
 from cllm._options import generate_context, generate_option, option_name, with_options
-from cllm._prepare_command import prepare
+from cllm._prepare_command import for_training, prepare
 from cllm._process import BAD_INPUT, FAILED, INTERRUPTED, STOPPED
 from cllm._tokenizer import TextTokenizer
 from cllm._words import count
@@ -68,8 +68,14 @@ def train(
     given: list[tuple[str, str]],
     config: Annotated[Path | None, typer.Option(
         help="A file with `key = value` lines; options given here win.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(
+        metavar="TOKENIZER", rich_help_panel="Data and places", help="Prepares the texts first, as "
+        "`cllm prepare` does: bpe:N, or a tokenizer of Hugging Face. The data set stays in the "
+        "user's cache.")] = None,
 ) -> None:
     """Trains a model on a text, token files or a data set, or continues a run."""
+    if tokenizer is not None:
+        given = for_training(given, config, tokenizer)
     _cllm.catch_stop_signals(announce=("quiet", "true") not in given)
     settings = cllm.configure(given, config_file=config)
     _cllm.catch_stop_signals(announce=not settings.quiet)

@@ -21,6 +21,9 @@ std::vector<OptionAnswer> training_answers() {
       {{"dataset", "dataset-name"},
        option_word("data") +
            " names the data themselves: a text, token files, or a data set's folder"},
+      {{"tokenizer", "tokenizer-name"},
+       "`cllm prepare` makes a data set with a tokenizer for " + option_word("data") +
+           "; of the commands, `cllm train` has this option"},
       {{"eval-iters", "eval-batches", "val-max-steps"},
        option_word("eval-tokens") + " counts tokens, not batches"},
       {{"device", "gpu", "gpus", "n-gpu", "cuda", "no-cuda", "use-cpu", "cpu"},
