@@ -50,7 +50,7 @@ DataFiles of_folder(const std::string& name) {
   if (files.train.empty()) {
     refuse("this folder holds nothing to train on", "a folder without token files",
            "a file, a folder of `cllm prepare`, or one with .bin files of tokens", name,
-           "make a data set of texts: cllm prepare " + name + " --out DATASET");
+           "`cllm prepare` makes a data set of a folder of texts");
   }
   return files;
 }

@@ -136,7 +136,7 @@ void carry_tokenizer(RunPlan& plan, bool start_byte_tokens) {
     refuse("the data were made with another tokenizer than the model's", "SHA-256 " + of_data,
            known + ", as " + plan.init_folder + "/tokenizer.json",
            option_word("data", plan.config.data),
-           "prepare them with the model's: cllm prepare ... --tokenizer " + plan.init_folder);
+           "prepare them with the model's: `cllm prepare` takes its folder as the tokenizer");
   }
   if (!plan.data_set || plan.byte_tokens) return;
   // The folder's config.json stays; the tokenizer comes from the data.
