@@ -1,7 +1,9 @@
 """What `cllm prepare` makes, on any number of processes, in how much memory."""
 
+import cProfile
 import importlib
 import json
+import pstats
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ numpy = pytest.importorskip("numpy")
 pytest.importorskip("tokenizers")
 encode, pieces = (importlib.import_module(f"cllm.prepare.{name}") for name in ("encode", "pieces"))
 prepare = importlib.import_module("cllm.prepare").prepare
+
 
 def tokens_of(folder, part):
     """All tokens of a part, as the headers of its files say where they are."""
@@ -143,6 +146,19 @@ def test_memory_does_not_grow_with_the_input(tmp_path):
         text.write_bytes(b"line without end " * (megabytes << 16))
         used.append(run(text, tmp_path / f"set{megabytes}", 1, 1 << 30))
     assert used[1] < used[0] + 25 and used[1] < 200
+
+
+def test_work_grows_with_the_number_of_files_and_no_faster(tmp_path):
+    calls = []
+    for count in (300, 1200):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for i in range(count):
+            (folder / f"{i}.txt").write_text(f"text {i}")
+        profile = cProfile.Profile()
+        profile.runcall(prepare, [folder], tmp_path / f"set{count}", processes=1)
+        calls.append(pstats.Stats(profile).total_calls)
+    assert calls[1] < 4.4 * calls[0]
 
 
 def test_the_command_and_training_on_its_files(corpus, tmp_path):

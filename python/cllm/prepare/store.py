@@ -36,8 +36,8 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_durably(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+    write_durably(path, (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode(
         "utf-8", "surrogateescape"))
 
 

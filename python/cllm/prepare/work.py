@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from cllm.prepare.store import Part, Progress, write_durably, write_json
 from cllm.prepare.tokenizers import Encoder, Tokenizer
 from cllm.token_files import read_description
 
-SAVE_EVERY = 5.0  # seconds
+SAVE_EVERY = 5.0  # seconds, and more where a save takes long, as it does with very many files
 SAMPLE = 1 << 25  # characters that a tokenizer is trained on
 
 
@@ -42,6 +42,7 @@ class Work:
         self.progress = {name: Progress() for name in ("train", "val")}
         self.choice: Choice | None = None
         self._load()
+        self._next_save = time.monotonic() + SAVE_EVERY
 
     def _load(self) -> None:
         state: dict[str, Any] = {}
@@ -69,11 +70,17 @@ class Work:
             self.progress = {name: Progress.of(part) for name, part in state["parts"].items()}
 
     def save(self) -> None:
+        begin = time.monotonic()
         write_json(self.folder.state, {
             "cllm": cllm.__version__, "asked": self.asked.state(),
-            "sources": [asdict(source) for source in self.sources], "at": self.at,
+            "sources": [vars(source) for source in self.sources], "at": self.at,
             "choice": self.choice.state() if self.choice else None,
-            "parts": {name: part.state() for name, part in self.progress.items()}})
+            "parts": {name: part.state() for name, part in self.progress.items()}}, indent=None)
+        now = time.monotonic()
+        self._next_save = now + SAVE_EVERY * (1 + 4 * (now - begin))  # a twentieth of the time
+
+    def _save_is_due(self) -> bool:
+        return time.monotonic() >= self._next_save
 
     def make(self) -> None:
         """Writes all files of the data set into the work folder."""
@@ -81,7 +88,7 @@ class Work:
             scan.check_unchanged(source)
         if self.choice is None:
             self.scan()
-        self.hold_validation()
+        self.find_places()
         tokenizer = self.tokenizer()
         self.encode(tokenizer)
         describe(self, tokenizer)
@@ -101,7 +108,7 @@ class Work:
         sizes = [scan.stamp(name)[0] for name, _ in files]
         self.report.stage("reading", sum(sizes), sum(sizes[:len(self.sources)]))
         known = sum(source.documents for source in self.sources)
-        saved = time.monotonic()
+        begins = [0, *accumulate(sizes)]
         with self.rows.open("r+b" if self.rows.exists() else "w+b") as rows:
             rows.truncate(16 * known)
             rows.seek(16 * known)
@@ -111,7 +118,7 @@ class Work:
                 source = Source(name, validates)
                 hashes: list[int] = []
 
-                def progress(read: int, before: int = sum(sizes[:i]), found: list[int] = hashes,
+                def progress(read: int, before: int = begins[i], found: list[int] = hashes,
                              ) -> None:
                     self.report.at(before + read)
                     if len(found) >= 1 << 16:
@@ -122,11 +129,10 @@ class Work:
                                self.asked.tokenizer == "chars", progress)
                 rows.write(numpy.array(hashes, "<u8").tobytes())
                 self.sources.append(source)
-                if time.monotonic() - saved > SAVE_EVERY:
+                if self._save_is_due():
                     rows.flush()
                     os.fsync(rows.fileno())
                     self.save()
-                    saved = time.monotonic()
             rows.flush()
             os.fsync(rows.fileno())
         self._choose()
@@ -141,13 +147,15 @@ class Work:
         fraction = 0.0 if self.asked.validation else self.asked.fraction
         self.choice = scan.choose(few, sum(source.characters for source in train), fraction)
 
-    def _placed(self, source: Source) -> Iterator[int]:
+    def _placed(self, i: int) -> Iterator[int]:
+        """The part of every document of source i."""
         assert self.choice is not None
-        first = sum(s.documents for s in self.sources[:self.sources.index(source)])
-        return scan.parts_of(self.rows, first, source, self.choice, self._held)
+        return scan.parts_of(self.rows, self._firsts[i], self.sources[i], self.choice, self._held)
 
-    def hold_validation(self) -> None:
-        """Texts of the validation files do not train."""
+    def find_places(self) -> None:
+        """Finds the first document of every source, and the texts of the validation files, which do
+        not train."""
+        self._firsts = [0, *accumulate(source.documents for source in self.sources)]
         first = sum(source.documents for source in self.sources if not source.validates)
         self._held = (numpy.unique(scan.rows_of(self.rows, first)[:, 0])
                       if self.asked.validation else numpy.empty(0, "<u8"))
@@ -157,11 +165,11 @@ class Work:
         assert self.choice is not None
         total = sum(source.characters for source in self.sources if not source.validates)
         seen = taken = 0
-        for source in self.sources:
+        for i, source in enumerate(self.sources):
             if source.validates:
                 continue
             file = InputFile(source.path, self.asked.reading)
-            for piece, part in placed_pieces(file, self._placed(source), self.choice, True):
+            for piece, part in placed_pieces(file, self._placed(i), self.choice, True):
                 if part == scan.TRAIN:
                     if taken * total <= seen * SAMPLE:
                         taken += len(piece.text)
@@ -216,8 +224,7 @@ class Work:
             file, skipped = self.at
             for i, source in enumerate(self.sources[file:], file):
                 scan.check_unchanged(source)
-                found = batches_of(source, self.asked.reading, self._placed(source), choice,
-                                   exact)
+                found = batches_of(source, self.asked.reading, self._placed(i), choice, exact)
                 for number, batch in enumerate(found, 1):
                     if i > file or number > skipped:
                         places.append((i, number))
@@ -231,7 +238,6 @@ class Work:
             for part in parts:
                 part.forget()
 
-        saved = time.monotonic()
         try:
             for number, (batch, encoded) in enumerate(
                     encode_all(batches(), tokenizer, processes)):
@@ -240,9 +246,8 @@ class Work:
                 self.at = places[number]
                 done += batch.characters
                 self.report.at(done)
-                if time.monotonic() - saved > SAVE_EVERY:
+                if self._save_is_due():
                     save()
-                    saved = time.monotonic()
             for part in parts:
                 part.seal()
             save()
