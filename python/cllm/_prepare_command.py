@@ -60,14 +60,15 @@ def for_training(given: list[tuple[str, str]], config: Path | None, tokenizer: s
 def prepare(
     inputs: Annotated[list[Path], typer.Argument(
         metavar="INPUT...", help="Texts: .txt, .md, .jsonl, .csv, .tsv, .parquet, SQuAD's .json, "
-        "also packed (.gz, .zst); folders and patterns of them.")],
+        "also packed (.gz, .zst); patterns of them, and folders, of which .json is not read.")],
     out: Annotated[Path, typer.Option(
         "--out", "-o", metavar="DATASET", help="New folder of the data set.")],
     tokenizer: Annotated[str, typer.Option(
         metavar="TOKENIZER", help="bytes, chars, bpe:N (trained here, N tokens), or a "
         "tokenizer.json of Hugging Face or the folder that holds it.")] = "bytes",
     field: Annotated[str | None, typer.Option(
-        metavar="NAME", help="Field or column of the text; without it, text.")] = None,
+        metavar="NAME", help="Field or column of the text; without it, text. In JSONL, a.b is the "
+        "field b inside a.")] = None,
     val: Annotated[list[Path] | None, typer.Option(
         metavar="INPUT", help="Texts to validate with; may be given again.")] = None,
     val_fraction: Annotated[float, typer.Option(

@@ -185,6 +185,24 @@ def test_files_come_once_in_a_stable_order(tmp_path):
             names(f"{tmp_path}/{wrong}")
 
 
+def test_a_folder_is_read_without_what_is_made_in_it(tmp_path, monkeypatch):
+    made = ("set/dataset.json", "set/tokenizer.json", "set/notes.txt", "run/config.toml",
+            "run/metrics.jsonl", "run/final/config.json", "run/final/merges.txt",
+            "model/config.json", "model/model.safetensors", "model/merges.txt")
+    for name in ("a.txt", "sub/b.md", "sub/config.toml", "package.json", "out/c.txt", *made):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "link.txt").symlink_to("out/c.txt")
+    monkeypatch.chdir(tmp_path)
+    assert inputs.find_files(["."], "out") == ["./a.txt", "./sub/b.md"]
+    assert inputs.find_files(["*.txt"], "./out/../out/") == ["a.txt"]
+    assert inputs.find_files(["*.txt", "package.json"]) == ["a.txt", "link.txt", "package.json"]
+    for wrong, said in (("out", "lies in the folder of --out"), ("out/*", "no file fits"),
+                        ("out/c.txt", "lies in the folder"), ("link.txt", "lies in the folder")):
+        with pytest.raises(cllm.InputError, match=said):
+            inputs.find_files([wrong], "out")
+
+
 def test_one_line_of_many_megabytes_takes_little_memory(tmp_path):
     (tmp_path / "long.txt").write_bytes(b"word " * (4 << 20))
     file = readers.InputFile(str(tmp_path / "long.txt"), readers.Reading())

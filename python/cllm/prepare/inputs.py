@@ -8,9 +8,14 @@ from pathlib import Path
 from cllm._cllm import InputError
 
 PACKED = (".gz", ".zst")
-# What a folder is searched for; a file that is named on its own may be called anything.
 KINDS = {".txt": "text", ".text": "text", ".md": "text", ".markdown": "text", ".jsonl": "jsonl",
          ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".json": "squad"}
+# A folder is searched for these; most .json in folders is no SQuAD. A file that is named on its own
+# may be called anything.
+SEARCHED = tuple(ending for ending, kind in KINDS.items() if kind != "squad")
+# The files by which a data set, a run and a model are known.
+MADE = (("dataset.json", "tokenizer.json"), ("config.toml", "metrics.jsonl"),
+        ("config.json", "model.safetensors"))
 
 
 def kind_of(path: str) -> str | None:
@@ -21,49 +26,48 @@ def kind_of(path: str) -> str | None:
     return KINDS.get(os.path.splitext(name)[1])
 
 
+def _is_within(path: str, folder: str | None) -> bool:
+    return folder is not None and (path == folder or path.startswith(folder.rstrip("/") + "/"))
+
+
 def _below(folder: str) -> Iterable[str]:
+    """The files to read in a folder. Data sets, runs and models inside it are passed over."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and kind_of(name):
+        if parent != folder and any(set(made) <= set(names) for made in MADE):
+            folders.clear()
+            continue
+        folders[:] = (name for name in folders if not name.startswith("."))
+        for name in names:
+            if not name.startswith(".") and kind_of(name) not in (None, "squad"):
                 yield os.path.join(parent, name)
 
 
-def _is_within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def _check_place(given: str, names: list[str], out: str) -> None:
-    """What is written must not be read."""
-    if os.path.isdir(given) and _is_within(out, os.path.realpath(given)):
-        raise InputError(f"--out: lies in the input folder {given}: got {out}, expected a folder "
-                         "elsewhere")
-    for name in names:
-        if _is_within(os.path.realpath(name), out):
-            raise InputError(f"{name}: is to be read and lies in the folder of --out: expected a "
-                             "folder elsewhere")
+def _search(given: str, out: str | None) -> list[str]:
+    """The files of a folder or of a pattern, sorted by name; what lies in `out` is not read."""
+    if os.path.isdir(given):
+        names, wanted = _below(given), (
+            "nothing to read in this folder: expected files named " + ", ".join(SEARCHED)
+            + ", also with .gz or .zst; SQuAD's .json is read where it is named itself")
+    else:
+        names = (name for name in glob.glob(given, recursive=True) if not os.path.isdir(name))
+        wanted = "no file fits this pattern"
+    found = [name for name in names if not _is_within(os.path.realpath(name), out)]
+    if not found:
+        raise InputError(f"{given}: {wanted}")
+    return sorted(found, key=os.fsencode)
 
 
 def find_files(inputs: Sequence[str | Path], out: str | Path | None = None) -> list[str]:
     """Every file of the inputs once: those of a folder or pattern are sorted by name, hidden ones
-    are not looked at. None may lie in `out`, and no folder around it."""
+    are not looked at, nor the folder `out`."""
     found: dict[str, str] = {}
+    place = None if out is None else os.path.realpath(out)
     for given in map(str, inputs):
-        if os.path.isdir(given):
-            names = sorted(_below(given), key=os.fsencode)
-            if not names:
-                raise InputError(f"{given}: nothing to read in this folder: expected files named "
-                                 + ", ".join(KINDS) + ", also with .gz or .zst")
-        elif os.path.lexists(given) or not glob.has_magic(given):
-            names = [given]
-        else:
-            names = sorted((name for name in glob.glob(given, recursive=True)
-                            if not os.path.isdir(name)), key=os.fsencode)
-            if not names:
-                raise InputError(f"{given}: no file fits this pattern")
-        if out is not None:
-            _check_place(given, names, os.path.realpath(out))
-        for name in names:
+        is_pattern = glob.has_magic(given) and not os.path.lexists(given)
+        if not is_pattern and _is_within(os.path.realpath(given), place):
+            raise InputError(f"{given}: is to be read and lies in the folder of --out: expected a "
+                             "folder elsewhere")
+        for name in _search(given, place) if is_pattern or os.path.isdir(given) else [given]:
             found.setdefault(os.path.realpath(name), name)
     for name in found.values():
         if not os.path.exists(name):
