@@ -117,6 +117,16 @@ def test_another_field_and_the_only_column(tmp_path):
     assert documents(write(tmp_path / "a.csv", "body\none\ntwo\n")) == ["one", "two"]
 
 
+def test_dots_lead_into_records(tmp_path):
+    rows = write(tmp_path / "a.jsonl", '{"id": 1, "a": {"b": {"c": "deep"}}}\n{"a.b.c": "flat"}\n')
+    assert documents(rows, field="a.b.c") == ["deep", "flat"]
+    for field in ("a.b.d", "a.b.c.d", "id.b", "."):
+        with pytest.raises(cllm.InputError, match=rf'no field "{field}": got id, a\.b\.c, '):
+            documents(rows, field=field)
+    with pytest.raises(cllm.InputError, match="is no text: got dict"):
+        documents(rows, field="a.b")
+
+
 @needs("zstandard")
 def test_zstandard_and_its_damage(tmp_path):
     zstandard = importlib.import_module("zstandard")
@@ -138,6 +148,10 @@ def test_parquet_and_its_columns(tmp_path):
         documents(tmp_path / "a.parquet", field="id")
     with pytest.raises(cllm.InputError, match="cannot be read as Parquet"):
         documents(write(tmp_path / "b.parquet", b"PAR1 and nothing"))
+    latin = pyarrow.array([b"f\xfcr"]).view(pyarrow.string())
+    parquet.write_table(pyarrow.table({"text": latin}), tmp_path / "c.parquet")
+    with pytest.raises(cllm.InputError, match=r"c\.parquet: cannot be read as Parquet: .*utf-8"):
+        documents(tmp_path / "c.parquet")
 
 
 @pytest.mark.parametrize("name, package", [("a.parquet", "pyarrow"), ("a.zst", "zstandard")])
@@ -155,6 +169,10 @@ def test_squad_is_contexts_with_their_questions(tmp_path):
     assert documents(write(tmp_path / "a.json", json.dumps(content))) == [
         "She came.\n\nQuestion: Who?\nAnswer: She\n\nQuestion: When?\nAnswer: unanswerable\n",
         "Nothing asked.\n"]
+    for wrong, said in ((3, "no SQuAD"), ("half \ud800", "paragraph 1: half a character")):
+        content["data"][0]["paragraphs"][0]["context"] = wrong
+        with pytest.raises(cllm.InputError, match=said):
+            documents(write(tmp_path / "b.json", json.dumps(content)))
 
 
 @pytest.mark.skipif(not SQUAD.exists(), reason="no real SQuAD here")

@@ -171,12 +171,22 @@ class InputFile:
                 raise InputError(f"{self.name}: line {number} is no JSON: {error}") from None
             if isinstance(record, str) and self._reading.field is None:
                 text: Any = record
-            elif not isinstance(record, dict) or field not in record:
-                raise self._no_field(f"line {number}", field,
-                                     list(record) if isinstance(record, dict) else None)
+            elif isinstance(record, dict):
+                text = self._value(record, f"line {number}", field)
             else:
-                text = record[field]
+                raise self._no_field(f"line {number}", field, None)
             yield self._checked(text, f"line {number}", field), True
+
+    def _value(self, record: dict[str, Any], where: str, field: str) -> Any:
+        """What the field holds; dots lead to fields of objects inside."""
+        if field in record:
+            return record[field]
+        found: Any = record
+        for name in field.split("."):
+            if not isinstance(found, dict) or name not in found:
+                raise self._no_field(where, field, list(_names(record)))
+            found = found[name]
+        return found
 
     def _csv(self, blocks: Iterator[str]) -> Chunks:
         rows = csv.reader(self._lines(blocks), strict=True,
@@ -219,7 +229,7 @@ class InputFile:
                 for text in batch.column(0).to_pylist():
                     yield self._checked(text, f"row {row}", column), True
                     row += 1
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{self.name}: cannot be read as Parquet: {reason}") from None
 
@@ -233,12 +243,12 @@ class InputFile:
             articles = json.loads(text)["data"]
             texts = [_question_text(paragraph) for article in articles
                      for paragraph in article["paragraphs"]]
-        except (ValueError, RecursionError, KeyError, TypeError, IndexError) as error:
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
             raise InputError(f"{self.name}: no SQuAD: {type(error).__name__} {error}; expected "
                              "data, paragraphs, context, qas, or one record a line in a .jsonl"
                              ) from None
-        for paragraph in texts:
-            yield paragraph, True
+        for number, paragraph in enumerate(texts, 1):
+            yield self._checked(paragraph, f"paragraph {number}", "context"), True
 
     # -- what is wrong ----------------------------------------------------------------------------
 
@@ -262,6 +272,15 @@ class InputFile:
             self._halves += 1
             return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return text
+
+
+def _names(record: dict[str, Any], before: str = "") -> Iterator[str]:
+    """Every field as --field names it."""
+    for name, value in record.items():
+        if isinstance(value, dict) and before.count(".") < 3:
+            yield from _names(value, f"{before}{name}.")
+        else:
+            yield before + name
 
 
 def _question_text(paragraph: dict[str, Any]) -> str:
