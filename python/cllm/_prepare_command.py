@@ -1,5 +1,6 @@
 """The command `cllm prepare`."""
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,5 +102,7 @@ def prepare(
     train, validation = made["train"], made["val"]
     typer.echo(f"{out}: {count(train['tokens'], 'token')} of "
                f"{count(train['documents'], 'document')} to train, {validation['tokens']:,} of "
-               f"{validation['documents']:,} to validate; {made['tokenizer']['vocabulary']:,} "
-               f"different, {train['bytes_per_token']:.2f} bytes a token")
+               f"{validation['documents']:,} to validate; vocabulary "
+               f"{made['tokenizer']['vocabulary']:,}, {train['bytes_per_token']:.2f} bytes a token")
+    if not quiet:
+        _process.tell(f"train   cllm train --data {shlex.quote(str(out))} --out run")

@@ -169,10 +169,13 @@ def test_the_command_and_training_on_its_files(corpus, tmp_path):
     result = CliRunner().invoke(cli.app, ["prepare", str(corpus[0]), "--out", str(out),
                                           "--tokenizer", "bpe:300", "--quiet"])
     assert result.exit_code == 0 and "40 documents" not in result.output
-    assert "tokens of" in result.output and "300 different" in result.output
+    assert "tokens of" in result.output and "vocabulary 300" in result.output
+    assert "cllm train" not in result.output
     config = cllm.TrainConfig(data=out / "train-00000.bin", val=out / "val-00000.bin", layers=1,
                               heads=2, dim=16, seq=16, batch=2, steps=2, out=tmp_path / "run",
                               workers=1)
     assert cllm.Trainer(config).run() is cllm.RunOutcome.FINISHED
     again = CliRunner().invoke(cli.app, ["prepare", str(corpus[0]), "--out", str(out)])
     assert again.exit_code == 2 and "already holds a data set" in again.output
+    forced = CliRunner().invoke(cli.app, ["prepare", str(corpus[0]), "--out", str(out), "--force"])
+    assert f"cllm train --data {out} --out run\n" in forced.output
