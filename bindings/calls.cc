@@ -36,8 +36,10 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject
   PyObject* const result = pybind_call(self, args, count, names);
   if (result != nullptr || PyErr_ExceptionMatches(PyExc_TypeError) == 0) return result;
   py::error_already_set error;
-  if (std::strstr(error.what(), " arguments. The following argument types are supported:") ==
-      nullptr) {
+  // An error of Python code that was called, such as a callback, has a traceback and stays.
+  if (error.trace() ||
+      std::strstr(error.what(), " arguments. The following argument types are supported:") ==
+          nullptr) {
     error.restore();
     return nullptr;
   }
