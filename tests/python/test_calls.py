@@ -1,6 +1,7 @@
 """Calls that do not fit: one line in the words of cllm, wherever they are made."""
 
 import inspect
+import os
 import warnings
 
 import pytest
@@ -228,6 +229,17 @@ def test_a_run_with_nothing_to_note_warns_of_nothing(tmp_path):
         config = cllm.TrainConfig(data=TEXT * 9, out=out, layers=1, heads=1, dim=8, seq=8, batch=2,
                                   steps=40)
         assert not caught(cllm.Trainer(config).run)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
+def test_fewer_workers_than_cores_is_news_and_no_warning():
+    config = cllm.TrainConfig(data=TEXT * 9, layers=1, heads=1, dim=8, seq=8, batch=2, steps=4,
+                              workers=1)
+    heard = []
+    assert not caught(cllm.Trainer(config).run)
+    assert not caught(cllm.Trainer(config).step)
+    cllm.Trainer(config).run(on_note=heard.append)
+    assert sum("computes; " in text and "uses them all" in text for text in heard) == 1
 
 
 def test_a_warning_that_is_an_error_ends_the_run_and_comes_out():

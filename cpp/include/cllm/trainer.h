@@ -73,7 +73,7 @@ class Trainer {
   /// Throws InputError for a rate below 0 or not finite.
   void set_learning_rate(std::optional<double> rate);
 
-  /// Returns what the user should know before the first step; run() tells its observer.
+  /// Returns what the user should know before the first step; run() tells its observer, and news.
   const std::vector<std::string>& notes() const noexcept;
   std::int64_t steps_done() const noexcept;
   std::int64_t steps_total() const noexcept;

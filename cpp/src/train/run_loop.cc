@@ -138,6 +138,7 @@ RunOutcome RunLoop::train() {
   open_logs();
   observer_.on_start(describe(trainer_.plan));
   for (const std::string& note : trainer_.plan.notes) observer_.on_note(note);
+  for (const std::string& news : trainer_.plan.news) observer_.on_news(news);
   if (!folder_) observer_.on_news("no run folder was given: nothing is saved");
   first_ = done();
   trainer_.window->restart();

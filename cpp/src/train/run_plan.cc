@@ -85,7 +85,7 @@ void plan_session(RunPlan& plan) {
                          option_word("precision", "fp32") + " is faster here");
   }
   const std::string idle = idle_cores_note(s);
-  if (!idle.empty()) plan.notes.push_back(idle);
+  if (!idle.empty()) plan.news.push_back(idle);
   plan_session_batch(s.model, s.batch, s.sequence, s.positions);  // throws for impossible positions
 }
 

@@ -28,6 +28,7 @@ struct RunPlan {
   TokenRange train;
   TokenRange validation;           ///< empty: none
   std::vector<std::string> notes;  ///< what the user should know; each is said once
+  std::vector<std::string> news;   ///< what the user asked for and might like to know
 
   /// Returns how many tokens one epoch trains on.
   std::int64_t epoch_tokens() const noexcept;
