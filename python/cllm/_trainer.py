@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from cllm import _callbacks, _cllm, _notebook, _notes, _others
@@ -105,9 +106,10 @@ class Trainer(_cllm.Trainer):
                 self._say_where_it_stopped()
             return outcome
         finally:
-            for each in started:
-                if hasattr(each, "on_end"):
-                    each.on_end(self)
+            with ExitStack() as ends:  # each on_end is called, also after one that raises
+                for each in reversed(started):
+                    if hasattr(each, "on_end"):
+                        ends.callback(each.on_end, self)
 
     def _say_where_it_stopped(self) -> None:
         where = f"stopped after step {self.steps_done} of {self.steps_total}"

@@ -248,6 +248,24 @@ def test_the_end_is_heard_however_the_run_ends(settings):
     assert heard == [3, 4]
 
 
+def test_every_end_is_heard_although_one_fails(settings):
+    heard = []
+
+    class Ends:
+        def __init__(self, name):
+            self.name = name
+
+        def on_end(self, trainer):
+            heard.append(self.name)
+            if self.name == "first":
+                raise LookupError("mine")
+
+    trainer = cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[Ends("first"), Ends("last")])
+    with pytest.raises(LookupError, match="mine"):
+        trainer.run()
+    assert heard == ["first", "last"]
+
+
 def test_a_callback_may_evaluate_and_no_bit_changes(settings):
     plain = cllm.Trainer(cllm.TrainConfig(**settings))
     plain.run()
