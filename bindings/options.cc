@@ -138,6 +138,13 @@ void register_options(py::module_& m) {
   m.def(
       "check_prompt", [](const py::str& prompt) { check_prompt(path_text(prompt, "prompt")); },
       py::arg("prompt"), "Raises InputError for a prompt that names a file.");
+  m.def(
+      "option_word",
+      [](const std::string& name, const std::string& value) {
+        return value.empty() ? option_word(name) : option_word(name, value);
+      },
+      py::arg("name"), py::arg("value") = "",
+      "Returns an option in the words of errors: --eval-every 5, or eval_every=5.");
   set_wording(Wording::kKeywords);
   m.def(
       "set_command_line_words",

@@ -1836,6 +1836,9 @@ def measure_step(
 def near_name(name: str, among: Sequence[str]) -> str:
     """The one of these names that may be meant; "" when none is near."""
 
+def option_word(name: str, value: str = "") -> str:
+    """Returns an option in the words of errors: --eval-every 5, or eval_every=5."""
+
 def options() -> list[Option]:
     """Returns every option of train_model, `cllm train` and TrainConfig, in the order of the
     help.

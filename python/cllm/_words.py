@@ -1,4 +1,6 @@
-"""Numbers with their nouns."""
+"""Numbers with their nouns, and options as the reader writes them."""
+
+from cllm import _cllm
 
 
 def count(number: int, noun: str) -> str:
@@ -8,3 +10,14 @@ def count(number: int, noun: str) -> str:
 
 def mib(size: float) -> str:
     return f"{size / 2**20:,.0f} MiB"
+
+
+def option(name: str, value: str = "") -> str:
+    """--val-fraction 0.1 on a command line, val_fraction=0.1 in Python."""
+    return _cllm.option_word(name, value)
+
+
+def flag(name: str) -> str:
+    """--force on a command line, force=True in Python."""
+    word = _cllm.option_word(name)
+    return word if word.startswith("--") else word + "=True"

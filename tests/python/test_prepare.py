@@ -161,6 +161,19 @@ def test_work_grows_with_the_number_of_files_and_no_faster(tmp_path):
     assert calls[1] < 4.4 * calls[0]
 
 
+def test_one_input_needs_no_list_and_errors_say_the_words_of_python(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(f"text {name}")
+    made = prepare(str(tmp_path / "a.txt"), tmp_path / "set", val=tmp_path / "b.txt")
+    assert (made["train"]["documents"], made["val"]["documents"]) == (1, 1)
+    with pytest.raises(cllm.InputError, match=r"already holds .* or force=True to replace it"):
+        prepare(tmp_path / "a.txt", tmp_path / "set")
+    with pytest.raises(cllm.InputError, match=r"^val_fraction: got 2, "):
+        prepare(tmp_path / "a.txt", tmp_path / "other", val_fraction=2)
+    with pytest.raises(cllm.InputError, match=r"^inputs: nothing to prepare"):
+        prepare([], tmp_path / "other")
+
+
 def test_the_command_and_training_on_its_files(corpus, tmp_path):
     from cllm import cli
     from typer.testing import CliRunner

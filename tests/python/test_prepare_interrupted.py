@@ -108,7 +108,7 @@ def test_a_data_set_is_replaced_whole_or_not_at_all(whole, tmp_path, monkeypatch
         prepare([text], old, processes=1)
     before = contents(old)
     assert "train-00004.bin" in before and "train-00004.bin" not in wanted
-    with pytest.raises(cllm.InputError, match=r"already holds a data set: .* --force"):
+    with pytest.raises(cllm.InputError, match=r"already holds a data set: .* force=True"):
         prepare([text], old, **WAY)
     assert contents(old) == before
     new = replaced = False
@@ -263,11 +263,26 @@ def test_unfinished_work_of_other_settings(whole, tmp_path):
     with pytest.raises(cllm.InputError, match=r"another tokenizer, expected the same command"):
         prepare([text], out, **WAY)
     (text / "0.txt").write_text("something else")
-    with pytest.raises(cllm.InputError, match=r"0\.txt: changed since it was first read"):
+    with pytest.raises(cllm.InputError, match=r"0\.txt: changed since .* \(force=True begins anew"):
         prepare([text], out)
+    prepare([text], out, force=True, processes=1)
     (text / "0.txt").write_text(text_of(0))
     prepare([text], out, force=True, **WAY)
     assert contents(out) == wanted
+
+
+def test_work_does_not_go_on_with_another_tokenizer_of_the_same_name(whole, tmp_path):
+    text, _, moments = whole
+    tokenizers = importlib.import_module("cllm.prepare.tokenizers")
+    name, way = tmp_path / "t.json", {"tokenizer": tmp_path / "t.json", "processes": 1}
+    name.write_text(tokenizers.of_bytes().json)
+    with ending_at(len(moments) // 2), pytest.raises(PowerCut):
+        prepare([text], tmp_path / "set", **way)
+    name.write_text(tokenizers.of_characters(set("".join(map(text_of, range(7))))).json)
+    with pytest.raises(cllm.InputError, match="got another tokenizer_sha256, expected the same"):
+        prepare([text], tmp_path / "set", **way)
+    prepare([text], tmp_path / "set", force=True, **way)
+    DataSet(tmp_path / "set", verify=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -121,7 +121,7 @@ CASES = {
                           "already holds a data set: expected a new folder, or --force"),
     "folder of the output": ({"set/a.txt": "x"}, "set --out set", "set: is to be read and lies in"),
     "folder of .json": ({"in/a.json": "{}"}, "in --out set", "where it is named itself"),
-    "input in the output": ({"set/a.txt": "x"}, "set/a.txt --out set", "in the folder of --out"),
+    "input in the output": ({"set/a.txt": "x"}, "set/a.txt --out set", "lies in the output folder"),
     "unknown option": ({"a.txt": "x"}, "a.txt --out set --tokeniser x",
                        "unknown option: got --tokeniser (did you mean --tokenizer?)"),
 }

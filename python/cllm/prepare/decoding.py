@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from cllm._cllm import InputError
+from cllm._words import option
 
 BLOCK = 1 << 20  # bytes read at once
 
@@ -33,8 +34,8 @@ def check_encoding(name: str) -> None:
     except UnicodeDecodeError:
         pass  # of two bytes or more a character
     except (LookupError, ValueError):
-        raise InputError(f'--encoding: unknown: got "{name}", expected a name such as utf-8, '
-                         "latin-1, cp1252, shift_jis") from None
+        raise InputError(f'{option("encoding")}: unknown: got "{name}", expected a name such as '
+                         "utf-8, latin-1, cp1252, shift_jis") from None
 
 
 class Decoder:
@@ -67,13 +68,15 @@ class Decoder:
                 seen = " ".join(f"{byte:#04x}" for byte in error.object[error.start:error.end][:4])
                 raise InputError(
                     f"{name}: not {encoding} at byte {at}: got {seen}, expected text (if it is "
-                    "text in another encoding, say --encoding; --errors replace puts U+FFFD there)"
+                    f"text in another encoding, say {option('encoding', 'NAME')}; "
+                    f"{option('errors', 'replace')} puts U+FFFD there)"
                 ) from None
             self.replaced += _replaced - before
             if "\0" in text:
                 at = read - kept + len(text[:text.index("\0")].encode(encoding, "replace"))
                 raise InputError(f"{name}: no text: got a zero byte at about byte {at}, expected "
-                                 "text (UTF-16 without a mark wants --encoding utf-16-le)")
+                                 "text (UTF-16 without a mark wants "
+                                 f"{option('encoding', 'utf-16-le')})")
             if text:
                 yield text
             if not block:

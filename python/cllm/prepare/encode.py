@@ -8,6 +8,7 @@ import types
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
@@ -16,6 +17,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import CllmError
+from cllm._words import option
 from cllm.prepare.pieces import Batch, Piece, cut_documents
 from cllm.prepare.readers import InputFile, Reading
 from cllm.prepare.scan import LEFT_OUT, TRAIN, VALIDATE, Choice, Source
@@ -147,10 +149,8 @@ def encode_all(batches: Iterator[Batch], tokenizer: Tokenizer, processes: int,
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
-    except (OSError, RuntimeError) as error:
-        if type(error).__name__ != "BrokenProcessPool":
-            raise
+    except BrokenProcessPool:
         raise CllmError("a process that tokenizes was ended by the system, perhaps for its memory: "
-                        "run the command again with fewer --processes") from None
+                        f"go on with a smaller {option('processes')}") from None
     finally:
         crew.shutdown(wait=True, cancel_futures=True)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from cllm._cllm import InputError
+from cllm._words import flag
 from cllm.prepare.store import sync_folder, write_durably
 from cllm.token_files import DESCRIPTION, file_names, read_description
 
@@ -71,7 +72,7 @@ class Folder:
                 read_description(out)  # nothing but a data set is replaced
             elif not self._is_published():
                 raise InputError(f"{out}: already holds a data set: expected a new folder, or "
-                                 "--force to replace it")
+                                 f"{flag('force')} to replace it")
         elif not self.work.exists() and out.is_dir() and any(out.iterdir()):
             raise InputError(f"{out}: is not empty and holds no data set: expected a new folder")
 

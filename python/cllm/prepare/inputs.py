@@ -65,7 +65,7 @@ def find_files(inputs: Sequence[str | Path], out: str | Path | None = None) -> l
     for given in map(str, inputs):
         is_pattern = glob.has_magic(given) and not os.path.lexists(given)
         if not is_pattern and _is_within(os.path.realpath(given), place):
-            raise InputError(f"{given}: is to be read and lies in the folder of --out: expected a "
+            raise InputError(f"{given}: is to be read and lies in the output folder: expected a "
                              "folder elsewhere")
         for name in _search(given, place) if is_pattern or os.path.isdir(given) else [given]:
             found.setdefault(os.path.realpath(name), name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from cllm._cllm import InputError
+from cllm._words import option
 from cllm.prepare.decoding import Decoder
 from cllm.prepare.inputs import PACKED, kind_of
 
@@ -255,7 +256,7 @@ class InputFile:
     def _no_field(self, where: str, field: str, names: list[str] | None) -> InputError:
         have = "no record" if names is None else ", ".join(names[:12]) or "no fields"
         return InputError(f'{self.name}: {where} has no field "{field}": got {have}, expected '
-                          "--field with the name of the text")
+                          f"{option('field')} with the name of the text")
 
     def _checked(self, text: Any, where: str, field: str) -> str:
         if text is None:
@@ -268,7 +269,8 @@ class InputFile:
         except UnicodeEncodeError:  # "\ud800" in JSON
             if self._reading.errors != "replace":
                 raise InputError(f"{self.name}: {where}: half a character (a lone surrogate), "
-                                 "expected text (--errors replace puts U+FFFD there)") from None
+                                 f"expected text ({option('errors', 'replace')} puts U+FFFD "
+                                 "there)") from None
             self._halves += 1
             return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return text

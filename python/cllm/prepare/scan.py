@@ -11,6 +11,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import InputError
+from cllm._words import flag
 from cllm.prepare.readers import InputFile, Reading
 
 FEW = 4096  # documents that are chosen one by one; of more, a fraction is chosen by hash
@@ -41,10 +42,14 @@ def stamp(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def has_changed(source: Source) -> bool:
+    return stamp(source.path) != (source.size, source.changed)
+
+
 def check_unchanged(source: Source) -> None:
-    if stamp(source.path) != (source.size, source.changed):
+    if has_changed(source):
         raise InputError(f"{source.path}: changed since it was first read: expected a file that "
-                         "stays as it is (remove the unfinished data set and start again)")
+                         f"stays as it is ({flag('force')} begins anew)")
 
 
 def _digest(hasher: Any) -> int:

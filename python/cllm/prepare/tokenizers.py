@@ -12,6 +12,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import InputError
+from cllm._words import option
 
 END = "<|endoftext|>"
 ENDS = (END, "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "[EOS]", "<|im_end|>")
@@ -109,8 +110,8 @@ def bpe_size(name: str) -> int | None:
         return None
     size = int(match[1])
     if not 257 <= size <= LARGEST:
-        raise InputError(f"--tokenizer: impossible size: got {name}, expected 257 (every byte and "
-                         f"the end of text) to {LARGEST} tokens")
+        raise InputError(f"{option('tokenizer')}: impossible size: got {name}, expected 257 "
+                         f"(every byte and the end of text) to {LARGEST} tokens")
     return size
 
 
@@ -156,8 +157,9 @@ def of_file(path: Path, end: str | None) -> Tokenizer:
     by_lists = path.is_dir() and not file.is_file() and all(
         (path / name).is_file() for name in ("vocab.json", "merges.txt"))
     if not file.is_file() and not by_lists:
-        raise InputError(f"--tokenizer: no such tokenizer: got {path}, expected bytes, chars, "
-                         "bpe:N, or a folder with tokenizer.json (or vocab.json and merges.txt)")
+        raise InputError(f"{option('tokenizer')}: no such tokenizer: got {path}, expected bytes, "
+                         "chars, bpe:N, or a folder with tokenizer.json (or vocab.json and "
+                         "merges.txt)")
     others = {name: (path / name).read_bytes() for name in FILES[1:]
               if path.is_dir() and (path / name).is_file()}
     config = _read_json(path / "tokenizer_config.json") if "tokenizer_config.json" in others else {}
@@ -180,7 +182,7 @@ def of_file(path: Path, end: str | None) -> Tokenizer:
     last = next((name for name in names if name in ids), None)
     if last is None:
         raise InputError(f"{file}: which token ends a text is not known: got none of "
-                         f"{', '.join(names)}, expected --end-of-text TOKEN")
+                         f"{', '.join(names)}, expected {option('end-of-text', 'TOKEN')}")
     others.setdefault("tokenizer_config.json",
                       (json.dumps(_config(last), indent=2) + "\n").encode())
     splits = bool(config.get("split_special_tokens", not config))

@@ -12,9 +12,9 @@ import numpy
 
 import cllm
 from cllm._cllm import CllmError, InputError
-from cllm._words import count
+from cllm._words import count, flag
 from cllm.prepare import scan, tokenizers
-from cllm.prepare.asked import Asked, check
+from cllm.prepare.asked import Asked, checked
 from cllm.prepare.describe import asked_of, describe
 from cllm.prepare.encode import ALONE, batches_of, encode_all, placed_pieces
 from cllm.prepare.folder import Folder
@@ -61,10 +61,14 @@ class Work:
             if not self.folder.force:
                 raise InputError(f"{self.folder.out}: an unfinished data set of other settings is "
                                  f"there: got another {', '.join(differing)}, expected the same "
-                                 "command, or --force to begin anew")
+                                 f"command, or {flag('force')} to begin anew")
             self.folder.clear()
         elif state:
-            self.sources = [Source(**source) for source in state["sources"]]
+            sources = [Source(**source) for source in state["sources"]]
+            if self.folder.force and any(map(scan.has_changed, sources)):
+                self.folder.clear()
+                return
+            self.sources = sources
             self.at = tuple(state["at"])
             self.choice = Choice(**state["choice"]) if state["choice"] else None
             self.progress = {name: Progress.of(part) for name, part in state["parts"].items()}
@@ -257,25 +261,30 @@ class Work:
                 part.close()
 
 
-def prepare(inputs: Sequence[str | Path], out: str | Path, *, tokenizer: str | Path = "bytes",
-            field: str | None = None, encoding: str | None = None, errors: str = "strict",
-            val: Sequence[str | Path] = (), val_fraction: float = 0.1,
-            end_of_text: str | None = None, force: bool = False, processes: int | None = None,
-            write: Callable[[str], object] | None = None) -> dict[str, Any]:
+def _listed(paths: str | Path | Sequence[str | Path]) -> list[str]:
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+
+
+def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
+            tokenizer: str | Path = "bytes", field: str | None = None, encoding: str | None = None,
+            errors: str = "strict", val: str | Path | Sequence[str | Path] = (),
+            val_fraction: float = 0.1, end_of_text: str | None = None, force: bool = False,
+            processes: int | None = None, write: Callable[[str], object] | None = None,
+            ) -> dict[str, Any]:
     """Makes a data set of texts in the folder `out`, and returns what its dataset.json says.
     Interrupted, it goes on where it stopped when it is called in the same way again.
 
     Args:
-        inputs: Files, folders and patterns: .txt, .md, .jsonl, .csv, .tsv, .parquet, SQuAD's .json,
-            also packed (.gz, .zst). In folders, .json is passed over, and so are data sets, runs
-            and models.
+        inputs: A file, folder or pattern, or several: .txt, .md, .jsonl, .csv, .tsv, .parquet,
+            SQuAD's .json, also packed (.gz, .zst). In folders, .json is passed over, and so are
+            data sets, runs and models.
         out: A new folder.
         tokenizer: "bytes", "chars", "bpe:N" (trained here, N tokens), or a tokenizer.json of
             Hugging Face or the folder that holds it.
         field: Field or column of the text; None: "text". In JSONL, "a.b" is the field b inside a.
         encoding: Of texts without a mark; None: UTF-8.
         errors: Of undecodable bytes: "strict" refuses them, "replace" counts them.
-        val: Files, folders and patterns to validate with.
+        val: A file, folder or pattern to validate with, or several.
         val_fraction: Without `val`, part of the text that validates, by whole documents.
         end_of_text: The token that ends a document, where the tokenizer does not say.
         force: Replaces a data set that is there.
@@ -283,12 +292,13 @@ def prepare(inputs: Sequence[str | Path], out: str | Path, *, tokenizer: str | P
         write: Takes lines for people, that say how far the work is.
     """
     place = Path(out)
-    if not inputs:
-        raise InputError("INPUT: nothing to prepare: expected files, folders or patterns")
-    asked = Asked(tuple(find_files(inputs, place)), tuple(find_files(val, place)), str(tokenizer),
-                  val_fraction, Reading(field, encoding, errors), end_of_text)
+    given = _listed(inputs)
+    if not given:
+        raise InputError("inputs: nothing to prepare: expected files, folders or patterns")
     crew = processes if processes is not None else len(os.sched_getaffinity(0))
-    check(asked, crew)
+    asked = checked(Asked(tuple(find_files(given, place)), tuple(find_files(_listed(val), place)),
+                          str(tokenizer), val_fraction, Reading(field, encoding, errors),
+                          end_of_text), crew)
     report = Report(write)
     try:
         with Folder(place, force=force) as folder:
