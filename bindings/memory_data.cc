@@ -30,7 +30,7 @@ bool is_mapping(const py::handle& value) {
 /// Refuses what can be iterated over, but would give something else than its contents.
 void check_container(const py::handle& value, const char* argument) {
   const char* hint = nullptr;
-  if (is_mapping(value) || py::hasattr(value, "columns")) {
+  if (is_mapping(value) || py::hasattr(value, "columns") || py::hasattr(value, "column_names")) {
     const bool encoded =
         py::hasattr(value, "__contains__") && value.attr("__contains__")("input_ids").cast<bool>();
     hint = encoded ? "give one of its values, such as data[\"input_ids\"]"

@@ -132,6 +132,20 @@ def test_a_path_that_is_too_long_gives_a_short_error(small):
         assert len(str(caught.value)) < 800
 
 
+class Table:
+    """A table like those of the package datasets, of which nobody wants every row in memory."""
+
+    column_names = ("text",)
+
+    def __iter__(self):
+        raise AssertionError("read")
+
+
+def test_a_table_is_refused_before_its_rows_are_read():
+    with pytest.raises(cllm.InputError, match=r'not data: got a Table, .*such as data\["text"\]'):
+        cllm.TrainConfig(data=Table())
+
+
 @pytest.mark.parametrize("data, part", [
     (3, "not data"), (None, "not data"), ([], "no tokens"), ([""][:0], "no tokens"),
     (["a", 3], r"data\[1\]"), ([3, "a"], "not an array|not integers"), ([-1, 2], "negative"),
