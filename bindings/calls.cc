@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "bindings.h"
-#include "cllm/options.h"
 
 namespace cllm::python {
 namespace {
@@ -88,7 +87,8 @@ void replace_calls_of(const py::handle& cls) {
 }  // namespace
 
 void register_calls(py::module_& m) {
-  pybind_init = reinterpret_cast<PyTypeObject*>(py::type::of<Option>().ptr())->tp_init;
+  PyObject* const base = py::detail::get_internals().instance_base;
+  pybind_init = reinterpret_cast<PyTypeObject*>(base)->tp_init;
   for (const auto& [name, thing] : py::dict(m.attr("__dict__"))) {
     if (PyType_Check(thing.ptr()) != 0) {
       replace_calls_of(thing);
