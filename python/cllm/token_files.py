@@ -148,6 +148,11 @@ class DataSet:
                 self._files[part].append(self._opened(file, verify))
         self._tokenizer: Any = None
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{self.description[part]['tokens']:,} tokens of {part}"
+                          for part in PARTS)
+        return f"<DataSet {self.folder}: {sizes}, vocabulary {self.vocabulary:,}>"
+
     def _opened(self, file: dict[str, Any], verify: bool) -> NDArray[Any]:
         path = self.folder / file["file"]
         info = read_token_file(path, verify=verify)

@@ -66,6 +66,7 @@ def made(tmp_path_factory):
 
 def test_documents_and_bits_per_byte(made):
     data = DataSet(made, verify=True)
+    assert repr(data).endswith(f"{sum(map(len, data.files('val')))} tokens of val, vocabulary 257>")
     assert data.vocabulary == 257 and data.end_of_text == 256 and len(data.files()) > 2
     texts = [data.decode(tokens) for part in ("train", "val") for tokens in data.documents(part)]
     assert sorted(texts) == [f"text {i} " * 9 for i in range(9)]
