@@ -158,8 +158,9 @@ def of_file(path: Path, end: str | None) -> Tokenizer:
         (path / name).is_file() for name in ("vocab.json", "merges.txt"))
     if not file.is_file() and not by_lists:
         raise InputError(f"{option('tokenizer')}: no such tokenizer: got {path}, expected bytes, "
-                         "chars, bpe:N, or a folder with tokenizer.json (or vocab.json and "
-                         "merges.txt)")
+                         "chars, bpe:N, or a folder with tokenizer.json, or with vocab.json and "
+                         "merges.txt (one of the Hub comes with transformers: AutoTokenizer."
+                         f'from_pretrained("{path}").save_pretrained(FOLDER))')
     others = {name: (path / name).read_bytes() for name in FILES[1:]
               if path.is_dir() and (path / name).is_file()}
     config = _read_json(path / "tokenizer_config.json") if "tokenizer_config.json" in others else {}

@@ -95,6 +95,9 @@ class Work:
         self.find_places()
         tokenizer = self.tokenizer()
         self.encode(tokenizer)
+        if not self.progress["train"].documents:
+            raise InputError(f"{self.asked.inputs[0]}: nothing to train on: every document stands "
+                             "in the validation files too")
         describe(self, tokenizer)
         self.tell(tokenizer)
 
