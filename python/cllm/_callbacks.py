@@ -85,7 +85,8 @@ def checked(callbacks: Any) -> tuple[object, ...]:
         if isinstance(each, type):
             raise InputError(f"callbacks: a class: got {each!r}, expected {each.__name__}()")
         for name in sorted(dir(each), key=lambda name: name not in vars(type(each))):  # own first
-            if name.startswith("on_") and name not in EVENTS:
+            if (name.startswith("on_") and name not in EVENTS
+                    and callable(getattr(each, name, None))):
                 near = _others.EVENTS.get(name) or _cllm.near_name(name, EVENTS)
                 hint = f" (did you mean {near}?)" if near else ""
                 base = _origin(each, name)

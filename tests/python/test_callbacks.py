@@ -221,6 +221,13 @@ def test_a_callback_of_another_library_is_told_what_to_change(settings):
             cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[callback])
 
 
+def test_an_attribute_is_no_event(settings):
+    heard = []
+    mine = type("Mine", (), {"on_disk": True, "on_step": lambda self, report: heard.append(1)})()
+    cllm.Trainer(cllm.TrainConfig(**settings), callbacks=[mine]).run()
+    assert len(heard) == 20
+
+
 @pytest.mark.parametrize("event", ["on_start", "on_end", "on_note"])
 def test_one_method_makes_a_callback(settings, event):
     heard = []
