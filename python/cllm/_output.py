@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import cllm
@@ -32,19 +33,25 @@ def output_file(asked: Path, name: str, *, force: bool, option: str = "--out") -
     return file
 
 
-def write(file: Path, text: str) -> None:
-    """Complete or not at all, because another program may be reading it."""
+def write(file: Path, pieces: str | Iterable[str]) -> int:
+    """Complete or not at all, because another program may be reading it. Returns the bytes."""
+    pieces = [pieces] if isinstance(pieces, str) else pieces
     if _is_stream(file):
-        file.write_text(text, encoding="utf-8")
-        return
+        return _write_pieces(file, pieces)
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8")
+        size = _write_pieces(beside, pieces)
         beside.replace(file)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+    return size
+
+
+def _write_pieces(file: Path, pieces: Iterable[str]) -> int:
+    with file.open("wb") as opened:
+        return sum(opened.write(piece.encode()) for piece in pieces)
 
 
 def _is_stream(file: Path) -> bool:

