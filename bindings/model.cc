@@ -92,7 +92,8 @@ py::typing::Tuple<py::float_, Arrays> loss_and_gradients(PyModel& self,
   return py::make_tuple(loss, gradients);
 }
 
-EvaluationReport evaluate(PyModel& self, const DataArgument& data, std::int64_t text_bytes) {
+EvaluationReport evaluate(PyModel& self, const DataArgument& data, std::int64_t tokens,
+                          std::int64_t text_bytes) {
   const InUse::Hold hold(self.in_use, "the model");
   const MemoryData::Pointer in_memory = data_in_memory(data, "data");
   const std::string path = in_memory ? "" : path_text(data, "data");
@@ -101,12 +102,20 @@ EvaluationReport evaluate(PyModel& self, const DataArgument& data, std::int64_t 
   {
     const py::gil_scoped_release release;
     const auto stop = [&] { return signals.poll(); };
-    report = in_memory ? self.model.evaluate(in_memory, text_bytes, stop)
-                       : self.model.evaluate(path, stop);
+    report = in_memory ? self.model.evaluate(in_memory, tokens, text_bytes, stop)
+                       : self.model.evaluate(path, tokens, stop);
   }
   signals.rethrow();
   report.step = -1;  // it is of no run
   return report;
+}
+
+py::typing::List<py::str> texts_to_encode(PyModel& self, const PathArgument& path) {
+  py::typing::List<py::str> files;
+  for (const std::string& file : self.model.texts_to_encode(path_text(path, "data"))) {
+    files.append(path_object(file));
+  }
+  return files;
 }
 
 /// Hands each piece to `on_piece`, if there is one, with the GIL; a signal ends the generation.
@@ -210,9 +219,14 @@ void register_model(py::module_& m) {
            "The mean cross-entropy of targets[B, T] given inputs[B, T], nats a token, and its\n"
            "gradient by every tensor, named and shaped as in parameters().")
       .def(
-          "evaluate", &evaluate, py::arg("data"), py::kw_only(), py::arg("text_bytes") = 0,
-          "Computes the mean loss over all of `data`, which may be what TrainConfig(data=...) may\n"
-          "be. `text_bytes` counts the bytes of text that ids stand for, if they are known.")
+          "evaluate", &evaluate, py::arg("data"), py::kw_only(), py::arg("tokens") = 0,
+          py::arg("text_bytes") = 0,
+          "Computes the mean loss over `data`, which may be what TrainConfig(data=...) may be.\n"
+          "`tokens` is how many to predict, the same ones every time; 0: all. `text_bytes` counts\n"
+          "the bytes of text that ids stand for, if they are known.")
+      .def("_texts_to_encode", &texts_to_encode, py::arg("path"),
+           "Returns the files of a path that are text while the model's tokens are no bytes, so\n"
+           "that its tokenizer has to encode them first; none when evaluate() can read the data.")
       .def("generate", &generate, py::arg("prompt"), py::kw_only(), py::arg("tokens") = 200,
            py::arg("temperature") = 0.8, py::arg("top_k") = 0, py::arg("top_p") = 1.0,
            py::arg("seed") = 1337, py::arg("known") = 0, py::arg("on_token") = py::none(),

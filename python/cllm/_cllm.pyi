@@ -1371,9 +1371,15 @@ class Model:
         """Reads a model folder, or the newest model of a run folder."""
 
     def __repr__(self) -> str: ...
-    def evaluate(self, data: _Data, *, text_bytes: int = 0) -> EvaluationReport:
-        """Computes the mean loss over all of `data`, which may be what TrainConfig(data=...) may
-        be. `text_bytes` counts the bytes of text that ids stand for, if they are known.
+    def _texts_to_encode(self, path: _Path) -> list[str]:
+        """Returns the files of a path that are text while the model's tokens are no bytes, so
+        that its tokenizer has to encode them first; none when evaluate() can read the data.
+        """
+
+    def evaluate(self, data: _Data, *, tokens: int = 0, text_bytes: int = 0) -> EvaluationReport:
+        """Computes the mean loss over `data`, which may be what TrainConfig(data=...) may be.
+        `tokens` is how many to predict, the same ones every time; 0: all. `text_bytes` counts
+        the bytes of text that ids stand for, if they are known.
         """
 
     def generate(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
 
 from cllm import _cllm, _others
 from cllm._cllm import EvaluationReport, InputError, ModelConfig
@@ -59,29 +60,32 @@ class Model(_cllm.Model):
 
     def evaluate(self, data: str | PathLike[str] | bytes | NDArray[np.integer[Any]]
                  | Iterable[str] | Iterable[bytes] | Iterable[int] | Iterable[Sequence[int]], *,
-                 text_bytes: int = 0) -> EvaluationReport:
-        """Computes the mean loss over all of `data`, in windows of the model's context.
+                 tokens: int = 0, text_bytes: int = 0) -> EvaluationReport:
+        """Computes the mean loss over `data`, in windows of the model's context side by side.
 
         Args:
-            data: a path, a text, texts, or ids of tokens, as TrainConfig(data=...) takes it. Texts
-                are encoded with the model's tokenizer.
+            data: a path, a text, texts, or ids of tokens, as TrainConfig(data=...) takes it; also
+                every file that `cllm prepare` reads. Of a data set it is the validation part.
+                Texts are encoded with the model's tokenizer, in memory.
+            tokens: how many to predict, in windows spread evenly over the data, the same ones
+                every time; 0: all.
             text_bytes: the bytes of text that ids stand for, if they are known: then the report
                 has bits_per_byte.
         """
-        if not self.byte_tokens:
-            if isinstance(data, Iterator):
-                data = list(data)  # it can be read only once
-            texts = _texts(data)
-            if texts is not None:
-                tokenizer = self._text_tokenizer()
-                end = self.end_tokens[:1]
-                ids = [token for text in texts for token in (*tokenizer.encode(text), *end)]
-                if isinstance(data, str | bytes):
-                    ids = ids[:len(ids) - len(end)]
-                text_bytes = (len(data) if isinstance(data, bytes)
-                              else sum(len(text.encode()) for text in texts))
-                data = ids
-        return super().evaluate(data, text_bytes=text_bytes)
+        if isinstance(data, Iterator):
+            data = list(data)  # it can be read only once
+        texts = None if self.byte_tokens else _texts(data)
+        if texts is not None:
+            from cllm import _text_data
+
+            read = _text_data.of_texts(self, texts, ends=not isinstance(data, str | bytes))
+            data, text_bytes = read.ids, len(data) if isinstance(data, bytes) else read.text_bytes
+        elif _is_path(data):
+            from cllm import _text_data
+
+            found = _text_data.of_path(self, os.fspath(data))
+            data, text_bytes = found or (data, text_bytes)
+        return super().evaluate(data, tokens=tokens, text_bytes=text_bytes)
 
     @overload
     def generate(self, prompt: str, *, tokens: int = 200, temperature: float = 0.8, top_k: int = 0,
@@ -187,6 +191,10 @@ def _is_list_of_prompts(prompt: object) -> bool:
         return bool(prompt.ndim == 2)
     return (isinstance(prompt, list | tuple) and len(prompt) > 0
             and (isinstance(prompt[0], Sequence) or getattr(prompt[0], "ndim", 0) == 1))
+
+
+def _is_path(data: object) -> TypeGuard[str | PathLike[str]]:
+    return hasattr(data, "__fspath__") or (isinstance(data, str) and not _cllm.is_text(data))
 
 
 def _texts(data: object) -> list[str] | None:

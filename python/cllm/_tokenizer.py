@@ -1,9 +1,27 @@
 """The tokenizer beside a model that does not read bytes."""
 
+from __future__ import annotations
+
+import json
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cllm
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SAMPLES = ("A word", " and\nlines\n\n after", " it's \u00dcBER", "  two\tspaces", " 12 things")
+
+
+def _splits_special(folder: Path) -> bool:
+    """Whether the name of a special token in a text is text, as tokenizer_config.json says."""
+    with suppress(OSError, ValueError, RecursionError):
+        config = json.loads((folder / "tokenizer_config.json").read_bytes())
+        return isinstance(config, dict) and config.get("split_special_tokens") is True
+    return False
 
 
 class TextTokenizer:
@@ -27,12 +45,25 @@ class TextTokenizer:
                                   "file of the tokenizers library") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._tokenizer.encode_special_tokens = _splits_special(Path(folder))
         ids = self._tokenizer.get_vocab(with_added_tokens=True).values()
         self.known = max(ids, default=-1) + 1  # every id of it is below
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
+
+    def ids_of(self, texts: list[str]) -> list[NDArray[np.int32]]:
+        """The ids of each text, without what a tokenizer puts around a prompt."""
+        import numpy as np
+
+        found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [np.array(one.ids, np.int32) for one in found]
+
+    def cuts_exactly(self) -> bool:
+        """Whether a text that is cut between a word and a space has the tokens of the whole."""
+        whole = self.ids_of(["".join(_SAMPLES)])[0].tolist()
+        return bool(whole == [token for ids in self.ids_of(list(_SAMPLES)) for token in ids])
 
     def decode(self, ids: list[int]) -> str:
         text: str = self._tokenizer.decode(ids)

@@ -62,14 +62,21 @@ class Model {
   double loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
                             const std::vector<float*>& gradients);
 
-  /// Returns the mean loss over all tokens of what TrainConfig::data can name, or of data in
-  /// memory, in windows of the model's context; NaN when `stop`, asked now and then, returned true.
-  /// `text_bytes` counts the bytes of text that the tokens stand for, where the data does not say;
-  /// 0: not known. Throws InputError for data that the model cannot read.
-  EvaluationReport evaluate(const std::string& path, const std::function<bool()>& stop = nullptr);
-  EvaluationReport evaluate(const std::shared_ptr<const MemoryData>& data,
+  /// Returns the mean loss over the tokens of what TrainConfig::data can name, or of data in
+  /// memory, in windows of the model's context that lie side by side; NaN when `stop`, asked now
+  /// and then, returned true. `tokens` is how many to predict, in windows that are spread evenly
+  /// and the same ones every time; 0: all. `text_bytes` counts the bytes of text that the data's
+  /// tokens stand for, where the data does not say; 0: not known. Throws InputError for data that
+  /// the model cannot read.
+  EvaluationReport evaluate(const std::string& path, std::int64_t tokens = 0,
+                            const std::function<bool()>& stop = nullptr);
+  EvaluationReport evaluate(const std::shared_ptr<const MemoryData>& data, std::int64_t tokens = 0,
                             std::int64_t text_bytes = 0,
                             const std::function<bool()>& stop = nullptr);
+
+  /// Returns the files of such a path that are text while the model's tokens are no bytes, so that
+  /// its tokenizer has to encode them first; none when evaluate() can read the data.
+  std::vector<std::string> texts_to_encode(const std::string& path) const;
 
   /// Continues prompt[n] by at most `count` tokens and gives each to `on_token` as it comes, until
   /// `on_token` returns false. An end-of-text token of the model (generation_config.json, else

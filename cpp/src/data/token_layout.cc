@@ -114,9 +114,15 @@ TokenLayout find_text(const std::string& path, std::uint64_t bytes, std::int64_t
   return layout;
 }
 
+FileLook look_at_file(const DataFile& file) {
+  return look_at(file.head(kHeadBytes), file.tail(kTailBytes), file.size());
+}
+
+bool is_named_tokens(const DataFile& file) { return ends_with(file.path(), ".bin"); }
+
 TokenLayout find_by_kind(const DataFile& file, std::int64_t vocabulary) {
-  const FileLook look = look_at(file.head(kHeadBytes), file.tail(kTailBytes), file.size());
-  const bool named_tokens = ends_with(file.path(), ".bin");
+  const FileLook look = look_at_file(file);
+  const bool named_tokens = is_named_tokens(file);
   switch (look.kind) {
     case FileKind::kCllmTokens:
       return find_cllm_tokens(file, vocabulary);
@@ -137,6 +143,14 @@ TokenLayout find_by_kind(const DataFile& file, std::int64_t vocabulary) {
 }
 
 }  // namespace
+
+bool is_text(const DataFile& file) {
+  return look_at_file(file).kind == FileKind::kUnknown && !is_named_tokens(file);
+}
+
+bool knows_vocabulary(const DataFile& file) {
+  return look_at_file(file).kind == FileKind::kCllmTokens;
+}
 
 TokenLayout find_tokens(const DataFile& file, std::int64_t vocabulary) {
   TokenLayout layout = find_by_kind(file, vocabulary);

@@ -43,6 +43,12 @@ TokenLayout find_tokens(const DataFile& file, std::int64_t vocabulary);
 /// Does the same for data in memory, whose kind is known.
 TokenLayout find_tokens(const MemoryData& data, std::int64_t vocabulary);
 
+/// Says whether find_tokens() takes the bytes of a file for text.
+bool is_text(const DataFile& file);
+
+/// Says whether a file is of the kind that tells its vocabulary.
+bool knows_vocabulary(const DataFile& file);
+
 /// Returns the layout of a .npy file (versions 1 to 3) that holds token ids in one dimension.
 /// Throws InputError for other arrays. REQUIRES: the file begins with NumPy's mark.
 TokenLayout find_numpy_tokens(const DataFile& file);

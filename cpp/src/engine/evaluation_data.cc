@@ -4,22 +4,47 @@
 #include <cmath>
 
 #include "base/refuse.h"
+#include "data/token_layout.h"
 
 namespace cllm {
 
+namespace {
+
+/// Returns the files that are evaluated: the validation part where there is one.
+const std::vector<std::string>& evaluated(const DataFiles& files) {
+  return files.validation.empty() ? files.train : files.validation;
+}
+
+}  // namespace
+
 TokenSource open_for_evaluation(const std::string& path, const ModelConfig& model) {
   const DataFiles files = find_data_files(path);
-  const std::int64_t vocabulary = std::max(model.vocabulary, TokenLayout::kByteVocabulary);
+  const std::int64_t vocabulary = knows_vocabulary(DataFile(evaluated(files).front()))
+                                      ? 0
+                                      : std::max(model.vocabulary, TokenLayout::kByteVocabulary);
   TokenSource source =
       files.validation.empty() ? open_train(files, vocabulary) : open_validation(files, vocabulary);
   source.verify();
   return source;
 }
 
+std::vector<std::string> text_files_for_evaluation(const std::string& path) {
+  const DataFiles files = find_data_files(path);
+  const std::vector<std::string>& paths = evaluated(files);
+  return is_text(DataFile(paths.front())) ? paths : std::vector<std::string>{};
+}
+
 void check_readable(const TokenSource& source, const ModelConfig& model, bool byte_tokens) {
   if (source.is_bytes() && !byte_tokens) {
     refuse("text is read as bytes, and this model's tokens are others", source.kind(),
            "ids of the model's tokenizer", source.path());
+  }
+  const bool of_tokenizer = !source.is_bytes() && !source.tokenizer().empty() &&
+                            source.vocabulary() != TokenLayout::kByteVocabulary;
+  if (of_tokenizer && byte_tokens) {
+    refuse("these are ids of a tokenizer, and this model's tokens are bytes",
+           std::to_string(source.vocabulary()) + " different ones", "text, or a data set of bytes",
+           source.path());
   }
   // Where all tokens were looked at, the largest one counts, not what was asked for.
   const std::int64_t needed =

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cllm/model_config.h"
 #include "cllm/train_observer.h"
@@ -13,6 +14,9 @@ namespace cllm {
 /// Opens data for a model, whose vocabulary stands in where the files do not say their own. Of data
 /// that come with a validation part, it is that part.
 TokenSource open_for_evaluation(const std::string& path, const ModelConfig& model);
+
+/// Returns the files that open_for_evaluation() would open, if they are text; else none.
+std::vector<std::string> text_files_for_evaluation(const std::string& path);
 
 /// Throws InputError unless the model can read the data. `byte_tokens`: its tokens are bytes.
 void check_readable(const TokenSource& source, const ModelConfig& model, bool byte_tokens);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/refuse.h"
+#include "base/sha256.h"
 #include "checkpoint/held_folder.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
@@ -52,13 +54,30 @@ class Model::Impl {
         state(std::make_shared<ModelState>(without_dropout(description.config))),
         runner(*state, checked_workers(workers)) {}
 
-  EvaluationReport evaluate(const TokenSource& source, std::int64_t text_bytes,
+  EvaluationReport evaluate(const TokenSource& source, std::int64_t tokens, std::int64_t text_bytes,
                             const std::function<bool()>& stop) {
+    check_count(tokens);
     check_readable(source, description.config, description.byte_tokens);
+    check_tokenizer(source);
     const std::int64_t length = std::min(description.config.context, source.size() - 1);
-    const EvaluationWindows windows(whole(source), length);
+    const EvaluationWindows windows(whole(source), length, tokens);
     const double sum = runner.loss_sum(windows, length, stop);
-    return evaluation_of(source, 0, sum / static_cast<double>(windows.targets()), text_bytes);
+    EvaluationReport report =
+        evaluation_of(source, 0, sum / static_cast<double>(windows.targets()), text_bytes);
+    report.val_tokens = windows.targets();
+    return report;
+  }
+
+  /// Throws InputError when the data says that its tokens are those of another tokenizer.
+  void check_tokenizer(const TokenSource& source) const {
+    const std::string* const ours = find_file(extra, "tokenizer.json");
+    const std::string theirs = source.tokenizer();
+    if (description.byte_tokens || ours == nullptr || theirs.empty()) return;
+    const std::string known = hex(sha256(*ours));
+    if (known == theirs) return;
+    refuse("the data were made with another tokenizer than the model's", "SHA-256 " + theirs,
+           known + ", as " + folder + "/tokenizer.json", source.path(),
+           "evaluate on the text itself");
   }
 
   const std::string folder;
@@ -151,13 +170,18 @@ double Model::loss_and_gradients(const TokenArray& inputs, const TokenArray& tar
   return gradient.loss;
 }
 
-EvaluationReport Model::evaluate(const std::string& path, const std::function<bool()>& stop) {
-  return impl_->evaluate(open_for_evaluation(path, config()), 0, stop);
+EvaluationReport Model::evaluate(const std::string& path, std::int64_t tokens,
+                                 const std::function<bool()>& stop) {
+  return impl_->evaluate(open_for_evaluation(path, config()), tokens, 0, stop);
 }
 
-EvaluationReport Model::evaluate(const MemoryData::Pointer& data, std::int64_t text_bytes,
-                                 const std::function<bool()>& stop) {
-  return impl_->evaluate(TokenSource(data), text_bytes, stop);
+EvaluationReport Model::evaluate(const MemoryData::Pointer& data, std::int64_t tokens,
+                                 std::int64_t text_bytes, const std::function<bool()>& stop) {
+  return impl_->evaluate(TokenSource(data), tokens, text_bytes, stop);
+}
+
+std::vector<std::string> Model::texts_to_encode(const std::string& path) const {
+  return byte_tokens() ? std::vector<std::string>{} : text_files_for_evaluation(path);
 }
 
 void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count,

@@ -97,6 +97,22 @@ TEST_F(DataSetRun, CheckpointsHaveTheTokenizerAndEndTexts) {
   const EvaluationReport report = model.evaluate(folder_ / "set");
   EXPECT_EQ(report.val_tokens, 89) << "a data set is evaluated on its validation part";
   EXPECT_GT(report.bits_per_byte, 0);
+  const std::int64_t window = model.config().context;
+  const EvaluationReport some = model.evaluate(folder_ / "set", window + 1);
+  EXPECT_EQ(some.val_tokens, 2 * window) << "a sample is of whole windows";
+  EXPECT_EQ(some.val_tokens_total, 89);
+  EXPECT_THROW(model.evaluate(folder_ / "set", -1), InputError);
+}
+
+TEST_F(DataSetRun, TextIsLeftToTheTokenizerOfAModelThatReadsNoBytes) {
+  run(config_);
+  const Model words = Model::load(folder_ / "run");
+  const Model bytes = Model::create(words.config(), 1, true);
+  const std::vector<std::string> both{folder_.file("a.txt", "some text"),
+                                      folder_.file("b.txt", "more")};
+  EXPECT_EQ(words.texts_to_encode(folder_ / "*.txt"), both);
+  EXPECT_TRUE(words.texts_to_encode(folder_ / "set").empty());
+  EXPECT_TRUE(bytes.texts_to_encode(folder_ / "a.txt").empty());
 }
 
 TEST_F(DataSetRun, ResumesWhereverTheFolderIs) {
