@@ -1,4 +1,4 @@
-"""The `cllm` command: prepare, train, generate, plan, verify, bench, data."""
+"""The `cllm` command: prepare, train, generate, eval, plan, verify, bench, data."""
 
 import functools
 import os
@@ -16,6 +16,7 @@ from cllm import (
     _bench_command,
     _cllm,
     _data_command,
+    _eval_command,
     _machine,
     _output,
     _plan_command,
@@ -277,6 +278,8 @@ def bench(
         results = _bench_command.steps(shapes, threads, effort, gemm, console)
     return _bench_command.write_json(results, out, as_json)
 
+
+app.command("eval", cls=Command)(_reported(_eval_command.evaluate))
 
 for _name, _command in _data_command.COMMANDS.items():
     data_app.command(_name, cls=Command)(_reported(_command))

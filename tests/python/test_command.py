@@ -45,7 +45,7 @@ def test_help_shows_every_option(tmp_path):
     assert run("--version", folder=tmp_path) == (DONE, f"cllm {cllm.__version__}\n", "")
 
 
-COMMANDS = ([], ["train"], ["generate"], ["plan"], ["verify"], ["bench"], ["data"],
+COMMANDS = ([], ["train"], ["generate"], ["plan"], ["verify"], ["bench"], ["eval"], ["data"],
             ["data", "shakespeare"], ["data", "enwik8-text"], ["data", "squad"])
 
 
