@@ -80,6 +80,9 @@ look_for_packages() {
   if [[ $with_tests == yes || "${presets[*]}" =~ (dev|asan|tsan) ]]; then
     have_header gtest/gtest.h || missing+=(libgtest-dev)
     have_header relacy/relacy.hpp || missing+=(relacy-dev)
+    have_header pcre2.h || missing+=(libpcre2-dev)
+  else # without it run_model runs fewer tokenizers
+    have_header pcre2.h || welcome+=(libpcre2-dev)
   fi
   have_command ccache || welcome+=(ccache)
 }

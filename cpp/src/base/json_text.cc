@@ -35,31 +35,31 @@ JsonExtent measure(std::string_view text) noexcept {
   return most;
 }
 
-void check_size(std::size_t size, const std::string& where) {
-  if (size <= kMostJsonBytes) return;
+void check_size(std::size_t size, std::size_t most, const std::string& where) {
+  if (size <= most) return;
   throw InputError({"too large for what it should be", std::to_string(size) + " bytes",
-                    "at most " + std::to_string(kMostJsonBytes), where, ""});
+                    "at most " + std::to_string(most), where, ""});
 }
 
 }  // namespace
 
-void check_json_text(std::string_view text, const std::string& where) {
-  check_size(text.size(), where);
+void check_json_text(std::string_view text, const std::string& where, const JsonLimits& limits) {
+  check_size(text.size(), limits.bytes, where);
   const JsonExtent extent = measure(text);
-  if (extent.depth > kMostJsonDepth) {
+  if (extent.depth > limits.depth) {
     throw InputError({"JSON is nested too deeply", std::to_string(extent.depth) + " levels",
-                      "at most " + std::to_string(kMostJsonDepth), where, ""});
+                      "at most " + std::to_string(limits.depth), where, ""});
   }
-  if (extent.keys > kMostJsonKeys) {
+  if (extent.keys > limits.keys) {
     throw InputError({"JSON has too many keys", std::to_string(extent.keys),
-                      "at most " + std::to_string(kMostJsonKeys), where, ""});
+                      "at most " + std::to_string(limits.keys), where, ""});
   }
 }
 
 std::string read_json_file(const std::string& path) {
   std::size_t size = 0;
   open_for_reading(path, &size);
-  check_size(size, path);
+  check_size(size, kMostJsonBytes, path);
   std::string text = read_text_file(path);
   check_json_text(text, path);
   return text;

@@ -15,9 +15,16 @@ constexpr std::size_t kMostJsonBytes = std::size_t{16} << 20;
 constexpr int kMostJsonDepth = 64;
 constexpr std::size_t kMostJsonKeys = 10'000;
 
+struct JsonLimits {
+  std::size_t bytes = kMostJsonBytes;
+  int depth = kMostJsonDepth;
+  std::size_t keys = kMostJsonKeys;
+};
+
 /// Throws InputError, naming `where`, for a text beyond the limits. It does not check the grammar:
 /// a parser that stops at the first mistake never gets deeper than this counts.
-void check_json_text(std::string_view text, const std::string& where);
+void check_json_text(std::string_view text, const std::string& where,
+                     const JsonLimits& limits = {});
 
 /// Returns the text of a file within the limits; a larger file is refused before it is read.
 std::string read_json_file(const std::string& path);

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/families/gpt2_config.h"
+#include "text/byte_letters.h"
+#include "text/utf8.h"
 
 namespace cllm {
 namespace {
@@ -11,29 +13,11 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kEndOfTextName = "<|endoftext|>";
 
-/// Returns how byte-level BPE spells a byte, as one printable character: the byte itself where
-/// Latin-1 has a visible one, else the next free code point from U+0100 on.
-int spelling(int byte) {
-  const auto visible = [](int b) {
-    return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || (b >= 0xAE && b <= 0xFF);
-  };
-  if (visible(byte)) return byte;
-  int code = 0x100;
-  for (int b = 0; b < byte; ++b) code += visible(b) ? 0 : 1;
-  return code;
-}
-
-/// Encodes a code point. REQUIRES: code < 0x800.
-std::string utf8(int code) {
-  if (code < 0x80) return std::string(1, static_cast<char>(code));
-  return {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
-}
-
 }  // namespace
 
 std::string byte_tokenizer_json() {
   Json vocabulary = Json::object();
-  for (int byte = 0; byte < 256; ++byte) vocabulary[utf8(spelling(byte))] = byte;
+  for (int byte = 0; byte < 256; ++byte) vocabulary[utf8(byte_letter(byte))] = byte;
   vocabulary[kEndOfTextName] = kEndOfText;
   // The name is only in the vocabulary, so it can be printed, and no text is encoded as it. As an
   // added token it would be matched in texts, where training reads it as 13 bytes.
