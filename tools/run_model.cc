@@ -91,7 +91,8 @@ int generate(const Options& options) {
     std::cout << text;
     return is_read = is_read && flush_output();
   };
-  if (model.byte_tokens() && !print(options.prompt)) return kFailed;
+  model.encode(options.prompt);  // what cannot be read is refused before anything is printed
+  if (!print(options.prompt)) return kFailed;
   model.generate_text(options.prompt, options.tokens, options.sampling, print);
   return is_read && print("\n") ? kDone : kFailed;
 }

@@ -1,7 +1,9 @@
 // train_model trains a model on a text, token files or a data set, or continues a run.
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <string>
+#include <system_error>
 
 #include "cllm/error.h"
 #include "cllm/process.h"
@@ -45,7 +47,8 @@ ExitCode train(const cllm::TrainConfig& config, const std::string& program) {
   const bool finished = trainer.run(progress) == cllm::RunOutcome::kFinished;
   const std::string& run = trainer.config().out;
   if (finished) {
-    if (trainer.byte_tokens())
+    std::error_code unknown;
+    if (std::filesystem::exists(run + "/final/tokenizer.json", unknown))
       progress.on_note("sample  " + beside(program, "run_model") + " --model " + quoted(run));
     return kDone;
   }

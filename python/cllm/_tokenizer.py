@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,14 @@ _SAMPLES = ("A word", " and\nlines\n\n after", " it's \u00dcBER", "  two\tspaces
 
 
 def _splits_special(folder: Path) -> bool:
-    """Whether the name of a special token in a text is text, as tokenizer_config.json says."""
-    with suppress(OSError, ValueError, RecursionError):
+    """Whether the names of special tokens in a text are text, as tokenizer_config.json says."""
+    try:
         config = json.loads((folder / "tokenizer_config.json").read_bytes())
-        return isinstance(config, dict) and config.get("split_special_tokens") is True
-    return False
+    except FileNotFoundError:
+        return False
+    except (ValueError, RecursionError) as error:
+        raise cllm.InputError(f"{folder}/tokenizer_config.json: no JSON: {error}") from None
+    return isinstance(config, dict) and config.get("split_special_tokens") is True
 
 
 class TextTokenizer:
@@ -45,7 +47,7 @@ class TextTokenizer:
                                   "file of the tokenizers library") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._tokenizer.encode_special_tokens = _splits_special(Path(folder))
+        self._tokenizer.encode_special_tokens = _splits_special(path.parent)
         ids = self._tokenizer.get_vocab(with_added_tokens=True).values()
         self.known = max(ids, default=-1) + 1  # every id of it is below
 

@@ -13,7 +13,8 @@ find_package(cllm 0.1 REQUIRED)
 add_executable(consumer consumer.cc)
 target_link_libraries(consumer PRIVATE cllm::cllm)
 """
-SOURCE = """#include <cllm/trainer.h>
+SOURCE = """#include <cllm/model.h>
+#include <cllm/trainer.h>
 
 #include <cstdio>
 
@@ -26,7 +27,9 @@ int main() {
   cllm::TrainObserver quiet;
   cllm::Trainer trainer(config);
   trainer.run(quiet);
-  std::printf("%lld steps\\n", static_cast<long long>(trainer.steps_done()));
+  const cllm::Model model = cllm::Model::load("run", 1);
+  std::printf("%lld steps, %d tokens\\n", static_cast<long long>(trainer.steps_done()),
+              static_cast<int>(model.encode("to be").size()));
 }
 """
 
@@ -51,5 +54,5 @@ def test_another_project_finds_links_and_trains(tmp_path):
         f"-DCMAKE_CXX_COMPILER={cache['CMAKE_CXX_COMPILER']}", "-DCMAKE_BUILD_TYPE=Release",
         f"-DCMAKE_PREFIX_PATH={tmp_path / 'installed'}")
     run("cmake", "--build", "build")
-    assert run(tmp_path / "build/consumer") == "3 steps\n"
+    assert run(tmp_path / "build/consumer") == "3 steps, 5 tokens\n"
     assert (tmp_path / "run/final/model.safetensors").is_file()

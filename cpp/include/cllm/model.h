@@ -85,8 +85,14 @@ class Model {
   void generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
                 const SamplingOptions& options, const std::function<bool(std::int32_t)>& on_token);
 
-  /// Does the same with text. An empty prompt starts as after a line break. Throws InputError
-  /// unless byte_tokens().
+  /// Returns the tokens of a text: its bytes when byte_tokens(), else what the folder's
+  /// tokenizer.json makes of it, as Hugging Face's library does. Throws InputError for a folder
+  /// without a tokenizer, for one that is no byte-level BPE, and for text that is not UTF-8.
+  std::vector<std::int32_t> encode(const std::string& text) const;
+
+  /// Generates with text. An empty prompt starts as after a line break. Pieces are whole characters
+  /// and no special tokens; those of a byte model are its bytes. Throws InputError as encode()
+  /// does.
   void generate_text(const std::string& prompt, std::int64_t count, const SamplingOptions& options,
                      const std::function<bool(const std::string& text)>& on_text);
 

@@ -19,6 +19,7 @@
 #include "model/initialize.h"
 #include "model/sampling.h"
 #include "model/tensors.h"
+#include "text/text_tokenizer.h"
 
 namespace cllm {
 namespace {
@@ -80,11 +81,32 @@ class Model::Impl {
            "evaluate on the text itself");
   }
 
+  /// Returns the tokenizer of the folder, which is read when it is first asked for.
+  const TextTokenizer& tokenizer() {
+    if (tokenizer_) return *tokenizer_;
+    if (description.byte_tokens) {
+      tokenizer_ = make_byte_tokenizer();
+      return *tokenizer_;
+    }
+    const std::string* const json = find_file(extra, "tokenizer.json");
+    const std::string* const config = find_file(extra, "tokenizer_config.json");
+    const std::string where = folder.empty() ? "the model" : folder + "/tokenizer.json";
+    if (json == nullptr) {
+      throw InputError({"no tokenizer", "a model of token ids", "tokenizer.json beside it", where,
+                        "give it token ids instead of text"});
+    }
+    tokenizer_ = make_bpe_tokenizer(*json, config == nullptr ? "" : *config, where);
+    return *tokenizer_;
+  }
+
   const std::string folder;
   const ModelDescription description;
   ExtraFiles extra;
   const std::shared_ptr<ModelState> state;
   ModelRunner runner;
+
+ private:
+  std::unique_ptr<TextTokenizer> tokenizer_;
 };
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -207,19 +229,25 @@ void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count
   }
 }
 
+std::vector<std::int32_t> Model::encode(const std::string& text) const {
+  return impl_->tokenizer().encode(text);
+}
+
 void Model::generate_text(const std::string& prompt, std::int64_t count,
                           const SamplingOptions& options,
                           const std::function<bool(const std::string& text)>& on_text) {
-  if (!byte_tokens()) {
-    throw InputError({"model does not read bytes as tokens", "another tokenizer", "a byte model",
-                      impl_->folder, "use a model that was trained on raw text"});
-  }
-  std::vector<std::int32_t> start;
-  for (const char c : prompt.empty() ? std::string("\n") : prompt) {
-    start.push_back(static_cast<unsigned char>(c));
-  }
-  generate(start, count, options,
-           [&](std::int32_t token) { return on_text(std::string(1, static_cast<char>(token))); });
+  const TextTokenizer& tokenizer = impl_->tokenizer();
+  SamplingOptions drawn = options;
+  if (drawn.known == 0) drawn.known = tokenizer.known();
+  const std::unique_ptr<TokenText> text = tokenizer.text();
+  bool is_heard = true;
+  const auto tell = [&](const std::string& piece) {
+    if (!piece.empty()) is_heard = on_text(piece);
+    return is_heard;
+  };
+  generate(encode(prompt.empty() ? "\n" : prompt), count, drawn,
+           [&](std::int32_t token) { return tell(text->add(token)); });
+  if (is_heard) tell(text->finish());
 }
 
 }  // namespace cllm

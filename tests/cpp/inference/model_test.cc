@@ -13,6 +13,7 @@
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "temporary_folder.h"
+#include "tokenizer_text.h"
 
 namespace cllm {
 namespace {
@@ -83,6 +84,48 @@ TEST_F(ModelFolder, EndOfTextEndsAndUnusedTokensAreNeverDrawn) {
   write(root_ / "unused", 260, 3);
   Model unused = Model::load(root_ / "unused");
   EXPECT_EQ(generate(unused, "To be", 50, greedy_).size(), 50u);
+}
+
+TEST_F(ModelFolder, ABytePairModelWritesWholeCharactersOfItsTokenizer) {
+  nlohmann::json json = byte_level_json({"a b"});
+  add_token(json, "<e>", true);  // 257
+  for (const auto& [favourite, wanted] :
+       std::vector<std::pair<int, std::string>>{{256, "ababab"},
+                                                {'q', "qqq"},
+                                                {0xE2, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+                                                {257, ""}}) {
+    const std::string folder = root_ / std::to_string(favourite);
+    write(folder, favourite, 3, false);
+    root_.file(std::to_string(favourite) + "/tokenizer.json", json.dump());
+    Model model = Model::load(folder);
+    EXPECT_FALSE(model.byte_tokens());
+    EXPECT_EQ(model.encode("cab<e>"), (std::vector<std::int32_t>{'c', 256, 257}));
+    EXPECT_EQ(generate(model, "x", 3, greedy_), wanted);
+    EXPECT_EQ(generate(model, "", 3, greedy_), wanted);
+    EXPECT_THROW(generate(model, "\xff", 3, greedy_), InputError);
+  }
+  write(root_ / "unused", 260, 3, false);
+  root_.file("unused/tokenizer.json", json.dump());
+  Model unused = Model::load(root_ / "unused");
+  std::int64_t count = 0;
+  unused.generate({1}, 5, {0, 0, 1, 1, 258}, [&](std::int32_t token) {
+    count += token < 258 ? 1 : 0;
+    return true;
+  });
+  EXPECT_EQ(count, 5);
+  EXPECT_NO_THROW(generate(unused, "x", 20, greedy_));
+}
+
+TEST_F(ModelFolder, ListenersEndTheText) {
+  write(root_ / "model", 0xE2, 3, false);
+  root_.file("model/tokenizer.json", byte_level_json({}).dump());
+  Model model = Model::load(root_ / "model");
+  int calls = 0;
+  model.generate_text("x", 9, greedy_, [&](const std::string&) {
+    ++calls;
+    return false;
+  });
+  EXPECT_EQ(calls, 1) << "nothing comes after it";
 }
 
 TEST_F(ModelFolder, FindsTheModelOfARun) {
