@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "arguments.h"
+#include "cllm/stop_text.h"
 #include "in_use.h"
 #include "memory_data.h"
 #include "signals.h"
@@ -118,18 +119,20 @@ py::typing::List<py::str> texts_to_encode(PyModel& self, const PathArgument& pat
   return files;
 }
 
-/// Hands each piece to `on_piece`, if there is one, with the GIL; a signal ends the generation.
+/// Hands each piece to `on_piece`, if there is one, with the GIL. A signal ends the generation, and
+/// so does a listener that returns False.
 class Listener {
  public:
   explicit Listener(py::object on_piece) : on_piece_(std::move(on_piece)) {}
 
   template <class Make>
   bool hear(const Make& make) {
+    bool goes_on = true;
     if (!on_piece_.is_none()) {
       const py::gil_scoped_acquire gil;
-      on_piece_(make());
+      goes_on = !on_piece_(make()).is(py::bool_(false));
     }
-    return !signals_.poll();
+    return !signals_.poll() && goes_on;
   }
   void rethrow() { signals_.rethrow(); }
 
@@ -139,17 +142,19 @@ class Listener {
 };
 
 py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t tokens,
-                         const SamplingOptions& options, Listener& listener) {
+                         const SamplingOptions& options, const std::vector<std::string>& stops,
+                         Listener& listener) {
   const bool is_text = py::isinstance<py::str>(prompt);
   const std::string start =
       is_text ? utf8_text(prompt.cast<py::str>(), "prompt") : std::string(prompt.cast<py::bytes>());
   std::string text;
   {
     const py::gil_scoped_release release;
-    self.model.generate_text(start, tokens, options, [&](const std::string& piece) {
+    const auto hear = [&](const std::string& piece) {
       text += piece;
       return listener.hear([&] { return py::bytes(piece); });
-    });
+    };
+    self.model.generate_text(start, tokens, options, hear, stops);
   }
   listener.rethrow();
   const py::bytes bytes(text);
@@ -160,12 +165,13 @@ py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t t
 
 AnyArgument generate(PyModel& self, const AnyArgument& prompt, std::int64_t tokens,
                      double temperature, std::int64_t top_k, double top_p, std::int64_t seed,
-                     std::int64_t known, const AnyArgument& on_token) {
+                     std::int64_t known, const AnyArgument& stop, const AnyArgument& on_token) {
   const InUse::Hold hold(self.in_use, "the model");
   const SamplingOptions options{temperature, top_k, top_p, seed, known};
   Listener listener(on_token);
   if (py::isinstance<py::str>(prompt) || py::isinstance<py::bytes>(prompt)) {
-    return AnyArgument(generate_text(self, prompt, tokens, options, listener));
+    const auto stops = stop.cast<std::vector<std::string>>();
+    return AnyArgument(generate_text(self, prompt, tokens, options, stops, listener));
   }
   const std::vector<std::int32_t> start =
       token_list(prompt, "prompt", self.model.config().vocabulary);
@@ -185,6 +191,18 @@ AnyArgument generate(PyModel& self, const AnyArgument& prompt, std::int64_t toke
 }  // namespace
 
 void register_model(py::module_& m) {
+  py::class_<StopText>(m, "StopText", "Keeps back what may be the start of a stop string.")
+      .def(py::init([](const std::vector<py::bytes>& stops) {
+             return StopText(std::vector<std::string>(stops.begin(), stops.end()));
+           }),
+           py::arg("stops"))
+      .def(
+          "add", [](StopText& self, const py::bytes& piece) { return py::bytes(self.add(piece)); },
+          py::arg("piece"), "Returns what is certain to come before every stop string.")
+      .def(
+          "finish", [](StopText& self) { return py::bytes(self.finish()); },
+          "Returns what was kept back, for nothing more comes.")
+      .def_property_readonly("is_over", &StopText::is_over, "Whether a stop string was met.");
   py::class_<PyModel>(
       m, "Model", py::release_gil_before_calling_cpp_dtor(),
       "A GPT-2 model in memory: B sequences of T tokens, V' words.\n\n"
@@ -229,14 +247,17 @@ void register_model(py::module_& m) {
            "that its tokenizer has to encode them first; none when evaluate() can read the data.")
       .def("generate", &generate, py::arg("prompt"), py::kw_only(), py::arg("tokens") = 200,
            py::arg("temperature") = 0.8, py::arg("top_k") = 0, py::arg("top_p") = 1.0,
-           py::arg("seed") = 1337, py::arg("known") = 0, py::arg("on_token") = py::none(),
+           py::arg("seed") = 1337, py::arg("known") = 0, py::arg("stop") = py::tuple(),
+           py::arg("on_token") = py::none(),
            "Continues the prompt by at most `tokens` tokens and returns what was added: str for a\n"
            "str (byte models), bytes for bytes (byte models), int32[n] for a sequence of tokens.\n"
            "It ends early at one of `end_tokens`, which is not part of the result. With `known` "
            "only\n"
            "tokens below it are drawn: what the tokenizer knows of a vocabulary that was rounded "
            "up.\n"
-           "`on_token` is called with each token, or byte, as it comes.")
+           "Text ends before any of `stop`. `on_token` is called with each token, or byte, as it "
+           "comes;\n"
+           "where it returns False, no more are drawn.")
       .def("__repr__", [](const PyModel& self) {
         return "<cllm.Model: " + std::string(py::repr(py::cast(self.model.config()))) + ">";
       });

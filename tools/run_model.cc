@@ -22,6 +22,7 @@ struct Options {
   std::string model;
   std::string prompt;
   std::int64_t tokens = 200;
+  std::vector<std::string> stops;
   cllm::SamplingOptions sampling;
   bool help = false;
   bool version = false;
@@ -51,6 +52,9 @@ void declare(CLI::App& app, Options& options) {
     if (option.name == "top-k") add(sampling.top_k);
     if (option.name == "top-p") add(sampling.top_p);
     if (option.name == "seed") add(sampling.seed);
+    if (option.name == "stop") {
+      app.add_option(names_of(option), options.stops, option.explained())->allow_extra_args(false);
+    }
   }
   app.add_flag("-h,--help", options.help, "print this and exit");
   app.add_flag("--version", options.version, "print the version and exit");
@@ -93,7 +97,7 @@ int generate(const Options& options) {
   };
   model.encode(options.prompt);  // what cannot be read is refused before anything is printed
   if (!print(options.prompt)) return kFailed;
-  model.generate_text(options.prompt, options.tokens, options.sampling, print);
+  model.generate_text(options.prompt, options.tokens, options.sampling, print, options.stops);
   return is_read && print("\n") ? kDone : kFailed;
 }
 
@@ -115,7 +119,7 @@ int run(int argc, char** argv) {
   if (!rest.empty()) refuse_left_over(rest, cllm::unknown_generate_option_hint);
   refuse_repeated(words, [](const std::string& name) {
     const cllm::GenerateOption* const option = cllm::find_generate_option(name);
-    return option == nullptr ? std::string() : option->name;
+    return option == nullptr || option->repeats ? std::string() : option->name;
   });
   if (options.model.empty()) {
     throw cllm::InputError(

@@ -1347,6 +1347,20 @@ class RunOutcome(enum.Enum):
     FINISHED = ...
     STOPPED = ...
 
+class StopText:
+    """Keeps back what may be the start of a stop string."""
+
+    def __init__(self, stops: Sequence[bytes]) -> None: ...
+    def add(self, piece: bytes) -> bytes:
+        """Returns what is certain to come before every stop string."""
+
+    def finish(self) -> bytes:
+        """Returns what was kept back, for nothing more comes."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a stop string was met."""
+
 class Model:
     """A GPT-2 model in memory: B sequences of T tokens, V' words.
 
@@ -1392,13 +1406,15 @@ class Model:
         top_p: float = 1.0,
         seed: int = 1337,
         known: int = 0,
+        stop: Any = (),
         on_token: Any = None,
     ) -> Any:
         """Continues the prompt by at most `tokens` tokens and returns what was added: str for a
         str (byte models), bytes for bytes (byte models), int32[n] for a sequence of tokens.
         It ends early at one of `end_tokens`, which is not part of the result. With `known` only
         tokens below it are drawn: what the tokenizer knows of a vocabulary that was rounded up.
-        `on_token` is called with each token, or byte, as it comes.
+        Text ends before any of `stop`. `on_token` is called with each token, or byte, as it comes;
+        where it returns False, no more are drawn.
         """
 
     def logits(self, tokens: ArrayLike) -> NDArray[np.float32]:

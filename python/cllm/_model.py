@@ -90,10 +90,12 @@ class Model(_cllm.Model):
     @overload
     def generate(self, prompt: str, *, tokens: int = 200, temperature: float = 0.8, top_k: int = 0,
                  top_p: float = 1.0, seed: int = 1337, known: int = 0,
+                 stop: str | Sequence[str] = (),
                  on_token: Callable[[bytes], object] | None = None) -> str: ...
     @overload
     def generate(self, prompt: bytes, *, tokens: int = 200, temperature: float = 0.8,
                  top_k: int = 0, top_p: float = 1.0, seed: int = 1337, known: int = 0,
+                 stop: str | Sequence[str] = (),
                  on_token: Callable[[bytes], object] | None = None) -> bytes: ...
     @overload
     def generate(self, prompt: _Ids, *, tokens: int = 200, temperature: float = 0.8,
@@ -101,14 +103,15 @@ class Model(_cllm.Model):
                  on_token: Callable[[int], object] | None = None) -> NDArray[np.int32]: ...
     @overload
     def generate(self, prompt: list[str], *, tokens: int = 200, temperature: float = 0.8,
-                 top_k: int = 0, top_p: float = 1.0, seed: int = 1337,
-                 known: int = 0) -> list[str]: ...
+                 top_k: int = 0, top_p: float = 1.0, seed: int = 1337, known: int = 0,
+                 stop: str | Sequence[str] = ()) -> list[str]: ...
     @overload
     def generate(self, prompt: list[_Ids], *, tokens: int = 200, temperature: float = 0.8,
                  top_k: int = 0, top_p: float = 1.0, seed: int = 1337,
                  known: int = 0) -> list[NDArray[np.int32]]: ...
     def generate(self, prompt: Any, *, tokens: int = 200, temperature: float = 0.8, top_k: int = 0,
                  top_p: float = 1.0, seed: int = 1337, known: int = 0,
+                 stop: str | Sequence[str] = (),
                  on_token: Callable[[Any], object] | None = None, **others: Any) -> Any:
         """Continues the prompt by at most `tokens` tokens and returns what was added.
 
@@ -125,7 +128,9 @@ class Model(_cllm.Model):
             seed: the same seed gives the same text.
             known: with ids, draws only tokens below it: what a tokenizer knows of a vocabulary
                 that was rounded up.
-            on_token: is called with each piece as it comes: bytes of a text, or an id.
+            stop: a text before which the result ends, or several, where the prompt is text.
+            on_token: is called with each piece as it comes: bytes of a text, or an id. Where it
+                returns False, no more are drawn.
         """
         if others:
             raise TypeError(f"Model.generate: no such argument: got {', '.join(others)}"
@@ -136,45 +141,71 @@ class Model(_cllm.Model):
         settings: dict[str, Any] = {
             "tokens": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p,
             "seed": seed, "known": known}
+        stops = _stops(stop)
         if _is_list_of_prompts(prompt):
             if on_token is not None:
                 raise InputError("on_token: no listener for several prompts: got a list of "
                                  f"{len(prompt)}, expected one prompt")
-            return [self.generate(each, **settings) for each in prompt]
+            return [self.generate(each, stop=stop, **settings) for each in prompt]
+        if stops and not isinstance(prompt, str | bytes):
+            raise InputError(f"stop: ids of tokens have no text: got {stop!r}, expected a prompt "
+                             "of text")
         if self.byte_tokens or not isinstance(prompt, str | bytes):
-            return super().generate(prompt, on_token=on_token, **settings)
+            return super().generate(prompt, stop=stops, on_token=on_token, **settings)
         tokenizer = self._text_tokenizer()
         text = _decoded(prompt) if isinstance(prompt, bytes) else prompt
-        pieces = _Pieces(tokenizer, on_token)
+        pieces = _Pieces(tokenizer, on_token, stops)
         settings["known"] = known or tokenizer.known
         ids = super().generate(tokenizer.encode(text or "\n"), on_token=pieces.add, **settings)
-        added = tokenizer.decode(ids.tolist())
-        pieces.finish(added)
-        return added.encode() if isinstance(prompt, bytes) else added
+        added = pieces.finish(ids.tolist())
+        return added if isinstance(prompt, bytes) else added.decode()
 
 
 class _Pieces:
-    """Tells a listener the text of tokens as soon as it is certain."""
+    """Tells a listener the text of tokens as soon as it is certain, up to a stop string."""
 
-    def __init__(self, tokenizer: TextTokenizer, on_token: Callable[[bytes], object] | None):
+    def __init__(self, tokenizer: TextTokenizer, on_token: Callable[[bytes], object] | None,
+                 stops: list[bytes]) -> None:
         self._tokenizer = tokenizer
         self._on_token = on_token
+        self._listens = on_token is not None or bool(stops)
+        self._stop = _cllm.StopText(stops)
         self._ids: list[int] = []
-        self._told = ""
+        self._decoded = ""
+        self._shown = b""
 
-    def add(self, token: int) -> None:
-        if self._on_token is None:
-            return
+    def add(self, token: int) -> bool:
+        """Whether to go on."""
+        if not self._listens:
+            return True
         self._ids.append(token)
         text = self._tokenizer.decode(self._ids)
-        if not text.endswith("\ufffd"):  # else a character may be cut
-            self.finish(text)
+        return text.endswith("\ufffd") or self._take(text)  # else a character may be cut
 
-    def finish(self, text: str) -> None:
-        more = text[len(self._told):]
-        if more and self._on_token is not None:
-            self._on_token(more.encode())
-        self._told = text
+    def finish(self, ids: list[int]) -> bytes:
+        """Takes all ids and returns all of the text."""
+        if not self._stop.is_over:
+            self._take(self._tokenizer.decode(ids))
+            self._show(self._stop.finish())
+        return self._shown
+
+    def _take(self, text: str) -> bool:
+        more = text[len(self._decoded):]
+        self._decoded = text
+        return self._show(self._stop.add(more.encode())) and not self._stop.is_over
+
+    def _show(self, piece: bytes) -> bool:
+        self._shown += piece
+        return not piece or self._on_token is None or self._on_token(piece) is not False
+
+
+def _stops(stop: object) -> list[bytes]:
+    several = [stop] if isinstance(stop, str) else stop
+    if not isinstance(several, list | tuple) or not all(isinstance(one, str) for one in several):
+        raise InputError(f"stop: not a text: got {stop!r}, expected a text, or a list of texts")
+    if "" in several:
+        raise InputError("stop: nothing to stop at: got an empty text, expected text")
+    return [one.encode("utf-8", "surrogateescape") for one in several]
 
 
 def _hint(name: str) -> str:

@@ -28,7 +28,6 @@ from cllm._help import CONTEXT, Command, Group
 from cllm._options import generate_context, generate_option, option_name, with_options
 from cllm._prepare_command import for_training, prepare
 from cllm._process import BAD_INPUT, FAILED, INTERRUPTED, STOPPED
-from cllm._tokenizer import TextTokenizer
 from cllm._words import count
 
 LARGEST = 2**63 - 1  # that the engine counts with
@@ -111,6 +110,7 @@ def generate(
     top_k: Annotated[int, generate_option("top-k")] = 0,
     top_p: Annotated[float, generate_option("top-p")] = 1.0,
     seed: Annotated[int, generate_option("seed")] = 1337,
+    stop: Annotated[list[str] | None, generate_option("stop")] = None,
 ) -> None:
     """Continues a prompt with a trained model."""
     for option, value, least in (("--tokens", tokens, 0), ("--top-k", top_k, 0),
@@ -120,21 +120,16 @@ def generate(
     loaded = cllm.Model.load(model)
     typed = os.fsencode(prompt)  # the bytes of the command line
     sampling: dict[str, Any] = {"tokens": tokens, "temperature": temperature, "top_k": top_k,
-                                "top_p": top_p, "seed": seed}
-    if loaded.byte_tokens:
-        _show(typed)
-        loaded.generate(typed, on_token=_show, **sampling)
-    else:
+                                "top_p": top_p, "seed": seed, "stop": stop or ()}
+    if not loaded.byte_tokens:
+        loaded._text_tokenizer()  # what is missing is said before anything is shown
         try:
-            text = typed.decode()
+            typed.decode()
         except UnicodeDecodeError as error:
             raise cllm.InputError(f"--prompt: not UTF-8: got a byte {typed[error.start]:#04x}, "
                                   "expected text for this model's tokenizer") from None
-        tokenizer = TextTokenizer(loaded.folder)
-        start = tokenizer.encode(text or "\n")
-        _show(typed)
-        ids = loaded.generate(start, known=tokenizer.known, **sampling)
-        _show(tokenizer.decode(ids.tolist()).encode())
+    _show(typed)
+    loaded.generate(typed, on_token=_show, **sampling)
     _show(b"\n")
 
 

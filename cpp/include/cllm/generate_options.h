@@ -11,6 +11,7 @@ struct GenerateOption {
   std::string name;                  ///< as on the command line, without dashes: "top-k"
   std::vector<std::string> aliases;  ///< other names that are accepted: "max-new-tokens"
   std::string help;                  ///< a phrase without a full stop
+  bool repeats = false;              ///< may be given several times
 
   /// Says all that a command's help tells beside the default: help and other names.
   std::string explained() const;

@@ -91,10 +91,11 @@ class Model {
   std::vector<std::int32_t> encode(const std::string& text) const;
 
   /// Generates with text. An empty prompt starts as after a line break. Pieces are whole characters
-  /// and no special tokens; those of a byte model are its bytes. Throws InputError as encode()
-  /// does.
+  /// and no special tokens; those of a byte model are its bytes. It ends before any of `stops`.
+  /// Throws InputError as encode() does.
   void generate_text(const std::string& prompt, std::int64_t count, const SamplingOptions& options,
-                     const std::function<bool(const std::string& text)>& on_text);
+                     const std::function<bool(const std::string& text)>& on_text,
+                     const std::vector<std::string>& stops = {});
 
  private:
   class Impl;

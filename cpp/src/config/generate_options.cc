@@ -24,8 +24,7 @@ std::vector<OptionAnswer> generation_answers() {
       {{"do-sample"},
        "it samples, and " + option_word("temperature", "0") + " takes the most likely token"},
       {{"max-length"}, option_word("tokens") + " counts what is added to the prompt"},
-      {{"stop-token", "num-beams", "repetition-penalty", "no-repeat-ngram-size"},
-       "it does not do that"},
+      {{"num-beams", "repetition-penalty", "no-repeat-ngram-size"}, "it does not do that"},
       {{"padding-text", "prefix"}, option_word("prompt") + " holds all of the text to continue"},
   };
 }
@@ -51,6 +50,10 @@ const std::vector<GenerateOption>& generate_options() {
       {"top-k", {"k"}, "draw from the k most likely only; 0: from all"},
       {"top-p", {"p"}, "draw from the most likely that reach probability p"},
       {"seed", {}, "same seed, same text"},
+      {"stop",
+       {"stop-token", "stop-string"},
+       "end before this text; may be given again for another one",
+       true},
   };
   return table;
 }

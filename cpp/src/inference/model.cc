@@ -10,6 +10,7 @@
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cllm/memory_data.h"
+#include "cllm/stop_text.h"
 #include "cllm/wording.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
@@ -235,19 +236,21 @@ std::vector<std::int32_t> Model::encode(const std::string& text) const {
 
 void Model::generate_text(const std::string& prompt, std::int64_t count,
                           const SamplingOptions& options,
-                          const std::function<bool(const std::string& text)>& on_text) {
+                          const std::function<bool(const std::string& text)>& on_text,
+                          const std::vector<std::string>& stops) {
   const TextTokenizer& tokenizer = impl_->tokenizer();
   SamplingOptions drawn = options;
   if (drawn.known == 0) drawn.known = tokenizer.known();
   const std::unique_ptr<TokenText> text = tokenizer.text();
+  StopText shown(stops);
   bool is_heard = true;
   const auto tell = [&](const std::string& piece) {
     if (!piece.empty()) is_heard = on_text(piece);
-    return is_heard;
+    return is_heard && !shown.is_over();
   };
   generate(encode(prompt.empty() ? "\n" : prompt), count, drawn,
-           [&](std::int32_t token) { return tell(text->add(token)); });
-  if (is_heard) tell(text->finish());
+           [&](std::int32_t token) { return tell(shown.add(text->add(token))); });
+  if (is_heard) tell(shown.add(text->finish()) + shown.finish());
 }
 
 }  // namespace cllm
