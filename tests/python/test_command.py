@@ -239,16 +239,16 @@ def test_training_is_that_of_train_model(tmp_path, text_file):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_resume_goes_on(tmp_path, text_file, number):
-    words = ["--data", text_file, "--out", "run", *SMALL, "--steps", 400, "--eval-every", 0]
+    words = ["--data", text_file, "--out", "run", *SMALL, "--steps", 1200, "--eval-every", 0]
     process = start("train", *words, folder=tmp_path)
     metrics, until = tmp_path / "run/metrics.jsonl", time.monotonic() + SECONDS
-    while not metrics.exists() or metrics.read_bytes().count(b"\n") < 5:
+    while not metrics.exists() or metrics.read_bytes().count(b"\n") < 1:
         assert time.monotonic() < until and process.poll() is None
         time.sleep(0.005)
     process.send_signal(number)
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode in (STOPPED, DONE), err
-    assert process.returncode == STOPPED, "400 steps were over before the signal"
+    assert process.returncode == STOPPED, "the steps were over before the signal"
     assert b"to continue: cllm train --resume run" in err
     code, _, err = run("train", "--resume", "run", "--workers", 3, folder=tmp_path)
     assert code == DONE, err
