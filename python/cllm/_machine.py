@@ -1,6 +1,5 @@
 """What this machine does alone: measured, kept in a file, shown."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from rich.table import Table
 
 import cllm
 from cllm import _output
+from cllm._cache import cache_folder
 
 # The kernels that a table shows, with their headings.
 _HEADINGS = {
@@ -39,8 +39,7 @@ _ARITHMETIC, _MEMORY = "GFLOP/s", "GB/s"
 
 def default_file() -> Path:
     """Where measurements of this machine are kept for later commands."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cllm" / "machine.json"
+    return cache_folder() / "machine.json"
 
 
 MOST_BYTES = 1 << 24

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cllm import CllmError, InputError
+from cllm._cache import cache_folder
 
 PIP_DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 _BLOCK = 1 << 20
@@ -113,15 +114,10 @@ def verify(file: Path, archive: Archive, name: str) -> None:
         raise InputError(f"{name}: wrong SHA-256: got {found}, expected {archive.sha256}")
 
 
-def cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cllm" / "archives"
-
-
 def fetch(archive: Archive, tell: Callable[[str], None]) -> Path:
     """The archive in the cache, fetched when it is not there or damaged. It appears there only
     when it is whole."""
-    file = cache_folder() / archive.file
+    file = cache_folder() / "archives" / archive.file
     with suppress(FileNotFoundError):
         if _sha256(file) == archive.sha256:
             return file

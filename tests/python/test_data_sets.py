@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 
@@ -105,6 +106,26 @@ def test_a_checkpoint_has_the_tokenizer_of_its_data(text_file, tmp_path):
     assert data.decode(ids) == text and theirs.decode(ids) == text
     assert theirs.eos_token_id == data.end_of_text
     assert AutoConfig.from_pretrained(tmp_path / "run/final").eos_token_id == data.end_of_text
+
+
+def test_data_of_a_models_tokenizer_train_the_model(text_file, tmp_path):
+    """The file is kept byte for byte, however it is written and whatever it says of batches."""
+    prepare([text_file], tmp_path / "first", tokenizer="bpe:300", processes=1)
+    tokenizer = json.loads((tmp_path / "first/tokenizer.json").read_bytes())
+    tokenizer["truncation"] = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst",
+                               "stride": 0}
+    model = tmp_path / "model"
+    cllm.Trainer(cllm.TrainConfig(data=tmp_path / "first", out=tmp_path / "run", steps=1, layers=1,
+                                  heads=2, dim=16, seq=16, workers=1)).run()
+    shutil.copytree(tmp_path / "run/final", model)
+    (model / "manifest.json").unlink()
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))  # in one line
+    made = prepare([text_file], tmp_path / "set", tokenizer=model, processes=1)
+    assert made["train"]["tokens"] == DataSet(tmp_path / "first").description["train"]["tokens"]
+    assert (tmp_path / "set/tokenizer.json").read_bytes() == (model / "tokenizer.json").read_bytes()
+    cllm.Trainer(cllm.TrainConfig(data=tmp_path / "set", init=model, steps=1, workers=1)).step()
+    with pytest.raises(cllm.InputError, match="another tokenizer"):
+        cllm.Trainer(cllm.TrainConfig(data=tmp_path / "first", init=model, steps=1))
 
 
 def test_a_vocabulary_of_151936_trains(tmp_path):

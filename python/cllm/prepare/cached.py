@@ -1,11 +1,11 @@
 """A text that is trained on with a tokenizer is prepared once and found again by its content."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cllm
+from cllm._cache import cache_folder
 from cllm._cllm import InputError
 from cllm.prepare.inputs import find_files, kind_of
 from cllm.prepare.tokenizers import FILES
@@ -14,12 +14,6 @@ from cllm.token_files import DESCRIPTION
 
 PIECE = 1 << 20  # bytes hashed at once
 DIGITS = 16  # of the hash in a folder's name
-
-
-def cache_folder() -> Path:
-    """Where data sets are kept that nobody gave a place: data are not settings, and can be made
-    again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cllm" / "datasets"
 
 
 def _add_file(digest: "hashlib._Hash", path: str | Path) -> None:
@@ -51,7 +45,7 @@ def cached(inputs: Sequence[str | Path], tokenizer: str, *, val: Sequence[str | 
            write: Callable[[str], object] | None = None) -> Path:
     """The folder of the data set that prepare() makes of these inputs; one that was made before,
     here or by another run, is taken as it is."""
-    folder = cache_folder() / _name(find_files(inputs), find_files(val), tokenizer)
+    folder = cache_folder() / "datasets" / _name(find_files(inputs), find_files(val), tokenizer)
     if (folder / DESCRIPTION).exists():
         if write is not None:
             write(f"data    prepared before: {folder}\n")

@@ -38,8 +38,8 @@ class Tokenizer:
         return hashlib.sha256(self.json.encode()).digest()
 
     def special_tokens(self) -> dict[str, int]:
-        return {token["content"]: token["id"] for token in json.loads(self.json)["added_tokens"]
-                if token["special"]}
+        return {token["content"]: token["id"]
+                for token in json.loads(self.json).get("added_tokens", []) if token["special"]}
 
 
 def _library() -> Any:
@@ -169,9 +169,9 @@ def of_file(path: Path, end: str | None) -> Tokenizer:
     try:
         tokenizer = (_of_lists(path, config) if by_lists else
                      _library().Tokenizer.from_file(str(file)))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        text = tokenizer.to_str(pretty=True)
+        # Byte for byte, so that its hash is that of the file beside a model.
+        text = (tokenizer.to_str(pretty=True) if by_lists else
+                file.read_bytes().decode())
     except (KeyboardInterrupt, SystemExit, InputError):
         raise
     except BaseException as error:  # the library raises plain ones, and panics of its own
@@ -206,6 +206,8 @@ class Encoder:
                 self._table[ord(character)] = token
             return
         self._tokenizer = _library().Tokenizer.from_str(tokenizer.json)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
         self._tokenizer.encode_special_tokens = tokenizer.splits_special
 
     def ids(self, texts: list[str]) -> list[NDArray[numpy.int32]]:
