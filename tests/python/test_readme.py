@@ -187,6 +187,10 @@ def test_options_in_the_text_exist():
     for program in ("train_model", "run_model"):
         known += subprocess.run([BUILD / "bin" / program, "--help"], capture_output=True, text=True,
                                 check=True).stdout
+    for command in ("prepare", "eval"):
+        known += subprocess.run([sys.executable, "-m", "cllm", command, "--help"], check=True,
+                                env={**os.environ, "COLUMNS": "120"}, capture_output=True,
+                                text=True).stdout
     known += "".join(script.read_text() for script in (ROOT / "tools").glob("*.sh"))
     known += "".join(file.read_text() for file in (ROOT / "python").rglob("*.py"))
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
