@@ -7,7 +7,6 @@
 #include "text/pattern_syntax.h"
 
 #ifdef CLLM_PCRE2
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
 #include "text/refuse_tokenizer.h"
