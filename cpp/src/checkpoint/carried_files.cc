@@ -23,6 +23,15 @@ const std::vector<std::string>& names() {
   return all;
 }
 
+bool is_carried(const std::string& name) {
+  return std::find(names().begin(), names().end(), name) != names().end();
+}
+
+/// Says whether a file is of the model and not of its tokenizer.
+bool is_settings(const std::string& name) {
+  return name == "config.json" || name == "generation_config.json";
+}
+
 std::string read_limited(const std::string& path) {
   std::size_t size = 0;
   open_for_reading(path, &size);
@@ -49,7 +58,7 @@ ExtraFiles carried_files(const DataSet& set) {
   ExtraFiles files;
   if (set.byte_tokens) return files;
   for (const DataSet::File& file : set.tokenizer_files) {
-    if (std::find(names().begin(), names().end(), file.name) == names().end()) continue;
+    if (is_settings(file.name) || !is_carried(file.name)) continue;
     const std::string path = set.path(file.name);
     std::string text = read_limited(path);
     if (hex(sha256(text)) != file.sha256) {
@@ -61,10 +70,8 @@ ExtraFiles carried_files(const DataSet& set) {
   }
   const std::string end = std::to_string(set.end_of_text);
   const std::string ends = "{\"bos_token_id\": " + end + ", \"eos_token_id\": " + end;
-  if (find_file(files, "config.json") == nullptr) files.emplace_back("config.json", ends + "}");
-  if (find_file(files, "generation_config.json") == nullptr) {
-    files.emplace_back("generation_config.json", ends + ", \"_from_model_config\": true}\n");
-  }
+  files.emplace_back("config.json", ends + "}");
+  files.emplace_back("generation_config.json", ends + ", \"_from_model_config\": true}\n");
   return files;
 }
 

@@ -93,16 +93,14 @@ std::vector<Option> make_table() {
   t.group("Data and places");
   t.add("data", kText, &C::data,
         "what to train on: a text, token files (also a pattern such as \"shards/*.bin\"), or a "
-        "folder "
-        "that `cllm prepare` made",
+        "folder that `cllm prepare` made",
         row()
             .unit("PATH")
             .aliases({"train_file", "input_bin"})
             .also({"train", "input", "train-data"}));
   t.add("val", kText, &C::validation,
         "what to validate on; when not given, the validation part of the data set, or the last "
-        "tenth of "
-        "data",
+        "tenth of data",
         row()
             .unit("PATH")
             .aliases({"val_file", "validation_file", "input_val_bin"})

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <stdexcept>
 
 #include "base/files.h"
 #include "base/folders.h"

@@ -16,6 +16,10 @@ struct DataFiles {
   std::vector<std::string> validation;  ///< empty when the name brings none
   std::optional<DataSet> set;           ///< when the name is the folder of one
 
+  /// Returns the validation files or, where there are none, the others: what a model is judged by.
+  const std::vector<std::string>& judged() const noexcept {
+    return validation.empty() ? train : validation;
+  }
   /// Says whether ids of token files are known to be bytes.
   bool byte_tokens() const noexcept { return set.has_value() && set->byte_tokens; }
 };

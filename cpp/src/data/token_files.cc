@@ -2,15 +2,14 @@
 
 #include "base/refuse.h"
 #include "data/data_file.h"
-#include "data/file_kind.h"
 #include "data/token_file.h"
+#include "data/token_layout.h"
 
 namespace cllm {
 
 TokenFileInfo read_token_file(const std::string& path, bool verify) {
   const DataFile file(path);
-  const FileLook look = look_at(file.head(kHeadBytes), file.tail(kTailBytes), file.size());
-  if (look.kind != FileKind::kCllmTokens) {
+  if (!knows_vocabulary(file)) {
     refuse("this is no token file of CLLM", "other first bytes", "a file of `cllm prepare`", path);
   }
   const TokenFileHeader header =

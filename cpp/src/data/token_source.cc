@@ -176,12 +176,15 @@ bool TokenSource::shares_file(const TokenSource& other) const noexcept {
   });
 }
 
-TokenSource open_train(const DataFiles& data, std::int64_t vocabulary) {
-  return {data.name, data.train, vocabulary, data.byte_tokens()};
-}
-
-TokenSource open_validation(const DataFiles& data, std::int64_t vocabulary) {
-  return {data.name, data.validation, vocabulary, data.byte_tokens()};
+TokenSource open_files(const DataFiles& data, const std::vector<std::string>& paths,
+                       std::int64_t vocabulary) {
+  TokenSource source(data.name, paths, vocabulary, data.byte_tokens());
+  if (data.set && source.tokenizer() != data.set->tokenizer_sha256) {
+    refuse("the token files are not those of the data set's tokenizer",
+           "SHA-256 " + source.tokenizer(), data.set->tokenizer_sha256, data.name,
+           "prepare the data set again");
+  }
+  return source;
 }
 
 }  // namespace cllm

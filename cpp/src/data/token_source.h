@@ -86,8 +86,9 @@ class TokenSource {
   std::int64_t vocabulary_ = 0;
 };
 
-/// Opens the training or the validation files that a name stands for. REQUIRES: there are any.
-TokenSource open_train(const DataFiles& data, std::int64_t vocabulary);
-TokenSource open_validation(const DataFiles& data, std::int64_t vocabulary);
+/// Opens `paths`, which are some of the data's files. Throws InputError for files that are not of
+/// the data set's tokenizer.
+TokenSource open_files(const DataFiles& data, const std::vector<std::string>& paths,
+                       std::int64_t vocabulary);
 
 }  // namespace cllm

@@ -8,30 +8,19 @@
 
 namespace cllm {
 
-namespace {
-
-/// Returns the files that are evaluated: the validation part where there is one.
-const std::vector<std::string>& evaluated(const DataFiles& files) {
-  return files.validation.empty() ? files.train : files.validation;
-}
-
-}  // namespace
-
 TokenSource open_for_evaluation(const std::string& path, const ModelConfig& model) {
   const DataFiles files = find_data_files(path);
-  const std::int64_t vocabulary = knows_vocabulary(DataFile(evaluated(files).front()))
+  const std::int64_t vocabulary = knows_vocabulary(DataFile(files.judged().front()))
                                       ? 0
                                       : std::max(model.vocabulary, TokenLayout::kByteVocabulary);
-  TokenSource source =
-      files.validation.empty() ? open_train(files, vocabulary) : open_validation(files, vocabulary);
+  TokenSource source = open_files(files, files.judged(), vocabulary);
   source.verify();
   return source;
 }
 
 std::vector<std::string> text_files_for_evaluation(const std::string& path) {
   const DataFiles files = find_data_files(path);
-  const std::vector<std::string>& paths = evaluated(files);
-  return is_text(DataFile(paths.front())) ? paths : std::vector<std::string>{};
+  return is_text(DataFile(files.judged().front())) ? files.judged() : std::vector<std::string>{};
 }
 
 void check_readable(const TokenSource& source, const ModelConfig& model, bool byte_tokens) {

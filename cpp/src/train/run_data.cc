@@ -44,8 +44,7 @@ std::unique_ptr<TokenSource> open_named_validation(const TrainConfig& c) {
   const MemoryData::Pointer memory = find_memory_data(c, c.validation);
   if (memory) return ready(TokenSource(memory, c.vocabulary));
   const DataFiles files = find_data_files(c.validation);
-  return ready(files.validation.empty() ? open_train(files, c.vocabulary)
-                                        : open_validation(files, c.vocabulary));
+  return ready(open_files(files, files.judged(), c.vocabulary));
 }
 
 /// Opens the training data and, where they come with one, their validation part.
@@ -56,9 +55,9 @@ void open_sources(RunPlan& plan) {
     plan.source = ready(TokenSource(memory, c.vocabulary));
   } else {
     const DataFiles files = find_data_files(c.data);
-    plan.source = ready(open_train(files, c.vocabulary));
+    plan.source = ready(open_files(files, files.train, c.vocabulary));
     if (c.validation.empty() && !files.validation.empty()) {
-      plan.validation_source = ready(open_validation(files, c.vocabulary));
+      plan.validation_source = ready(open_files(files, files.validation, c.vocabulary));
     }
     plan.data_set = files.set;
   }

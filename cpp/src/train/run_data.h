@@ -7,10 +7,9 @@
 
 namespace cllm {
 
-/// Opens what --data and --val name and sets the plan's sources, ranges, notes and data set.
-/// Without
-/// --val, a data set's validation part validates, or the last tenth of the training data. Throws
-/// InputError for data that cannot be read or do not belong together.
+/// Opens what --data and --val name and sets the plan's sources, ranges, notes and data set. When
+/// nothing is named, a data set's validation part validates, or the last tenth of the training
+/// data. Throws InputError for data that cannot be read or do not belong together.
 void open_data(RunPlan& plan);
 
 /// Returns the vocabulary that the tokens need: known from the files, or asked for. Throws

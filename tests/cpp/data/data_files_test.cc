@@ -79,11 +79,21 @@ TEST_F(DataFilesTest, ADataSetIsWhatItsDescriptionSays) {
   ASSERT_TRUE(files.set.has_value());
   EXPECT_EQ(files.set->end_of_text, 299);
   EXPECT_EQ(files.set->tokenizer_sha256, hex(sha256(text.tokenizer)));
-  const TokenSource source = open_train(files, 0);
+  const TokenSource source = open_files(files, files.train, 0);
   EXPECT_EQ(source.tokenizer(), files.set->tokenizer_sha256);
   EXPECT_EQ(source.size(), 57);
   EXPECT_EQ(source.bytes(), 114);
   EXPECT_FALSE(source.is_bytes());
+}
+
+TEST_F(DataFilesTest, ShardsOfAnotherTokenizerAreRefused) {
+  DataSetText text;
+  text.train = {DataSetText::squares(50)};
+  text.write(folder_ / "set");
+  DataFiles files = find_data_files(folder_ / "set");
+  files.set->tokenizer_sha256 = std::string(64, 'a');
+  const std::string said = message_of<InputError>([&] { open_files(files, files.train, 0); });
+  EXPECT_TRUE(has(said, "tokenizer") && has(said, "aaaa") && has(said, folder_ / "set")) << said;
 }
 
 TEST_F(DataFilesTest, OfBytesTheIdsAreBytes) {
@@ -93,7 +103,8 @@ TEST_F(DataFilesTest, OfBytesTheIdsAreBytes) {
   text.end_of_text = 256;
   text.train = {DataSetText::squares(50, 257)};
   text.write(folder_ / "set");
-  EXPECT_TRUE(open_train(find_data_files(folder_ / "set"), 0).is_bytes());
+  const DataFiles files = find_data_files(folder_ / "set");
+  EXPECT_TRUE(open_files(files, files.judged(), 0).is_bytes());
   EXPECT_FALSE(TokenSource(folder_ / "set/train-00000.bin").is_bytes());
 }
 

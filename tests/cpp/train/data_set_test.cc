@@ -12,6 +12,7 @@
 #include "cllm/trainer.h"
 #include "data_set_folder.h"
 #include "has.h"
+#include "small_run.h"
 #include "temporary_folder.h"
 #include "watchdog.h"
 
@@ -26,16 +27,8 @@ class DataSetRun : public testing::Test {
     text_.train = {DataSetText::squares(400), DataSetText::squares(30), DataSetText::squares(210)};
     text_.validation = {DataSetText::squares(90)};
     text_.write(folder_ / "set");
-    config_.data = folder_ / "set";
-    config_.out = folder_ / "run";
-    config_.layers = 1;
-    config_.heads = 2;
-    config_.width = 16;
-    config_.sequence = 16;
-    config_.batch = 4;
+    config_ = small_run(folder_ / "set", folder_ / "run");
     config_.steps = 4;
-    config_.threads = 3;
-    config_.activate_all = true;
     config_.eval_every = 2;
     config_.save_every = 2;
   }

@@ -11,6 +11,7 @@
 #include "checkpoint/trainer_state.h"
 #include "cllm/trainer.h"
 #include "has.h"
+#include "small_run.h"
 #include "temporary_folder.h"
 #include "train/run_plan.h"
 #include "train/run_summary.h"
@@ -39,16 +40,8 @@ void overwrite(const std::string& path, std::size_t at, const std::string& bytes
 class RunData : public testing::Test {
  protected:
   RunData() {
-    config_.data = folder_.file("text.txt", text_);
-    config_.out = folder_ / "run";
-    config_.layers = 1;
-    config_.heads = 2;
-    config_.width = 16;
-    config_.sequence = 16;
-    config_.batch = 4;
+    config_ = small_run(folder_.file("text.txt", text_), folder_ / "run");
     config_.steps = 8;
-    config_.threads = 3;
-    config_.activate_all = true;
     config_.eval_every = config_.save_every = 0;
   }
 
