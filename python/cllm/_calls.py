@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cllm import _cllm
 
-# Types as pybind11 writes them, and what each of their arguments should be.
-_WANTED = {
-    "typing.SupportsInt | typing.SupportsIndex": "an integer",
-    "typing.SupportsFloat | typing.SupportsIndex": "a number",
-    "str": "a text",
-    "bool": "True or False",
-    "str | os.PathLike[str]": "a path",
-    "collections.abc.Sequence[str]": "a list of texts",
-    "collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]": "a list of integers",
-    "collections.abc.Sequence[tuple[str, str]]": "a list of pairs (name, text)",
+Fits = Callable[[Any], bool]
+
+
+def _is_integer(value: Any) -> bool:
+    """Whether it is one that fits into 64 bits."""
+    return hasattr(value, "__index__") and -2**63 <= value.__index__() < 2**63
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _all(fits: Fits) -> Fits:
+    return lambda values: (isinstance(values, Iterable) and not isinstance(values, str)
+                           and all(map(fits, values)))
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_text, value))
+
+
+# Types as pybind11 writes them: what an argument should be, and whether one is.
+_KINDS: dict[str, tuple[str, Fits]] = {
+    "typing.SupportsInt | typing.SupportsIndex": ("an integer", _is_integer),
+    "typing.SupportsFloat | typing.SupportsIndex": (
+        "a number", lambda value: hasattr(value, "__float__")),
+    "str": ("a text", _is_text),
+    "bool": ("True or False", lambda value: isinstance(value, bool)),
+    "str | os.PathLike[str]": (
+        "a path", lambda value: isinstance(value, str | bytes) or hasattr(value, "__fspath__")),
+    "collections.abc.Sequence[str]": ("a list of texts", _all(_is_text)),
+    "collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]": (
+        "a list of integers", _all(_is_integer)),
+    "collections.abc.Sequence[tuple[str, str]]": (
+        "a list of pairs (name, text)", _all(_is_pair)),
 }
 
 
@@ -31,37 +56,19 @@ class _Parameter:
 
     @property
     def wanted(self) -> str:
-        known = _WANTED.get(self.kind)
-        if known is None:
+        if self.kind in _KINDS:
+            words = _KINDS[self.kind][0]
+        else:
             name = self.kind.removeprefix("cllm._cllm.")
-            known = f"a cllm.{name}" if name != self.kind else self.kind
-        return known + (", or None" if self.optional else "")
+            words = f"a cllm.{name}" if name != self.kind else self.kind
+        return words + (", or None" if self.optional else "")
 
     def fits(self, value: object) -> bool:
-        """Whether the value is of this type, as far as that can be said; numbers have to fit into
-        64 bits."""
+        """Whether the value is of this type, as far as that can be said."""
         if value is None:
             return self.optional or self.kind in ("", "typing.Any", "object")
-        wanted = _WANTED.get(self.kind)
-        if wanted == "an integer":
-            return (hasattr(value, "__index__")
-                    and -2**63 <= value.__index__() < 2**63)
-        if wanted == "a number":
-            return hasattr(value, "__float__")
-        if wanted == "a text":
-            return isinstance(value, str)
-        if wanted == "True or False":
-            return isinstance(value, bool)
-        if wanted == "a path":
-            return isinstance(value, str | bytes) or hasattr(value, "__fspath__")
-        if wanted == "a list of integers":
-            return not isinstance(value, str) and _all_fit(value, "an integer")
-        if wanted == "a list of texts":
-            return not isinstance(value, str) and _all_fit(value, "a text")
-        if wanted == "a list of pairs (name, text)":
-            return (isinstance(value, Iterable) and all(
-                isinstance(each, tuple | list) and len(each) == 2
-                and all(isinstance(text, str) for text in each) for each in value))
+        if self.kind in _KINDS:
+            return _KINDS[self.kind][1](value)
         cls = getattr(_cllm, self.kind.removeprefix("cllm._cllm."), None)
         return cls is None or isinstance(value, cls)
 
@@ -70,11 +77,6 @@ def _meant(name: str, names: list[str]) -> str:
     """The argument that is near, or that other programs call so."""
     also = (option.key for option in _cllm.options() if name in option.aliases)
     return next((key for key in also if key in names), "") or _cllm.near_name(name, names)
-
-
-def _all_fit(values: object, wanted: str) -> bool:
-    item = _Parameter("item: " + next(kind for kind in _WANTED if _WANTED[kind] == wanted))
-    return isinstance(values, Iterable) and all(map(item.fits, values))
 
 
 def _split(text: str) -> Iterator[str]:

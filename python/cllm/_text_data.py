@@ -16,6 +16,7 @@ from cllm._words import count
 from cllm.prepare.inputs import PACKED, find_files, kind_of
 from cllm.prepare.pieces import Piece, cut_documents
 from cllm.prepare.readers import InputFile, Reading
+from cllm.prepare.tokenizers import byte_ids
 
 _BATCH = 1 << 19  # characters that are tokenized at once
 
@@ -26,9 +27,7 @@ class Tokens(NamedTuple):
 
 
 def _ids(model: cllm.Model, texts: list[str]) -> list[NDArray[np.int32]]:
-    if model.byte_tokens:
-        return [np.frombuffer(text.encode(), np.uint8).astype(np.int32) for text in texts]
-    return model._text_tokenizer().ids_of(texts)
+    return byte_ids(texts) if model.byte_tokens else model._text_tokenizer().ids_of(texts)
 
 
 def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

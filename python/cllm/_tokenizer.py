@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SAMPLES = ("A word", " and\nlines\n\n after", " it's \u00dcBER", "  two\tspaces", " 12 things")
-
 
 def _splits_special(folder: Path) -> bool:
     """Whether the names of special tokens in a text are text, as tokenizer_config.json says."""
@@ -57,15 +55,15 @@ class TextTokenizer:
 
     def ids_of(self, texts: list[str]) -> list[NDArray[np.int32]]:
         """The ids of each text, without what a tokenizer puts around a prompt."""
-        import numpy as np
+        from cllm.prepare.tokenizers import ids_of
 
-        found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.array(one.ids, np.int32) for one in found]
+        return ids_of(self._tokenizer, texts)
 
     def cuts_exactly(self) -> bool:
-        """Whether a text that is cut between a word and a space has the tokens of the whole."""
-        whole = self.ids_of(["".join(_SAMPLES)])[0].tolist()
-        return bool(whole == [token for ids in self.ids_of(list(_SAMPLES)) for token in ids])
+        """Whether a text that is cut between a letter and a space has the tokens of the whole."""
+        from cllm.prepare.tokenizers import cuts_exactly
+
+        return cuts_exactly(self.ids_of)
 
     def decode(self, ids: list[int]) -> str:
         text: str = self._tokenizer.decode(ids)

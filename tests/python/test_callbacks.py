@@ -309,8 +309,12 @@ def test_what_a_callback_may_not_do_says_what_it_may(settings, call):
 
 
 def test_a_signal_does_not_evaluate_inside_an_evaluation(settings):
-    """Python's handlers run in the middle of one."""
-    trainer, said = cllm.Trainer(cllm.TrainConfig(**settings | {"seq": 8, "layers": 6})), []
+    """Python's handlers run in the middle of one, and where they are refused nothing changes."""
+    settings |= {"seq": 8, "layers": 6}
+    alone = cllm.Trainer(cllm.TrainConfig(**settings | {"out": settings["out"].with_name("alone")}))
+    alone.run()
+    loss = alone.evaluate().val_loss
+    trainer, said = cllm.Trainer(cllm.TrainConfig(**settings)), []
 
     def handle(number, frame):
         try:
@@ -326,6 +330,9 @@ def test_a_signal_does_not_evaluate_inside_an_evaluation(settings):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert trainer.steps_done == 20 and said
+    assert all("in use" in each for each in said if isinstance(each, str))
+    assert trainer.weights_hash() == alone.weights_hash()
+    assert trainer.evaluate().val_loss == loss
 
 
 def test_a_stopped_run_says_how_it_continues(settings, capsys):

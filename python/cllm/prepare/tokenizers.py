@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,19 +212,28 @@ class Encoder:
 
     def ids(self, texts: list[str]) -> list[NDArray[numpy.int32]]:
         if self._kind == "bytes":
-            return [numpy.frombuffer(text.encode(), numpy.uint8).astype(numpy.int32)
-                    for text in texts]
+            return byte_ids(texts)
         if self._table is not None:
             codes = [numpy.frombuffer(text.encode("utf-32-le"), numpy.uint32) for text in texts]
             return [self._table[code] for code in codes]
-        encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [numpy.array(one.ids, numpy.int32) for one in encoded]
+        return ids_of(self._tokenizer, texts)
 
-    def cuts_exactly(self) -> bool:
-        """Whether a text that is cut between a letter and a space has the tokens of the whole."""
-        samples = ["A word", " and\nlines\n\n after", " it's ÜBER", "  two\tspaces", " 12 things"]
-        whole = self.ids(["".join(samples)])[0].tolist()
-        return bool(whole == [token for ids in self.ids(samples) for token in ids])
+
+def byte_ids(texts: list[str]) -> list[NDArray[numpy.int32]]:
+    return [numpy.frombuffer(text.encode(), numpy.uint8).astype(numpy.int32) for text in texts]
+
+
+def ids_of(tokenizer: Any, texts: list[str]) -> list[NDArray[numpy.int32]]:
+    """What a tokenizer of the library gives, without what it puts around a prompt."""
+    encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [numpy.array(one.ids, numpy.int32) for one in encoded]
+
+
+def cuts_exactly(ids: Callable[[list[str]], list[NDArray[numpy.int32]]]) -> bool:
+    """Whether a text that is cut between a letter and a space has the tokens of the whole."""
+    samples = ["A word", " and\nlines\n\n after", " it's ÜBER", "  two\tspaces", " 12 things"]
+    whole = ids(["".join(samples)])[0].tolist()
+    return bool(whole == [token for found in ids(samples) for token in found])
 
 
 def read_trained(text: str) -> Tokenizer:

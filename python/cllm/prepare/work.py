@@ -218,7 +218,7 @@ class Work:
         """Writes the tokens of both parts, and the state every few seconds."""
         choice = self.choice
         assert choice is not None
-        exact = Encoder(tokenizer).cuts_exactly() if tokenizer.kind == "file" else True
+        exact = tokenizer.kind != "file" or tokenizers.cuts_exactly(Encoder(tokenizer).ids)
         parts = [Part(self.folder.work, name, tokenizer.vocabulary, tokenizer.sha256, progress)
                  for name, progress in self.progress.items()]
         total = sum(source.characters for source in self.sources)
