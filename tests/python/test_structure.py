@@ -180,7 +180,7 @@ NO_FILES = ("cpp/src/base/file_calls.cc", "cpp/src/base/process.cc",
             "cpp/src/telemetry/patient_writer.cc", "cpp/src/train/stop_signals.cc")
 FILES = [f for f in sources("cpp/src/base", "cpp/src/telemetry", "cpp/src/data",
                             "cpp/src/checkpoint", "cpp/src/config", "cpp/src/inference",
-                            "cpp/src/train")
+                            "cpp/src/setup", "cpp/src/train")
          if f not in NO_FILES]
 RULES = [
     # rule, the files it is for, a path and a text that break it

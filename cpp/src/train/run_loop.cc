@@ -11,7 +11,7 @@
 #include "cllm/options.h"
 #include "cllm/wording.h"
 #include "engine/crew_size.h"
-#include "train/run_summary.h"
+#include "setup/run_summary.h"
 
 namespace cllm {
 namespace {

@@ -13,7 +13,7 @@
 #include "engine/sphere_window.h"
 #include "engine/step_batches.h"
 #include "machine/gemm_peak.h"
-#include "train/run_plan.h"
+#include "setup/run_plan.h"
 
 namespace cllm {
 

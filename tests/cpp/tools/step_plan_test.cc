@@ -10,8 +10,8 @@
 
 #include "cllm/options.h"
 #include "engine/memory_plan.h"
+#include "setup/run_plan.h"
 #include "temporary_folder.h"
-#include "train/run_plan.h"
 
 namespace cllm {
 namespace {

@@ -11,10 +11,10 @@
 #include "checkpoint/trainer_state.h"
 #include "cllm/trainer.h"
 #include "has.h"
+#include "setup/run_plan.h"
+#include "setup/run_summary.h"
 #include "small_run.h"
 #include "temporary_folder.h"
-#include "train/run_plan.h"
-#include "train/run_summary.h"
 #include "watchdog.h"
 
 namespace cllm {

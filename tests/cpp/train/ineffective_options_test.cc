@@ -1,6 +1,6 @@
 // A note names each option that changes nothing, and says why; options that have an effect get
 // none.
-#include "train/ineffective_options.h"
+#include "setup/ineffective_options.h"
 
 #include <gtest/gtest.h>
 
@@ -11,8 +11,8 @@
 
 #include "cllm/model.h"
 #include "cllm/options.h"
+#include "setup/run_plan.h"
 #include "temporary_folder.h"
-#include "train/run_plan.h"
 
 namespace cllm {
 namespace {

@@ -1,5 +1,5 @@
 // These tests check the first lines of a run, and what its end reports.
-#include "train/run_summary.h"
+#include "setup/run_summary.h"
 
 #include <gtest/gtest.h>
 

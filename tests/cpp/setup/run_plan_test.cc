@@ -1,5 +1,5 @@
 // This test checks what a plan says before the work begins.
-#include "train/run_plan.h"
+#include "setup/run_plan.h"
 
 #include <gtest/gtest.h>
 

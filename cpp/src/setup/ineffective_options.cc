@@ -1,4 +1,4 @@
-#include "train/ineffective_options.h"
+#include "setup/ineffective_options.h"
 
 #include <utility>
 

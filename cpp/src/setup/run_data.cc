@@ -1,4 +1,4 @@
-#include "train/run_data.h"
+#include "setup/run_data.h"
 
 #include <algorithm>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "train/run_plan.h"
+#include "setup/run_plan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -19,9 +19,9 @@
 #include "data/sequence_length.h"
 #include "engine/crew_size.h"
 #include "engine/memory_plan.h"
-#include "train/ineffective_options.h"
-#include "train/run_data.h"
-#include "train/run_length.h"
+#include "setup/ineffective_options.h"
+#include "setup/run_data.h"
+#include "setup/run_length.h"
 
 namespace cllm {
 namespace {

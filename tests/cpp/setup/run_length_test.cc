@@ -1,5 +1,5 @@
 // These tests check how long a run is and how much of it is not training, by counting tokens.
-#include "train/run_length.h"
+#include "setup/run_length.h"
 
 #include <gtest/gtest.h>
 

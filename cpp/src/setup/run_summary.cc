@@ -1,4 +1,4 @@
-#include "train/run_summary.h"
+#include "setup/run_summary.h"
 
 #include <cstdio>
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "train/run_plan.h"
+#include "setup/run_plan.h"
 
 namespace cllm {
 

@@ -11,7 +11,7 @@
 #include "cllm/train_config.h"
 #include "data/split.h"
 #include "engine/session.h"
-#include "train/resume.h"
+#include "setup/resume.h"
 
 namespace cllm {
 

@@ -1,4 +1,4 @@
-#include "train/resume.h"
+#include "setup/resume.h"
 
 #include <algorithm>
 
