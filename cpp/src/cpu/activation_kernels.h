@@ -34,18 +34,20 @@ struct AttentionArgs {
   std::int64_t ld_dqkv;
 };
 
-/// T is float, or Bf16 for what products take as operands. All arithmetic is in float; a Bf16 is
-/// rounded only when it is stored. Where T is float, an output may be the float input of the same
-/// shape.
+// T is float, or Bf16 for what products take as operands. All arithmetic is in float; a Bf16 is
+// rounded only when it is stored. Where T is float, an output may be the float input of the same
+// shape.
+
 template <class T>
-struct ActivationKernels {
-  // -- attention ------------------------------------------------------------------------------
+struct AttentionKernels {
   /// With Bf16, the weights are also rounded before they multiply v, and so are their gradients.
   void (*attention_forward)(const AttentionArgs<T>& args);
   void (*attention_backward)(const AttentionArgs<T>& args);
   std::size_t (*attention_scratch_floats)(std::int64_t length, std::int64_t head_width);
+};
 
-  // -- rows -----------------------------------------------------------------------------------
+template <class T>
+struct RowKernels {
   /// Sets out[R, C] = (x - mean) * rstd * gamma + beta with epsilon 1e-5; stores mean[R] and
   /// rstd[R].
   void (*layernorm_forward)(std::int64_t rows, std::int64_t width, const float* x,
@@ -87,5 +89,8 @@ struct ActivationKernels {
                            const float* lse, const std::int32_t* targets, std::int64_t first_column,
                            float scale, MatrixView<T> out);
 };
+
+template <class T>
+struct ActivationKernels : AttentionKernels<T>, RowKernels<T> {};
 
 }  // namespace cllm

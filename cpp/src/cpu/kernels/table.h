@@ -17,10 +17,9 @@ namespace {
 
 template <class T>
 constexpr ActivationKernels<T> kActivations{
-    attention_forward<T>, attention_backward<T>, attention_scratch_floats<T>,
-    layernorm_forward<T>, layernorm_backward<T>, bias_add<T>,
-    bias_gelu<T>,         gelu_backward<T>,      column_sums<T>,
-    dropout_rows<T>,      softmax_gradient<T>,
+    {attention_forward<T>, attention_backward<T>, attention_scratch_floats<T>},
+    {layernorm_forward<T>, layernorm_backward<T>, bias_add<T>, bias_gelu<T>, gelu_backward<T>,
+     column_sums<T>, dropout_rows<T>, softmax_gradient<T>},
 };
 
 template <class T>

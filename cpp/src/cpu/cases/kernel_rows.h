@@ -1,4 +1,4 @@
-// These make the rows of the kernel list: what a kernel's operands are, and how it is called.
+// These make the rows of the lists of cases: what a kernel's operands are, and how it is called.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +14,15 @@ using Sizes = const KernelSizes&;
 using Pointers = OperandPointers;
 using Elements = std::int64_t (*)(Table, Sizes);
 
-// With sanitizers the addresses of inline functions are no constants.
-static std::int64_t matrix(Table, Sizes s) { return s.rows * s.columns; }
-static std::int64_t row(Table, Sizes s) { return s.columns; }
-static std::int64_t column(Table, Sizes s) { return s.rows; }
-static std::int64_t one(Table, Sizes) { return 1; }
-static std::int64_t left(Table, Sizes s) { return s.rows * s.depth; }
-static std::int64_t right(Table, Sizes s) { return s.depth * s.columns; }
+constexpr Dropout kDropout{1, 2, 3, 6554, 65536.0f / (65536 - 6554)};  // a tenth
+
+// With sanitizers the addresses of inline functions are no constants. No list uses all of these.
+[[maybe_unused]] static std::int64_t matrix(Table, Sizes s) { return s.rows * s.columns; }
+[[maybe_unused]] static std::int64_t row(Table, Sizes s) { return s.columns; }
+[[maybe_unused]] static std::int64_t column(Table, Sizes s) { return s.rows; }
+[[maybe_unused]] static std::int64_t one(Table, Sizes) { return 1; }
+[[maybe_unused]] static std::int64_t left(Table, Sizes s) { return s.rows * s.depth; }
+[[maybe_unused]] static std::int64_t right(Table, Sizes s) { return s.depth * s.columns; }
 
 template <class T>
 constexpr bool kHalves = std::is_same_v<T, Bf16>;

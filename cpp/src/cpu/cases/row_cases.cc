@@ -1,0 +1,90 @@
+// The cases of passes over rows of activations.
+#include "cpu/cases/case_lists.h"
+#include "cpu/cases/kernel_rows.h"
+
+namespace cllm {
+namespace {
+
+using namespace kernel_rows;  // its words make the lists readable
+
+template <class T>
+constexpr KernelCase kRowCases[] = {
+    row_pass<T>(
+        "layernorm_forward",
+        {read(matrix), read(row), read(row), written<T>(matrix), written(column), written(column)},
+        [](Table t, Sizes s, Pointers p) {
+          activation_kernels<T>(t).layernorm_forward(s.rows, s.columns, p.of<const float>(0),
+                                                     p.of<const float>(1), p.of<const float>(2),
+                                                     p.of<T>(3), p.of<float>(4), p.of<float>(5));
+        }),
+    // This has a residual, and the copy of dx where it has another type.
+    row_pass<T>("layernorm_backward",
+                {read(matrix), read(matrix), read(row), read(row), read(column), read(column),
+                 read(matrix), written(matrix), written<T>(matrix), written(row), written(row),
+                 kHalves<T> ? written<T>(matrix) : kNoOperand},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).layernorm_backward(
+                      s.rows, s.columns, p.of<const float>(0), p.of<const float>(1),
+                      p.of<const float>(2), p.of<const float>(3), p.of<const float>(4),
+                      p.of<const float>(5), p.of<const float>(6), p.of<float>(7),
+                      kHalves<T> ? p.of<T>(11) : nullptr, p.of<T>(8), p.of<float>(9),
+                      p.of<float>(10));
+                }),
+    row_pass<T>("bias_add", {read(row), made<T>(matrix), product<T>(matrix)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).bias_add(s.rows, s.columns, p.of<const float>(0),
+                                                    {made_from<T>(p, 1, 2), s.columns},
+                                                    {p.of<T>(1), s.columns});
+                }),
+    row_pass<T>("bias_gelu",
+                {read(row), made<T>(matrix),
+                 written<T>([](Table t, Sizes s) { return s.variant == 0 ? matrix(t, s) : 0; }),
+                 product<T>(matrix)},
+                [](Table t, Sizes s, Pointers p) {
+                  T* const slope = s.variant == 0 ? p.of<T>(2) : nullptr;
+                  activation_kernels<T>(t).bias_gelu(s.rows, s.columns, p.of<const float>(0),
+                                                     {made_from<T>(p, 1, 3), s.columns},
+                                                     {p.of<T>(1), s.columns}, {slope, s.columns});
+                },
+                {{"slope", "alone"}}),
+    row_pass<T>(
+        "gelu_backward",
+        {read<T>(matrix, OperandValues::kOnes), made<T>(matrix), written(row), product<T>(matrix)},
+        [](Table t, Sizes s, Pointers p) {
+          activation_kernels<T>(t).gelu_backward(s.rows, s.columns, {p.of<const T>(0), s.columns},
+                                                 {made_from<T>(p, 1, 3), s.columns},
+                                                 {p.of<T>(1), s.columns}, p.of<float>(2));
+        }),
+    row_pass<T>("column_sums", {read<T>(matrix), written(row)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).column_sums(
+                      s.rows, s.columns, {p.of<const T>(0), s.columns}, p.of<float>(1), false);
+                }),
+    row_pass<T>("dropout_rows", {read(matrix), written<T>(matrix), written(row)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).dropout_rows(s.rows, s.columns, p.of<const float>(0),
+                                                        kDropout, 0, p.of<T>(1), p.of<float>(2),
+                                                        false);
+                }),
+    row_pass<T>("softmax_gradient",
+                {made<T>(matrix), read(column, OperandValues::kLarge),
+                 read(column, OperandValues::kTargets), product<T>(matrix, OperandPlace::kUnder)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).softmax_gradient(
+                      s.rows, s.columns, {made_from<T>(p, 0, 3), s.columns}, p.of<const float>(1),
+                      p.of<const std::int32_t>(2), 0, 0.25f, {p.of<T>(0), s.columns});
+                }),
+};
+
+static_assert(std::size(kRowCases<float>) == kFunctions<RowKernels<float>>);
+
+}  // namespace
+
+template <class T>
+Span<const KernelCase> row_cases() {
+  return {kRowCases<T>, std::size(kRowCases<T>)};
+}
+template Span<const KernelCase> row_cases<float>();
+template Span<const KernelCase> row_cases<Bf16>();
+
+}  // namespace cllm
