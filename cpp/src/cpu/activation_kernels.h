@@ -61,6 +61,20 @@ struct RowKernels {
                              const float* dout, const float* gamma, const float* beta,
                              const float* mean, const float* rstd, const float* residual, float* dx,
                              T* dx_copy, T* normed, float* dgamma, float* dbeta);
+  /// Sets out[R, C] = x / sqrt(mean of x^2 + epsilon) * weight; stores the factor rstd[R]. C may be
+  /// the model's width or that of a head, whose rows lie apart.
+  void (*rmsnorm_forward)(std::int64_t rows, std::int64_t width, float epsilon,
+                          MatrixView<const float> x, const float* weight, MatrixView<T> out,
+                          float* rstd);
+  /// Sets dx[R, C] = (residual or 0) + the gradient of dout[R, C] through the norm. dx may alias
+  /// residual or dout. dx_copy, unless its data is null, receives the same; `normed`[R, C], unless
+  /// its data is null, receives the forward output again. dweight[C] receives (accumulate ? dweight
+  /// : 0) + the sums over these rows, rows in order.
+  void (*rmsnorm_backward)(std::int64_t rows, std::int64_t width, MatrixView<const float> x,
+                           MatrixView<const float> dout, const float* weight, const float* rstd,
+                           MatrixView<const float> residual, MatrixView<float> dx,
+                           MatrixView<T> dx_copy, MatrixView<T> normed, float* dweight,
+                           bool accumulate);
   /// Sets out[R, N] = x[R, N] + bias[N].
   void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias,
                    MatrixView<const float> x, MatrixView<T> out);

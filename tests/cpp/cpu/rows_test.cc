@@ -1,36 +1,15 @@
 // Bias, residual, GELU and column-sum kernels of every ISA are compared with double-precision
 // references.
-#include "kernel_testing.h"
+#include "gapped_matrix.h"
 
 namespace cllm {
 namespace {
 
 constexpr std::int64_t kRows = 7;  // one group of four and a rest in column_sums
 
-/// Rows lie 3 elements further apart than they are wide; what lies between must stay as it is.
-constexpr std::int64_t kGap = 3;
-
-struct Matrix {
+struct Matrix : GappedMatrix {
   Matrix(std::int64_t columns_, int placement, unsigned seed, float scale = 2.0f)
-      : columns(columns_), ld(columns_ + kGap), data((kRows - 1) * ld + columns_, placement) {
-    fill(data, seed, scale);
-    for (std::int64_t r = 0; r + 1 < kRows; ++r) {
-      for (std::int64_t i = columns; i < ld; ++i) data[r * ld + i] = kBetween;
-    }
-  }
-  float& at(std::int64_t r, std::int64_t i) { return data[r * ld + i]; }
-  bool intact() {
-    for (std::int64_t r = 0; r + 1 < kRows; ++r) {
-      for (std::int64_t i = columns; i < ld; ++i) {
-        if (data[r * ld + i] != kBetween) return false;
-      }
-    }
-    return data.intact();
-  }
-  static constexpr float kBetween = 777.0f;
-  MatrixView<float> view() { return {data.data(), ld}; }
-  std::int64_t columns, ld;
-  GuardedFloats data;
+      : GappedMatrix(kRows, columns_, placement, seed, scale) {}
 };
 
 TEST(BiasKernels, AddAndResidualRoundInTheStatedOrder) {

@@ -30,6 +30,24 @@ constexpr KernelCase kRowCases[] = {
                       kHalves<T> ? p.of<T>(11) : nullptr, p.of<T>(8), p.of<float>(9),
                       p.of<float>(10));
                 }),
+    row_pass<T>("rmsnorm_forward", {read(matrix), read(row), written<T>(matrix), written(column)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).rmsnorm_forward(
+                      s.rows, s.columns, 1e-5f, {p.of<const float>(0), s.columns},
+                      p.of<const float>(1), {p.of<T>(2), s.columns}, p.of<float>(3));
+                }),
+    // This has a residual, too.
+    row_pass<T>("rmsnorm_backward",
+                {read(matrix), read(matrix), read(row), read(column), read(matrix), written(matrix),
+                 written<T>(matrix), written(row), kHalves<T> ? written<T>(matrix) : kNoOperand},
+                [](Table t, Sizes s, Pointers p) {
+                  const std::int64_t C = s.columns;
+                  activation_kernels<T>(t).rmsnorm_backward(
+                      s.rows, C, {p.of<const float>(0), C}, {p.of<const float>(1), C},
+                      p.of<const float>(2), p.of<const float>(3), {p.of<const float>(4), C},
+                      {p.of<float>(5), C}, {kHalves<T> ? p.of<T>(8) : nullptr, C}, {p.of<T>(6), C},
+                      p.of<float>(7), false);
+                }),
     row_pass<T>("bias_add", {read(row), made<T>(matrix), product<T>(matrix)},
                 [](Table t, Sizes s, Pointers p) {
                   activation_kernels<T>(t).bias_add(s.rows, s.columns, p.of<const float>(0),

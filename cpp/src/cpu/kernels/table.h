@@ -9,6 +9,7 @@
 #include "cpu/kernels/gemm_packed.h"
 #include "cpu/kernels/layernorm.h"
 #include "cpu/kernels/loss.h"
+#include "cpu/kernels/rmsnorm.h"
 #include "cpu/kernels/rows.h"
 #include "cpu/kernels/vec.h"
 
@@ -18,8 +19,9 @@ namespace {
 template <class T>
 constexpr ActivationKernels<T> kActivations{
     {attention_forward<T>, attention_backward<T>, attention_scratch_floats<T>},
-    {layernorm_forward<T>, layernorm_backward<T>, bias_add<T>, bias_gelu<T>, gelu_backward<T>,
-     column_sums<T>, dropout_rows<T>, softmax_gradient<T>},
+    {layernorm_forward<T>, layernorm_backward<T>, rmsnorm_forward<T>, rmsnorm_backward<T>,
+     bias_add<T>, bias_gelu<T>, gelu_backward<T>, column_sums<T>, dropout_rows<T>,
+     softmax_gradient<T>},
 };
 
 template <class T>

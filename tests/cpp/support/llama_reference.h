@@ -1,0 +1,33 @@
+// The parts that models of the Llama family have and GPT-2 has not, in double and from their
+// definitions. Their derivatives are written out, so that a whole model can be made of them.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+namespace cllm {
+
+/// One row of an RMS norm: 1 / sqrt(mean of x^2 + epsilon), and the normalised row.
+struct RmsNormRow {
+  RmsNormRow(const double* x, std::int64_t width, double epsilon) {
+    double mean = 0.0;
+    for (std::int64_t i = 0; i < width; ++i) mean += x[i] * x[i] / static_cast<double>(width);
+    rstd = 1.0 / std::sqrt(mean + epsilon);
+    for (std::int64_t i = 0; i < width; ++i) normed.push_back(x[i] * rstd);
+  }
+  /// Returns the gradient of x. `d`[width] is that of the normalised row.
+  std::vector<double> backward(const std::vector<double>& d) const {
+    double mean_dn = 0.0;
+    for (std::size_t i = 0; i < d.size(); ++i) {
+      mean_dn += d[i] * normed[i] / static_cast<double>(d.size());
+    }
+    std::vector<double> dx;
+    for (std::size_t i = 0; i < d.size(); ++i) dx.push_back(rstd * (d[i] - normed[i] * mean_dn));
+    return dx;
+  }
+  double rstd;
+  std::vector<double> normed;
+};
+
+}  // namespace cllm
