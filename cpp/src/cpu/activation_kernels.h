@@ -75,6 +75,16 @@ struct RowKernels {
                            MatrixView<const float> residual, MatrixView<float> dx,
                            MatrixView<T> dx_copy, MatrixView<T> normed, float* dweight,
                            bool accumulate);
+  /// Turns every pair (a, b) = (x[j], x[j + D/2]) of each of `heads` heads side by side, after a
+  /// bias unless that is null: sets out[R, heads * D] to (a cos - b sin, b cos + a sin). turns[R,
+  /// D] holds D/2 cosines and D/2 sines for each row; see model/rotary_table.h. REQUIRES: D is
+  /// even.
+  void (*rotary_forward)(std::int64_t rows, std::int64_t heads, std::int64_t head_width,
+                         const float* turns, const float* bias, MatrixView<const float> x,
+                         MatrixView<T> out);
+  /// Turns the gradient dout[R, heads * D] back into dx, which may be dout.
+  void (*rotary_backward)(std::int64_t rows, std::int64_t heads, std::int64_t head_width,
+                          const float* turns, MatrixView<const T> dout, MatrixView<T> dx);
   /// Sets out[R, N] = x[R, N] + bias[N].
   void (*bias_add)(std::int64_t rows, std::int64_t columns, const float* bias,
                    MatrixView<const float> x, MatrixView<T> out);

@@ -40,6 +40,7 @@ void fill_operand(const KernelOperand& operand, const KernelTable& table, const 
     float value = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
     if (operand.values == OperandValues::kLarge) value += 5.0f;
     if (operand.values == OperandValues::kOnes) value = 1.0f;
+    if (operand.values == OperandValues::kTurns) value = 0.70710678f;
     if (operand.bf16) {
       static_cast<Bf16*>(data)[i] = to_bf16(value);
     } else if (operand.values == OperandValues::kTargets) {

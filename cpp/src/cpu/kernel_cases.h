@@ -36,6 +36,7 @@ enum class OperandValues {
   kAny,      ///< -1 to 1
   kLarge,    ///< 4 to 6: positive
   kOnes,     ///< for operands that are multiplied in place
+  kTurns,    ///< cosine and sine of 45 degrees, for pairs that are turned in place
   kTargets,  ///< std::int32_t from 0 to columns - 1
 };
 

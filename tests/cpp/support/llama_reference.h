@@ -30,4 +30,15 @@ struct RmsNormRow {
   std::vector<double> normed;
 };
 
+/// Turns the pairs (x[j], x[j + D/2]) of a head x[D] by angles[D/2]. A gradient is turned by the
+/// opposite angles.
+inline void turn_head(const std::vector<double>& angles, double* x) {
+  const std::size_t half = angles.size();
+  for (std::size_t j = 0; j < half; ++j) {
+    const double a = x[j], b = x[half + j], c = std::cos(angles[j]), s = std::sin(angles[j]);
+    x[j] = a * c - b * s;
+    x[half + j] = b * c + a * s;
+  }
+}
+
 }  // namespace cllm

@@ -7,6 +7,15 @@ namespace {
 
 using namespace kernel_rows;  // its words make the lists readable
 
+// Heads of 64 where the columns are made of them, else one head; an odd column is left over.
+std::int64_t head_width(Sizes s) { return s.columns % 64 == 0 ? 64 : s.columns / 2 * 2; }
+std::int64_t head_count(Sizes s) { return s.columns % 64 == 0 ? s.columns / 64 : 1; }
+std::int64_t all_heads(Sizes s) { return head_count(s) * head_width(s); }
+std::int64_t heads(Table, Sizes s) { return s.rows * all_heads(s); }
+std::int64_t turns(Table, Sizes s) { return s.rows * head_width(s); }
+constexpr KernelOperand kTurns{OperandUse::kRead, false, OperandPlace::kStays,
+                               OperandValues::kTurns, turns};
+
 template <class T>
 constexpr KernelCase kRowCases[] = {
     row_pass<T>(
@@ -47,6 +56,19 @@ constexpr KernelCase kRowCases[] = {
                       p.of<const float>(2), p.of<const float>(3), {p.of<const float>(4), C},
                       {p.of<float>(5), C}, {kHalves<T> ? p.of<T>(8) : nullptr, C}, {p.of<T>(6), C},
                       p.of<float>(7), false);
+                }),
+    // Models with a bias here are few.
+    row_pass<T>("rotary_forward", {kTurns, made<T>(heads), product<T>(heads)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).rotary_forward(
+                      s.rows, head_count(s), head_width(s), p.of<const float>(0), nullptr,
+                      {made_from<T>(p, 1, 2), all_heads(s)}, {p.of<T>(1), all_heads(s)});
+                }),
+    row_pass<T>("rotary_backward", {kTurns, of(OperandUse::kUpdate, kHalves<T>, heads)},
+                [](Table t, Sizes s, Pointers p) {
+                  activation_kernels<T>(t).rotary_backward(
+                      s.rows, head_count(s), head_width(s), p.of<const float>(0),
+                      {p.of<const T>(1), all_heads(s)}, {p.of<T>(1), all_heads(s)});
                 }),
     row_pass<T>("bias_add", {read(row), made<T>(matrix), product<T>(matrix)},
                 [](Table t, Sizes s, Pointers p) {

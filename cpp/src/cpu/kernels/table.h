@@ -10,6 +10,7 @@
 #include "cpu/kernels/layernorm.h"
 #include "cpu/kernels/loss.h"
 #include "cpu/kernels/rmsnorm.h"
+#include "cpu/kernels/rotary.h"
 #include "cpu/kernels/rows.h"
 #include "cpu/kernels/vec.h"
 
@@ -20,8 +21,8 @@ template <class T>
 constexpr ActivationKernels<T> kActivations{
     {attention_forward<T>, attention_backward<T>, attention_scratch_floats<T>},
     {layernorm_forward<T>, layernorm_backward<T>, rmsnorm_forward<T>, rmsnorm_backward<T>,
-     bias_add<T>, bias_gelu<T>, gelu_backward<T>, column_sums<T>, dropout_rows<T>,
-     softmax_gradient<T>},
+     rotary_forward<T>, rotary_backward<T>, bias_add<T>, bias_gelu<T>, gelu_backward<T>,
+     column_sums<T>, dropout_rows<T>, softmax_gradient<T>},
 };
 
 template <class T>

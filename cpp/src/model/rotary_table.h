@@ -1,0 +1,31 @@
+// Rotary embeddings turn each pair (j, j + D/2) of a head by an angle that grows with the position
+// (Su et al. 2021). A table holds the cosines and sines of all angles.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace cllm {
+
+/// Stretches slow turns, so that a model may see longer sequences than it was trained on. These are
+/// the keys of rope_parameters in config.json where rope_type is "llama3".
+struct Llama3Scaling {
+  double factor;          ///< factor: by this, turns slower than one in the original length
+  double low_frequency;   ///< low_freq_factor: turns in the original length, all stretched below
+  double high_frequency;  ///< high_freq_factor: and none above
+  std::int64_t original;  ///< original_max_position_embeddings
+};
+
+/// Returns the angles [D/2] by which pair j turns from one position to the next: theta^(-2j/D),
+/// scaled unless `scaling` is null. They take the steps that transformers takes, in floats: at
+/// position 8000 a difference in the last digit of a frequency is one of 5e-4 in the angle.
+/// REQUIRES: D is even.
+std::vector<float> rotary_frequencies(std::int64_t head_width, double theta,
+                                      const Llama3Scaling* scaling);
+
+/// Sets turns[positions, D] for the positions from `first` on: D/2 cosines, then D/2 sines, as
+/// rotary_forward takes them.
+void fill_rotary_table(const std::vector<float>& frequencies, std::int64_t first,
+                       std::int64_t positions, float* turns);
+
+}  // namespace cllm
