@@ -92,8 +92,14 @@ struct RowKernels {
   /// N], unless its data is null, receives the derivative there.
   void (*bias_gelu)(std::int64_t rows, std::int64_t columns, const float* bias,
                     MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope);
-  /// Sets dh[R, N] = dg[R, N] * slope[R, N]. sums[N] is overwritten with the sums of dh over these
-  /// rows before rounding, rows in order.
+  /// These do the same with another function: GELU as it is defined, by the normal distribution,
+  /// and ReLU.
+  void (*bias_gelu_erf)(std::int64_t rows, std::int64_t columns, const float* bias,
+                        MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope);
+  void (*bias_relu)(std::int64_t rows, std::int64_t columns, const float* bias,
+                    MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope);
+  /// Goes back through any of these: sets dh[R, N] = dg[R, N] * slope[R, N]. sums[N] is overwritten
+  /// with the sums of dh over these rows before rounding, rows in order.
   void (*gelu_backward)(std::int64_t rows, std::int64_t columns, MatrixView<const T> slope,
                         MatrixView<const float> dg, MatrixView<T> dh, float* sums);
   /// Sets out[N] = (accumulate ? out : 0) + the sum over rows of x[R, N], rows in order.

@@ -1,6 +1,6 @@
 // RMS norm of every ISA is compared with a reference in double and with finite differences.
+#include "family_reference.h"
 #include "gapped_matrix.h"
-#include "llama_reference.h"
 
 namespace cllm {
 namespace {

@@ -1,6 +1,6 @@
 // The turns of heads in every ISA are compared with a reference in double.
+#include "family_reference.h"
 #include "gapped_matrix.h"
-#include "llama_reference.h"
 
 namespace cllm {
 namespace {

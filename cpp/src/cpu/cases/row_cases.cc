@@ -16,6 +16,21 @@ std::int64_t turns(Table, Sizes s) { return s.rows * head_width(s); }
 constexpr KernelOperand kTurns{OperandUse::kRead, false, OperandPlace::kStays,
                                OperandValues::kTurns, turns};
 
+std::int64_t slopes(Table t, Sizes s) { return s.variant == 0 ? matrix(t, s) : 0; }
+
+template <class T>
+constexpr KernelCase activation(const char* name, Call call) {
+  return row_pass<T>(name, {read(row), made<T>(matrix), written<T>(slopes), product<T>(matrix)},
+                     call, {{"slope", "alone"}});
+}
+
+template <class T>
+void activate(Sizes s, Pointers p, decltype(ActivationKernels<T>::bias_gelu) kernel) {
+  T* const slope = s.variant == 0 ? p.of<T>(2) : nullptr;
+  kernel(s.rows, s.columns, p.of<const float>(0), {made_from<T>(p, 1, 3), s.columns},
+         {p.of<T>(1), s.columns}, {slope, s.columns});
+}
+
 template <class T>
 constexpr KernelCase kRowCases[] = {
     row_pass<T>(
@@ -76,17 +91,18 @@ constexpr KernelCase kRowCases[] = {
                                                     {made_from<T>(p, 1, 2), s.columns},
                                                     {p.of<T>(1), s.columns});
                 }),
-    row_pass<T>("bias_gelu",
-                {read(row), made<T>(matrix),
-                 written<T>([](Table t, Sizes s) { return s.variant == 0 ? matrix(t, s) : 0; }),
-                 product<T>(matrix)},
-                [](Table t, Sizes s, Pointers p) {
-                  T* const slope = s.variant == 0 ? p.of<T>(2) : nullptr;
-                  activation_kernels<T>(t).bias_gelu(s.rows, s.columns, p.of<const float>(0),
-                                                     {made_from<T>(p, 1, 3), s.columns},
-                                                     {p.of<T>(1), s.columns}, {slope, s.columns});
-                },
-                {{"slope", "alone"}}),
+    activation<T>("bias_gelu",
+                  [](Table t, Sizes s, Pointers p) {
+                    activate<T>(s, p, activation_kernels<T>(t).bias_gelu);
+                  }),
+    activation<T>("bias_gelu_erf",
+                  [](Table t, Sizes s, Pointers p) {
+                    activate<T>(s, p, activation_kernels<T>(t).bias_gelu_erf);
+                  }),
+    activation<T>("bias_relu",
+                  [](Table t, Sizes s, Pointers p) {
+                    activate<T>(s, p, activation_kernels<T>(t).bias_relu);
+                  }),
     row_pass<T>(
         "gelu_backward",
         {read<T>(matrix, OperandValues::kOnes), made<T>(matrix), written(row), product<T>(matrix)},

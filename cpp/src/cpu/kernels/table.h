@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/kernel_table.h"
+#include "cpu/kernels/activations.h"
 #include "cpu/kernels/attention.h"
 #include "cpu/kernels/dropout.h"
 #include "cpu/kernels/flat.h"
@@ -21,8 +22,8 @@ template <class T>
 constexpr ActivationKernels<T> kActivations{
     {attention_forward<T>, attention_backward<T>, attention_scratch_floats<T>},
     {layernorm_forward<T>, layernorm_backward<T>, rmsnorm_forward<T>, rmsnorm_backward<T>,
-     rotary_forward<T>, rotary_backward<T>, bias_add<T>, bias_gelu<T>, gelu_backward<T>,
-     column_sums<T>, dropout_rows<T>, softmax_gradient<T>},
+     rotary_forward<T>, rotary_backward<T>, bias_add<T>, bias_gelu<T>, bias_gelu_erf<T>,
+     bias_relu<T>, gelu_backward<T>, column_sums<T>, dropout_rows<T>, softmax_gradient<T>},
 };
 
 template <class T>

@@ -1,4 +1,4 @@
-// The parts that models of the Llama family have and GPT-2 has not, in double and from their
+// The parts that other models have than GPT-2 as it was published, in double and from their
 // definitions. Their derivatives are written out, so that a whole model can be made of them.
 #pragma once
 
@@ -40,5 +40,16 @@ inline void turn_head(const std::vector<double>& angles, double* x) {
     x[half + j] = b * c + a * s;
   }
 }
+
+constexpr double kRootOfTwoPi = 2.5066282746310002;
+
+/// GELU as it is defined: x times the share of the normal distribution below x.
+inline double gelu_erf(double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }
+inline double gelu_erf_slope(double x) {
+  return 0.5 * std::erfc(-x / std::sqrt(2.0)) + x * std::exp(-0.5 * x * x) / kRootOfTwoPi;
+}
+
+inline double relu(double x) { return x > 0.0 ? x : 0.0; }
+inline double relu_slope(double x) { return x > 0.0 ? 1.0 : 0.0; }
 
 }  // namespace cllm
