@@ -102,6 +102,15 @@ struct RowKernels {
   /// with the sums of dh over these rows before rounding, rows in order.
   void (*gelu_backward)(std::int64_t rows, std::int64_t columns, MatrixView<const T> slope,
                         MatrixView<const float> dg, MatrixView<T> dh, float* sums);
+  /// Sets out[R, N] = silu(gate[R, N]) * up[R, N], where silu(x) = x sigmoid(x). The slopes[R, N],
+  /// unless their data is null, receive the derivatives of out by gate and by up.
+  void (*swiglu)(std::int64_t rows, std::int64_t columns, MatrixView<const float> gate,
+                 MatrixView<const float> up, MatrixView<T> out, MatrixView<T> gate_slope,
+                 MatrixView<T> up_slope);
+  /// Sets dgate[R, N] = dout[R, N] * gate_slope[R, N] and dup[R, N] = dout * up_slope[R, N].
+  void (*swiglu_backward)(std::int64_t rows, std::int64_t columns, MatrixView<const T> gate_slope,
+                          MatrixView<const T> up_slope, MatrixView<const float> dout,
+                          MatrixView<T> dgate, MatrixView<T> dup);
   /// Sets out[N] = (accumulate ? out : 0) + the sum over rows of x[R, N], rows in order.
   void (*column_sums)(std::int64_t rows, std::int64_t columns, MatrixView<const T> x, float* out,
                       bool accumulate);

@@ -49,6 +49,12 @@ inline double gelu_erf_slope(double x) {
   return 0.5 * std::erfc(-x / std::sqrt(2.0)) + x * std::exp(-0.5 * x * x) / kRootOfTwoPi;
 }
 
+inline double silu(double x) { return x / (1.0 + std::exp(-x)); }
+inline double silu_slope(double x) {
+  const double share = 1.0 / (1.0 + std::exp(-x));
+  return share * (1.0 + x * (1.0 - share));
+}
+
 inline double relu(double x) { return x > 0.0 ? x : 0.0; }
 inline double relu_slope(double x) { return x > 0.0 ? 1.0 : 0.0; }
 

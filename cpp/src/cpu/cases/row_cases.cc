@@ -18,6 +18,9 @@ constexpr KernelOperand kTurns{OperandUse::kRead, false, OperandPlace::kStays,
 
 std::int64_t slopes(Table t, Sizes s) { return s.variant == 0 ? matrix(t, s) : 0; }
 
+constexpr KernelOperand kProduct{OperandUse::kRead, false, OperandPlace::kStays,
+                                 OperandValues::kAny, matrix};
+
 template <class T>
 constexpr KernelCase activation(const char* name, Call call) {
   return row_pass<T>(name, {read(row), made<T>(matrix), written<T>(slopes), product<T>(matrix)},
@@ -110,6 +113,26 @@ constexpr KernelCase kRowCases[] = {
           activation_kernels<T>(t).gelu_backward(s.rows, s.columns, {p.of<const T>(0), s.columns},
                                                  {made_from<T>(p, 1, 3), s.columns},
                                                  {p.of<T>(1), s.columns}, p.of<float>(2));
+        }),
+    // Both inputs are products. In place, floats would shrink to nothing from call to call.
+    row_pass<T>("swiglu",
+                {kProduct, kProduct, written<T>(matrix), written<T>(slopes), written<T>(slopes)},
+                [](Table t, Sizes s, Pointers p) {
+                  const std::int64_t n = s.columns;
+                  T* const slope = s.variant == 0 ? p.of<T>(3) : nullptr;
+                  activation_kernels<T>(t).swiglu(s.rows, n, {p.of<const float>(0), n},
+                                                  {p.of<const float>(1), n}, {p.of<T>(2), n},
+                                                  {slope, n}, {p.of<T>(4), n});
+                },
+                {{"slopes", "alone"}}),
+    row_pass<T>(
+        "swiglu_backward",
+        {read<T>(matrix), read<T>(matrix), kProduct, written<T>(matrix), written<T>(matrix)},
+        [](Table t, Sizes s, Pointers p) {
+          const std::int64_t n = s.columns;
+          activation_kernels<T>(t).swiglu_backward(s.rows, n, {p.of<const T>(0), n},
+                                                   {p.of<const T>(1), n}, {p.of<const float>(2), n},
+                                                   {p.of<T>(3), n}, {p.of<T>(4), n});
         }),
     row_pass<T>("column_sums", {read<T>(matrix), written(row)},
                 [](Table t, Sizes s, Pointers p) {

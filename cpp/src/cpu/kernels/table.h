@@ -13,6 +13,7 @@
 #include "cpu/kernels/rmsnorm.h"
 #include "cpu/kernels/rotary.h"
 #include "cpu/kernels/rows.h"
+#include "cpu/kernels/swiglu.h"
 #include "cpu/kernels/vec.h"
 
 namespace cllm {
@@ -23,7 +24,8 @@ constexpr ActivationKernels<T> kActivations{
     {attention_forward<T>, attention_backward<T>, attention_scratch_floats<T>},
     {layernorm_forward<T>, layernorm_backward<T>, rmsnorm_forward<T>, rmsnorm_backward<T>,
      rotary_forward<T>, rotary_backward<T>, bias_add<T>, bias_gelu<T>, bias_gelu_erf<T>,
-     bias_relu<T>, gelu_backward<T>, column_sums<T>, dropout_rows<T>, softmax_gradient<T>},
+     bias_relu<T>, gelu_backward<T>, swiglu<T>, swiglu_backward<T>, column_sums<T>, dropout_rows<T>,
+     softmax_gradient<T>},
 };
 
 template <class T>
