@@ -20,7 +20,7 @@ struct Costs {
   Costs(const SessionConfig& s, const BatchPlan& batch, const ParameterLayout& parameters,
         const MachineRates& rates, const TrainSchedule& plan, const ShardJobs& jobs,
         std::int64_t active, const std::string& where)
-      : clock(rates, where, s.precision, s.model.dropout.any()),
+      : clock(rates, where),
         precision(s.precision),
         schedule(plan),
         shards(jobs),

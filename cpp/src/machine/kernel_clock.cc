@@ -3,23 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "cllm/error.h"
 
 namespace cllm {
 
-KernelClock::KernelClock(const MachineRates& rates, const std::string& where, Precision precision,
-                         bool dropout) {
-  for (Precision one : {Precision::kFp32, Precision::kBf16}) {
-    if (one == Precision::kBf16 && precision == Precision::kFp32) continue;
-    for (const KernelGrid& kernel : kernel_grids(one)) {
-      if (dropout || !kernel.dropout) add(rates, kernel, where);
-    }
+KernelClock::KernelClock(const MachineRates& rates, const std::string& where) : where_(where) {
+  for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    for (const KernelGrid& kernel : kernel_grids(precision)) add(rates, kernel);
   }
 }
 
-void KernelClock::add(const MachineRates& rates, const KernelGrid& kernel,
-                      const std::string& where) {
+void KernelClock::add(const MachineRates& rates, const KernelGrid& kernel) {
   const std::size_t dimensions = kernel.axes.size();
   std::vector<std::set<std::int64_t>> sizes(dimensions);
   std::map<std::vector<std::int64_t>, double> times;
@@ -30,25 +26,32 @@ void KernelClock::add(const MachineRates& rates, const KernelGrid& kernel,
     times[t.sizes] = t.nanoseconds / kernel.work(t.sizes);
   }
   std::size_t points = 1;
-  Grid& grid = grids_[kernel.name];
-  grid.kernel = &kernel;
+  Grid grid{&kernel, {}, {}};
   for (const auto& axis : sizes) {
     points *= axis.size();
     grid.axes.emplace_back();
     for (std::int64_t s : axis) grid.axes.back().push_back(std::log(static_cast<double>(s)));
   }
   if (times.empty() || times.size() != points) {
-    throw InputError({"the measurement lacks times of a kernel",
-                      std::to_string(times.size()) + " of " + kernel.name,
-                      "every combination of its sizes", where,
-                      "measure again with this version: cllm bench --machine-only"});
+    lacking_[kernel.name] = times.size();
+    return;
   }
   for (const auto& time : times) grid.values.push_back(std::log(time.second));  // sorted by sizes
+  grids_[kernel.name] = std::move(grid);
+}
+
+const KernelClock::Grid& KernelClock::grid(const std::string& kernel) const {
+  const auto lacking = lacking_.find(kernel);
+  if (lacking == lacking_.end()) return grids_.at(kernel);
+  throw InputError({"the measurement lacks times of a kernel",
+                    std::to_string(lacking->second) + " of " + kernel,
+                    "every combination of its sizes", where_,
+                    "measure again with this version: cllm bench --machine-only"});
 }
 
 double KernelClock::nanoseconds(const std::string& kernel,
                                 const std::vector<std::int64_t>& sizes) const {
-  const Grid& grid = grids_.at(kernel);
+  const Grid& grid = this->grid(kernel);
   const std::size_t dimensions = grid.axes.size();
   // It interpolates in the logarithms: each corner of the cell around the sizes has its weight.
   double value = 0;

@@ -1,13 +1,13 @@
 // A kernel clock tells how long a call of a kernel takes on a machine that was measured.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "cllm/machine.h"
 #include "machine/kernel_grids.h"
-#include "model/precision.h"
 
 namespace cllm {
 
@@ -15,11 +15,12 @@ namespace cllm {
 /// time of a unit of work follows a constant power; beyond the ends it stays constant.
 class KernelClock {
  public:
-  /// Throws InputError, naming `where`, unless every kernel that the precision needs was measured
-  /// on a whole grid, and those of dropout where they are needed.
-  KernelClock(const MachineRates& rates, const std::string& where,
-              Precision precision = Precision::kFp32, bool dropout = false);
+  /// `where` says in messages where the rates come from.
+  KernelClock(const MachineRates& rates, const std::string& where);
 
+  /// Throws InputError when the kernel was not measured on a whole grid. Only what a model calls is
+  /// asked for, so a measurement serves models that need no kernel added since. REQUIRES: there is
+  /// a grid of that name.
   double nanoseconds(const std::string& kernel, const std::vector<std::int64_t>& sizes) const;
 
  private:
@@ -28,9 +29,12 @@ class KernelClock {
     std::vector<std::vector<double>> axes;  // logarithms of the sizes
     std::vector<double> values;             // of the time of a unit of work, last axis fastest
   };
-  void add(const MachineRates& rates, const KernelGrid& kernel, const std::string& where);
+  void add(const MachineRates& rates, const KernelGrid& kernel);
+  const Grid& grid(const std::string& kernel) const;
 
+  const std::string where_;
   std::map<std::string, Grid> grids_;
+  std::map<std::string, std::size_t> lacking_;  // how many times these have, too few for a grid
 };
 
 }  // namespace cllm

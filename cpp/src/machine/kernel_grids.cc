@@ -24,7 +24,6 @@ struct Measured {
   const char* kernel;  // the name of its case
   int variant;
   Axes (*axes)();
-  bool dropout = false;
 };
 
 // Measurements are kept in files, so a name must not change.
@@ -35,18 +34,18 @@ constexpr Measured kMeasured[] = {
     {"gemm_packed", "gemm_packed", 0, product_axes},
     {"attention_forward", "attention_forward", 0, attention_axes},
     {"attention_backward", "attention_backward", 0, attention_axes},
-    {"attention_forward_dropout", "attention_forward", 1, attention_axes, true},
-    {"attention_backward_dropout", "attention_backward", 1, attention_axes, true},
+    {"attention_forward_dropout", "attention_forward", 1, attention_axes},
+    {"attention_backward_dropout", "attention_backward", 1, attention_axes},
     {"norm_forward", "layernorm_forward", 0, row_axes},
     {"norm_backward", "layernorm_backward", 0, row_axes},
     {"bias_add", "bias_add", 0, row_axes},
     {"bias_gelu", "bias_gelu", 0, row_axes},
     {"gelu_backward", "gelu_backward", 0, row_axes},
     {"column_sums", "column_sums", 0, row_axes},
-    {"dropout_rows", "dropout_rows", 0, row_axes, true},
+    {"dropout_rows", "dropout_rows", 0, row_axes},
     {"softmax_gradient", "softmax_gradient", 0, logit_axes},
     {"bias_residual", "bias_residual", 0, row_axes},
-    {"bias_dropout_residual", "bias_dropout_residual", 0, row_axes, true},
+    {"bias_dropout_residual", "bias_dropout_residual", 0, row_axes},
     {"softmax_stats", "softmax_stats", 0, logit_axes},
     {"add", "add", 0, add_axes},
     {"sum_2", "ordered_sum", 0, flat_axes},
@@ -60,8 +59,7 @@ std::vector<KernelGrid> grids_of(bool bf16) {
   for (const Measured& m : kMeasured) {
     for (const KernelCase& one : kernel_cases()) {
       if (one.bf16 != bf16 || one.kernel != std::string(m.kernel)) continue;
-      grids.push_back(
-          {(bf16 ? "bf16_" : "") + std::string(m.name), &one, m.variant, m.dropout, m.axes()});
+      grids.push_back({(bf16 ? "bf16_" : "") + std::string(m.name), &one, m.variant, m.axes()});
     }
   }
   return grids;

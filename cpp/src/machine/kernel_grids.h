@@ -17,8 +17,7 @@ namespace cllm {
 struct KernelGrid {
   std::string name;  ///< such as "norm_forward", for bf16 "bf16_norm_forward"
   const KernelCase* what;
-  int variant;   ///< an index into the case's variants
-  bool dropout;  ///< only a step with dropout calls it
+  int variant;  ///< an index into the case's variants
   std::vector<std::vector<std::int64_t>> axes;
 
   /// Returns a point as the case takes it.

@@ -43,19 +43,13 @@ TEST(KernelGrids, KeepTheNamesThatMeasurementsHave) {
   for (const char* name : {"gemm_nn", "gemm_nt", "gemm_tn", "gemm_packed", "attention_forward",
                            "attention_backward", "norm_forward", "norm_backward", "bias_add",
                            "bias_gelu", "gelu_backward", "column_sums", "softmax_gradient"}) {
-    EXPECT_FALSE(kernel_grid(name).dropout) << name;
     EXPECT_FALSE(kernel_grid(name).what->bf16) << name;
-    EXPECT_FALSE(kernel_grid("bf16_" + std::string(name)).dropout) << name;
     EXPECT_TRUE(kernel_grid("bf16_" + std::string(name)).what->bf16) << name;
   }
   for (const char* name :
        {"bias_residual", "softmax_stats", "add", "sum_2", "sum_3", "sum_squares", "adamw"}) {
-    EXPECT_FALSE(kernel_grid(name).dropout) << name;
+    EXPECT_FALSE(kernel_grid(name).what->bf16) << name;
   }
-  // An earlier measurement would lack any other kernel that is needed without dropout.
-  const auto needed = [](const KernelGrid& grid) { return !grid.dropout; };
-  const std::vector<KernelGrid> grids = all_grids();
-  EXPECT_EQ(std::count_if(grids.begin(), grids.end(), needed), 2 * 13 + 7);
 }
 
 // -- where operands are -------------------------------------------------------------------------
