@@ -184,6 +184,27 @@ TEST(PredictStep, MeasurementsWithoutDropoutServeModelsWithout) {
   }
 }
 
+// So a measurement of before the kernels of other families is still good for GPT-2.
+TEST(PredictStep, MeasurementsServeModelsThatNeedNoKernelAddedSince) {
+  MachineRates old = even_rates(1);
+  const auto added = [](const KernelTime& t) {
+    for (const char* kernel : {"rmsnorm", "rotary", "swiglu", "bias_gelu_erf", "bias_relu"}) {
+      if (has(t.kernel, kernel)) return true;
+    }
+    return false;
+  };
+  old.times.erase(std::remove_if(old.times.begin(), old.times.end(), added), old.times.end());
+  EXPECT_LT(old.times.size(), even_rates(1).times.size());
+  for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    SessionConfig c = with_dropout(config_of(2, 160, 70, 30, 100), {0.1, 0.1, 0.1});
+    c.precision = precision;
+    EXPECT_DOUBLE_EQ(predict_step(c, old, "").milliseconds,
+                     predict_step(c, even_rates(1), "").milliseconds);
+  }
+  const KernelClock clock(old, "some.json");
+  EXPECT_THROW(clock.nanoseconds("bf16_swiglu", {64, 64, 5000}), InputError);
+}
+
 /// Collects the measured names of what tiles call, and checks the number of their sizes.
 class MeasuredNames final : public CallListener {
  public:
