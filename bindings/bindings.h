@@ -22,7 +22,8 @@ void register_options(py::module_& m);
 void register_train_config(py::module_& m);
 void register_trainer_config(py::module_& m);  // after that
 void register_memory_data(py::module_& m);
-void register_plans(py::module_& m);
+void register_model_config(py::module_& m);
+void register_plans(py::module_& m);  // after that
 void register_reports(py::module_& m);
 void register_model(py::module_& m);
 void register_trainer(py::module_& m);

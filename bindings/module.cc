@@ -10,6 +10,7 @@ PYBIND11_MODULE(_cllm, m) {
   register_train_config(m);
   register_trainer_config(m);
   register_memory_data(m);
+  register_model_config(m);
   register_plans(m);
   register_reports(m);
   register_model(m);

@@ -1,5 +1,4 @@
-// The plans bindings show Python the tree of spheres, the pieces of a step and the shape of a
-// model.
+// The plans bindings show Python the tree of spheres and the pieces of a step.
 #include "bindings.h"
 #include "cllm/step_plan.h"
 #include "cllm/tree_plan.h"
@@ -92,62 +91,6 @@ void register_tree_plan(py::module_& m) {
         "Returns the fewest spheres whose tree has exactly `workers` workers.");
 }
 
-/// Binds one of the three dropout rates.
-void add_rate(ValueClass<ModelConfig>& cls, const char* name, double DropoutRates::* rate,
-              const char* doc) {
-  cls.field(
-      name, [rate](const ModelConfig& c) { return c.dropout.*rate; },
-      [rate](ModelConfig& c, const py::handle& value) { c.dropout.*rate = value.cast<double>(); },
-      doc);
-}
-
-/// Writes what is not the default, so that the text makes the same configuration again.
-std::string repr_of_model(const ModelConfig& c) {
-  const auto text = [](const char* key, std::int64_t value) { return key + std::to_string(value); };
-  const auto rate = [](const char* key, double value) {
-    return value > 0 ? key + py::cast<std::string>(py::repr(py::float_(value))) : "";
-  };
-  return "ModelConfig(" + text("layers=", c.layers) + text(", heads=", c.heads) +
-         text(", dim=", c.width) + text(", seq=", c.context) + text(", vocab=", c.vocabulary) +
-         (c.bias ? "" : ", bias=False") +
-         (c.symmetry_order == 12 ? "" : text(", symmetry=", c.symmetry_order)) +
-         rate(", embd_pdrop=", c.dropout.embedding) + rate(", attn_pdrop=", c.dropout.attention) +
-         rate(", resid_pdrop=", c.dropout.residual) + ")";
-}
-
-void register_model_config(py::module_& m) {
-  ValueClass<ModelConfig> cls(m, "ModelConfig",
-                              "The shape of a GPT-2 model; it cannot be changed.");
-  cls.field("layers", &ModelConfig::layers, "Transformer blocks: L, n_layer.")
-      .field("heads", &ModelConfig::heads, "Attention heads, which divide dim: H, n_head.")
-      .field("dim", &ModelConfig::width, "Width: C, n_embd.")
-      .field("seq", &ModelConfig::context, "The longest sequence: T, n_positions.")
-      .field("vocab", &ModelConfig::vocabulary, "Words of the vocabulary: V', vocab_size.")
-      .field("bias", &ModelConfig::bias, "False: every bias is zero and stays so.")
-      .field("symmetry", &ModelConfig::symmetry_order, "V of the sphere structure.");
-  add_rate(cls, "embd_pdrop", &DropoutRates::embedding,
-           "Part of the embedding that training drops.");
-  add_rate(cls, "attn_pdrop", &DropoutRates::attention,
-           "Part of attention's weights that training drops.");
-  add_rate(cls, "resid_pdrop", &DropoutRates::residual,
-           "Part of what attention and the hidden layer add that training drops.");
-  cls.derived("parameters", &parameter_count, "The number of weights of such a model.");
-  cls.repr(&repr_of_model)
-      .done()
-      .def(py::init([](std::int64_t layers, std::int64_t heads, std::int64_t dim, std::int64_t seq,
-                       std::int64_t vocab, bool bias, int symmetry, double embd_pdrop,
-                       double attn_pdrop, double resid_pdrop) {
-             ModelConfig c{layers, heads, dim,      seq,
-                           vocab,  bias,  symmetry, {embd_pdrop, attn_pdrop, resid_pdrop}};
-             check(c);
-             return c;
-           }),
-           py::kw_only(), py::arg("layers") = 4, py::arg("heads") = 4, py::arg("dim") = 128,
-           py::arg("seq") = 64, py::arg("vocab") = 257, py::arg("bias") = true,
-           py::arg("symmetry") = 12, py::arg("embd_pdrop") = 0.0, py::arg("attn_pdrop") = 0.0,
-           py::arg("resid_pdrop") = 0.0);
-}
-
 void register_step_plan(py::module_& m) {
   ValueClass<StepPlan>(m, "StepPlan", "What a step would be. Memory is in bytes.")
       .field("model", &StepPlan::model, "The shape of the model.")
@@ -180,7 +123,6 @@ void register_step_plan(py::module_& m) {
 
 void register_plans(py::module_& m) {
   register_tree_plan(m);
-  register_model_config(m);
   register_step_plan(m);
 }
 

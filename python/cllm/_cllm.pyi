@@ -954,6 +954,128 @@ class TrainerConfig(TrainConfig):
     and replace() give a TrainConfig.
     """
 
+class ModelConfig:
+    """The family and the sizes of a model; they cannot be changed."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __init__(
+        self,
+        *,
+        layers: int = 4,
+        heads: int = 4,
+        dim: int = 128,
+        seq: int = 64,
+        vocab: int = 257,
+        bias: bool = True,
+        symmetry: int = 12,
+        embd_pdrop: float = 0.0,
+        attn_pdrop: float = 0.0,
+        resid_pdrop: float = 0.0,
+        family: str = "gpt2",
+        kv_heads: int | None = None,
+        head_dim: int | None = None,
+        hidden: int | None = None,
+        activation: str | None = None,
+        norm_epsilon: float | None = None,
+        rope_theta: float = 10000.0,
+        rope_scaling: dict[str, Any] | None = None,
+        tied_head: bool = True,
+        initializer_range: float = 0.02,
+        scale_attn_by_inverse_layer_idx: bool = False,
+    ) -> None: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
+    @property
+    def activation(self) -> str:
+        """What the hidden layer applies: "gelu_new", "gelu", "relu"; "silu" but for GPT-2."""
+
+    @property
+    def attn_pdrop(self) -> float:
+        """Part of attention's weights that training drops."""
+
+    @property
+    def bias(self) -> bool:
+        """False: every bias of a GPT-2 is zero and stays so."""
+
+    @property
+    def dim(self) -> int:
+        """Width: C, n_embd."""
+
+    @property
+    def embd_pdrop(self) -> float:
+        """Part of the embedding that training drops."""
+
+    @property
+    def family(self) -> str:
+        """"gpt2", "llama", "qwen2" or "qwen3": model_type."""
+
+    @property
+    def head_dim(self) -> int:
+        """Width of a head: D, dim / heads unless given."""
+
+    @property
+    def heads(self) -> int:
+        """Attention heads, which divide dim: H, n_head."""
+
+    @property
+    def hidden(self) -> int:
+        """Width of the hidden layer: F, n_inner, intermediate_size."""
+
+    @property
+    def initializer_range(self) -> float:
+        """Deviation of new weights."""
+
+    @property
+    def kv_heads(self) -> int:
+        """Heads of keys and values, each for some of heads: num_key_value_heads."""
+
+    @property
+    def layers(self) -> int:
+        """Transformer blocks: L, n_layer."""
+
+    @property
+    def norm_epsilon(self) -> float:
+        """What norms add to the mean square: layer_norm_epsilon, rms_norm_eps."""
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights of such a model."""
+
+    @property
+    def resid_pdrop(self) -> float:
+        """Part of what attention and the hidden layer add that training drops."""
+
+    @property
+    def rope_scaling(self) -> Any:
+        """None, or the numbers of rope_type "llama3" as config.json has them."""
+
+    @property
+    def rope_theta(self) -> float:
+        """Base of the wave lengths of rotary positions, which GPT-2 does not have."""
+
+    @property
+    def scale_attn_by_inverse_layer_idx(self) -> bool:
+        """Whether GPT-2's scores are divided by the number of their layer."""
+
+    @property
+    def seq(self) -> int:
+        """The longest sequence: T, n_positions."""
+
+    @property
+    def symmetry(self) -> int:
+        """V of the sphere structure."""
+
+    @property
+    def tied_head(self) -> bool:
+        """Whether the token embedding is the head: tie_word_embeddings."""
+
+    @property
+    def vocab(self) -> int:
+        """Words of the vocabulary: V', vocab_size."""
+
 class SpherePlan:
     """One sphere of a tree; ids count level by level."""
 
@@ -1012,73 +1134,6 @@ class TreePlan:
     @property
     def workers(self) -> list[int]:
         """Ids of the leaves, from left to right."""
-
-class ModelConfig:
-    """The shape of a GPT-2 model; it cannot be changed."""
-
-    def __eq__(self, other: object) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __init__(
-        self,
-        *,
-        layers: int = 4,
-        heads: int = 4,
-        dim: int = 128,
-        seq: int = 64,
-        vocab: int = 257,
-        bias: bool = True,
-        symmetry: int = 12,
-        embd_pdrop: float = 0.0,
-        attn_pdrop: float = 0.0,
-        resid_pdrop: float = 0.0,
-    ) -> None: ...
-    def __repr__(self) -> str: ...
-    def to_dict(self) -> dict[str, Any]:
-        """Returns every field by its name; values inside are dicts too."""
-
-    @property
-    def attn_pdrop(self) -> float:
-        """Part of attention's weights that training drops."""
-
-    @property
-    def bias(self) -> bool:
-        """False: every bias is zero and stays so."""
-
-    @property
-    def dim(self) -> int:
-        """Width: C, n_embd."""
-
-    @property
-    def embd_pdrop(self) -> float:
-        """Part of the embedding that training drops."""
-
-    @property
-    def heads(self) -> int:
-        """Attention heads, which divide dim: H, n_head."""
-
-    @property
-    def layers(self) -> int:
-        """Transformer blocks: L, n_layer."""
-
-    @property
-    def parameters(self) -> int:
-        """The number of weights of such a model."""
-
-    @property
-    def resid_pdrop(self) -> float:
-        """Part of what attention and the hidden layer add that training drops."""
-
-    @property
-    def seq(self) -> int:
-        """The longest sequence: T, n_positions."""
-
-    @property
-    def symmetry(self) -> int:
-        """V of the sphere structure."""
-
-    @property
-    def vocab(self) -> int:
-        """Words of the vocabulary: V', vocab_size."""
 
 class StepPlan:
     """What a step would be. Memory is in bytes."""

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from cllm._cllm import ModelConfig, TrainConfig, options
 
+# These follow from other fields unless they are given.
+_FOLLOWING = frozenset({"kv_heads", "head_dim", "hidden", "activation", "norm_epsilon"})
+
 if TYPE_CHECKING:  # slow to import, and wanted only by who looks
     from inspect import Signature
 
@@ -21,7 +24,9 @@ class _WhenAsked:
             raise AttributeError("__signature__")
         from inspect import Parameter, Signature
 
-        return Signature([Parameter(key, Parameter.KEYWORD_ONLY, default=value)
+        follows = _FOLLOWING if self._cls is ModelConfig else frozenset()
+        return Signature([Parameter(key, Parameter.KEYWORD_ONLY,
+                                    default=None if key in follows else value)
                           for key, value in self._cls().to_dict().items()])
 
 

@@ -84,6 +84,31 @@ def test_a_model_config_says_how_large_the_model_is(values):
     assert {model: 1}[copy.copy(model)] == 1
 
 
+def test_a_model_config_is_made_again_from_its_fields_and_its_text():
+    for given in ({}, {"layers": 2, "dim": 48, "bias": False, "resid_pdrop": 0.25},
+                  {"rope_theta": 5e5, "initializer_range": 0.04, "rope_scaling": {
+                      "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+                      "high_freq_factor": 4.0, "original_max_position_embeddings": 256}}):
+        model = cllm.ModelConfig(**given)
+        assert cllm.ModelConfig(**model.to_dict()) == model
+        assert eval(repr(model), {"ModelConfig": cllm.ModelConfig}) == model
+        assert hash(pickle.loads(pickle.dumps(model))) == hash(model)
+        assert given.items() <= model.to_dict().items()
+        assert all(key in repr(model) for key in given)
+    assert "hidden" not in repr(model)
+
+
+@pytest.mark.parametrize("given, wanted", [
+    ({"family": "mamba"}, "no such family of models: got mamba, expected gpt2, llama"),
+    ({"activation": "swish"}, "no such activation: got swish"),
+    ({"rope_scaling": {"rope_type": "yarn"}}, "rope_scaling: rope_type"),
+    ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "expected low_freq_factor"),
+])
+def test_a_model_config_refuses_by_name(given, wanted):
+    with pytest.raises(cllm.InputError, match=wanted):
+        cllm.ModelConfig(**given)
+
+
 def test_the_configuration_of_a_trainer_cannot_be_changed(settings):
     trainer = cllm.Trainer(cllm.TrainConfig(**settings))
     config = trainer.config

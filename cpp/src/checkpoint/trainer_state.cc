@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/json_text.h"
+#include "checkpoint/state_values.h"
 #include "cllm/error.h"
 #include "cllm/wording.h"
 
@@ -20,22 +21,6 @@ constexpr int kFormat = 1;
 constexpr const char* kStateName = "trainer_state.json";
 constexpr const char* kOptimizerName = "optimizer.safetensors";
 
-/// Reads a whole number in its range; the JSON library would turn 1e300 or -1 into another number.
-std::int64_t whole(const std::string& where, const Json& object, const char* key,
-                   std::int64_t least,
-                   std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
-  const Json& value = object.at(key);
-  const bool beyond =
-      value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(most);
-  if (value.is_number_integer() && !beyond) {
-    const auto number = value.get<std::int64_t>();
-    if (number >= least && number <= most) return number;
-  }
-  throw InputError({std::string("trainer state holds no such \"") + key + "\"", value.dump(),
-                    "a whole number from " + std::to_string(least), where,
-                    "use another checkpoint"});
-}
-
 Json data_json(const DataFingerprint& data) {
   if (!data.sha256.empty()) return {{"size", data.size}, {"sha256", data.sha256}};
   return {
@@ -45,7 +30,7 @@ Json data_json(const DataFingerprint& data) {
 /// Reads a fingerprint. Older versions hashed only the first and the last MiB.
 DataFingerprint parse_data(const std::string& where, const Json& json) {
   DataFingerprint data;
-  data.size = static_cast<std::uint64_t>(whole(where, json, "size", 0));
+  data.size = static_cast<std::uint64_t>(state_number(where, json, "size", 0));
   if (json.contains("sha256")) {
     json.at("sha256").get_to(data.sha256);
     return data;
@@ -58,7 +43,8 @@ DataFingerprint parse_data(const std::string& where, const Json& json) {
 }  // namespace
 
 std::string trainer_state_json(const TrainerState& state) {
-  const ModelConfig& model = state.model;
+  Json model = state_of_model(state.model);
+  model["tokens"] = state.byte_tokens ? "bytes" : "ids";
   const Json json = {
       {"format", kFormat},
       {"version", state.version},
@@ -72,18 +58,7 @@ std::string trainer_state_json(const TrainerState& state) {
       {"isa", state.isa},
       {"gemm", state.gemm},
       {"cpu_model", state.cpu_model},
-      {"model",
-       {{"layers", model.layers},
-        {"heads", model.heads},
-        {"width", model.width},
-        {"positions", model.context},
-        {"vocabulary", model.vocabulary},
-        {"bias", model.bias},
-        {"symmetry_order", model.symmetry_order},
-        {"embd_pdrop", model.dropout.embedding},
-        {"attn_pdrop", model.dropout.attention},
-        {"resid_pdrop", model.dropout.residual},
-        {"tokens", state.byte_tokens ? "bytes" : "ids"}}},
+      {"model", model},
       {"data", data_json(state.data)},
       {"data_path", state.data_path},
       {"validation_path", state.validation_path},
@@ -103,10 +78,10 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     }
     TrainerState state;
     json.at("version").get_to(state.version);
-    state.step = whole(where, json, "step", 0);
-    state.tokens = whole(where, json, "tokens", 0);
-    state.optimizer_step = whole(where, json, "optimizer_step", 0);
-    state.seed = whole(where, json, "seed", std::numeric_limits<std::int64_t>::min());
+    state.step = state_number(where, json, "step", 0);
+    state.tokens = state_number(where, json, "tokens", 0);
+    state.optimizer_step = state_number(where, json, "optimizer_step", 0);
+    state.seed = state_number(where, json, "seed", std::numeric_limits<std::int64_t>::min());
     state.rate_scale = json.value("rate_scale", 1.0);  // versions without rollback wrote none
     if (!(state.rate_scale > 0 && state.rate_scale <= 1)) {
       throw InputError({"not a scale of the learning rate", json.at("rate_scale").dump(),
@@ -123,17 +98,7 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
     json.at("gemm").get_to(state.gemm);
     json.at("cpu_model").get_to(state.cpu_model);
     const Json& model = json.at("model");
-    state.model.layers = whole(where, model, "layers", 1);
-    state.model.heads = whole(where, model, "heads", 1);
-    state.model.width = whole(where, model, "width", 1);
-    state.model.context = whole(where, model, "positions", 1);
-    state.model.vocabulary = whole(where, model, "vocabulary", 1);
-    model.at("bias").get_to(state.model.bias);
-    state.model.symmetry_order =
-        static_cast<int>(whole(where, model, "symmetry_order", 2, std::numeric_limits<int>::max()));
-    // Versions without dropout did not write these.
-    state.model.dropout = {model.value("embd_pdrop", 0.0), model.value("attn_pdrop", 0.0),
-                           model.value("resid_pdrop", 0.0)};
+    state.model = model_of_state(where, model);
     state.byte_tokens = model.at("tokens") == "bytes";
     state.data = parse_data(where, json.at("data"));
     state.data_path = json.value("data_path", "");  // older versions wrote none

@@ -5,16 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace cllm {
+#include "cllm/model_config.h"
 
-/// Stretches slow turns, so that a model may see longer sequences than it was trained on. These are
-/// the keys of rope_parameters in config.json where rope_type is "llama3".
-struct Llama3Scaling {
-  double factor;          ///< factor: by this, turns slower than one in the original length
-  double low_frequency;   ///< low_freq_factor: turns in the original length, all stretched below
-  double high_frequency;  ///< high_freq_factor: and none above
-  std::int64_t original;  ///< original_max_position_embeddings
-};
+namespace cllm {
 
 /// Returns the angles [D/2] by which pair j turns from one position to the next: theta^(-2j/D),
 /// scaled unless `scaling` is null. They take the steps that transformers takes, in floats: at

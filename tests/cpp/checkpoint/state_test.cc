@@ -71,6 +71,33 @@ TEST(TrainerState, EveryFieldComesBack) {
   expect_equal(parse_trainer_state(trainer_state_json(state), "x"), state);
 }
 
+TEST(TrainerState, KeepsTheWholeModel) {
+  TrainerState state = some_state();
+  ModelConfig& model = state.model;
+  model.family = Family::kQwen3;
+  model.kv_heads = 1;
+  model.head_dim = 8;
+  model.hidden_dim = 11;
+  model.epsilon = 3e-6;
+  model.rope_theta = 5e5;
+  model.rope_scaling = Llama3Scaling{32, 1.5, 3.5, 4096};
+  model.tied_head = false;
+  model.initializer_range = 0.041;
+  EXPECT_TRUE(parse_trainer_state(trainer_state_json(state), "x").model == model);
+  model = some_state().model;
+  model.activation_kind = Activation::kRelu;
+  model.scale_by_layer = true;
+  EXPECT_TRUE(parse_trainer_state(trainer_state_json(state), "x").model == model);
+
+  Json older = Json::parse(trainer_state_json(some_state()));
+  for (const char* key :
+       {"family", "kv_heads", "head_dim", "hidden", "activation", "norm_epsilon", "rope_theta",
+        "rope_scaling", "tied_head", "initializer_range", "scale_by_layer"}) {
+    older["model"].erase(key);
+  }
+  EXPECT_TRUE(parse_trainer_state(older.dump(), "x").model == some_state().model);
+}
+
 TEST(TrainerState, EveryFieldMustBeThere) {
   const Json whole = Json::parse(trainer_state_json(some_state()));
   for (const auto& [key, value] : whole.items()) {
