@@ -31,6 +31,16 @@ struct AdamWArgs {
   float rest2 = 1.0f - beta2;
 };
 
+/// Leads from a row of a matrix to another one: `row` rows on (back, if it is below 0), with factor
+/// number `factor`.
+struct RowLink {
+  std::int32_t row, factor;
+};
+
+inline bool operator==(const RowLink& a, const RowLink& b) noexcept {
+  return a.row == b.row && a.factor == b.factor;
+}
+
 /// These are passes over floats, whatever the type of the activations.
 struct FloatKernels {
   // -- rows -----------------------------------------------------------------------------------
@@ -43,6 +53,15 @@ struct FloatKernels {
                                 const Dropout& dropout, std::int64_t first_row,
                                 std::int64_t first_column, MatrixView<const float> residual,
                                 MatrixView<float> x);
+
+  /// Sets out[N] to x[N], and adds for each link l in order: factors[l.factor] times the row of N
+  /// that is l.row rows after x. out may alias no row that is read.
+  void (*linked_sum)(std::int64_t columns, std::int64_t count, const RowLink* links,
+                     const float* factors, const float* x, float* out);
+  /// Adds to sums[l.factor], for each link l in order, the product of a[N] and the row that is
+  /// l.row rows after y: lane by lane along the row, then the lanes.
+  void (*linked_dots)(std::int64_t columns, std::int64_t count, const RowLink* links,
+                      const float* a, const float* y, double* sums);
 
   // -- loss -----------------------------------------------------------------------------------
   /// Sets row_max[R] = max over N; row_sum[R] = sum over N of exp(logits - max).

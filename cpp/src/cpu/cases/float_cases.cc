@@ -1,4 +1,6 @@
 // The cases of passes over floats, whatever the type of the activations.
+#include <algorithm>
+
 #include "cpu/cases/case_lists.h"
 #include "cpu/cases/kernel_rows.h"
 
@@ -12,6 +14,21 @@ std::size_t size(Sizes s) { return static_cast<std::size_t>(s.rows * s.columns);
 /// Returns a scattered row for each r, as the rows of token embeddings are: an odd stride.
 std::int64_t elsewhere(std::int64_t r, std::int64_t rows) { return r * 2654435761 % rows; }
 
+// Every row is linked with the next few, the last ones with the first.
+constexpr int kLinks = 12;
+double link_operations(Sizes s) { return 2.0 * kLinks * static_cast<double>(s.rows * s.columns); }
+
+template <class Call>
+void for_linked_rows(Sizes s, Call call) {
+  for (std::int64_t r = 0; r < s.rows; ++r) {
+    RowLink links[kLinks];
+    for (int l = 0; l < kLinks; ++l) {
+      links[l] = {static_cast<std::int32_t>((r + 1 + l) % s.rows - r), l};
+    }
+    call(r * s.columns, links);
+  }
+}
+
 constexpr KernelCase kFloatCases[] = {
     row_pass("bias_residual", {read(row), read(matrix), updated(matrix)},
              [](Table t, Sizes s, Pointers p) {
@@ -24,6 +41,28 @@ constexpr KernelCase kFloatCases[] = {
                                        {p.of<const float>(1), s.columns},
                                        {p.of<float>(2), s.columns});
              }),
+    work<float>(
+        KernelShape::kRows, "linked_sum",
+        {read(matrix), read([](Table, Sizes) { return std::int64_t{kLinks}; }), written(matrix)},
+        link_operations,
+        [](Table t, Sizes s, Pointers p) {
+          for_linked_rows(s, [&](std::int64_t at, const RowLink* links) {
+            t.linked_sum(s.columns, kLinks, links, p.of<const float>(1), p.of<const float>(0) + at,
+                         p.of<float>(2) + at);
+          });
+        }),
+    work<float>(
+        KernelShape::kRows, "linked_dots",
+        {read(matrix), read(matrix), written([](Table, Sizes) { return std::int64_t{kLinks}; })},
+        link_operations,
+        [](Table t, Sizes s, Pointers p) {
+          double sums[kLinks] = {};
+          for_linked_rows(s, [&](std::int64_t at, const RowLink* links) {
+            t.linked_dots(s.columns, kLinks, links, p.of<const float>(0) + at,
+                          p.of<const float>(1) + at, sums);
+          });
+          std::copy(sums, sums + kLinks, p.of<float>(2));
+        }),
     row_pass("softmax_stats", {read(matrix), written(column), written(column)},
              [](Table t, Sizes s, Pointers p) {
                t.softmax_stats(s.rows, s.columns, {p.of<const float>(0), s.columns}, p.of<float>(1),

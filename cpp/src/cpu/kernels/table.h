@@ -9,6 +9,7 @@
 #include "cpu/kernels/gemm.h"
 #include "cpu/kernels/gemm_packed.h"
 #include "cpu/kernels/layernorm.h"
+#include "cpu/kernels/linked_rows.h"
 #include "cpu/kernels/loss.h"
 #include "cpu/kernels/rmsnorm.h"
 #include "cpu/kernels/rotary.h"
@@ -32,8 +33,9 @@ template <class T>
 constexpr ProductKernels<T> kProducts{gemm<T, T>, gemm<T, float>, pack_weight<T>, gemm_packed<T>};
 
 constexpr FloatKernels kFloats{
-    bias_residual, bias_dropout_residual, softmax_stats, add_ranges, ordered_sum, sum_squares,
-    adamw,         round_range,           widen_range,   exp_range,  tanh_range,
+    bias_residual, bias_dropout_residual, linked_sum, linked_dots, softmax_stats, add_ranges,
+    ordered_sum,   sum_squares,           adamw,      round_range, widen_range,   exp_range,
+    tanh_range,
 };
 
 constexpr KernelTable kTable{
