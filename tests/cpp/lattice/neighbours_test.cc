@@ -1,0 +1,97 @@
+// Every token has V neighbours, for any vocabulary and order, and the lists that tokens share say
+// what the definition says.
+#include "lattice/neighbours.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+namespace cllm {
+namespace {
+
+const std::int64_t kOrders[] = {1, 2, 3, 5, 6, 12, 24, 100};
+
+/// Calls body(vocabulary, order) for every vocabulary up to seven rings and a few beyond.
+template <class Body>
+void for_lattices(Body body) {
+  for (const std::int64_t order : kOrders) {
+    for (std::int64_t vocabulary = 1; vocabulary <= std::min<std::int64_t>(7 * order + 2, 150);
+         ++vocabulary) {
+      body(vocabulary, order);
+    }
+    for (const std::int64_t vocabulary : {std::int64_t{257}, std::int64_t{1000}, 9 * order - 1}) {
+      body(vocabulary, order);
+    }
+  }
+}
+
+std::vector<RowLink> all(Span<const RowLink> links) { return {links.begin(), links.end()}; }
+
+TEST(Neighbours, EachDirectionLeadsToAnotherTokenWhereThereIsOne) {
+  for_lattices([](std::int64_t vocabulary, std::int64_t order) {
+    for (std::int64_t token = 0; token < vocabulary; ++token) {
+      for (std::int64_t d = 0; d < order; ++d) {
+        const std::int64_t other = kissing_neighbour(token, d, vocabulary, order);
+        ASSERT_GE(other, 0);
+        ASSERT_LT(other, vocabulary);
+        ASSERT_EQ(other == token, vocabulary == 1) << token << " in direction " << d;
+      }
+    }
+  });
+}
+
+TEST(Neighbours, OfAFullLatticeAreTheRingMatesAndOneOfTheNextRing) {
+  for_lattices([](std::int64_t vocabulary, std::int64_t order) {
+    if (vocabulary < 2 * order) return;
+    for (std::int64_t token = 0; token < vocabulary; ++token) {
+      const std::int64_t ring = token / order, group = token % order;
+      EXPECT_EQ(kissing_neighbour(token, 0, vocabulary, order),
+                (ring == 0 ? 1 : ring - 1) * order + group);
+      std::set<std::int64_t> seen = {kissing_neighbour(token, 0, vocabulary, order)};
+      for (std::int64_t d = 1; d < order; ++d) {
+        const std::int64_t other = kissing_neighbour(token, d, vocabulary, order);
+        seen.insert(other);
+        ASSERT_EQ(other % order, (group + d) % order) << "it is in the direction's group";
+        const bool short_ring = ring * order + other % order >= vocabulary;
+        ASSERT_EQ(other / order, short_ring ? ring - 1 : ring);
+      }
+      ASSERT_EQ(static_cast<std::int64_t>(seen.size()), order) << "no neighbour comes twice";
+    }
+  });
+}
+
+TEST(Neighbours, SharedListsSayWhatTheDefinitionSays) {
+  for_lattices([](std::int64_t vocabulary, std::int64_t order) {
+    const Neighbours neighbours(vocabulary, order);
+    std::vector<std::vector<RowLink>> back(static_cast<std::size_t>(vocabulary));
+    for (std::int64_t d = 0; d < order; ++d) {
+      for (std::int64_t token = 0; token < vocabulary; ++token) {
+        const std::int64_t other = kissing_neighbour(token, d, vocabulary, order);
+        back[static_cast<std::size_t>(other)].push_back(
+            {static_cast<std::int32_t>(token - other), static_cast<std::int32_t>(d)});
+      }
+    }
+    for (std::int64_t token = 0; token < vocabulary; ++token) {
+      const std::vector<RowLink> links = all(neighbours.of(token));
+      ASSERT_EQ(static_cast<std::int64_t>(links.size()), order);
+      for (std::int64_t d = 0; d < order; ++d) {
+        const RowLink& link = links[static_cast<std::size_t>(d)];
+        ASSERT_EQ(link.factor, d);
+        ASSERT_EQ(token + link.row, kissing_neighbour(token, d, vocabulary, order));
+      }
+      ASSERT_EQ(all(neighbours.into(token)), back[static_cast<std::size_t>(token)])
+          << "into " << token << " of " << vocabulary << ", order " << order;
+    }
+  });
+}
+
+TEST(Neighbours, TheLargestVocabularyTakesNoMoreMemoryThanASmallOne) {
+  const std::int64_t last = (std::int64_t{1} << 24) - 1;
+  const Neighbours neighbours(last + 1, 12);
+  EXPECT_EQ(neighbours.of(last)[0].row, -12);
+  EXPECT_EQ(neighbours.of(last / 2).data(), neighbours.of(last / 2 + 12).data());
+}
+
+}  // namespace
+}  // namespace cllm
