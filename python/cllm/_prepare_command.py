@@ -73,8 +73,8 @@ def prepare(
     val: Annotated[list[Path] | None, typer.Option(
         metavar="INPUT", help="Texts to validate with; may be given again.")] = None,
     val_fraction: Annotated[float, typer.Option(
-        metavar="PART", help="Without --val: part of the texts that validates, by whole documents."
-    )] = 0.1,
+        metavar="PART", help="Without --val: part of the texts that validates: whole documents, or "
+        "the end of the largest one where all are large.")] = 0.1,
     encoding: Annotated[str | None, typer.Option(
         metavar="NAME", help="Of texts without a mark; without it, utf-8.")] = None,
     errors: Annotated[str, typer.Option(

@@ -97,6 +97,24 @@ def test_a_single_text_is_cut_and_validation_files_do_not_train(tmp_path):
     with pytest.raises(cllm.InputError, match="to train and to validate"):
         prepare([one], tmp_path / "both", val=[one])
 
+def test_of_few_large_texts_the_end_of_the_largest_validates(tmp_path):
+    lines = [f"line {i} of a book\n" for i in range(4000)]
+    texts = {"a.txt": "".join(lines[:1800]), "b.txt": "".join(lines[1800:])}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    made = prepare(sorted(tmp_path.glob("*.txt")), tmp_path / "set")
+    assert made["train"]["documents"] == 2 and made["val"]["documents"] == 1
+    total = made["train"]["text_bytes"] + made["val"]["text_bytes"]
+    assert total == sum(map(len, texts.values()))
+    assert made["val"]["text_bytes"] == pytest.approx(0.1 * total, rel=0.01)
+    (tmp_path / "c.txt").write_text(texts["b.txt"])  # a copy of the largest: the other is cut
+    made = prepare(sorted(tmp_path.glob("*.txt")), tmp_path / "copies")
+    assert made["val"]["documents"] == 1 and made["train"]["documents"] == 3
+    for name in "ab":
+        (tmp_path / f"{name}{name}.txt").write_text(texts[f"{name}.txt"])
+    made = prepare(sorted(tmp_path.glob("*.txt")), tmp_path / "doubles")  # nothing may be cut
+    assert (made["train"]["documents"], made["val"]["documents"]) == (3, 2)
+
 
 @pytest.mark.parametrize("text", [
     "word " * 300, "Über\n" * 300, "北京很大。" * 300, "x" * 1500, " " * 1500,

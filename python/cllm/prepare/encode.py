@@ -20,7 +20,7 @@ from cllm._cllm import CllmError
 from cllm._words import option
 from cllm.prepare.pieces import Batch, Piece, cut_documents
 from cllm.prepare.readers import InputFile, Reading
-from cllm.prepare.scan import LEFT_OUT, TRAIN, VALIDATE, Choice, Source
+from cllm.prepare.scan import CUT, LEFT_OUT, TRAIN, VALIDATE, Choice, Source
 from cllm.prepare.tokenizers import Encoder, Tokenizer
 
 ALONE = 1 << 22  # characters of input that are not worth further processes
@@ -35,8 +35,9 @@ class Encoded:
     text_bytes: int
 
 
-def _split(piece: Piece, at: int) -> tuple[Piece, Piece]:
-    """Cuts the only document at the first line that begins after `at`, or there."""
+def _split(piece: Piece, byte: int) -> tuple[Piece, Piece]:
+    """Cuts a document at the first line that begins after the character at `byte`, or there."""
+    at = len(piece.text.encode()[:byte].decode(errors="ignore"))
     line = piece.text.find("\n", at) + 1
     cut = line if 0 < line < len(piece.text) else at
     return (Piece(piece.text[:cut], piece.starts, False),
@@ -49,16 +50,21 @@ def placed_pieces(file: InputFile, parts: Iterator[int], choice: Choice,
     part, seen = TRAIN, 0
     for piece in cut_documents(file.chunks(), exact, file.name):
         if piece.starts:
-            part = next(parts)
-        if choice.cut_at >= 0 and seen <= choice.cut_at < seen + len(piece.text):
+            part, seen = next(parts), 0
+        if part != CUT:
+            if part != LEFT_OUT:
+                yield piece, part
+            continue
+        size = len(piece.text.encode())
+        if seen + size <= choice.cut_at:
+            yield piece, TRAIN
+        else:
             before, after = _split(piece, choice.cut_at - seen)
             if before.text:
                 yield before, TRAIN
             yield after, VALIDATE
             part = VALIDATE
-        elif part != LEFT_OUT:
-            yield piece, part
-        seen += len(piece.text)
+        seen += size
 
 
 def batches_of(source: Source, reading: Reading, parts: Iterator[int], choice: Choice,

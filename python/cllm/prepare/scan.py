@@ -15,7 +15,7 @@ from cllm._words import flag
 from cllm.prepare.readers import InputFile, Reading
 
 FEW = 4096  # documents that are chosen one by one; of more, a fraction is chosen by hash
-TRAIN, VALIDATE, LEFT_OUT = 0, 1, 2
+TRAIN, VALIDATE, LEFT_OUT, CUT = 0, 1, 2, 3  # CUT: its begin trains, its end validates
 
 
 @dataclass
@@ -90,7 +90,8 @@ class Choice:
 
     below: int = 0  # hashes below it
     chosen: list[int] = field(default_factory=list)
-    cut_at: int = -1  # the only document is cut after so many characters
+    cut: int | None = None  # this document alone, from byte `cut_at` on
+    cut_at: int = 0
 
     def part_of(self, hashed: int, validates: bool, held: NDArray[numpy.uint64]) -> int:
         if validates:
@@ -98,23 +99,26 @@ class Choice:
         if len(held):
             at = int(numpy.searchsorted(held, numpy.uint64(hashed)))
             return LEFT_OUT if at < len(held) and int(held[at]) == hashed else TRAIN
+        if hashed == self.cut:
+            return CUT
         return VALIDATE if hashed < self.below or hashed in self.chosen else TRAIN
 
     def state(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def choose(rows: NDArray[numpy.uint64], characters: int, fraction: float) -> Choice:
-    """Documents of about `fraction` of the bytes; rows are (hash, bytes)."""
+def choose(rows: NDArray[numpy.uint64], fraction: float) -> Choice:
+    """Documents of about `fraction` of the bytes; rows are (hash, bytes). Where each document has
+    more than twice that, the end of the largest one validates."""
     if fraction <= 0:
         return Choice()
-    sizes: dict[int, int] = {}
     if len(rows) > FEW:
         return Choice(below=int(fraction * 2**64))
+    sizes: dict[int, int] = {}
+    copies: dict[int, int] = {}
     for hashed, size in rows.tolist():
         sizes[hashed] = sizes.get(hashed, 0) + size
-    if len(sizes) == 1:
-        return Choice(cut_at=int(characters * (1 - fraction))) if len(rows) == 1 else Choice()
+        copies[hashed] = copies.get(hashed, 0) + 1
     wanted = fraction * sum(sizes.values())
     chosen: list[int] = []
     total = 0
@@ -122,7 +126,15 @@ def choose(rows: NDArray[numpy.uint64], characters: int, fraction: float) -> Cho
         if total + sizes[hashed] / 2 <= wanted and len(chosen) < len(sizes) - 1:
             chosen.append(hashed)
             total += sizes[hashed]
-    return Choice(chosen=chosen or [min(sizes, key=lambda hashed: (sizes[hashed], hashed))])
+    if chosen:
+        return Choice(chosen=chosen)
+    single = [hashed for hashed in sizes if copies[hashed] == 1]  # a copy would train on its end
+    if single:
+        cut = max(single, key=lambda hashed: (sizes[hashed], hashed))
+        return Choice(cut=cut, cut_at=int(sizes[cut] - wanted))
+    if len(sizes) == 1:
+        return Choice()
+    return Choice(chosen=[min(sizes, key=lambda hashed: (sizes[hashed], hashed))])
 
 
 def rows_of(path: Path, first: int = 0, count: int = -1) -> NDArray[numpy.uint64]:

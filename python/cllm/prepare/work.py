@@ -152,7 +152,7 @@ class Work:
             raise InputError(f"{self.asked.inputs[0]}: no text: every input is empty")
         few = scan.rows_of(self.rows, 0, min(count, scan.FEW + 1))
         fraction = 0.0 if self.asked.validation else self.asked.fraction
-        self.choice = scan.choose(few, sum(source.characters for source in train), fraction)
+        self.choice = scan.choose(few, fraction)
 
     def _placed(self, i: int) -> Iterator[int]:
         """The part of every document of source i."""
@@ -288,7 +288,8 @@ def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
         encoding: Of texts without a mark; None: UTF-8.
         errors: Of undecodable bytes: "strict" refuses them, "replace" counts them.
         val: A file, folder or pattern to validate with, or several.
-        val_fraction: Without `val`, part of the text that validates, by whole documents.
+        val_fraction: Without `val`, part of the text that validates: whole documents, or the end
+            of the largest one where all are large.
         end_of_text: The token that ends a document, where the tokenizer does not say.
         force: Replaces a data set that is there.
         processes: None: one for each core. Any number gives the same files.
