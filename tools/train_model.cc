@@ -48,8 +48,13 @@ ExitCode train(const cllm::TrainConfig& config, const std::string& program) {
   const std::string& run = trainer.config().out;
   if (finished) {
     std::error_code unknown;
-    if (std::filesystem::exists(run + "/final/tokenizer.json", unknown))
-      progress.on_note("sample  " + beside(program, "run_model") + " --model " + quoted(run));
+    const auto exists = [&](const char* name) {
+      return std::filesystem::exists(run + name, unknown);
+    };
+    const bool best = trainer.config().keep_best && exists("/checkpoints/best");
+    if (exists("/final/tokenizer.json"))
+      progress.on_note("sample  " + beside(program, "run_model") + " --model " +
+                       quoted(run + (best ? "/checkpoints/best" : "")));
     return kDone;
   }
   progress.on_note("stopped after step " + std::to_string(trainer.steps_done()) + " of " +

@@ -95,7 +95,9 @@ def train(
                           f"to continue: cllm train --resume {shlex.quote(str(folder))}")
         raise typer.Exit(STOPPED)
     if not settings.quiet and (folder / "final/tokenizer.json").exists():
-        _process.tell(f"sample  cllm generate --model {shlex.quote(str(folder))}")
+        best = folder / "checkpoints/best"
+        model = best if trainer.config.keep_best and best.exists() else folder
+        _process.tell(f"sample  cllm generate --model {shlex.quote(str(model))}")
 
 
 app.command(cls=Command)(_reported(prepare))

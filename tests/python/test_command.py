@@ -220,6 +220,13 @@ def test_train_then_generate(tmp_path, text_file):
     wanted = "To be" + model.generate("To be", tokens=20, seed=4) + "\n"
     assert out == wanted
 
+def test_the_best_model_is_the_one_that_is_offered(tmp_path, text_file):
+    """With a rate of 0 no evaluation is better than the first."""
+    code, _, err = run("train", "--data", text_file, "--out", "run", "--steps", 6, "--lr", 0,
+                       "--eval-every", 2, "--keep-best", *SMALL, folder=tmp_path)
+    assert code == DONE and "best    run/checkpoints/best, of step 2: validation loss" in err, err
+    assert err.endswith("sample  cllm generate --model run/checkpoints/best\n")
+
 
 def test_training_is_that_of_train_model(tmp_path, text_file):
     """The same options give the same weights as in the program and from Python."""

@@ -39,6 +39,9 @@ struct RunReport {
   double bits_per_byte = 0;     ///< likewise; 0 where unknown
   bool evaluated = false;       ///< validation_loss has a meaning
   std::string model;            ///< the model's folder; "" when the run has none
+  std::string best_model;       ///< that of the lowest loss, where --keep-best kept another one
+  std::int64_t best_step = -1;  ///< of best_model
+  double best_loss = 0;         ///< its validation loss
   double starting_seconds = 0;  ///< making the trainer, opening the run folder
   double training_seconds = 0;  ///< steps, their logs and the observer's time between them
   double validation_seconds = 0;

@@ -104,7 +104,10 @@ std::string end_text(const RunReport& report) {
     text += std::string(i == 0 ? " " : ", ") + kNames[i] + print(" %.1f s", parts[i]);
     if (i == 0 && total > 0) text += print(" (%.0f %%)", 100 * parts[i] / total);
   }
-  return report.model.empty() ? text : text + "\nmodel   " + report.model;
+  if (!report.model.empty()) text += "\nmodel   " + report.model;
+  if (report.best_model.empty()) return text;
+  return text + "\nbest    " + report.best_model + ", of step " + grouped(report.best_step) +
+         ": validation loss " + print("%.4f", report.best_loss);
 }
 
 std::string evaluation_text(const EvaluationReport& report) {

@@ -210,6 +210,12 @@ RunReport RunLoop::report() {
   RunReport r;
   r.step = done();
   if (folder_) r.model = trainer_.plan.config.out + "/final";  // as the user wrote it
+  if (folder_ && trainer_.plan.config.keep_best && evaluations_.best_step >= 0 &&
+      evaluations_.best_step < done()) {
+    r.best_model = trainer_.plan.config.out + "/checkpoints/best";
+    r.best_step = evaluations_.best_step;
+    r.best_loss = evaluations_.best_loss;
+  }
   r.evaluated = evaluation_.has_value();
   if (evaluation_.has_value()) {
     r.validation_loss = evaluation_->validation_loss;

@@ -96,6 +96,9 @@ TEST(ProgressText, TheEndSaysWhatCameOutAndWhereTheTimeWent) {
             "done    2,000 steps\n"
             "time    training 23.0 s (92 %), validation 1.1 s, saving 0.4 s, starting 0.5 s\n"
             "model   run/final");
+  r.best_model = "run/checkpoints/best", r.best_step = 1250, r.best_loss = 1.71234;
+  EXPECT_EQ(end_text(r).substr(end_text(r).find("best")),
+            "best    run/checkpoints/best, of step 1,250: validation loss 1.7123");
   r.step = 1, r.evaluated = true, r.validation_loss = 1.88431, r.bits_per_byte = 2.71849;
   EXPECT_EQ(end_text(r).substr(0, 56), "done    1 step, validation loss 1.8843, 2.7185 bits/byte");
 }

@@ -18,12 +18,12 @@ namespace {
 struct Listener : TrainObserver {
   void on_note(const std::string& note) override { notes += note + "\n"; }
   void on_step(const StepReport& report) override { step = report.step; }
-  void on_end(const RunReport&) override { ended = true; }
+  void on_end(const RunReport& report) override { ends.push_back(report); }
   bool wants_stop() override { return step == stop_at; }
 
   std::string notes;
   std::int64_t step = 0, stop_at = -1;
-  bool ended = false;
+  std::vector<RunReport> ends;
 };
 
 class Patience : public ::testing::Test {
@@ -49,7 +49,7 @@ class Patience : public ::testing::Test {
     listener_.stop_at = stop_at;
     Trainer trainer(config_);
     EXPECT_EQ(trainer.run(listener_), wanted);
-    EXPECT_EQ(listener_.ended, wanted == RunOutcome::kFinished);
+    EXPECT_EQ(!listener_.ends.empty(), wanted == RunOutcome::kFinished);
     return trainer.steps_done();
   }
   bool is_there(const std::string& name) const {
@@ -78,6 +78,9 @@ TEST_F(Patience, EndsARunThatIsAsCompleteAsAnyOther) {
   EXPECT_TRUE(has(listener_.notes, " at step 2 (--patience 3"));
   EXPECT_TRUE(is_there("final/model.safetensors"));
   EXPECT_EQ(std::filesystem::read_symlink(config_.out + "/checkpoints/best"), "step-00000002");
+  ASSERT_EQ(listener_.ends.size(), 1u);
+  EXPECT_EQ(listener_.ends.front().best_model, config_.out + "/checkpoints/best");
+  EXPECT_EQ(listener_.ends.front().best_step, 2);
 }
 
 TEST_F(Patience, AResumedRunCountsOn) {
