@@ -36,8 +36,11 @@ def test_a_text_is_prepared_and_trained_on_in_one_command(command, text_file, tm
     assert "bits/byte" in done.stdout + done.stderr
     data, = (tmp_path / "cache/cllm/datasets").iterdir()
     assert data.name.startswith("words-")
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        assert (tmp_path / "run/final" / name).read_bytes() == (data / name).read_bytes()
+    name = "tokenizer.json"
+    assert (tmp_path / "run/final" / name).read_bytes() == (data / name).read_bytes()
+    settings = [json.loads((folder / "tokenizer_config.json").read_text())
+                for folder in (data, tmp_path / "run/final")]
+    assert settings[1] == {**settings[0], "model_max_length": 16}
     # Found again by its content, whatever its name; another text is another data set.
     (tmp_path / "copy.txt").write_bytes(text_file.read_bytes())
     again = command("train", "--train_file", "copy.txt", "--tokenizer", "bpe:300", "--out", "two",
@@ -62,6 +65,12 @@ def test_a_text_is_prepared_and_trained_on_in_one_command(command, text_file, tm
         assert refused.returncode == 2 and message in refused.stderr, refused.stderr
         assert refused.stderr.count("\n") == 1
     assert not (tmp_path / "no").exists()
+    # When the cache was cleared, the text is prepared again.
+    shutil.rmtree(data)
+    assert command("train", "--resume", "run", "--steps", "6").returncode == 2
+    more = command("train", "--resume", "run", "--steps", "6", "--data", text_file, "--tokenizer",
+                   "bpe:300")
+    assert more.returncode == 0, more.stderr
 
 
 @pytest.mark.skipif(not SQUAD.exists(), reason="no SQuAD beside the project")

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/json_text.h"
 #include "base/sha256.h"
 #include "checkpoint/manifest.h"
 #include "cllm/error.h"
@@ -42,6 +44,15 @@ std::string read_limited(const std::string& path) {
   return read_text_file(path);
 }
 
+/// Returns a tokenizer_config.json that says where texts are cut.
+std::string with_context(const std::string& text, std::int64_t context) {
+  check_json_text(text, "tokenizer_config.json");
+  auto settings = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (!settings.is_object()) return text;
+  settings["model_max_length"] = context;
+  return settings.dump(2) + "\n";
+}
+
 }  // namespace
 
 ExtraFiles carried_files(const std::string& folder) {
@@ -54,7 +65,7 @@ ExtraFiles carried_files(const std::string& folder) {
   return files;
 }
 
-ExtraFiles carried_files(const DataSet& set) {
+ExtraFiles carried_files(const DataSet& set, std::int64_t context) {
   ExtraFiles files;
   if (set.byte_tokens) return files;
   for (const DataSet::File& file : set.tokenizer_files) {
@@ -66,6 +77,7 @@ ExtraFiles carried_files(const DataSet& set) {
                         "SHA-256 " + hex(sha256(text)), file.sha256, path,
                         "put it back as it was, or prepare the data set again"});
     }
+    if (file.name == "tokenizer_config.json") text = with_context(text, context);
     files.emplace_back(file.name, std::move(text));
   }
   const std::string end = std::to_string(set.end_of_text);

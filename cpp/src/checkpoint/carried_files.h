@@ -19,10 +19,11 @@ using ExtraFiles = std::vector<std::pair<std::string, std::string>>;
 ExtraFiles carried_files(const std::string& folder);
 
 /// Returns the files that give a new model the tokenizer of a data set: those of the tokenizer,
-/// byte for byte, and a config.json and a generation_config.json which name the end-of-text token.
-/// A data set of bytes gives none: byte models bring their own. Throws InputError for a file that
-/// is missing or not what dataset.json says.
-ExtraFiles carried_files(const DataSet& set);
+/// byte for byte but for the model's context in tokenizer_config.json, where transformers cuts
+/// texts, and a config.json and a generation_config.json which name the end-of-text token. A data
+/// set of bytes gives none: byte models bring their own. Throws InputError for a file that is
+/// missing or not what dataset.json says.
+ExtraFiles carried_files(const DataSet& set, std::int64_t context);
 
 /// Returns the contents of `name`; nullptr when it is not among them.
 const std::string* find_file(const ExtraFiles& files, const std::string& name);

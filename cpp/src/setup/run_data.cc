@@ -139,7 +139,7 @@ void carry_tokenizer(RunPlan& plan, bool start_byte_tokens) {
   }
   if (!plan.data_set || plan.byte_tokens) return;
   // The folder's config.json stays; the tokenizer comes from the data.
-  for (auto& file : carried_files(*plan.data_set)) {
+  for (auto& file : carried_files(*plan.data_set, plan.session.model.context)) {
     if (find_file(plan.carried, file.first) == nullptr) plan.carried.push_back(std::move(file));
   }
 }

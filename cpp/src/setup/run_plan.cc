@@ -28,6 +28,17 @@ namespace {
 
 std::string text(std::int64_t n) { return std::to_string(n); }
 
+/// Refuses text for a model whose tokens are no bytes, and says how to prepare it.
+[[noreturn]] void refuse_bytes(const TrainConfig& config, const std::string& kind) {
+  const std::string tokenizer = option_word("tokenizer", config.init);
+  refuse("this model's tokens are not bytes", kind, "a data set made with its tokenizer",
+         option_word("data", config.data),
+         wording() == Wording::kCommandLine
+             ? "cllm prepare " + config.data + " " + tokenizer + " " + option_word("out", "SET")
+             : "cllm.prepare.prepare(texts, \"set\", " + tokenizer + "), then " +
+                   option_word("data", "set"));
+}
+
 void plan_model(RunPlan& plan) {
   TrainConfig& c = plan.config;
   ModelConfig& model = plan.session.model;
@@ -41,8 +52,8 @@ void plan_model(RunPlan& plan) {
     return;
   }
   if (c.init.empty()) {
-    if (plan.data_set) plan.carried = carried_files(*plan.data_set);
     c.sequence = fit_sequence(c.sequence, plan.train.size(), c.data);
+    if (plan.data_set) plan.carried = carried_files(*plan.data_set, c.sequence);
     model = new_model(c, c.sequence, vocabulary);
     return;
   }
@@ -56,8 +67,7 @@ void plan_model(RunPlan& plan) {
            "at most " + text(model.vocabulary), option_word("init", c.init));
   }
   if (plan.byte_tokens && !start.byte_tokens) {
-    refuse("text is read as bytes, which this model's tokenizer does not", plan.source->kind(),
-           "a token file made with the model's tokenizer", option_word("data", c.data));
+    refuse_bytes(c, plan.source->kind());
   }
   if (c.sequence > model.context) {
     refuse("the sequence is longer than the model's context", text(c.sequence),

@@ -152,10 +152,16 @@ def _of_lists(folder: Path, config: dict[str, Any]) -> Any:
 
 
 def of_file(path: Path, end: str | None) -> Tokenizer:
-    """The tokenizer of a model's folder, or of a tokenizer.json."""
+    """The tokenizer of a model's folder, of a run's newest model, or of a tokenizer.json."""
+    for model in ("final", "checkpoints/latest"):
+        if not (path / "tokenizer.json").is_file() and (path / model / "tokenizer.json").is_file():
+            path = path / model
     file = path / "tokenizer.json" if path.is_dir() else path
     by_lists = path.is_dir() and not file.is_file() and all(
         (path / name).is_file() for name in ("vocab.json", "merges.txt"))
+    if not file.is_file() and not by_lists and str(path) in ("bpe", "BPE"):
+        raise InputError(f"{option('tokenizer')}: no number of tokens: got {path}, expected "
+                         f"{path}:N, such as bpe:4096")
     if not file.is_file() and not by_lists:
         raise InputError(f"{option('tokenizer')}: no such tokenizer: got {path}, expected bytes, "
                          "chars, bpe:N, or a folder with tokenizer.json, or with vocab.json and "
