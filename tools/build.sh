@@ -155,7 +155,7 @@ install_package() {
   local stamp=.venv/cllm.sources sources
   sources=$(package_sources)
   if [[ -e $stamp && $sources == "$(<"$stamp")" ]]; then return 0; fi
-  say "installing cllm into .venv"
+  say "compiling the Python package and installing it into .venv: some minutes the first time"
   if have_command ccache; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
   rm -rf build/package # it names the environment that pip made for the build before
   CMAKE_BUILD_PARALLEL_LEVEL=$jobs \

@@ -15,7 +15,10 @@ and arrays raise InputError (a ValueError), anything else that fails CllmError (
 CllmWarning says what a run would tell its user, where nobody else shows that.
 """
 
-from cllm import _signatures
+import importlib
+from typing import TYPE_CHECKING
+
+from cllm import _others, _signatures
 from cllm._callbacks import EarlyStopping
 from cllm._cllm import (
     CllmError,
@@ -81,6 +84,15 @@ __all__ = [
     "predict_step",
     "threads_for_workers",
 ]
+
+if not TYPE_CHECKING:  # type checkers want `import cllm.prepare`
+
+    def __getattr__(name):
+        """Imports the parts that are not needed to train: cllm.prepare, cllm.token_files."""
+        if name in ("prepare", "token_files"):
+            return importlib.import_module(f"cllm.{name}")
+        raise AttributeError(f"module 'cllm' has no attribute {name!r}"
+                             + _others.hint(name, _others.CLASSES), name=name)
 
 # They are cllm's: that is where help(), pickle and tracebacks should point to.
 for _name in __all__:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from cllm._trainer import Trainer
 
 Listener = Callable[[Any], object]
+_ARGUMENTS = {"on_start": "trainer", "on_end": "trainer", "on_checkpoint": "folder",
+              "on_note": "text"}
 EVENTS = ("on_start", "on_step", "on_evaluation", "on_checkpoint", "on_note", "on_end")
 
 
@@ -94,11 +97,29 @@ def checked(callbacks: Any) -> tuple[object, ...]:
                     hint = f" ({base.__name__} has it: a callback needs no base class)"
                 raise InputError(f"callbacks: no event has this name: got {name} of {each!r}, "
                                  f"expected {', '.join(EVENTS[:-1])} or {EVENTS[-1]}{hint}")
-        if not callable(each) and not _is_object(each):
+        for event in EVENTS:
+            _check_takes_one(f"{type(each).__name__}.{event}", event, getattr(each, event, None))
+        if callable(each) and not _is_object(each):
+            _check_takes_one(repr(each), "on_step", each)
+        elif not _is_object(each):
             raise InputError(
                 f"callbacks: not a callback: got {each!r}, expected a function of a StepReport, or "
                 f"an object with {', '.join(EVENTS[:-1])} or {EVENTS[-1]}")
     return found
+
+
+def _check_takes_one(name: str, event: str, function: Any) -> None:
+    """Refuses what an event cannot call, before the run rather than in it."""
+    if not callable(function):
+        return
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        raise InputError(f"callbacks: {name} is called with one argument: got "
+                         f"{event}{inspect.signature(function)}, expected {event}("
+                         f"{_ARGUMENTS.get(event, 'report')})") from None
+    except ValueError:  # a function of C has no signature
+        return
 
 
 def _is_integer(value: object) -> bool:

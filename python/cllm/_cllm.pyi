@@ -163,6 +163,7 @@ class TrainConfig:
         n_embd: int = ...,
         block_size: int | Literal["auto"] = ...,
         sequence_length: int | Literal["auto"] = ...,
+        n_positions: int | Literal["auto"] = ...,
         batch_size: int = ...,
         per_device_train_batch_size: int = ...,
         gradient_accumulation_steps: int = ...,
@@ -339,6 +340,7 @@ class TrainConfig:
         n_embd: int = ...,
         block_size: int | Literal["auto"] = ...,
         sequence_length: int | Literal["auto"] = ...,
+        n_positions: int | Literal["auto"] = ...,
         batch_size: int = ...,
         per_device_train_batch_size: int = ...,
         gradient_accumulation_steps: int = ...,
@@ -529,6 +531,12 @@ class TrainConfig:
 
     @sequence_length.setter
     def sequence_length(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def n_positions(self) -> int | Literal["auto"]:
+        """Another name of seq."""
+
+    @n_positions.setter
+    def n_positions(self, value: int | Literal["auto"]) -> None: ...
     @property
     def no_bias(self) -> bool:
         """Keep every bias zero and frozen; False by default."""

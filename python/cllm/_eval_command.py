@@ -101,7 +101,9 @@ def _plain(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, or a run.")],
+    model: Annotated[Path | None, typer.Argument(
+        metavar="MODEL", help="A model folder, or a run.")] = None,
+    also_model: Annotated[Path | None, typer.Option("--model", hidden=True)] = None,
     data: Annotated[Path | None, typer.Option(
         help="Text, token files, or a data set, whose validation part it is. A text is encoded in "
              "memory, with the model's tokenizer.")] = None,
@@ -123,6 +125,13 @@ def evaluate(
     Data goes through in windows of the model's context that lie side by side; together they
     predict every token but the first once. Bits per byte compare models of different
     tokenizers."""
+    if (model is None) == (also_model is None):
+        raise cllm.InputError(
+            f"MODEL: {'given twice' if model else 'no model'}: got "
+            f"{f'{model} and --model {also_model}' if model else 'none'}, expected one folder: "
+            "cllm eval RUN --data FILE")
+    model = model or also_model
+    assert model is not None
     if data is None and choices is None:
         raise cllm.InputError("nothing to evaluate on: got neither --data nor --choices, expected "
                               "one of them or both")

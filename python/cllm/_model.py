@@ -20,7 +20,18 @@ if TYPE_CHECKING:  # `import cllm` stays light
     _Ids: TypeAlias = list[int] | tuple[int, ...] | NDArray[np.integer[Any]]
 
 
-class Model(_cllm.Model):
+if TYPE_CHECKING:
+    _Kind = type
+else:
+
+    class _Kind(type(_cllm.Model)):
+        """Answers a name of transformers on the class, as in Model.from_pretrained(folder)."""
+
+        def __getattr__(cls, name):
+            _others.refuse(cls, name, _others.MODEL)
+
+
+class Model(_cllm.Model, metaclass=_Kind):
     """A GPT-2 model in memory: B sequences of T tokens, V' words.
 
     ::
@@ -121,7 +132,7 @@ class Model(_cllm.Model):
             prompt: a str, which gives a str; bytes, which give bytes; ids of tokens, which give
                 int32[n]; a list of these, which gives a list, each as if it were alone. In a str,
                 bytes that are not UTF-8 are U+FFFD: a byte model writes such early in training.
-            tokens: the most tokens to add.
+            tokens: the most tokens to add; max_new_tokens is another name for it.
             temperature: 0 takes the most likely token, higher is more varied.
             top_k: draws from the k most likely tokens; 0: from all.
             top_p: draws from the most likely tokens that reach this probability.
@@ -132,15 +143,12 @@ class Model(_cllm.Model):
             on_token: is called with each piece as it comes: bytes of a text, or an id. Where it
                 returns False, no more are drawn.
         """
-        if others:
-            raise TypeError(f"Model.generate: no such argument: got {', '.join(others)}"
-                            + "".join(map(_hint, others)))
         if on_token is not None and not callable(on_token):
             raise InputError(f"on_token: not a function: got {on_token!r}, expected one of bytes, "
                              "or of an id")
         settings: dict[str, Any] = {
             "tokens": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p,
-            "seed": seed, "known": known}
+            "seed": seed, "known": known, **_by_other_names(others)}
         stops = _stops(stop)
         if _is_list_of_prompts(prompt):
             if on_token is not None:
@@ -208,13 +216,17 @@ def _stops(stop: object) -> list[bytes]:
     return [one.encode("utf-8", "surrogateescape") for one in several]
 
 
-def _hint(name: str) -> str:
-    """What is meant by other programs' name of a setting, or by a slip."""
-    rows = _cllm.generate_options()
-    names = [row[0].replace("-", "_") for row in rows if row[0] not in ("model", "prompt")]
-    also = (row[0] for row in rows if name.replace("_", "-") in row[1])
-    near = next(also, "").replace("-", "_") or _cllm.near_name(name, names)
-    return f" (did you mean {near}?)" if near in names else ""
+def _by_other_names(given: dict[str, Any]) -> dict[str, Any]:
+    """Settings by the names that other programs give them, such as max_new_tokens."""
+    rows = [row for row in _cllm.generate_options() if row[0] not in ("model", "prompt", "stop")]
+    names = [row[0].replace("-", "_") for row in rows]
+    other = {also.replace("-", "_"): row[0].replace("-", "_") for row in rows for also in row[1]}
+    unknown = [name for name in given if name not in other]
+    if unknown:
+        near = (_cllm.near_name(name, names) for name in unknown)
+        raise TypeError(f"Model.generate: no such argument: got {', '.join(unknown)}"
+                        + "".join(f" (did you mean {name}?)" for name in near if name))
+    return {other[name]: value for name, value in given.items()}
 
 
 def _is_list_of_prompts(prompt: object) -> bool:

@@ -21,6 +21,13 @@ MODEL = {  # of a model
     "named_parameters": "`parameters()`",
     "forward": "`logits(tokens)`",
 }
+CLASSES = {  # of the package
+    "TrainingArguments": "`TrainConfig`",
+    "GPT2Config": "`ModelConfig`",
+    "GPT2LMHeadModel": "`Model`",
+    "AutoModelForCausalLM": "`Model`",
+    "EarlyStoppingCallback": "`EarlyStopping`",
+}
 EVENTS = {  # of callbacks of transformers, Lightning and Keras
     "on_train_begin": "on_start", "on_train_start": "on_start", "on_fit_start": "on_start",
     "on_step_end": "on_step", "on_log": "on_step", "on_optimizer_step": "on_step",
@@ -44,12 +51,18 @@ CALLS = {  # whole lines of a script
     "TrainingArguments(load_best_model_at_end=True)":
         '`TrainConfig(keep_best=True)`, then `Model.load("run/checkpoints/best")`',
     "model.generate(..., max_new_tokens=100)":
-        '`model.generate("To be", tokens=100)`, text to text',
+        '`model.generate("To be", max_new_tokens=100)`, text to text',
 }
+
+
+def hint(name: str, others: Mapping[str, str]) -> str:
+    """" (here it is ...)", or nothing."""
+    return f" (here it is {others[name].replace('`', '')})" if name in others else ""
 
 
 def refuse(thing: object, name: str, others: Mapping[str, str]) -> NoReturn:
     """Raises the AttributeError that Python would raise, with what stands for the name."""
-    hint = f" (here it is {others[name].replace('`', '')})" if name in others else ""
-    raise AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}{hint}",
+    what = (f"type object {thing.__name__!r}" if isinstance(thing, type) else
+            f"{type(thing).__name__!r} object")
+    raise AttributeError(f"{what} has no attribute {name!r}{hint(name, others)}",
                          name=name, obj=thing)

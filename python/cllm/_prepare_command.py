@@ -42,9 +42,10 @@ def for_training(given: list[tuple[str, str]], config: Path | None, tokenizer: s
     from cllm.token_files import DESCRIPTION
 
     settings = cllm.configure(given, config_file=config)
-    if settings.resume:
+    if settings.resume and not settings.data:
         raise cllm.InputError(f"--tokenizer: a resumed run has one: got {tokenizer}, expected "
-                              f"--resume {settings.resume} without it")
+                              f"--resume {settings.resume} without it, or with the --data to "
+                              "prepare again")
     if not settings.data:
         raise cllm.InputError("--data: nothing to train on: expected a text")
     if (Path(settings.data) / DESCRIPTION).exists():
@@ -65,8 +66,8 @@ def prepare(
     out: Annotated[Path, typer.Option(
         "--out", "-o", metavar="DATASET", help="New folder of the data set.")],
     tokenizer: Annotated[str, typer.Option(
-        metavar="TOKENIZER", help="bytes, chars, bpe:N (trained here, N tokens), or a "
-        "tokenizer.json of Hugging Face or the folder that holds it.")] = "bytes",
+        metavar="TOKENIZER", help="bytes, chars, bpe:N (trained here, N tokens), a tokenizer.json "
+        "of Hugging Face, or the folder of a model or run that holds it.")] = "bytes",
     field: Annotated[str | None, typer.Option(
         metavar="NAME", help="Field or column of the text; without it, text. In JSONL, a.b is the "
         "field b inside a.")] = None,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
-from cllm import _callbacks, _cllm, _notebook, _notes, _others
+from cllm import _callbacks, _cllm, _notebook, _notes, _others, _words
 from cllm._cllm import EvaluationReport, RunOutcome, StepReport, TrainConfig
 
 
@@ -102,21 +102,26 @@ class Trainer(_cllm.Trainer):
                 if hasattr(each, "on_start"):
                     each.on_start(self)
             outcome = super().run(**heard, on_warning=warning, progress=progress)
-            if progress and outcome is RunOutcome.STOPPED and not self.config.quiet:
-                self._say_where_it_stopped()
+            if (progress and outcome is RunOutcome.STOPPED and not self.config.quiet
+                    and not _words.on_command_line()):
+                print(self._where_it_stopped(), file=sys.stderr)
             return outcome
+        except KeyboardInterrupt as interrupt:
+            if not interrupt.args:
+                interrupt.args = (self._where_it_stopped(),)
+            raise
         finally:
             with ExitStack() as ends:  # each on_end is called, also after one that raises
                 for each in reversed(started):
                     if hasattr(each, "on_end"):
                         ends.callback(each.on_end, self)
 
-    def _say_where_it_stopped(self) -> None:
+    def _where_it_stopped(self) -> str:
         where = f"stopped after step {self.steps_done} of {self.steps_total}"
         if self.config.out:
             where += (f": the model is in {self.config.out}/checkpoints/latest, and "
                       f"TrainConfig(resume={str(self.config.out)!r}) continues the run")
-        print(where, file=sys.stderr)
+        return where
 
     def __iter__(self) -> Self:
         """Makes the steps that are left; gives the StepReport of each."""

@@ -20,4 +20,9 @@ def option(name: str, value: str = "") -> str:
 def flag(name: str) -> str:
     """--force on a command line, force=True in Python."""
     word = _cllm.option_word(name)
-    return word if word.startswith("--") else word + "=True"
+    return word if on_command_line() else word + "=True"
+
+
+def on_command_line() -> bool:
+    """Whether the user typed a command, and reads of options as they are typed."""
+    return _cllm.option_word("out").startswith("--")

@@ -69,6 +69,25 @@ def test_no_call_gives_the_text_of_pybind11(things):
     assert one_line > 150
 
 
+class TwoArguments:
+    def on_evaluation(self, state, control):
+        """As a callback of transformers has it."""
+
+
+def test_names_of_other_packages_lead_to_ours():
+    for thing, name, said in ((cllm, "TrainingArguments", r"\(here it is TrainConfig\)"),
+                              (cllm.Model, "from_pretrained", r"\(here it is Model.load"),
+                              (cllm, "nothing", "no attribute 'nothing'$")):
+        with pytest.raises(AttributeError, match=said):
+            getattr(thing, name)
+    assert cllm.prepare.prepare and cllm.token_files.DataSet
+
+
+def test_other_names_of_a_setting_mean_the_same(things):
+    model = things["Model"]
+    assert model.generate("a", max_new_tokens=5) == model.generate("a", tokens=5)
+
+
 @pytest.mark.parametrize("call, said", [
     (lambda t: cllm.TrainConfig("a.txt"), "TrainConfig: an argument without a name: got 'a.txt', "
                                           "expected options, as in layers=4"),
@@ -89,7 +108,7 @@ def test_no_call_gives_the_text_of_pybind11(things):
                              "cllm.ModelConfig or folder, a path"),
     (lambda t: cllm.Model.create(3), "Model: the first argument does not fit: got 3"),
     (lambda t: t["Model"].generate("a", tokens="3"), "generate: tokens does not fit: got '3'"),
-    (lambda t: t["Model"].generate("a", max_new_tokens=3), r"\(did you mean tokens\?\)"),
+    (lambda t: t["Model"].generate("a", max_new_token=3), "no such argument: got max_new_token"),
     (lambda t: t["Model"].generate("a", temprature=3), r"\(did you mean temperature\?\)"),
     (lambda t: cllm.plan_tree(2.5), "plan_tree: threads does not fit: got 2.5, expected an int"),
     (lambda t: cllm.configure([("a",)]), r"configure: given does not fit: got .*pairs"),
@@ -103,6 +122,9 @@ def test_what_is_said(things, call, said):
 
 @pytest.mark.parametrize("call, said", [
     (lambda t: t["Trainer"].run(on_step=3), "on_step: not a function: got 3"),
+    (lambda t: t["Trainer"].run(callbacks=[TwoArguments()]),
+     r"TwoArguments.on_evaluation is called with one argument: got .*, expected .*\(report\)"),
+    (lambda t: t["Trainer"].run(callbacks=[lambda: 3]), "called with one argument"),
     (lambda t: t["Model"].generate(3), "prompt: not tokens: got 3"),
     (lambda t: t["Model"].generate("a", on_token=3), "on_token: not a function: got 3"),
 ])

@@ -403,7 +403,7 @@ def test_interrupt_in_a_callback_saves_first(settings):
             signal.raise_signal(signal.SIGINT)
 
     trainer = cllm.Trainer(cllm.TrainConfig(**settings))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"after step 4 of .*/latest, and TrainConfig\(res"):
         trainer.run(on_step=interrupt)
     assert trainer.steps_done == 4
     assert (settings["out"] / "checkpoints" / "latest" / "model.safetensors").is_file()

@@ -66,6 +66,7 @@ def test_a_stop_is_saved_within_the_bound_that_the_readme_names(program, tmp_pat
     assert time.monotonic() - asked < 5, "a step takes milliseconds here"
     assert len(saved(tmp_path)) == 1
     assert "stopping and saving" in err and "--resume run" in err
+    assert err.count("stopped after step") == 1 and "TrainConfig" not in err
 
 
 def test_a_long_step_is_given_up(tmp_path, text_file):

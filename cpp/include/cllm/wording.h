@@ -23,4 +23,7 @@ std::string option_word(const std::string& name);
 /// Returns an option with a value: "--resume RUN", "resume=\"RUN\"", "vocab=N".
 std::string option_word(const std::string& name, const std::string& value);
 
+/// Returns an option that is on: "--overwrite", "overwrite=True".
+std::string option_flag(const std::string& name);
+
 }  // namespace cllm

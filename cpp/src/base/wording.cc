@@ -39,6 +39,10 @@ std::string option_word(const std::string& name, const std::string& value) {
   return option_word(name) + "=" + (stands_for_itself(value) ? value : "\"" + value + "\"");
 }
 
+std::string option_flag(const std::string& name) {
+  return option_word(name) + (wording() == Wording::kCommandLine ? "" : "=True");
+}
+
 GivenNames::GivenNames(const std::map<std::string, std::string>& names) noexcept
     : before_(given_names) {
   given_names = &names;

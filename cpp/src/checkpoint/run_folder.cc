@@ -87,7 +87,7 @@ void check_free(const std::string& place, const std::string& named, bool overwri
   }
   std::string hint;
   if (exists(place + "/" + kConfig)) hint = "to continue it: " + option_word("resume", named);
-  if (holds_run(place)) hint += "; to replace it: " + option_word("overwrite");
+  if (holds_run(place)) hint += "; to replace it: " + option_flag("overwrite");
   refuse_out("the run folder is already used", named, "a new name or an empty folder", hint);
 }
 

@@ -22,10 +22,13 @@ std::vector<OptionAnswer> training_answers() {
        option_word("data") +
            " names the data themselves: a text, token files, or a data set's folder"},
       {{"tokenizer", "tokenizer-name"},
-       "`cllm prepare` makes a data set with a tokenizer for " + option_word("data") +
-           "; of the commands, `cllm train` has this option"},
+       "a data set has one: " + option_word("data") +
+           " names the folder that `cllm prepare`, or "
+           "cllm.prepare.prepare(texts, folder, tokenizer=\"bpe:4096\") in Python, makes of texts; "
+           "`cllm train` does both"},
       {{"eval-iters", "eval-batches", "val-max-steps"},
-       option_word("eval-tokens") + " counts tokens, not batches"},
+       option_word("eval-tokens") + " counts tokens, and is chosen by itself: a batch has " +
+           option_word("batch") + " times " + option_word("seq")},
       {{"device", "gpu", "gpus", "n-gpu", "cuda", "no-cuda", "use-cpu", "cpu"},
        "it trains on this machine's cores; " + option_word("workers") + " says on how many"},
       {{"local-rank", "nproc-per-node", "world-size", "deepspeed", "fsdp", "ddp", "ddp-backend",
@@ -36,7 +39,7 @@ std::vector<OptionAnswer> training_answers() {
       {{"bias"}, "biases are trained unless " + option_word("no-bias") + " is given"},
       {{"optim", "optimizer"}, "the optimizer is AdamW"},
       {{"load-best-model-at-end", "metric-for-best-model", "greater-is-better"},
-       option_word("keep-best") + " keeps it, as checkpoints/best"},
+       option_flag("keep-best") + " keeps the best model, as checkpoints/best of the run"},
       {{"early-stopping-threshold"},
        option_word("patience") + " counts evaluations without any lower loss; in Python there is "
                                  "cllm.EarlyStopping(patience=3, min_delta=0.01)"},
@@ -50,9 +53,12 @@ std::vector<OptionAnswer> training_answers() {
        "every step's numbers are in the run's metrics.jsonl"},
       {{"eval-strategy", "evaluation-strategy", "save-strategy", "logging-strategy",
         "always-save-checkpoint"},
-       eval + ", " + save + " and " + log + " count steps; 0: never"},
-      {{"save-total-limit"}, option_word("keep") + " counts checkpoints beside the newest"},
-      {{"warmup-ratio"}, option_word("warmup") + " counts steps"},
+       eval + ", " + save + " and " + log + " count steps; 0: never; " + option_word("keep-best") +
+           " keeps the best model"},
+      {{"save-total-limit"},
+       option_word("keep") + " counts checkpoints beside the newest: 2 is " +
+           option_word("keep", "1")},
+      {{"warmup-ratio"}, option_word("warmup") + " counts steps: 0.1 of 500 is 50"},
       {{"decay-lr", "lr-decay-iters"},
        "the rate reaches its end with the last step; " + option_word("schedule", "constant") +
            " does not lower it"},

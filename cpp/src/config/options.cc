@@ -139,8 +139,8 @@ std::vector<Option> make_table() {
         size()
             .unit("tokens")
             .automatic(0)
-            .aliases({"block_size", "sequence_length"})
-            .also({"sequence", "context", "seq-len", "max-seq-length", "n-positions", "n-ctx"}));
+            .aliases({"block_size", "sequence_length", "n_positions"})
+            .also({"sequence", "context", "seq-len", "max-seq-length", "n-ctx"}));
   t.add("no-bias", kFlag, &C::bias, "keep every bias zero and frozen", row());
 
   t.group("Training");

@@ -142,6 +142,8 @@ std::string to_toml(const TrainConfig& config) {
 
 void apply_toml(TrainConfig& config, const std::string& text, const std::string& file) {
   std::map<const Option*, std::string> seen;  // with the keys as written
+  std::vector<std::string> unknown;
+  std::string unknown_place;  // of the last one
   std::size_t line_number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -154,8 +156,9 @@ void apply_toml(TrainConfig& config, const std::string& text, const std::string&
     const std::string value = line.value();
     if (!line.done()) line.fail("something after the value", "one value a line");
     if (find_option(key) == nullptr) {
-      throw InputError(ErrorParts{"unknown key", "\"" + key + "\"", "", place,
-                                  unknown_option_hint(key, Wording::kKeywords)});
+      unknown.push_back(key);
+      unknown_place = place;
+      continue;
     }
     const auto [first, is_new] = seen.emplace(find_option(key), key);
     if (!is_new) {
@@ -166,6 +169,10 @@ void apply_toml(TrainConfig& config, const std::string& text, const std::string&
     }
     set_option(config, key, value, place + ": " + key);
   }
+  if (unknown.empty()) return;
+  refuse_unknown_options(
+      unknown, unknown.size() == 1 ? unknown_place : file,
+      [](const std::string& key) { return unknown_option_hint(key, Wording::kKeywords); });
 }
 
 void load_toml(TrainConfig& config, const std::string& path) {

@@ -46,8 +46,10 @@ FileStamp stamp_of(int fd, const std::string& path) {
 
 DataFile::DataFile(const std::string& path) : path_(path) {
   if (wording() == Wording::kKeywords && !path.empty() && !is_there(path)) {
+    const bool is_text = path.find(' ') != std::string::npos;
     throw InputError({"no such file", "", "", path,
-                      "check the spelling; a text of one line is given as a list: [text]"});
+                      is_text ? "a text of one line is given as a list: [text]"
+                              : "check the spelling; relative paths start at the current folder"});
   }
   std::size_t size = 0;
   file_ = open_for_reading(path, &size);

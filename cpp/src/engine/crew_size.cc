@@ -1,8 +1,11 @@
 #include "engine/crew_size.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iomanip>
+#include <limits>
 #include <sstream>
+#include <string>
 
 #include "base/words.h"
 #include "cllm/wording.h"
@@ -47,22 +50,27 @@ std::string describe_crew(const SessionConfig& session) {
 
 std::string describe_choice(const Session& session) {
   const WorkerTuner& tuner = session.tuner();
-  std::ostringstream chosen, others;
-  chosen << std::setprecision(3);
-  others << std::setprecision(3);
-  const char* separator = " (";
+  const auto milliseconds = [](double seconds) {
+    std::ostringstream out;
+    out << std::setprecision(3) << 1e3 * seconds << " ms";
+    return out.str();
+  };
+  double chosen = 0, fastest = std::numeric_limits<double>::infinity();
+  std::string others;
   for (const WorkerTuner::Trial& trial : tuner.trials()) {
+    fastest = std::min(fastest, trial.seconds);
     if (trial.workers == tuner.workers()) {
-      chosen.str("");
-      chosen << ": " << 1e3 * trial.seconds << " ms a step";
+      chosen = trial.seconds;
       continue;
     }
-    others << separator << counted(trial.workers, "worker") << ": " << 1e3 * trial.seconds << " ms";
-    separator = ", ";
+    others += (others.empty() ? " (" : ", ") + counted(trial.workers, "worker") + ": " +
+              milliseconds(trial.seconds);
   }
-  return "using " + std::to_string(tuner.workers()) + " of " +
-         counted(session.tree().most_active_workers(), "worker") + chosen.str() + others.str() +
-         (others.str().empty() ? "" : ")");
+  std::string text = "using " + std::to_string(tuner.workers()) + " of " +
+                     counted(session.tree().most_active_workers(), "worker");
+  if (chosen > fastest) text += ", because more gain too little";
+  if (chosen > 0) text += ": " + milliseconds(chosen) + " a step";
+  return others.empty() ? text : text + others + ")";
 }
 
 std::string idle_cores_note(const SessionConfig& session) {

@@ -282,8 +282,8 @@ def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
             SQuAD's .json, also packed (.gz, .zst). In folders, .json is passed over, and so are
             data sets, runs and models.
         out: A new folder.
-        tokenizer: "bytes", "chars", "bpe:N" (trained here, N tokens), or a tokenizer.json of
-            Hugging Face or the folder that holds it.
+        tokenizer: "bytes", "chars", "bpe:N" (trained here, N tokens), a tokenizer.json of Hugging
+            Face, or the folder of a model or run that holds it.
         field: Field or column of the text; None: "text". In JSONL, "a.b" is the field b inside a.
         encoding: Of texts without a mark; None: UTF-8.
         errors: Of undecodable bytes: "strict" refuses them, "replace" counts them.

@@ -253,7 +253,7 @@ TEST(Toml, ErrorsNameFileLineAndKey) {
     TrainConfig config;
     return error_of([&] { apply_toml(config, text, "f.toml"); });
   };
-  EXPECT_TRUE(has(error("batch = 4\nlayer = 2\n"), "f.toml:2: unknown key"));
+  EXPECT_TRUE(has(error("batch = 4\nlayer = 2\n"), "f.toml:2: unknown option"));
   EXPECT_TRUE(has(error("batch = 4\nlayer = 2\n"), "did you mean \"layers\""));
   EXPECT_TRUE(has(error("weight_decya = 2"), "did you mean \"weight_decay\""));
   EXPECT_TRUE(has(error("\n\nlr = nan"), "f.toml:3: lr: "));
