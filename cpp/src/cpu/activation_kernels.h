@@ -10,26 +10,30 @@
 
 namespace cllm {
 
-/// Describes causal attention of one head of one sequence. Row t attends to rows 0..t.
+/// Describes causal attention of one head of keys and values of one sequence, which serves a group
+/// of G heads of queries, side by side. Row t attends to rows 0..t.
 template <class T>
 struct AttentionArgs {
   std::int64_t length;      ///< T
   std::int64_t head_width;  ///< D
-  const T* q;               ///< [T, D], rows ld_qkv apart; k and v likewise
-  const T* k;
+  std::int64_t group;       ///< G: 1 or more
+  float scale;              ///< multiplies the scores: 1 / sqrt(D)
+  const T* q;               ///< [T, G D], rows ld_qkv apart
+  const T* k;               ///< [T, D], likewise; and v
   const T* v;
   std::int64_t ld_qkv;
-  T* out;  ///< [T, D], rows ld_out apart: forward writes it, backward reads it
+  T* out;  ///< [T, G D], rows ld_out apart: forward writes it, backward reads it
   std::int64_t ld_out;
-  float* lse;       ///< [T] log-sum-exp of the scaled scores: forward writes it, backward reads it
-  float* scratch;   ///< attention_scratch_floats(T, D) floats, private to the caller
-  Dropout dropout;  ///< for the weights [T, T], in both passes; threshold 0 costs nothing
+  float* lse;  ///< [G, T] log-sum-exp of the scaled scores: forward writes it, backward reads it
+  float* scratch;   ///< attention_scratch_floats(T, D, G) floats, private to the caller
+  Dropout dropout;  ///< for the weights [T, T] of the group's first head, in both passes; threshold
+                    ///< 0 costs nothing
   // Forward alone uses these: the query rows to do. REQUIRES: row_begin is a multiple of 64.
   std::int64_t row_begin, row_end;
   // Backward alone uses these.
-  const T* dout;  ///< [T, D], rows ld_out apart
-  T* dq;          ///< [T, D], rows ld_dqkv apart, overwritten; dk and dv likewise
-  T* dk;
+  const T* dout;  ///< [T, G D], rows ld_out apart
+  T* dq;          ///< [T, G D], rows ld_dqkv apart, overwritten
+  T* dk;          ///< [T, D], likewise; and dv: sums over the group, in the order of its heads
   T* dv;
   std::int64_t ld_dqkv;
 };
@@ -43,7 +47,8 @@ struct AttentionKernels {
   /// With Bf16, the weights are also rounded before they multiply v, and so are their gradients.
   void (*attention_forward)(const AttentionArgs<T>& args);
   void (*attention_backward)(const AttentionArgs<T>& args);
-  std::size_t (*attention_scratch_floats)(std::int64_t length, std::int64_t head_width);
+  std::size_t (*attention_scratch_floats)(std::int64_t length, std::int64_t head_width,
+                                          std::int64_t group);
 };
 
 template <class T>

@@ -2,6 +2,8 @@
 // by blocks of query rows, so that no T x T matrix of all heads exists (Dao et al. 2022).
 #pragma once
 
+#include <cmath>
+
 #include "model/shard_ops.h"
 
 namespace cllm {
@@ -12,6 +14,8 @@ AttentionArgs<T> ShardOps<T>::head_args(std::int64_t s, std::int64_t h) const {
   AttentionArgs<T> args{};
   args.length = L;
   args.head_width = D;
+  args.group = 1;
+  args.scale = 1.0f / std::sqrt(static_cast<float>(D));
   args.q = layer_operands.qkv + s * L * 3 * C + h * D;
   args.k = args.q + C;
   args.v = args.q + 2 * C;

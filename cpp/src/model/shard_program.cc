@@ -34,7 +34,7 @@ std::size_t ShardProgram::worker_scratch_floats(const ModelConfig& config,
   const auto head = static_cast<std::size_t>(most_logit_rows(largest.rows(), config.vocabulary));
   // What is stored as Bf16 leaves a product as floats.
   const auto tile = static_cast<std::size_t>(bf16 ? most_product_tile(largest.rows()) : 0);
-  return std::max({attention(largest.length, config.head_width()), head, tile});
+  return std::max({attention(largest.length, config.head_width(), 1), head, tile});
 }
 
 }  // namespace cllm

@@ -89,7 +89,8 @@ class Head {
                              std::size_t shift = 0) {
     const auto length = static_cast<std::int64_t>(length_);
     const auto width = static_cast<std::int64_t>(width_);
-    const std::size_t needed = activation_kernels<T>(table).attention_scratch_floats(length, width);
+    const std::size_t needed =
+        activation_kernels<T>(table).attention_scratch_floats(length, width, 1);
     scratch_.assign(shift + needed + kEdge, scratch_fill);
     scratch_end_ = shift + needed;
     std::fill(scratch_.begin() + static_cast<std::ptrdiff_t>(scratch_end_), scratch_.end(),
@@ -97,6 +98,8 @@ class Head {
     AttentionArgs<T> args{};
     args.length = length;
     args.head_width = width;
+    args.group = 1;
+    args.scale = 1.0f / std::sqrt(static_cast<float>(width));
     args.q = &qkv_values_[q_.offset];
     args.k = &qkv_values_[k_.offset];
     args.v = &qkv_values_[v_.offset];

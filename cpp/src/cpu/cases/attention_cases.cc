@@ -1,5 +1,6 @@
 // The cases of attention: one head of every sequence among its rows.
 #include <algorithm>
+#include <cmath>
 
 #include "cpu/cases/case_lists.h"
 #include "cpu/cases/kernel_rows.h"
@@ -15,7 +16,7 @@ std::int64_t three(Table t, Sizes s) { return 3 * wide(t, s); }
 template <class T>
 std::int64_t attention_scratch(Table t, Sizes s) {
   return static_cast<std::int64_t>(
-      activation_kernels<T>(t).attention_scratch_floats(std::min(s.rows, s.depth), s.columns));
+      activation_kernels<T>(t).attention_scratch_floats(std::min(s.rows, s.depth), s.columns, 1));
 }
 
 /// Counts kEach operations for each column and each pair of a row and a row that it attends to.
@@ -38,6 +39,8 @@ void attend(Sizes s, Pointers p, bool backward, void (*kernel)(const AttentionAr
     AttentionArgs<T> args{};
     args.length = args.row_end = std::min(s.depth, s.rows - begin);
     args.head_width = s.columns;
+    args.group = 1;
+    args.scale = 1.0f / std::sqrt(static_cast<float>(s.columns));
     args.q = p.of<const T>(0) + begin * 3 * C;
     args.k = args.q + C;
     args.v = args.k + C;

@@ -1,4 +1,5 @@
-// The kernel table gets causal attention of one head here: forward, backward, and their scratch.
+// The kernel table gets causal attention of a group of heads here: forward, backward, and their
+// scratch.
 //
 // The figures are GFLOP/s of one Zen 5 core with AVX-512 (peak about 282, bf16 545). The first
 // counts the products of all 64 x 64 blocks that touch the triangle (up to half of a block on the
@@ -25,9 +26,11 @@ namespace cllm {
 namespace {
 
 template <class T>
-std::size_t attention_scratch_floats(std::int64_t length, std::int64_t head_width) {
-  return static_cast<std::size_t>(std::max(attention_forward_floats<T>(length, head_width),
-                                           attention_backward_floats<T>(length, head_width)));
+std::size_t attention_scratch_floats(std::int64_t length, std::int64_t head_width,
+                                     std::int64_t group) {
+  return static_cast<std::size_t>(
+      std::max(attention_forward_floats<T>(length, head_width),
+               attention_backward_floats<T>(length, head_width, group)));
 }
 
 }  // namespace

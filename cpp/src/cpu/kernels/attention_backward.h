@@ -1,7 +1,5 @@
-// Causal attention of one head, backward, makes the gradients of q, k and v from that of out.
+// Causal attention, backward, makes the gradients of q, k and v from that of out.
 #pragma once
-
-#include <cmath>
 
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention_block.h"
@@ -11,11 +9,12 @@ namespace cllm {
 namespace {
 
 template <class T>
-std::int64_t attention_backward_floats(std::int64_t length, std::int64_t head_width) {
+std::int64_t attention_backward_floats(std::int64_t length, std::int64_t head_width,
+                                       std::int64_t group) {
   const std::int64_t rows = block_count(length) * kBlock, padded = padded_width(head_width);
   const std::int64_t operands =
       kPerCell<T> == 1 ? 2 * padded : 2 * padded_width(cells<T>(head_width)) + padded;
-  return rows * (operands + padded + 1) +
+  return group * rows * (operands + padded + 1) +
          kBlock * (3 * padded + 2 * head_width + 2 * kBlock + 3 * kBlock / 2) + 32;
 }
 
@@ -101,22 +100,24 @@ inline void block_gradient(std::int64_t queries, std::int64_t keys, bool diagona
                   });
 }
 
-/// The outer loop is over keys, the inner one over queries. What is packed of k and v, and the sums
-/// for dk and dv, belong to one block and stay in L1 and L2; q, dout and the sum for dq (3 T D
-/// floats) stream by. The other way round, five matrices of T D floats would stream.
+/// The outer loop is over keys, the inner ones over heads and queries. What is packed of k and v,
+/// and the sums for dk and dv, belong to one block and stay in L1 and L2; q, dout and the sum for
+/// dq (3 T D floats a head) stream by. The other way round, five matrices of T D floats would
+/// stream.
 template <class Kept, class T>
 void attention_backward_with(const AttentionArgs<T>& args) {
   constexpr bool kPairs = kPerCell<T> == 2;
   constexpr std::int64_t kStep = kPerCell<T>;
-  const std::int64_t width = args.head_width;
+  const std::int64_t width = args.head_width, group = args.group;
   const std::int64_t padded = padded_width(width), ld_rows = padded_width(cells<T>(width));
   const std::int64_t rows = block_count(args.length) * kBlock;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(width));
+  // The heads of the group lie one after another in these; a cell of T is kStep numbers.
+  const std::int64_t of_rows = rows * ld_rows * kStep, of_keyed = rows * padded;
   ScratchParts parts(args.scratch);
-  T* const q_rows = parts.take<T>(rows * ld_rows);
-  T* const dout_rows = parts.take<T>(rows * ld_rows);
-  float* const dq = parts.take<float>(rows * padded);
-  float* const delta = parts.take<float>(rows);
+  T* const q_rows = parts.take<T>(group * rows * ld_rows);
+  T* const dout_rows = parts.take<T>(group * rows * ld_rows);
+  float* const dq = parts.take<float>(group * of_keyed);
+  float* const delta = parts.take<float>(group * rows);
   T* const k_keyed = parts.take<T>(kBlock / kStep * padded);
   T* const k_columns = parts.take<T>(kBlock * cells<T>(width));
   T* const v_columns = parts.take<T>(kBlock * cells<T>(width));
@@ -124,26 +125,29 @@ void attention_backward_with(const AttentionArgs<T>& args) {
   float* const dv = parts.take<float>(kBlock * padded);
   float* const scores = parts.take<float>(kBlock * kBlock);
   float* const dweights = parts.take<float>(kBlock * kBlock);
-  const T *q_keyed = q_rows, *dout_keyed = dout_rows;
-  Kept kept(args.dropout);
+  T *q_keyed = q_rows, *dout_keyed = dout_rows;
   BlockWeights<T> block;
-  pack_rows(args.length, width, args.q, args.ld_qkv, q_rows);
-  pack_rows(args.length, width, args.dout, args.ld_out, dout_rows);
   if constexpr (kPairs) {
-    T* const q_pairs = parts.take<T>(rows / kStep * padded);
-    T* const dout_pairs = parts.take<T>(rows / kStep * padded);
-    pack_keyed_rows(args.length, width, args.q, args.ld_qkv, q_pairs);
-    pack_keyed_rows(args.length, width, args.dout, args.ld_out, dout_pairs);
-    q_keyed = q_pairs;
-    dout_keyed = dout_pairs;
+    q_keyed = parts.take<T>(group * rows / kStep * padded);
+    dout_keyed = parts.take<T>(group * rows / kStep * padded);
     block.weights = parts.take<T>(kBlock * kBlock / kStep);
     block.dscores = parts.take<T>(kBlock * kBlock / kStep);
     block.dscores_rows = parts.take<T>(kBlock * kBlock / kStep);
   } else {
     block = {scores, dweights, dweights};
   }
+  for (std::int64_t g = 0; g < group; ++g) {
+    const T* const q = args.q + g * width;
+    const T* const dout = args.dout + g * width;
+    pack_rows(args.length, width, q, args.ld_qkv, q_rows + g * of_rows);
+    pack_rows(args.length, width, dout, args.ld_out, dout_rows + g * of_rows);
+    if constexpr (kPairs) {
+      pack_keyed_rows(args.length, width, q, args.ld_qkv, q_keyed + g * of_keyed);
+      pack_keyed_rows(args.length, width, dout, args.ld_out, dout_keyed + g * of_keyed);
+    }
+    output_dots(args.length, width, args.out + g * width, dout, args.ld_out, delta + g * rows);
+  }
 
-  output_dots(args.length, width, args.out, args.dout, args.ld_out, delta);
   for (std::int64_t j = 0; j < args.length; j += kBlock) {
     const std::int64_t keys = std::min(kBlock, args.length - j);
     const T* const block_k = args.k + j * args.ld_qkv;
@@ -151,25 +155,32 @@ void attention_backward_with(const AttentionArgs<T>& args) {
     pack_keyed_rows(keys, width, block_k, args.ld_qkv, k_keyed);
     pack_columns(keys, width, block_k, args.ld_qkv, k_columns);
     pack_columns(keys, width, block_v, args.ld_qkv, v_columns);
-    for (std::int64_t i = j; i < args.length; i += kBlock) {
-      const std::int64_t queries = std::min(kBlock, args.length - i);
-      const bool diagonal = i == j;
-      const std::int64_t row = i * ld_rows * kStep, keyed = i * padded;
-      score_tile(queries, keys, diagonal, width, q_rows + row, ld_rows, k_columns, scores);
-      score_tile(queries, keys, diagonal, width, dout_rows + row, ld_rows, v_columns, dweights);
-      kept.draw(i, queries, j);
-      block_gradient(queries, keys, diagonal, scale, args.lse + i, delta + i, scores, dweights,
-                     kept, block);
-      mix_queries(queries, keys, diagonal, padded, block.weights, dout_keyed + keyed, dv,
-                  !diagonal);
-      mix_queries(queries, keys, diagonal, padded, block.dscores, q_keyed + keyed, dk, !diagonal);
-      mix_keys(queries, keys, diagonal, padded, block.dscores_rows, k_keyed, dq + i * padded,
-               j > 0);
+    for (std::int64_t g = 0; g < group; ++g) {
+      Kept kept(dropout_of_head(args.dropout, g));
+      const float* const lse = args.lse + g * args.length;
+      for (std::int64_t i = j; i < args.length; i += kBlock) {
+        const std::int64_t queries = std::min(kBlock, args.length - i);
+        const bool diagonal = i == j, adds = g > 0 || !diagonal;
+        const std::int64_t row = g * of_rows + i * ld_rows * kStep;
+        const std::int64_t keyed = g * of_keyed + i * padded;
+        score_tile(queries, keys, diagonal, width, q_rows + row, ld_rows, k_columns, scores);
+        score_tile(queries, keys, diagonal, width, dout_rows + row, ld_rows, v_columns, dweights);
+        kept.draw(i, queries, j);
+        block_gradient(queries, keys, diagonal, args.scale, lse + i, delta + g * rows + i, scores,
+                       dweights, kept, block);
+        mix_queries(queries, keys, diagonal, padded, block.weights, dout_keyed + keyed, dv, adds);
+        mix_queries(queries, keys, diagonal, padded, block.dscores, q_keyed + keyed, dk, adds);
+        mix_keys(queries, keys, diagonal, padded, block.dscores_rows, k_keyed, dq + keyed, j > 0);
+      }
     }
-    unpack_rows(keys, width, dk, nullptr, scale, args.dk + j * args.ld_dqkv, args.ld_dqkv);
-    unpack_rows(keys, width, dv, nullptr, kept.scale(), args.dv + j * args.ld_dqkv, args.ld_dqkv);
+    unpack_rows(keys, width, dk, nullptr, args.scale, args.dk + j * args.ld_dqkv, args.ld_dqkv);
+    unpack_rows(keys, width, dv, nullptr, Kept(args.dropout).scale(), args.dv + j * args.ld_dqkv,
+                args.ld_dqkv);
   }
-  unpack_rows(args.length, width, dq, nullptr, scale, args.dq, args.ld_dqkv);
+  for (std::int64_t g = 0; g < group; ++g) {
+    unpack_rows(args.length, width, dq + g * of_keyed, nullptr, args.scale, args.dq + g * width,
+                args.ld_dqkv);
+  }
 }
 
 template <class T>

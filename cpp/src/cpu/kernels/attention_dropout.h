@@ -10,6 +10,12 @@ namespace {
 
 static_assert(kBlock == kKeepColumns, "a row of a block is one piece of random bits");
 
+/// Returns the dropout of head g of a group, from that of its first head.
+inline Dropout dropout_of_head(Dropout dropout, std::int64_t g) {
+  dropout.head += static_cast<std::uint32_t>(g);
+  return dropout;
+}
+
 /// Does no dropout; the compiler removes it all.
 struct AllKept {
   explicit AllKept(const Dropout&) {}

@@ -1,4 +1,4 @@
-// Causal attention of one head, forward, computes softmax(q k' / sqrt(D)) v by rows of blocks.
+// Causal attention, forward, computes softmax(scale q k') v of a group of heads by rows of blocks.
 #pragma once
 
 #include <cmath>
@@ -60,7 +60,6 @@ void attention_forward_with(const AttentionArgs<T>& args) {
   const std::int64_t padded = padded_width(width);
   const std::int64_t depth = cells<T>(width);
   const std::int64_t key_rows = block_count(args.length) * kBlock;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(width));
   ScratchParts parts(args.scratch);
   T* const keys_packed = parts.take<T>(key_rows * depth);
   T* const values = parts.take<T>(key_rows / kPerCell<T> * padded);
@@ -70,7 +69,6 @@ void attention_forward_with(const AttentionArgs<T>& args) {
   float* const row_sum = parts.take<float>(kBlock * kLanes);
   float* const shift = parts.take<float>(kBlock);
   float* const inverse = parts.take<float>(kBlock);
-  Kept kept(args.dropout);
   // Floats are used where they lie, and the weights replace the scores.
   [[maybe_unused]] T* query_rows = nullptr;
   [[maybe_unused]] T* weights = nullptr;
@@ -79,51 +77,56 @@ void attention_forward_with(const AttentionArgs<T>& args) {
     weights = parts.take<T>(kBlock * cells<T>(kBlock));
   }
 
-  // A block of keys or values is packed when it is first needed. One block of queries needs each
-  // only once, so its packed keys share one place, in L1: 16 calls of 64 rows for T = 1024, D = 64
-  // take 674 to 695 us, and 706 to 719 with a place for each; one call for all rows takes 620.
-  const std::int64_t place = args.row_end - args.row_begin <= kBlock ? 0 : 1;
-  for (std::int64_t q = args.row_begin; q < args.row_end; q += kBlock) {
-    const std::int64_t queries = std::min(kBlock, args.row_end - q);
-    const T* rows = args.q + q * args.ld_qkv;
-    std::int64_t ld_rows = args.ld_qkv;
-    if constexpr (kPairs) {
-      pack_rows(queries, width, rows, args.ld_qkv, query_rows);
-      rows = query_rows;
-      ld_rows = padded_width(depth);
-    }
-    for (std::int64_t k = 0; k <= q; k += kBlock) {
-      const bool diagonal = k == q;
-      const std::int64_t keys = diagonal ? queries : kBlock;
-      T* const packed = keys_packed + place * k * depth * kPerCell<T>;
-      if (diagonal || q == args.row_begin) {
-        pack_columns(keys, width, args.k + k * args.ld_qkv, args.ld_qkv, packed);
+  // A block of keys or values is packed when it is first needed, and all heads of the group use it.
+  // One block of queries of one head needs each only once, so its packed keys share one place, in
+  // L1: 16 calls of 64 rows for T = 1024, D = 64 take 674 to 695 us, and 706 to 719 with a place
+  // for each; one call for all rows takes 620.
+  const bool once = args.row_end - args.row_begin <= kBlock && args.group == 1;
+  const std::int64_t place = once ? 0 : 1;
+  for (std::int64_t g = 0; g < args.group; ++g) {
+    Kept kept(dropout_of_head(args.dropout, g));
+    for (std::int64_t q = args.row_begin; q < args.row_end; q += kBlock) {
+      const std::int64_t queries = std::min(kBlock, args.row_end - q);
+      const T* rows = args.q + q * args.ld_qkv + g * width;
+      std::int64_t ld_rows = args.ld_qkv;
+      if constexpr (kPairs) {
+        pack_rows(queries, width, rows, args.ld_qkv, query_rows);
+        rows = query_rows;
+        ld_rows = padded_width(depth);
       }
-      score_tile(queries, keys, diagonal, width, rows, ld_rows, packed, scores + k * kBlock);
-      block_max(queries, keys, diagonal, k == 0, scores + k * kBlock, row_max);
-    }
-    for (std::int64_t r = 0; r < queries; ++r) {
-      shift[r] = scale * reduce_max(load(row_max + r * kLanes));
-      store(row_sum + r * kLanes, zero());
-    }
-    for (std::int64_t k = 0; k <= q; k += kBlock) {
-      const bool diagonal = k == q;
-      const std::int64_t keys = diagonal ? queries : kBlock;
-      if constexpr (!kPairs) weights = scores + k * kBlock;
-      kept.draw(q, queries, k);
-      block_exp(queries, keys, diagonal, scale, shift, scores + k * kBlock, kept, weights, row_sum);
-      T* const packed = values + place * k * padded;
-      if (diagonal || q == args.row_begin) {
-        pack_keyed_rows(keys, width, args.v + k * args.ld_qkv, args.ld_qkv, packed);
+      const auto is_new = [&](std::int64_t k) { return g == 0 && (k == q || q == args.row_begin); };
+      for (std::int64_t k = 0; k <= q; k += kBlock) {
+        const bool diagonal = k == q;
+        const std::int64_t keys = diagonal ? queries : kBlock;
+        T* const packed = keys_packed + place * k * depth * kPerCell<T>;
+        if (is_new(k)) pack_columns(keys, width, args.k + k * args.ld_qkv, args.ld_qkv, packed);
+        score_tile(queries, keys, diagonal, width, rows, ld_rows, packed, scores + k * kBlock);
+        block_max(queries, keys, diagonal, k == 0, scores + k * kBlock, row_max);
       }
-      mix_keys(queries, keys, diagonal, padded, weights, packed, sum, k > 0);
+      for (std::int64_t r = 0; r < queries; ++r) {
+        shift[r] = args.scale * reduce_max(load(row_max + r * kLanes));
+        store(row_sum + r * kLanes, zero());
+      }
+      for (std::int64_t k = 0; k <= q; k += kBlock) {
+        const bool diagonal = k == q;
+        const std::int64_t keys = diagonal ? queries : kBlock;
+        if constexpr (!kPairs) weights = scores + k * kBlock;
+        kept.draw(q, queries, k);
+        block_exp(queries, keys, diagonal, args.scale, shift, scores + k * kBlock, kept, weights,
+                  row_sum);
+        T* const packed = values + place * k * padded;
+        if (is_new(k)) pack_keyed_rows(keys, width, args.v + k * args.ld_qkv, args.ld_qkv, packed);
+        mix_keys(queries, keys, diagonal, padded, weights, packed, sum, k > 0);
+      }
+      float* const lse = args.lse + g * args.length + q;
+      for (std::int64_t r = 0; r < queries; ++r) {
+        const float total = reduce_add(load(row_sum + r * kLanes));
+        lse[r] = shift[r] + std::log(total);
+        inverse[r] = kept.scale() / total;
+      }
+      unpack_rows(queries, width, sum, inverse, 0.0f, args.out + q * args.ld_out + g * width,
+                  args.ld_out);
     }
-    for (std::int64_t r = 0; r < queries; ++r) {
-      const float total = reduce_add(load(row_sum + r * kLanes));
-      args.lse[q + r] = shift[r] + std::log(total);
-      inverse[r] = kept.scale() / total;
-    }
-    unpack_rows(queries, width, sum, inverse, 0.0f, args.out + q * args.ld_out, args.ld_out);
   }
 }
 
