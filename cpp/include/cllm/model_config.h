@@ -74,7 +74,7 @@ struct ModelConfig {
   double initializer_range = 0.02;  ///< initializer_range: deviation of new weights
   bool scale_by_layer = false;      ///< scale_attn_by_inverse_layer_idx: GPT-2 only
 
-  /// K: heads of keys and values, each of which serves heads / K neighbouring heads.
+  /// Heads of keys and values, each of which serves some neighbouring heads of queries.
   std::int64_t key_value_heads() const noexcept { return kv_heads > 0 ? kv_heads : heads; }
   /// D
   std::int64_t head_width() const noexcept { return head_dim > 0 ? head_dim : width / heads; }
@@ -82,11 +82,16 @@ struct ModelConfig {
   std::int64_t hidden() const noexcept;
   Activation activation() const noexcept;
   double norm_epsilon() const noexcept;
-  /// Q = H D and K D, the columns of queries and of keys.
+  /// Q and K, the columns of queries and of keys: D for each head.
   std::int64_t query_width() const noexcept { return heads * head_width(); }
   std::int64_t key_width() const noexcept { return key_value_heads() * head_width(); }
+  /// Q + 2 K, the columns of queries, keys and values side by side.
+  std::int64_t qkv_width() const noexcept { return query_width() + 2 * key_width(); }
+  /// G, the heads of queries that one head of keys serves.
+  std::int64_t head_group() const noexcept { return heads / key_value_heads(); }
   /// These follow from the family.
   bool is_gpt2() const noexcept { return family == Family::kGpt2; }
+  bool is_gated() const noexcept { return !is_gpt2(); }
   bool has_qkv_biases() const noexcept { return is_gpt2() || family == Family::kQwen2; }
   bool has_head_norms() const noexcept { return family == Family::kQwen3; }
 };

@@ -17,14 +17,17 @@ namespace {
 // for a thread.
 constexpr std::size_t kThreadBytes = 64 << 10, kLibraryBytes = 4 << 20;
 
-/// Returns the bytes of step batches (as drawn, and two laid out), two rounds of evaluation, and
-/// the words and lists of phases: about 60 a layer in each position, with two laps in seven places
-/// of 128 bytes.
+/// Returns the bytes of step batches (as drawn, and two laid out), two rounds of evaluation, rotary
+/// positions for shards of about four shapes, and the words and lists of phases: about 60 a layer
+/// in each position, with two laps in seven places of 128 bytes.
 std::size_t tables_bytes(const SessionConfig& config, const BatchPlan& plan, std::int64_t windows) {
   const std::int64_t pair = 2 * sizeof(std::int32_t), phases = 60 * config.model.layers;
   const std::int64_t tokens = 3 * config.batch * config.sequence + 2 * windows * config.sequence;
   const auto positions = static_cast<std::int64_t>(plan.positions.size());
-  return static_cast<std::size_t>(tokens * pair + positions * phases * 7 * 128);
+  const std::int64_t turns =
+      config.model.is_gpt2() ? 0 : 4 * config.sequence * config.model.head_width();
+  return static_cast<std::size_t>(tokens * pair + positions * phases * 7 * 128) +
+         static_cast<std::size_t>(turns) * sizeof(float);
 }
 
 /// Returns what the process had when this was first called, before it made a session.

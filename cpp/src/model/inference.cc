@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cllm/error.h"
+#include "model/rotary_table.h"
 
 namespace cllm {
 namespace {
@@ -19,19 +20,26 @@ Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
   const std::int64_t T = config.context, C = config.width;
   const std::int64_t rows = std::min(kChunk, T);
   window_.reserve(floats(T));
-  keys_ = AlignedBuffer<float>(floats(config.layers * C * T));
-  values_ = AlignedBuffer<float>(floats(config.layers * C * T));
+  keys_ = AlignedBuffer<float>(floats(config.layers * config.key_width() * T));
+  values_ = AlignedBuffer<float>(floats(config.layers * config.key_width() * T));
   x_ = AlignedBuffer<float>(floats(rows * C));
   sum_ = AlignedBuffer<float>(floats(rows * C));
   normed_ = AlignedBuffer<float>(floats(rows * C));
-  qkv_ = AlignedBuffer<float>(floats(rows * 3 * C));
-  attended_ = AlignedBuffer<float>(floats(rows * C));
-  gelu_ = AlignedBuffer<float>(floats(rows * config.hidden()));
+  qkv_ = AlignedBuffer<float>(floats(rows * config.qkv_width()));
+  attended_ = AlignedBuffer<float>(floats(rows * config.query_width()));
+  hidden_ =
+      AlignedBuffer<float>(floats(rows * layout.layer(0).linear(LinearSite::kHidden).outputs));
+  activated_ = AlignedBuffer<float>(floats(rows * config.hidden()));
   scores_ = AlignedBuffer<float>(floats(T));
   weights_ = AlignedBuffer<float>(floats(T));
   mean_ = AlignedBuffer<float>(floats(rows));
   rstd_ = AlignedBuffer<float>(floats(rows));
+  zeros_ = AlignedBuffer<float>(floats(std::max(C, config.qkv_width())));
+  std::fill_n(zeros_.data(), zeros_.size(), 0.0f);
   logits_ = AlignedBuffer<float>(floats(config.vocabulary));
+  if (layout.network().position_embedding) return;
+  frequencies_ = rotary_frequencies(config);
+  turns_ = AlignedBuffer<float>(floats(rows * config.head_width()));
 }
 
 Span<const float> Generator::prefill(Span<const std::int32_t> tokens) {
@@ -74,6 +82,11 @@ void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x
 }
 
 void Generator::normalise(const Norm& norm, std::int64_t rows, const float* x) {
+  const std::int64_t C = config_.width;
+  if (norm.kind == NormKind::kRms) {
+    return kernels_.rmsnorm_forward(rows, C, static_cast<float>(config_.norm_epsilon()), {x, C},
+                                    parameters_ + norm.weight, {normed_.data(), C}, rstd_.data());
+  }
   kernels_.layernorm_forward(rows, config_.width, x, parameters_ + norm.weight,
                              parameters_ + norm.bias, normed_.data(), mean_.data(), rstd_.data());
 }
@@ -94,66 +107,108 @@ void Generator::forward(std::int64_t first, std::int64_t rows) {
   const float* const p = parameters_;
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t token = window_[floats(first + r)];
-    kernels_.add(floats(C), p + layout_.token_embedding() + token * C,
-                 p + layout_.position_embedding() + (first + r) * C, x_.data() + r * C);
+    const float* const row = p + layout_.token_embedding() + token * C;
+    if (frequencies_.empty()) {
+      kernels_.add(floats(C), row, p + layout_.position_embedding() + (first + r) * C,
+                   x_.data() + r * C);
+    } else {
+      std::copy(row, row + C, x_.data() + r * C);
+    }
   }
+  if (!frequencies_.empty()) fill_rotary_table(frequencies_, first, rows, turns_.data());
   for (std::int64_t l = 0; l < config_.layers; ++l) {
     const NetworkLayer& layer = layout_.layer(l);
-    const auto& [qkv, projection, hidden, output] = layer.linears;
     normalise(layer.norm1, rows, x_.data());
-    multiply(qkv, rows, normed_.data(), qkv_.data());
-    const MatrixView<float> heads{qkv_.data(), qkv.outputs};
-    kernels_.bias_add(rows, qkv.outputs, p + qkv.bias, heads, heads);
+    make_heads(layer, rows);
     attend(l, first, rows);
-    add_to_stream(projection, rows, attended_.data());
+    add_to_stream(layer.linear(LinearSite::kProjection), rows, attended_.data());
     normalise(layer.norm2, rows, x_.data());
-    multiply(hidden, rows, normed_.data(), gelu_.data());
-    const MatrixView<float> gelu{gelu_.data(), hidden.outputs};
-    kernels_.bias_gelu(rows, hidden.outputs, p + hidden.bias, gelu, gelu, {nullptr, 0});
-    add_to_stream(output, rows, gelu_.data());
+    activate(layer.linear(LinearSite::kHidden), rows);
+    add_to_stream(layer.linear(LinearSite::kOutput), rows, activated_.data());
+  }
+}
+
+void Generator::make_heads(const NetworkLayer& layer, std::int64_t rows) {
+  const Linear& qkv = layer.linear(LinearSite::kQkv);
+  const std::int64_t D = config_.head_width(), heads = config_.heads;
+  const std::int64_t all = heads + config_.key_value_heads();  // those that turn
+  multiply(qkv, rows, normed_.data(), qkv_.data());
+  const MatrixView<float> out{qkv_.data(), qkv.outputs};
+  kernels_.bias_add(rows, qkv.outputs, bias_of(qkv), out, out);
+  for (std::int64_t h = 0; layer.query_norm && h < all; ++h) {
+    const Norm& norm = h < heads ? *layer.query_norm : *layer.key_norm;
+    const MatrixView<float> head = out.at(0, h * D);
+    kernels_.rmsnorm_forward(rows, D, static_cast<float>(config_.norm_epsilon()), head,
+                             parameters_ + norm.weight, head, rstd_.data());
+  }
+  if (frequencies_.empty()) return;
+  kernels_.rotary_forward(rows, all, D, turns_.data(), nullptr, out, out);
+}
+
+void Generator::activate(const Linear& hidden, std::int64_t rows) {
+  const std::int64_t F = config_.hidden();
+  multiply(hidden, rows, normed_.data(), hidden_.data());
+  const MatrixView<float> from{hidden_.data(), hidden.outputs}, to{activated_.data(), F};
+  const MatrixView<float> no_slope{nullptr, 0};
+  switch (config_.activation()) {
+    case Activation::kSilu:
+      return kernels_.swiglu(rows, F, from, from.at(0, F), to, no_slope, no_slope);
+    case Activation::kGelu:
+      return kernels_.bias_gelu_erf(rows, F, bias_of(hidden), from, to, no_slope);
+    case Activation::kRelu:
+      return kernels_.bias_relu(rows, F, bias_of(hidden), from, to, no_slope);
+    default:
+      return kernels_.bias_gelu(rows, F, bias_of(hidden), from, to, no_slope);
   }
 }
 
 void Generator::add_to_stream(const Linear& linear, std::int64_t rows, const float* from) {
   const std::int64_t C = config_.width;
   multiply(linear, rows, from, sum_.data());
-  kernels_.bias_residual(rows, C, parameters_ + linear.bias, {x_.data(), C}, {sum_.data(), C});
+  kernels_.bias_residual(rows, C, bias_of(linear), {x_.data(), C}, {sum_.data(), C});
   std::swap(x_, sum_);
 }
 
 void Generator::attend(std::int64_t layer, std::int64_t first, std::int64_t rows) {
-  const std::int64_t C = config_.width, D = config_.head_width(), T = config_.context;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(D));
+  const std::int64_t D = config_.head_width(), T = config_.context, group = config_.head_group();
+  const std::int64_t Q = config_.query_width(), K = config_.key_width(), W = config_.qkv_width();
+  float scale = 1.0f / std::sqrt(static_cast<float>(D));
+  if (config_.scale_by_layer) scale /= static_cast<float>(layer + 1);
   float* const scores = scores_.data();
   for (std::int64_t h = 0; h < config_.heads; ++h) {
-    float* const keys = keys_.data() + (layer * config_.heads + h) * D * T;      // [D, T]
-    float* const values = values_.data() + (layer * config_.heads + h) * T * D;  // [T, D]
+    const std::int64_t key_head = h / group;
+    const std::int64_t at = (layer * config_.key_value_heads() + key_head) * D * T;
+    float* const keys = keys_.data() + at;      // [D, T]
+    float* const values = values_.data() + at;  // [T, D]
     for (std::int64_t r = 0; r < rows; ++r) {
-      const float* const q = qkv_.data() + r * 3 * C + h * D;
-      const float* const k = q + C;
-      const float* const v = q + 2 * C;
+      const float* const row = qkv_.data() + r * W;
+      const float* const q = row + h * D;
+      const float* const k = row + Q + key_head * D;
+      const float* const v = k + K;
       const std::int64_t seen = first + r + 1;
-      for (std::int64_t d = 0; d < D; ++d) keys[d * T + seen - 1] = k[d];
-      std::copy(v, v + D, values + (seen - 1) * D);
+      if (h % group == 0) {
+        for (std::int64_t d = 0; d < D; ++d) keys[d * T + seen - 1] = k[d];
+        std::copy(v, v + D, values + (seen - 1) * D);
+      }
 
       std::fill(scores, scores + seen, 0.0f);
       for (std::int64_t d = 0; d < D; ++d) {
         const float qd = q[d] * scale;
-        const float* const row = keys + d * T;
-        for (std::int64_t j = 0; j < seen; ++j) scores[j] += qd * row[j];
+        const float* const of_keys = keys + d * T;
+        for (std::int64_t j = 0; j < seen; ++j) scores[j] += qd * of_keys[j];
       }
       float top = 0, sum = 0;
       kernels_.softmax_stats(1, seen, {scores, seen}, &top, &sum);
       for (std::int64_t j = 0; j < seen; ++j) scores[j] -= top;
       kernels_.exp(floats(seen), scores, weights_.data());
 
-      float* const out = attended_.data() + r * C + h * D;
+      float* const out = attended_.data() + r * Q + h * D;
       std::fill(out, out + D, 0.0f);
       const float inverse = 1.0f / sum;
       for (std::int64_t j = 0; j < seen; ++j) {
         const float weight = weights_[floats(j)] * inverse;
-        const float* const row = values + j * D;
-        for (std::int64_t d = 0; d < D; ++d) out[d] += weight * row[d];
+        const float* const value = values + j * D;
+        for (std::int64_t d = 0; d < D; ++d) out[d] += weight * value[d];
       }
     }
   }

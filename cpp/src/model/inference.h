@@ -15,11 +15,11 @@ namespace cllm {
 
 /// Decodes one sequence. Thread safety: it belongs to one thread, as its Gemm does.
 ///
-/// GPT-2 has learned positions, so the keys and values of a token belong to the position where they
-/// were made. When the window of T positions is full, the newest floor(T / 2) tokens are read again
-/// from position 0 and decoding continues after them. The model therefore always sees between half
-/// and all of the window, at the cost of one prefill of T / 2 tokens in every T / 2 steps. A token
-/// that left the window is forgotten.
+/// The keys and values of a token belong to the position where they were made: GPT-2 has learned
+/// positions, and other keys are turned by theirs. When the window of T positions is full, the
+/// newest floor(T / 2) tokens are read again from position 0 and decoding continues after them. The
+/// model therefore always sees between half and all of the window, at the cost of one prefill of T
+/// / 2 tokens in every T / 2 steps. A token that left the window is forgotten.
 class Generator {
  public:
   /// Makes a generator. `parameters` are in `layout` order; all arguments must outlive it.
@@ -39,6 +39,9 @@ class Generator {
 
  private:
   void check_token(std::int32_t token) const;
+  const float* bias_of(const Linear& linear) const noexcept {
+    return linear.bias == kAbsent ? zeros_.data() : parameters_ + linear.bias;
+  }
   /// Appends window_[first..] to the cache, `kChunk` rows at a time.
   void extend(std::int64_t first);
   /// Runs layers 0..L for `rows` tokens at positions first...; leaves the residual stream in x_.
@@ -48,6 +51,10 @@ class Generator {
   void multiply(const Linear& linear, std::int64_t rows, const float* x, float* y);
   /// Computes normed_ = the norm of x[rows, C].
   void normalise(const Norm& norm, std::int64_t rows, const float* x);
+  /// Makes qkv_[rows, Q + 2K] from normed_.
+  void make_heads(const NetworkLayer& layer, std::int64_t rows);
+  /// Makes activated_[rows, F] from normed_.
+  void activate(const Linear& hidden, std::int64_t rows);
   /// Computes x_ += from[rows, inputs] W + b.
   void add_to_stream(const Linear& linear, std::int64_t rows, const float* from);
 
@@ -62,16 +69,20 @@ class Generator {
   const KernelTable& kernels_;
 
   std::vector<std::int32_t> window_;  // the tokens whose keys and values are cached
-  AlignedBuffer<float> keys_;         // [L, H, D, T]: one query times all keys runs along T
-  AlignedBuffer<float> values_;       // [L, H, T, D]
+  AlignedBuffer<float> keys_;         // [L, heads of keys, D, T]: a query times them runs along T
+  AlignedBuffer<float> values_;       // [L, heads of keys, T, D]
   AlignedBuffer<float> x_, sum_;      // [chunk, C] residual stream and its successor
   AlignedBuffer<float> normed_;       // [chunk, C]
-  AlignedBuffer<float> qkv_;          // [chunk, 3C]
-  AlignedBuffer<float> attended_;     // [chunk, C]
-  AlignedBuffer<float> gelu_;         // [chunk, 4C]
+  AlignedBuffer<float> qkv_;          // [chunk, Q + 2K]
+  AlignedBuffer<float> attended_;     // [chunk, Q]
+  AlignedBuffer<float> hidden_;       // [chunk, F], with a gate [chunk, 2F]
+  AlignedBuffer<float> activated_;    // [chunk, F]
   AlignedBuffer<float> scores_;       // [T]
   AlignedBuffer<float> weights_;      // [T] exp of the scores
   AlignedBuffer<float> mean_, rstd_;  // [chunk]
+  AlignedBuffer<float> zeros_;        // for a linear map without a bias
+  std::vector<float> frequencies_;    // of the turns of q and k; none with learned positions
+  AlignedBuffer<float> turns_;        // [chunk, D]
   AlignedBuffer<float> logits_;       // [V']
 };
 

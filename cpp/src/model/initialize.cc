@@ -8,8 +8,8 @@
 namespace cllm {
 void initialize(const ModelConfig& config, const ParameterLayout& layout, std::uint64_t seed,
                 float* parameters) {
-  constexpr double kDeviation = 0.02;
-  const double residual = kDeviation / std::sqrt(2.0 * static_cast<double>(config.layers));
+  const double usual = config.initializer_range;
+  const double residual = usual / std::sqrt(2.0 * static_cast<double>(config.layers));
   for (std::size_t t = 0; t < layout.tensors().size(); ++t) {
     const TensorEntry& tensor = layout.tensors()[t];
     float* out = parameters + tensor.offset;
@@ -18,7 +18,7 @@ void initialize(const ModelConfig& config, const ParameterLayout& layout, std::u
       std::fill_n(out, tensor.size, how == Initialization::kOnes ? 1.0f : 0.0f);
       continue;
     }
-    const double deviation = how == Initialization::kResidual ? residual : kDeviation;
+    const double deviation = how == Initialization::kResidual ? residual : usual;
     for (std::int64_t i = 0; i < tensor.size; i += 2) {
       const auto pair =
           normal_pair(random_block(seed, RandomStream::kInitialWeights,

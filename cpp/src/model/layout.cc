@@ -3,7 +3,7 @@
 namespace cllm {
 
 ParameterLayout::ParameterLayout(const ModelConfig& config)
-    : network_(describe_gpt2(config, table_)), attention_(config.layers * config.width) {
+    : network_(describe_network(config, table_)), attention_(config.layers * config.query_width()) {
   for (const Linear& linear : network_.linears()) multiplying_ += linear.size();
 }
 

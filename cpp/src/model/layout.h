@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cllm/model_config.h"
-#include "model/gpt2/network.h"
+#include "model/network.h"
 #include "model/tensor_table.h"
 
 namespace cllm {
@@ -26,11 +26,14 @@ class ParameterLayout {
     return network_.layers[static_cast<std::size_t>(l)];
   }
   std::int64_t token_embedding() const noexcept { return network_.token_embedding.weight; }
-  std::int64_t position_embedding() const noexcept { return network_.position_embedding.weight; }
+  /// Returns kAbsent where q and k turn by their positions.
+  std::int64_t position_embedding() const noexcept {
+    return network_.position_embedding ? network_.position_embedding->weight : kAbsent;
+  }
   const Norm& final_norm() const noexcept { return network_.final_norm; }
 
   /// Returns the floating-point operations of forward and backward for one token: 6 for each number
-  /// of a weight that multiplies, with the head's, and 6 L C T for attention, where half of the
+  /// of a weight that multiplies, with the head's, and 6 L Q T for attention, where half of the
   /// pairs are masked.
   std::int64_t flops_per_token(std::int64_t sequence) const noexcept;
 
@@ -38,7 +41,7 @@ class ParameterLayout {
   TensorTable table_;
   Network network_;
   std::int64_t multiplying_ = 0;  // numbers in the weights of all linear maps
-  std::int64_t attention_ = 0;    // L C
+  std::int64_t attention_ = 0;    // L Q, of the queries' width Q
 };
 
 }  // namespace cllm

@@ -20,17 +20,22 @@ enum class InputFrom : std::uint8_t { kNorm, kAttention, kActivation };
 /// Says what a linear map's tile does with its result while that is in the cache.
 enum class Epilogue : std::uint8_t {
   kNone,
-  kBias,      ///< adds the bias
-  kGelu,      ///< adds the bias, applies GELU and keeps its slope for the backward pass
-  kResidual,  ///< adds the bias and the residual stream, after dropout if the model has it
+  kBias,        ///< adds the bias
+  kHeads,       ///< adds the bias; q and k are normalised if the model does so, and turned
+  kActivation,  ///< adds the bias, applies the activation and keeps its slope for the backward pass
+  kGated,       ///< the result is a gate and what it multiplies, side by side: SwiGLU
+  kResidual,    ///< adds the bias and the residual stream, after dropout if the model has it
 };
+
+/// The offset of what a model does not have.
+constexpr std::int64_t kAbsent = -1;
 
 /// Describes y[R, outputs] = x[R, inputs] W + b.
 struct Linear {
   std::int64_t inputs = 0;
   std::int64_t outputs = 0;
-  std::int64_t weight = 0;  ///< offset of W
-  std::int64_t bias = 0;    ///< offset of b[outputs]; frozen zeros if the model has none
+  std::int64_t weight = 0;      ///< offset of W
+  std::int64_t bias = kAbsent;  ///< offset of b[outputs]; frozen zeros in GPT-2 without biases
   WeightOrder order = WeightOrder::kInOut;
   InputFrom from = InputFrom::kNorm;
   Epilogue epilogue = Epilogue::kNone;
@@ -39,6 +44,8 @@ struct Linear {
   std::int64_t rows() const noexcept { return order == WeightOrder::kInOut ? inputs : outputs; }
   std::int64_t columns() const noexcept { return order == WeightOrder::kInOut ? outputs : inputs; }
   std::int64_t size() const noexcept { return inputs * outputs; }
+  /// Returns how many matrices of equal size one tile multiplies by, of which W is made.
+  std::int64_t parts() const noexcept { return epilogue == Epilogue::kGated ? 2 : 1; }
   /// These name the product that makes y from x, and the one that makes the gradient of x from that
   /// of y.
   GemmForm forward_form() const noexcept {
@@ -49,10 +56,16 @@ struct Linear {
   }
 };
 
-/// Describes y[R, C] = (x - mean) / deviation * weight + bias, row by row.
+enum class NormKind : std::uint8_t {
+  kLayer,  ///< y = (x - mean) / deviation * weight + bias
+  kRms,    ///< y = x / root of the mean square * weight
+};
+
+/// Describes y[R, N] from x[R, N], row by row.
 struct Norm {
-  std::int64_t weight = 0;  ///< offset of [C]
-  std::int64_t bias = 0;    ///< offset of [C]; frozen zeros if the model has none
+  NormKind kind = NormKind::kLayer;
+  std::int64_t weight = 0;      ///< offset of [N]
+  std::int64_t bias = kAbsent;  ///< offset of [N]; frozen zeros in GPT-2 without biases
 };
 
 /// Describes a row of `width` numbers for each of `rows` tokens or positions.

@@ -1,4 +1,4 @@
-// These operations apply dropout (Srivastava et al. 2014) where GPT-2 does, by rows of whole
+// These operations apply dropout (Srivastava et al. 2014) where GPT-2 has it, by rows of whole
 // sequences; the dropout of attention's weights is in its kernels.
 #pragma once
 
@@ -19,19 +19,16 @@ template <class T>
 template <class Body>
 void ShardOps<T>::by_sequence(const Range& rows, double rate, DropoutSite site, std::int64_t layer,
                               Body body) const {
-  const std::int64_t L = cuts.shape.length;
-  for (std::int64_t r = rows.begin; r < rows.end;) {
-    const std::int64_t s = r / L, end = std::min(rows.end, (s + 1) * L);
-    body(Range{r, end}, r - s * L, dropout(s, rate, site, layer, 0));
-    r = end;
-  }
+  in_sequences(rows, [&](const Range& some, std::int64_t s, std::int64_t first) {
+    body(some, first, dropout(s, rate, site, layer, 0));
+  });
 }
 
 /// Computes x[m, n] = dropout(x + bias) + residual on one tile of [R, C].
 template <class T>
-void ShardOps<T>::add_residual(const Range& m, const Range& n, std::int64_t bias,
+void ShardOps<T>::add_residual(const Range& m, const Range& n, const float* bias,
                                const float* residual, DropoutSite site, float* x) const {
-  const float* const b = parameter(bias) + n.begin;
+  const float* const b = bias + n.begin;
   if (!drops(cuts.config.dropout.residual)) {
     const std::int64_t at = m.begin * C + n.begin;
     return kernels.bias_residual(m.size(), n.size(), b, {residual + at, C}, {x + at, C});
@@ -44,13 +41,17 @@ void ShardOps<T>::add_residual(const Range& m, const Range& n, std::int64_t bias
               });
 }
 
-/// Turns the gradient of the residual stream into that of the product which was added to it in
-/// `layer`. It writes the operand of the backward products, if that is not dx itself, and the sum
-/// over the rows, which is the gradient of the product's bias.
+/// Turns the gradient of the residual stream in the rows of a pass's tile into that of the product
+/// which was added to it in `layer`. It writes the operand of the backward products, if that is not
+/// dx itself, and the sum over the rows, which is the gradient of the product's bias, if it has
+/// one.
 template <class T>
-void ShardOps<T>::hand_down(const Range& rows, const float* dx, DropoutSite site,
-                            std::int64_t layer, T* operand, float* sums) const {
+void ShardOps<T>::hand_down(std::int64_t tile, const float* dx, DropoutSite site,
+                            std::int64_t layer, T* operand, const PartialSums& of_pass) const {
+  const Range rows = pass_range(tile);
+  float* const sums = of_pass.below == nullptr ? nullptr : of_pass.below + tile * C;
   if (!drops(cuts.config.dropout.residual)) {
+    if (sums == nullptr) return;
     return kernels.column_sums(rows.size(), C, {dx + rows.begin * C, C}, sums, false);
   }
   by_sequence(rows, cuts.config.dropout.residual, site, layer,

@@ -1,5 +1,5 @@
 // These operations compute token and position embeddings, x[r] = dropout(tokens[id] + places[r mod
-// T]), and their gradients.
+// T]), and their gradients. Models whose heads turn by their positions have no places.
 #pragma once
 
 #include <cstring>
@@ -11,11 +11,17 @@ namespace cllm {
 template <class T>
 void ShardOps<T>::embed(std::int64_t tile) const {
   const Range rows = pass_range(tile);
-  const float* tokens = parameter(cuts.layout->token_embedding());        // [V', C]
-  const float* positions = parameter(cuts.layout->position_embedding());  // [T, C]
+  const float* tokens = parameter(cuts.layout->token_embedding());  // [V', C]
+  const std::int64_t places = cuts.layout->position_embedding();    // [T, C]
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-    kernels.add(static_cast<std::size_t>(C), tokens + data.inputs[r] * C,
-                positions + r % cuts.shape.length * C, activations.x + r * C);
+    const float* const token = tokens + data.inputs[r] * C;
+    float* const x = activations.x + r * C;
+    if (places == kAbsent) {
+      std::memcpy(x, token, static_cast<std::size_t>(C) * sizeof(float));
+    } else {
+      kernels.add(static_cast<std::size_t>(C), token, parameter(places) + r % cuts.shape.length * C,
+                  x);
+    }
   }
   drop_embedding(rows, activations.x);
   norm1(tile, 0);
@@ -28,20 +34,27 @@ void ShardOps<T>::embed_backward(std::int64_t tile) const {
   const std::int64_t begin = tile * cuts.embed_columns;
   const std::int64_t columns = std::min(C, begin + cuts.embed_columns) - begin;
   const float* dx = dx_below();
-  float* tokens = gradient(cuts.layout->token_embedding());
-  float* positions = gradient(cuts.layout->position_embedding());
-  if (!data.accumulate) {
-    // The head wrote the whole token gradient; positions beyond T get no gradient.
-    for (std::int64_t t = 0; t < cuts.config.context; ++t) {
-      std::memset(positions + t * C + begin, 0, static_cast<std::size_t>(columns) * sizeof(float));
+  const Network& network = cuts.layout->network();
+  const auto clear = [&](const Embedding& embedding) {
+    float* const rows = gradient(embedding.weight) + begin;
+    for (std::int64_t r = 0; r < embedding.rows; ++r) {
+      std::memset(rows + r * C, 0, static_cast<std::size_t>(columns) * sizeof(float));
     }
+  };
+  const auto add_to = [&](std::int64_t offset, std::int64_t row, const float* from) {
+    float* const to = gradient(offset) + row * C + begin;
+    kernels.add(static_cast<std::size_t>(columns), to, from, to);
+  };
+  const bool places = network.position_embedding.has_value();
+  if (!data.accumulate) {
+    // A tied head wrote the whole token gradient; positions beyond T get no gradient.
+    if (!network.tied()) clear(network.token_embedding);
+    if (places) clear(*network.position_embedding);
   }
   for (std::int64_t r = 0; r < R; ++r) {
     const float* from = dx + r * C + begin;
-    float* token = tokens + data.inputs[r] * C + begin;
-    float* position = positions + r % cuts.shape.length * C + begin;
-    kernels.add(static_cast<std::size_t>(columns), token, from, token);
-    kernels.add(static_cast<std::size_t>(columns), position, from, position);
+    add_to(network.token_embedding.weight, data.inputs[r], from);
+    if (places) add_to(network.position_embedding->weight, r % cuts.shape.length, from);
   }
 }
 

@@ -1,4 +1,4 @@
-// These operations compute the tied head and the cross-entropy, by chunks of rows and blocks of the
+// These operations compute the head and the cross-entropy, by chunks of rows and blocks of the
 // vocabulary. Only the logits of one chunk exist at a time, and they become their own gradient in
 // place.
 #pragma once
@@ -44,7 +44,7 @@ void ShardOps<T>::logits(std::int64_t tile) const {
                    n.size(),
                    C,
                    {operands.features + first * C, C},
-                   {parameter(cuts.layout->token_embedding()) + n.begin * C, C},
+                   {parameter(cuts.layout->network().head.weight) + n.begin * C, C},
                    out,
                    false});
   const std::int64_t slot = n.begin / grid.tile_columns * cuts.chunk_rows + m.begin;
@@ -69,8 +69,8 @@ void ShardOps<T>::logit_gradient(std::int64_t tile) const {
                                   logit_gradients().at(begin, 0));
 }
 
-/// Computes dE[V', C] (+)= d logits^T features: the head's part; the embedding's is added at the
-/// end.
+/// Computes dE[V', C] (+)= d logits^T features: the head's part. If the head is tied, the
+/// embedding's is added at the end.
 template <class T>
 void ShardOps<T>::token_weight(std::int64_t tile) const {
   const Range m = cuts.token_weight.row_range(tile), n = cuts.token_weight.column_range(tile);
@@ -80,7 +80,7 @@ void ShardOps<T>::token_weight(std::int64_t tile) const {
             cuts.chunk_size(phase.chunk),
             logit_gradients().at(0, m.begin),
             {operands.features + phase.chunk * cuts.chunk_rows * C + n.begin, C},
-            {gradient(cuts.layout->token_embedding()) + m.begin * C + n.begin, C},
+            {gradient(cuts.layout->network().head.weight) + m.begin * C + n.begin, C},
             data.accumulate || phase.chunk > 0});
 }
 
@@ -94,7 +94,7 @@ void ShardOps<T>::feature_gradient(std::int64_t tile) const {
                    n.size(),
                    V,
                    logit_gradients().at(m.begin, 0),
-                   {parameter(cuts.layout->token_embedding()) + n.begin, C},
+                   {parameter(cuts.layout->network().head.weight) + n.begin, C},
                    {workspace.dnorm + first * C + n.begin, C},
                    false});
   if (cuts.features_fused()) norm_final_backward(tile);

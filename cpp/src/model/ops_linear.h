@@ -19,7 +19,7 @@ const T* ShardOps<T>::linear_input(LinearSite site) const noexcept {
     case LinearSite::kOutput:
       break;
   }
-  return layer_operands.gelu;
+  return layer_operands.activated;
 }
 
 /// Returns the gradient of its result: [R, outputs].
@@ -77,8 +77,12 @@ void ShardOps<T>::linear(std::int64_t tile) const {
     case Epilogue::kNone:  // ShardCuts has refused it
     case Epilogue::kBias:
       return add_bias(linear, m, n);
-    case Epilogue::kGelu:
-      return add_bias_and_gelu(linear, m, n);
+    case Epilogue::kHeads:
+      return make_heads(linear, m, n);
+    case Epilogue::kActivation:
+      return activate(linear, m, n);
+    case Epilogue::kGated:
+      return gate(linear, m, n);
     case Epilogue::kResidual:
       return add_to_residual_stream(linear, m, n, tile);
   }
@@ -86,21 +90,10 @@ void ShardOps<T>::linear(std::int64_t tile) const {
 
 template <class T>
 void ShardOps<T>::add_bias(const Linear& linear, const Range& m, const Range& n) const {
-  const MatrixView<T> out = MatrixView<T>{layer_operands.qkv, linear.outputs}.at(m.begin, n.begin);
+  const MatrixView<T> out = part_of(layer_operands.qkv, linear.outputs, m, n);
   const MatrixView<float> to = product_tile(out, n);
   times_weight(linear, m, n, to);
-  stored_kernels.bias_add(m.size(), n.size(), parameter(linear.bias) + n.begin, to, out);
-}
-
-template <class T>
-void ShardOps<T>::add_bias_and_gelu(const Linear& linear, const Range& m, const Range& n) const {
-  const std::int64_t F = linear.outputs;
-  const MatrixView<T> gelu = MatrixView<T>{layer_operands.gelu, F}.at(m.begin, n.begin);
-  MatrixView<T> slope{layer_operands.slope, F};
-  if (slope.data != nullptr) slope = slope.at(m.begin, n.begin);
-  const MatrixView<float> to = product_tile(gelu, n);
-  times_weight(linear, m, n, to);
-  stored_kernels.bias_gelu(m.size(), n.size(), parameter(linear.bias) + n.begin, to, gelu, slope);
+  stored_kernels.bias_add(m.size(), n.size(), bias_of(linear) + n.begin, to, out);
 }
 
 template <class T>
@@ -112,7 +105,7 @@ void ShardOps<T>::add_to_residual_stream(const Linear& linear, const Range& m, c
       last ? workspace.x_final : workspace.layers[static_cast<std::size_t>(at_layer) + 1].x;
   float* const x = middle ? activations.middle : above;
   times_weight(linear, m, n, {x + m.begin * C + n.begin, C});
-  add_residual(m, n, linear.bias, middle ? activations.x : activations.middle,
+  add_residual(m, n, bias_of(linear), middle ? activations.x : activations.middle,
                middle ? DropoutSite::kMiddle : DropoutSite::kOutput, x);
   if (!cuts.whole_rows) return;
   if (middle) return norm2(tile);
@@ -126,7 +119,8 @@ void ShardOps<T>::linear_backward(std::int64_t tile) const {
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   switch (linear.from) {
     case InputFrom::kActivation:
-      return gelu_backward(linear, m, n, grid.row_tile(tile));
+      if (cuts.config.is_gated()) return gate_backward(linear, m, n);
+      return activation_backward(linear, m, n, grid.row_tile(tile));
     case InputFrom::kAttention:
       return attended_gradient(linear, m, n);
     case InputFrom::kNorm:
@@ -134,31 +128,13 @@ void ShardOps<T>::linear_backward(std::int64_t tile) const {
   }
 }
 
-// The gradient of GELU's output becomes that of its input at once. The sums of the latter over the
-// rows of the tile are part of the bias's gradient.
-template <class T>
-void ShardOps<T>::gelu_backward(const Linear& linear, const Range& m, const Range& n,
-                                std::int64_t group_of_rows) const {
-  const std::int64_t F = linear.inputs;
-  const MatrixView<const T> slope = MatrixView<T>{layer_operands.slope, F}.at(m.begin, n.begin);
-  const MatrixView<T> out = MatrixView<T>{operands.dhidden, F}.at(m.begin, n.begin);
-  const MatrixView<float> to = product_tile(out, n);
-  times_transpose(linear, m, n, to);
-  stored_kernels.gelu_backward(m.size(), n.size(), slope, to, out,
-                               workspace.hidden_bias + group_of_rows * F + n.begin);
-}
-
 // The gradient of the heads' output is an operand of attention's own products.
 template <class T>
 void ShardOps<T>::attended_gradient(const Linear& linear, const Range& m, const Range& n) const {
-  const MatrixView<T> out = MatrixView<T>{operands.dattended, C}.at(m.begin, n.begin);
+  const MatrixView<T> out = part_of(operands.dattended, linear.inputs, m, n);
   const MatrixView<float> to = product_tile(out, n);
   times_transpose(linear, m, n, to);
-  if constexpr (!kFloat) {
-    for (std::int64_t r = 0; r < m.size(); ++r) {
-      kernels.round_bf16(static_cast<std::size_t>(n.size()), to.row(r), out.row(r));
-    }
-  }
+  store_product(m, n, to, out);
 }
 
 template <class T>

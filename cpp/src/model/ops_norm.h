@@ -1,5 +1,5 @@
-// These operations compute layer norms by rows, forward and backward, and the sums over rows that
-// biases and norms need.
+// These operations compute layer norms and RMS norms by rows, forward and backward, and the sums
+// over rows that biases and norms need.
 #pragma once
 
 #include "model/shard_ops.h"
@@ -10,8 +10,13 @@ template <class T>
 void ShardOps<T>::norm(std::int64_t tile, const Norm& norm, const float* x, T* out, float* mean,
                        float* rstd) const {
   const Range rows = pass_range(tile);
-  stored_kernels.layernorm_forward(rows.size(), C, x + rows.begin * C, parameter(norm.weight),
-                                   parameter(norm.bias), out + rows.begin * C, mean + rows.begin,
+  const std::int64_t at = rows.begin * C;
+  if (norm.kind == NormKind::kRms) {
+    return stored_kernels.rmsnorm_forward(rows.size(), C, epsilon, {x + at, C},
+                                          parameter(norm.weight), {out + at, C}, rstd + rows.begin);
+  }
+  stored_kernels.layernorm_forward(rows.size(), C, x + at, parameter(norm.weight),
+                                   parameter(norm.bias), out + at, mean + rows.begin,
                                    rstd + rows.begin);
 }
 
@@ -33,53 +38,63 @@ void ShardOps<T>::norm_final(std::int64_t tile) const {
        workspace.rstd_final);
 }
 
-// Each pass leaves three sums over its rows: of the norm's weight, of its bias, and of the gradient
-// that it hands down to the product below.
+/// Sends dnorm[R, C] back through a norm. dx is written to `copy` too, and the norm's output again
+/// to `normed`, unless they are null. The tile's sums for weight and bias are left in `sums`.
 template <class T>
-void ShardOps<T>::norm_final_backward(std::int64_t tile) const {
+void ShardOps<T>::norm_backward(std::int64_t tile, const Norm& norm, const NormSides& sides,
+                                T* copy, T* normed, const PartialSums& sums) const {
   const Range rows = pass_range(tile);
   const std::int64_t at = rows.begin * C, slot = tile * C;
-  float* dx = dx_above() + at;
-  stored_kernels.layernorm_backward(
-      rows.size(), C, workspace.x_final + at, workspace.dnorm + at,
-      parameter(cuts.layout->final_norm().weight), parameter(cuts.layout->final_norm().bias),
-      workspace.mean_final + rows.begin, workspace.rstd_final + rows.begin, nullptr, dx,
-      copy_of(operands.dx[at_layer % 2] + at), nullptr, workspace.norm_final.gamma + slot,
-      workspace.norm_final.beta + slot);
-  hand_down(rows, dx_above(), DropoutSite::kOutput, at_layer, operands.dx[at_layer % 2],
-            workspace.norm_final.below + slot);
+  const float* const dout = workspace.dnorm + at;
+  const float* const rstd = sides.rstd + rows.begin;
+  const auto rows_of = [at](auto* matrix) { return matrix == nullptr ? matrix : matrix + at; };
+  if (norm.kind == NormKind::kRms) {
+    return stored_kernels.rmsnorm_backward(
+        rows.size(), C, {sides.x + at, C}, {dout, C}, parameter(norm.weight), rstd,
+        {rows_of(sides.residual), C}, {sides.dx + at, C}, {rows_of(copy), C}, {rows_of(normed), C},
+        sums.gamma + slot, false);
+  }
+  stored_kernels.layernorm_backward(rows.size(), C, sides.x + at, dout, parameter(norm.weight),
+                                    parameter(norm.bias), sides.mean + rows.begin, rstd,
+                                    rows_of(sides.residual), sides.dx + at, rows_of(copy),
+                                    rows_of(normed), sums.gamma + slot, sums.beta + slot);
+}
+
+// Each pass leaves up to three sums over its rows: of the norm's weight, of its bias, and of the
+// gradient that it hands down to the product below.
+template <class T>
+void ShardOps<T>::norm_final_backward(std::int64_t tile) const {
+  T* const operand = operands.dx[at_layer % 2];
+  norm_backward(
+      tile, cuts.layout->final_norm(),
+      {workspace.x_final, workspace.mean_final, workspace.rstd_final, nullptr, dx_above()},
+      copy_of(operand), nullptr, workspace.norm_final);
+  hand_down(tile, dx_above(), DropoutSite::kOutput, at_layer, operand, workspace.norm_final);
 }
 
 template <class T>
 void ShardOps<T>::norm2_backward(std::int64_t tile) const {
-  const Range rows = pass_range(tile);
-  const std::int64_t at = rows.begin * C, slot = tile * C;
-  float* dx = workspace.dmiddle + at;
-  stored_kernels.layernorm_backward(
-      rows.size(), C, activations.middle + at, workspace.dnorm + at, parameter(parts.norm2.weight),
-      parameter(parts.norm2.bias), activations.mean2 + rows.begin, activations.rstd2 + rows.begin,
-      dx_above() + at, dx, copy_of(operands.dmiddle + at), operands.normed2 + at,
-      workspace.norm2.gamma + slot, workspace.norm2.beta + slot);
-  hand_down(rows, workspace.dmiddle, DropoutSite::kMiddle, at_layer, operands.dmiddle,
-            workspace.norm2.below + slot);
+  norm_backward(
+      tile, parts.norm2,
+      {activations.middle, activations.mean2, activations.rstd2, dx_above(), workspace.dmiddle},
+      copy_of(operands.dmiddle), operands.normed2, workspace.norm2);
+  hand_down(tile, workspace.dmiddle, DropoutSite::kMiddle, at_layer, operands.dmiddle,
+            workspace.norm2);
 }
 
 template <class T>
 void ShardOps<T>::norm1_backward(std::int64_t tile) const {
-  const Range rows = pass_range(tile);
-  const std::int64_t at = rows.begin * C, slot = tile * C;
-  float* dx = dx_below() + at;
-  stored_kernels.layernorm_backward(
-      rows.size(), C, activations.x + at, workspace.dnorm + at, parameter(parts.norm1.weight),
-      parameter(parts.norm1.bias), activations.mean1 + rows.begin, activations.rstd1 + rows.begin,
-      workspace.dmiddle + at, dx, copy_of(operands.dx[(at_layer + 1) % 2] + at),
-      operands.normed1 + at, workspace.norm1.gamma + slot, workspace.norm1.beta + slot);
-  if (at_layer == 0) return drop_embedding(rows, dx_below());
-  hand_down(rows, dx_below(), DropoutSite::kOutput, at_layer - 1, operands.dx[(at_layer + 1) % 2],
-            workspace.norm1.below + slot);
+  T* const operand = operands.dx[(at_layer + 1) % 2];
+  norm_backward(
+      tile, parts.norm1,
+      {activations.x, activations.mean1, activations.rstd1, workspace.dmiddle, dx_below()},
+      copy_of(operand), operands.normed1, workspace.norm1);
+  if (at_layer == 0) return drop_embedding(pass_range(tile), dx_below());
+  hand_down(tile, dx_below(), DropoutSite::kOutput, at_layer - 1, operand, workspace.norm1);
 }
 
-// It adds the partial sums of row groups in group order: a few rows of C to 4C numbers.
+// It adds the partial sums of row groups in group order: a few rows of at most F numbers. Biases
+// that a model does not have are left out.
 template <class T>
 void ShardOps<T>::vectors() const {
   const std::int64_t passes = cuts.pass_tiles();
@@ -99,6 +114,12 @@ void ShardOps<T>::vectors() const {
       return sum_groups(passes, C, workspace.norm2.below,
                         parts.linear(LinearSite::kProjection).bias);
     case Op::kQkvVectors:
+      if (parts.query_norm) {
+        const std::int64_t D = cuts.config.head_width();
+        const std::int64_t groups = cuts.shape.sequences * cuts.config.key_value_heads();
+        sum_groups(groups, D, workspace.query_norm, parts.query_norm->weight);
+        sum_groups(groups, D, workspace.key_norm, parts.key_norm->weight);
+      }
       return sum_groups(cuts.shape.sequences, qkv.outputs, workspace.qkv_bias, qkv.bias);
     case Op::kInputVectors:
       sum_groups(passes, C, workspace.norm1.gamma, parts.norm1.weight);

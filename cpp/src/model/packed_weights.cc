@@ -22,7 +22,8 @@ std::vector<PackedWeights::Matrix> PackedWeights::lay_out(const ParameterLayout&
                                                           std::int64_t* numbers) {
   std::vector<Matrix> matrices;
   for (const Linear& linear : layout.network().linears()) {
-    matrices.push_back({linear.weight, linear.rows(), linear.columns(), linear.forward_form()});
+    matrices.push_back(
+        {linear.weight, linear.rows(), linear.columns(), linear.forward_form(), linear.parts()});
   }
   std::sort(matrices.begin(), matrices.end(),
             [](const Matrix& a, const Matrix& b) { return a.offset < b.offset; });
@@ -30,7 +31,7 @@ std::vector<PackedWeights::Matrix> PackedWeights::lay_out(const ParameterLayout&
   for (Matrix& m : matrices) {
     m.plain = *numbers;
     m.turned = m.plain + packed_size<T>(m.rows, m.columns);
-    *numbers = m.turned + packed_size<T>(m.columns, m.rows);
+    *numbers = m.turned + m.parts * packed_size<T>(m.columns, m.part_rows());
   }
   return matrices;
 }
@@ -49,8 +50,11 @@ void PackedWeights::cut(const ParameterLayout& layout, std::int64_t* numbers) {
     const Matrix& m = matrices_[i];
     const std::int64_t panels = kTileNumbers / m.columns / kPackedColumns;
     const std::int64_t some = std::max<std::int64_t>(1, panels) * kPackedColumns;
-    for (std::int64_t j = 0; j < m.rows; j += some) {
-      tiles_.push_back({i, {j, std::min(m.rows, j + some)}});
+    for (std::int64_t part = 0; part < m.rows; part += m.part_rows()) {
+      const std::int64_t end = part + m.part_rows();
+      for (std::int64_t j = part; j < end; j += some) {
+        tiles_.push_back({i, {j, std::min(end, j + some)}});
+      }
     }
   }
 }
@@ -89,27 +93,29 @@ template <class T>
 void PackedWeights::pack_as(const Tile& tile, Pass pass, const float* parameters,
                             const KernelTable& kernels) noexcept {
   const Matrix& m = matrices_[tile.matrix];
-  const std::int64_t rows = tile.rows.size(), offset = m.offset + tile.rows.begin * m.columns;
-  const float* const from = parameters + offset;
+  const auto row = [&](std::int64_t r) { return m.offset + r * m.columns; };
   const auto panels_at = [this](GemmForm form, std::int64_t at) {
     return const_cast<T*>(panels<T>(form, at));
   };
   const auto pack_weight = product_kernels<T>(kernels).pack_weight;
   if (pass != Pass::kForward || m.forward == GemmForm::kNN) {
-    pack_weight({GemmForm::kNN,
-                 rows,
-                 m.columns,
-                 {from, m.columns},
-                 panels_at(GemmForm::kNN, m.offset),
-                 m.rows,
-                 tile.rows.begin});
+    const Range rows = tile.plain_rows(m);
+    if (rows.size() > 0) {
+      pack_weight({GemmForm::kNN,
+                   rows.size(),
+                   m.columns,
+                   {parameters + row(rows.begin), m.columns},
+                   panels_at(GemmForm::kNN, m.offset),
+                   m.rows,
+                   rows.begin});
+    }
   }
   if (pass != Pass::kForward || m.forward == GemmForm::kNT) {
     pack_weight({GemmForm::kNT,
                  m.columns,
-                 rows,
-                 {from, m.columns},
-                 panels_at(GemmForm::kNT, offset),
+                 tile.rows.size(),
+                 {parameters + row(tile.rows.begin), m.columns},
+                 panels_at(GemmForm::kNT, row(tile.rows.begin)),
                  m.columns});
   }
 }

@@ -41,13 +41,14 @@ class PackedWeights {
 
   /// Returns the place of column 0 of a product's B when B begins at element `offset` of the flat
   /// range. That element is in the first row of a weight, at any column (NN), or the first of any
-  /// row (NT). REQUIRES: T is what the precision multiplies; the column is a multiple of
-  /// kPackedColumns.
+  /// row (NT). REQUIRES: T is what the precision multiplies; the column, or the row in its part, is
+  /// a multiple of kPackedColumns.
   template <class T>
   const T* panels(GemmForm form, std::int64_t offset) const noexcept {
     const Matrix& m = matrix_at(offset);
     const bool plain = form == GemmForm::kNN;
-    const std::int64_t column = plain ? offset - m.offset : (offset - m.offset) / m.columns;
+    const std::int64_t at = offset - m.offset;
+    const std::int64_t column = plain ? at : m.turned_column(at / m.columns);
     const T* const all = reinterpret_cast<const T*>(memory_.data());
     return all + (plain ? m.plain : m.turned) + packed_column<T>(m.depth(form), column);
   }
@@ -58,12 +59,20 @@ class PackedWeights {
 
  private:
   /// Describes a weight [rows, columns]. The weight and its transpose are each the B of some
-  /// product.
+  /// product. The rows may be parts of equal size, by each of which a tile multiplies: the columns
+  /// of the transpose are packed for each part alone.
   struct Matrix {
     std::int64_t offset;  ///< in the flat range
     std::int64_t rows, columns;
-    GemmForm forward;                    ///< the form in a forward pass
+    GemmForm forward;  ///< the form in a forward pass
+    std::int64_t parts;
     std::int64_t plain = 0, turned = 0;  ///< numbers before the packed matrix and its transpose
+    std::int64_t part_rows() const noexcept { return rows / parts; }
+    /// Returns the place of a row among the columns of the packed transpose.
+    std::int64_t turned_column(std::int64_t row) const noexcept {
+      const std::int64_t part = row / part_rows();
+      return part * ceil_div(part_rows(), kPackedColumns) * kPackedColumns + row % part_rows();
+    }
     std::int64_t depth(GemmForm form) const noexcept {
       return form == GemmForm::kNN ? rows : columns;
     }
@@ -71,6 +80,10 @@ class PackedWeights {
   struct Tile {
     std::size_t matrix;
     Range rows;  ///< whole panels of the transpose
+    /// Returns those rows that it packs plainly, from an even one on: pairs of Bf16 stay together.
+    Range plain_rows(const Matrix& m) const noexcept {
+      return {rows.begin + rows.begin % 2, std::min(m.rows, rows.end + rows.end % 2)};
+    }
   };
 
   /// Returns the weights in the order of their offsets, and their numbers when packed.

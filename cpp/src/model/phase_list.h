@@ -20,7 +20,7 @@ enum class Buffer : std::int32_t {
   kAttended,
   kMiddle,
   kStats2,
-  kGelu,
+  kActivated,
   kSlope,
   kOutputGradient,  // of the layer's weights and vectors, one for each operation that writes them
   kHiddenGradient,
@@ -47,7 +47,8 @@ enum class Buffer : std::int32_t {
   kNorm1Sums,
   kNorm2Sums,
   kFinalSums,
-  kTokenGradient,
+  kTokenGradient,  // of the token embedding, and of a head that is the same
+  kHeadGradient,
   kFinalVectorGradient,
 };
 

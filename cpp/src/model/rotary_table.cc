@@ -32,6 +32,11 @@ std::vector<float> rotary_frequencies(std::int64_t head_width, double theta,
   return all;
 }
 
+std::vector<float> rotary_frequencies(const ModelConfig& config) {
+  return rotary_frequencies(config.head_width(), config.rope_theta,
+                            config.rope_scaling ? &*config.rope_scaling : nullptr);
+}
+
 void fill_rotary_table(const std::vector<float>& frequencies, std::int64_t first,
                        std::int64_t positions, float* turns) {
   const std::size_t half = frequencies.size();

@@ -16,6 +16,9 @@ namespace cllm {
 std::vector<float> rotary_frequencies(std::int64_t head_width, double theta,
                                       const Llama3Scaling* scaling);
 
+/// Returns those of a model.
+std::vector<float> rotary_frequencies(const ModelConfig& config);
+
 /// Sets turns[positions, D] for the positions from `first` on: D/2 cosines, then D/2 sines, as
 /// rotary_forward takes them.
 void fill_rotary_table(const std::vector<float>& frequencies, std::int64_t first,

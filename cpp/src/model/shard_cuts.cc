@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "model/rotary_table.h"
+
 namespace cllm {
 namespace {
 
@@ -19,8 +21,11 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
     if (linear.epilogue == Epilogue::kNone) {
       throw std::logic_error("a layer's linear map has no epilogue: none of the operations is it");
     }
-    linears[i] = {product(R, linear.outputs), product(R, linear.inputs),
+    linears[i] = {product(R, linear.outputs / linear.parts()), product(R, linear.inputs),
                   weight_gradient_grid(linear.rows(), linear.columns())};
+    if (linear.epilogue == Epilogue::kHeads) {
+      linears[i].forward = grid_of_heads(linears[i].forward, config.head_width());
+    }
   }
   const Linear& head = tensors.network().head;
   token_weight = weight_gradient_grid(head.rows(), head.columns());
@@ -29,11 +34,17 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
   pass_rows = whole_rows ? projection.tile_rows : cllm::pass_rows(R, C);
   embed_columns = std::min(C, kEmbedColumns);
   query_rows = cllm::query_rows(shape.length);
-  heads_per_tile = std::min(lane_sequences() * config.heads,
-                            cllm::heads_per_tile(query_rows, shape.length, config.head_width(),
-                                                 heads() * query_blocks()));
+  const std::int64_t key_heads = config.key_value_heads();
+  heads_per_tile =
+      std::min(lane_sequences() * key_heads,
+               cllm::heads_per_tile(query_rows, shape.length, config.query_width() / key_heads,
+                                    shape.sequences * key_heads * query_blocks()));
   chunk_rows = logit_rows(R, config.vocabulary);
   loss_rows = cllm::loss_rows(chunk_rows, config.vocabulary);
+  zeros.resize(static_cast<std::size_t>(std::max(C, config.qkv_width())));
+  if (tensors.network().position_embedding) return;
+  turns.resize(static_cast<std::size_t>(shape.length * config.head_width()));
+  fill_rotary_table(rotary_frequencies(config), 0, shape.length, turns.data());
 }
 
 }  // namespace cllm

@@ -10,17 +10,17 @@
 
 namespace cllm {
 
-/// Describes attention forward of some query rows of a few sequences, for every head.
+/// Describes attention forward of some query rows of a few sequences, for every head of keys.
 struct AttentionGroup {
   Range sequences;
   std::int64_t block;  ///< number of the query block, in each of the sequences
   Range rows;          ///< of the shard, from the first sequence's to the last one's
-  std::int64_t items;  ///< (sequence, head) pairs
+  std::int64_t items;  ///< (sequence, head of keys) pairs
 };
 
 /// Says how the three products of a linear map are cut.
 struct LinearCuts {
-  Grid forward;   // rows x outputs
+  Grid forward;   // rows x outputs, those of one part
   Grid backward;  // rows x inputs: the gradient of the input
   Grid weight;    // rows x columns of the weight: its gradient
 };
@@ -45,13 +45,15 @@ struct ShardCuts {
   std::int64_t heads_per_tile;  // attention items of one tile; a tile never leaves its group
   std::int64_t chunk_rows;      // rows whose logits exist at the same time
   std::int64_t loss_rows;       // rows of one tile of the pass over logits
+  // Every tile reads these.
+  std::vector<float> turns;  // [T, D] cosines and sines of rotary positions, if the model has them
+  std::vector<float> zeros;  // as many as the longest bias, for a linear map without one
 
   const LinearCuts& linear(LinearSite site) const noexcept {
     return linears[static_cast<std::size_t>(site)];
   }
   std::int64_t pass_tiles() const noexcept { return ceil_div(shape.rows(), pass_rows); }
   std::int64_t query_blocks() const noexcept { return ceil_div(shape.length, query_rows); }
-  std::int64_t heads() const noexcept { return shape.sequences * config.heads; }
   /// Returns about how many rows go through the shard together: those of a tile of a product.
   std::int64_t lane_rows() const noexcept {
     return linear(LinearSite::kProjection).forward.tile_rows;
@@ -71,12 +73,12 @@ struct ShardCuts {
     g.block = query_blocks() - 1 - group % query_blocks();  // the longest first
     g.rows.begin = g.sequences.begin * T + g.block * query_rows;
     g.rows.end = (g.sequences.end - 1) * T + std::min(T, (g.block + 1) * query_rows);
-    g.items = g.sequences.size() * config.heads;
+    g.items = g.sequences.size() * config.key_value_heads();
     return g;
   }
   /// Returns the tiles of one group; the last one may be smaller.
   std::int64_t attention_group_tiles() const noexcept {
-    return ceil_div(lane_sequences() * config.heads, heads_per_tile);
+    return ceil_div(lane_sequences() * config.key_value_heads(), heads_per_tile);
   }
   std::int64_t embed_tiles() const noexcept { return ceil_div(config.width, embed_columns); }
   std::int64_t chunks() const noexcept { return ceil_div(shape.rows(), chunk_rows); }

@@ -4,6 +4,8 @@
 #include "model/ops_dropout.h"
 #include "model/ops_embed.h"
 #include "model/ops_head.h"
+#include "model/ops_heads.h"
+#include "model/ops_hidden.h"
 #include "model/ops_linear.h"
 #include "model/ops_norm.h"
 
@@ -24,6 +26,7 @@ ShardOps<T>::ShardOps(const ShardCuts& program, const ShardData& shard, const Wo
       at_layer(running.layer),
       R(program.shape.rows()),
       C(program.config.width),
+      epsilon(static_cast<float>(program.config.norm_epsilon())),
       activations(workspace.layers[static_cast<std::size_t>(at_layer)]),
       layer_operands(operands.layers[static_cast<std::size_t>(at_layer)]),
       parts(program.layout->layer(at_layer)) {}
@@ -79,6 +82,7 @@ void ShardOps<T>::run(std::int64_t tile) const {
 template <class T>
 void ShardOps<T>::sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
                              std::int64_t offset) const {
+  if (offset == kAbsent) return;
   kernels.column_sums(groups, columns, {partial, columns}, gradient(offset), data.accumulate);
 }
 

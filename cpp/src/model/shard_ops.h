@@ -1,6 +1,6 @@
 // ShardOps holds the operations of a shard program; each runs one tile. Forward and backward stand
-// side by side in ops_*.h, which shard_ops.cc joins. Letters: R rows of the shard, C width, F = 4C,
-// H heads, D head width, V' vocabulary.
+// side by side in ops_*.h, which shard_ops.cc joins. Letters: R rows of the shard, C width, F
+// hidden width, H heads, D head width, Q and K columns of queries and keys, V' vocabulary.
 #pragma once
 
 #include <type_traits>
@@ -8,6 +8,22 @@
 #include "model/shard_program.h"
 
 namespace cllm {
+
+/// Returns the tile of a matrix [R, columns]; without data for no matrix.
+template <class T>
+MatrixView<T> part_of(T* matrix, std::int64_t columns, const Range& m, const Range& n) noexcept {
+  if (matrix == nullptr) return {nullptr, 0};
+  return MatrixView<T>{matrix, columns}.at(m.begin, n.begin);
+}
+
+/// Names what a norm's backward pass reads and writes beside the gradient of its output.
+struct NormSides {
+  const float* x;         ///< [R, C] what entered it
+  const float* mean;      ///< [R] of a layer norm
+  const float* rstd;      ///< [R]
+  const float* residual;  ///< [R, C] the gradient that went past it; null: none
+  float* dx;              ///< [R, C] receives the gradient of x
+};
 
 /// Runs tiles of one phase. T is the type in which the operands of products are stored.
 template <class T>
@@ -26,6 +42,8 @@ struct ShardOps {
   void norm1(std::int64_t tile, std::int64_t layer) const;
   void norm2(std::int64_t tile) const;
   void norm_final(std::int64_t tile) const;
+  void norm_backward(std::int64_t tile, const Norm& norm, const NormSides& sides, T* copy,
+                     T* normed, const PartialSums& sums) const;
   void norm_final_backward(std::int64_t tile) const;
   void norm2_backward(std::int64_t tile) const;
   void norm1_backward(std::int64_t tile) const;
@@ -41,13 +59,16 @@ struct ShardOps {
   void times_transpose(const Linear& linear, const Range& m, const Range& n,
                        MatrixView<float> c) const;
   void add_bias(const Linear& linear, const Range& m, const Range& n) const;
-  void add_bias_and_gelu(const Linear& linear, const Range& m, const Range& n) const;
   void add_to_residual_stream(const Linear& linear, const Range& m, const Range& n,
                               std::int64_t tile) const;
-  void gelu_backward(const Linear& linear, const Range& m, const Range& n,
-                     std::int64_t group) const;
   void attended_gradient(const Linear& linear, const Range& m, const Range& n) const;
   void norm_gradient(const Linear& linear, const Range& m, const Range& n, std::int64_t tile) const;
+  // ops_hidden.h
+  void activate(const Linear& linear, const Range& m, const Range& n) const;
+  void gate(const Linear& linear, const Range& m, const Range& n) const;
+  void activation_backward(const Linear& linear, const Range& m, const Range& n,
+                           std::int64_t group) const;
+  void gate_backward(const Linear& linear, const Range& m, const Range& n) const;
   // ops_dropout.h
   bool drops(double rate) const noexcept { return data.dropout != nullptr && rate > 0; }
   Dropout dropout(std::int64_t s, double rate, DropoutSite site, std::int64_t layer,
@@ -55,13 +76,19 @@ struct ShardOps {
   template <class Body>
   void by_sequence(const Range& rows, double rate, DropoutSite site, std::int64_t layer,
                    Body body) const;
-  void add_residual(const Range& m, const Range& n, std::int64_t bias, const float* residual,
+  void add_residual(const Range& m, const Range& n, const float* bias, const float* residual,
                     DropoutSite site, float* x) const;
-  void hand_down(const Range& rows, const float* dx, DropoutSite site, std::int64_t layer,
-                 T* operand, float* sums) const;
+  void hand_down(std::int64_t tile, const float* dx, DropoutSite site, std::int64_t layer,
+                 T* operand, const PartialSums& of_pass) const;
   void drop_embedding(const Range& rows, float* x) const;
+  // ops_heads.h
+  void make_heads(const Linear& linear, const Range& m, const Range& n) const;
+  void normalise_heads(const Range& m, const Range& n, MatrixView<float> out) const;
+  void turn_back(std::int64_t s, std::int64_t k, const AttentionArgs<T>& args) const;
+  void head_backward(std::int64_t s, std::int64_t head, const Norm& norm, T* gradient, float* sums,
+                     bool accumulate) const;
   // ops_attention.h
-  AttentionArgs<T> head_args(std::int64_t s, std::int64_t h) const;
+  AttentionArgs<T> head_args(std::int64_t s, std::int64_t k) const;
   void attention(std::int64_t tile) const;
   void attention_backward(std::int64_t tile) const;
   // ops_head.h
@@ -84,9 +111,24 @@ struct ShardOps {
   }
   void multiply(const GemmArgsOf<T, T>& args) const { gemm.run(args); }
   const float* parameter(std::int64_t offset) const noexcept { return data.parameters + offset; }
+  const float* bias_of(const Linear& linear) const noexcept {
+    return linear.bias == kAbsent ? cuts.zeros.data() : parameter(linear.bias);
+  }
   float* gradient(std::int64_t offset) const noexcept { return data.gradient + offset; }
+  /// Adds up the gradient at `offset`, if there is such a tensor.
   void sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
                   std::int64_t offset) const;
+  /// Calls body(rows, sequence, first) for the rows of each sequence in turn; `first` is the place
+  /// of the first one in its sequence.
+  template <class Body>
+  void in_sequences(const Range& rows, Body body) const {
+    const std::int64_t L = cuts.shape.length;
+    for (std::int64_t r = rows.begin; r < rows.end;) {
+      const std::int64_t s = r / L, end = std::min(rows.end, (s + 1) * L);
+      body(Range{r, end}, s, r - s * L);
+      r = end;
+    }
+  }
   Range pass_range(std::int64_t tile) const noexcept {
     const std::int64_t begin = tile * cuts.pass_rows;
     return {begin, std::min(R, begin + cuts.pass_rows)};
@@ -114,6 +156,15 @@ struct ShardOps {
     if constexpr (kFloat) return out;
     return {scratch, columns.size()};
   }
+  /// Stores such a product where it is not stored yet.
+  void store_product(const Range& m, const Range& n, MatrixView<float> product,
+                     MatrixView<T> out) const {
+    if constexpr (!kFloat) {
+      for (std::int64_t r = 0; r < m.size(); ++r) {
+        kernels.round_bf16(static_cast<std::size_t>(n.size()), product.row(r), out.row(r));
+      }
+    }
+  }
 
   static constexpr bool kFloat = std::is_same_v<T, float>;
   static constexpr std::int64_t kLogitStep = kPerFloat<T>;
@@ -129,6 +180,7 @@ struct ShardOps {
   const Phase& phase;
   const std::int64_t at_layer;
   const std::int64_t R, C;
+  const float epsilon;                     ///< of norms
   const LayerActivations& activations;     ///< of the layer
   const LayerOperands<T>& layer_operands;  ///< of the layer
   const NetworkLayer& parts;               ///< of the layer

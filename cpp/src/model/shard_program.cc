@@ -1,13 +1,13 @@
 #include "model/shard_program.h"
 
-#include "model/gpt2/phases.h"
+#include "model/decoder_phases.h"
 #include "model/shard_ops.h"
 
 namespace cllm {
 
 ShardProgram::ShardProgram(const ModelConfig& config, const ParameterLayout& layout,
                            const ShardShape& shape, Pass pass, WeightLayout weights)
-    : cuts_(config, layout, shape, weights), phases_(gpt2_phases(cuts_, pass)) {}
+    : cuts_(config, layout, shape, weights), phases_(decoder_phases(cuts_, pass)) {}
 
 std::int64_t ShardProgram::tiles() const noexcept {
   std::int64_t tiles = 0;
@@ -32,9 +32,13 @@ std::size_t ShardProgram::worker_scratch_floats(const ModelConfig& config,
   const auto attention =
       bf16 ? kernels.bf16.attention_scratch_floats : kernels.attention_scratch_floats;
   const auto head = static_cast<std::size_t>(most_logit_rows(largest.rows(), config.vocabulary));
-  // What is stored as Bf16 leaves a product as floats.
-  const auto tile = static_cast<std::size_t>(bf16 ? most_product_tile(largest.rows()) : 0);
-  return std::max({attention(largest.length, config.head_width(), 1), head, tile});
+  const std::int64_t rows = largest.rows(), D = config.head_width();
+  // What is stored as Bf16 leaves a product as floats; gate and what it multiplies always do.
+  std::int64_t tile = bf16 ? most_product_tile(rows) : 0;
+  if (config.is_gated()) tile = 2 * most_product_tile(rows);
+  if (bf16 && !config.is_gpt2()) tile = std::max(tile, most_tile_of_heads(rows, D));
+  return std::max(
+      {attention(largest.length, D, config.head_group()), head, static_cast<std::size_t>(tile)});
 }
 
 }  // namespace cllm

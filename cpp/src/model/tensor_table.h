@@ -10,7 +10,7 @@ namespace cllm {
 
 /// Says how a tensor of new weights is filled.
 enum class Initialization : std::uint8_t {
-  kNormal,    ///< normal numbers of deviation 0.02
+  kNormal,    ///< normal numbers of the deviation that the model's config says
   kResidual,  ///< the same over sqrt(2 L): what adds to the residual stream (GPT-2, 2019)
   kOnes,
   kZeros,
@@ -19,7 +19,7 @@ enum class Initialization : std::uint8_t {
 struct TensorEntry {
   std::string name;  ///< as the model's files name it ("transformer.h.0.attn...")
   std::vector<std::int64_t> shape;
-  std::int64_t offset;  ///< first element in the flat range; a multiple of 16
+  std::int64_t offset;  ///< first element in the flat range
   std::int64_t size;    ///< product of shape
   Initialization initialization;
   bool decays;  ///< weight decay applies: tensors of two dimensions
@@ -35,11 +35,20 @@ struct Block {
 };
 constexpr std::int64_t kBlockSize = 65536;
 
+/// Is a tensor that lies below others, without a gap, so that they make one matrix or one vector.
+struct TensorPart {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+
 class TensorTable {
  public:
-  /// Appends a tensor and returns its offset.
+  /// Appends a tensor and returns its offset, a multiple of 16.
   std::int64_t add(std::string name, std::vector<std::int64_t> shape, Initialization initialization,
                    bool frozen = false);
+  /// Appends the parts of one matrix or vector, and returns the offset of the first, a multiple of
+  /// 16.
+  std::int64_t add(std::vector<TensorPart> parts, Initialization initialization);
 
   const std::vector<TensorEntry>& tensors() const noexcept { return tensors_; }
   const std::vector<Block>& blocks() const noexcept { return blocks_; }
@@ -49,6 +58,9 @@ class TensorTable {
   std::int64_t parameters() const noexcept { return parameters_; }
 
  private:
+  /// Appends a tensor at the end of the flat range, wherever that is.
+  void append(TensorPart part, Initialization initialization, bool frozen);
+
   std::vector<TensorEntry> tensors_;
   std::vector<Block> blocks_;
   std::int64_t flat_size_ = 0, parameters_ = 0;

@@ -15,11 +15,14 @@ class TileCalls {
 
  private:
   std::int64_t width() const { return cuts_.config.width; }
+  bool gpt2() const { return cuts_.config.is_gpt2(); }
   const DropoutRates& rates() const { return cuts_.config.dropout; }
   Range pass_range() const {
     const std::int64_t begin = tile_ * cuts_.pass_rows;
     return {begin, std::min(cuts_.shape.rows(), begin + cuts_.pass_rows)};
   }
+
+  bool places() const { return cuts_.layout->network().position_embedding.has_value(); }
 
   /// Dropout draws for each sequence apart, so there is a call for the rows of each.
   void by_sequence(const char* kernel, bool stored, const Range& rows, std::int64_t n) const {
@@ -36,15 +39,17 @@ class TileCalls {
     if (rates().residual > 0) return by_sequence("bias_dropout_residual", false, rows, n);
     listener_.pass("bias_residual", false, rows.size(), n);
   }
-  /// It also makes the sums for the bias of the linear map below.
+  /// It also makes the sums for the bias of the linear map below, if there is one.
   void hand_down(const Range& rows) const {
     if (rates().residual > 0) return by_sequence("dropout_rows", true, rows, width());
-    listener_.pass("column_sums", false, rows.size(), width());
+    if (gpt2()) listener_.pass("column_sums", false, rows.size(), width());
   }
-  void norm(const Range& rows) const { listener_.pass("norm_forward", true, rows.size(), width()); }
+  void norm(const Range& rows) const {
+    listener_.pass(gpt2() ? "norm_forward" : "rmsnorm_forward", true, rows.size(), width());
+  }
   /// `lowest`: it is the first layer's first norm, and the embeddings lie below it.
   void norm_backward(const Range& rows, bool lowest) const {
-    listener_.pass("norm_backward", true, rows.size(), width());
+    listener_.pass(gpt2() ? "norm_backward" : "rmsnorm_backward", true, rows.size(), width());
     lowest ? drop_embedding(rows) : hand_down(rows);
   }
   void sums(std::int64_t groups, std::int64_t columns, int times) const {
@@ -66,18 +71,39 @@ class TileCalls {
         return;
       case Epilogue::kBias:
         return listener_.pass("bias_add", true, m.size(), n);
-      case Epilogue::kGelu:
-        return listener_.pass("bias_gelu", true, m.size(), n);
+      case Epilogue::kHeads:
+        return heads(m, grid.column_range(tile_));
+      case Epilogue::kActivation:
+        return listener_.pass(activation_name(), true, m.size(), n);
+      case Epilogue::kGated:
+        product(grid, linear.forward_form(), true, linear.inputs);  // of the other half
+        return listener_.pass("swiglu", true, m.size(), n);
       case Epilogue::kResidual:
         add_residual(m, n);
         if (cuts_.whole_rows) norm(m);
     }
   }
+  const char* activation_name() const {
+    const Activation activation = cuts_.config.activation();
+    if (activation == Activation::kGelu) return "bias_gelu_erf";
+    return activation == Activation::kRelu ? "bias_relu" : "bias_gelu";
+  }
+  void heads(const Range& m, const Range& n) const {
+    const std::int64_t D = cuts_.config.head_width();
+    const std::int64_t values = cuts_.config.query_width() + cuts_.config.key_width();
+    const std::int64_t turned = std::max<std::int64_t>(0, std::min(n.end, values) - n.begin);
+    if (turned > 0 && cuts_.config.has_head_norms()) {
+      listener_.pass("rmsnorm_forward", false, m.size() * turned / D, D);
+    }
+    if (turned > 0) listener_.pass("rotary_forward", true, m.size(), turned);
+    if (turned < n.size()) listener_.pass("bias_add", true, m.size(), n.size() - turned);
+  }
   void linear_backward(const Linear& linear) const {
     const Grid& grid = cuts_.linear(phase_.site).backward;
     const Range m = product(grid, linear.backward_form(), true, linear.outputs);
     if (linear.from == InputFrom::kActivation) {
-      listener_.pass("gelu_backward", true, m.size(), grid.column_range(tile_).size());
+      const char* kernel = cuts_.config.is_gated() ? "swiglu_backward" : "gelu_backward";
+      listener_.pass(kernel, true, m.size(), grid.column_range(tile_).size());
     }
     const bool lowest = phase_.site == LinearSite::kQkv && phase_.layer == 0;
     if (linear.from == InputFrom::kNorm && cuts_.whole_rows) norm_backward(m, lowest);
@@ -93,13 +119,21 @@ class TileCalls {
     const auto last = static_cast<double>(std::min(T, (group.block + 1) * cuts_.query_rows));
     const double share = (last * last - first * first) / static_cast<double>(T * T);
     listener_.attention(rates().attention > 0 ? "attention_forward_dropout" : "attention_forward",
-                        static_cast<double>(items) * share);
+                        static_cast<double>(items * cuts_.config.head_group()) * share);
   }
   void attention_backward() const {
-    const std::int64_t T = cuts_.shape.length, D = cuts_.config.head_width();
+    const ModelConfig& config = cuts_.config;
+    const std::int64_t T = cuts_.shape.length, D = config.head_width(), group = config.head_group();
     listener_.attention(rates().attention > 0 ? "attention_backward_dropout" : "attention_backward",
-                        1);
-    for (int part = 0; part < 3; ++part) listener_.pass("column_sums", true, T, D);
+                        static_cast<double>(group));
+    if (!config.is_gpt2()) {
+      const bool normed = config.has_head_norms();  // they turn as floats
+      listener_.pass("rotary_backward", !normed, T, (group + 1) * D);
+      if (normed) listener_.pass("rmsnorm_backward", true, T * (group + 1), D);
+    }
+    if (!config.has_qkv_biases()) return;
+    listener_.pass("column_sums", true, T, group * D);
+    for (int part = 0; part < 2; ++part) listener_.pass("column_sums", true, T, D);
   }
 
   const ShardCuts& cuts_;
@@ -115,7 +149,7 @@ void TileCalls::list() const {
   const std::int64_t R = cuts_.shape.rows(), chunk = phase_.chunk;
   switch (phase_.op) {
     case Op::kEmbed:
-      listener_.add(width() * pass_range().size(), 1);
+      if (places()) listener_.add(width() * pass_range().size(), 1);
       drop_embedding(pass_range());
       return norm(pass_range());
     case Op::kNorm1:
@@ -156,7 +190,7 @@ void TileCalls::list() const {
     case Op::kAttentionBackward:
       return attention_backward();
     case Op::kEmbedBackward:
-      return listener_.add(std::min(cuts_.embed_columns, width()) * R, 2);
+      return listener_.add(std::min(cuts_.embed_columns, width()) * R, places() ? 2 : 1);
     case Op::kLinearWeight:
       product(cuts_.linear(phase_.site).weight, GemmForm::kTN, false, R);
       return;
@@ -164,11 +198,15 @@ void TileCalls::list() const {
       return sums(cuts_.linear(LinearSite::kOutput).backward.row_tiles(),
                   layer.linear(LinearSite::kHidden).outputs, 1);
     case Op::kQkvVectors:
+      if (layer.query_norm) {
+        sums(cuts_.shape.sequences * cuts_.config.key_value_heads(), cuts_.config.head_width(), 2);
+      }
+      if (!cuts_.config.has_qkv_biases()) return;
       return sums(cuts_.shape.sequences, layer.linear(LinearSite::kQkv).outputs, 1);
     case Op::kFinalVectors:
     case Op::kMiddleVectors:
     case Op::kInputVectors:
-      return sums(cuts_.pass_tiles(), width(), 3);
+      return sums(cuts_.pass_tiles(), width(), gpt2() ? 3 : 1);
   }
 }
 

@@ -1,5 +1,9 @@
 #include "model/tiling.h"
 
+#include <numeric>
+
+#include "cpu/product_kernels.h"
+
 namespace cllm {
 namespace {
 
@@ -17,6 +21,11 @@ Grid levelled(Grid grid) {
 
 constexpr std::int64_t kMostProductRows = 512, kProductColumns = 128;
 
+/// Returns the columns of a tile of whole heads, which begins where packed weights have a panel.
+std::int64_t head_columns(std::int64_t head_width) {
+  return round_up(kProductColumns, std::lcm(kPackedColumns, head_width));
+}
+
 }  // namespace
 
 Grid product_grid(std::int64_t rows, std::int64_t columns, std::int64_t width,
@@ -33,8 +42,17 @@ Grid product_grid(std::int64_t rows, std::int64_t columns, std::int64_t width,
   return grid;
 }
 
+Grid grid_of_heads(Grid grid, std::int64_t head_width) {
+  grid.tile_columns = std::min(grid.columns, head_columns(head_width));
+  return grid;
+}
+
 std::int64_t most_product_tile(std::int64_t rows) {
   return std::min(rows, kMostProductRows) * kProductColumns;
+}
+
+std::int64_t most_tile_of_heads(std::int64_t rows, std::int64_t head_width) {
+  return std::min(rows, kMostProductRows) * head_columns(head_width);
 }
 
 Grid weight_gradient_grid(std::int64_t in, std::int64_t out) {
@@ -91,10 +109,10 @@ std::int64_t query_rows(std::int64_t sequence) {
   return sequence < 2 * kRows ? sequence : kRows;
 }
 
-std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence, std::int64_t head_width,
-                            std::int64_t items) {
+std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence,
+                            std::int64_t group_width, std::int64_t items) {
   constexpr std::int64_t kWork = 1 << 20;  // multiply-adds: about 10 us
-  const std::int64_t work = query_rows * sequence * head_width;
+  const std::int64_t work = query_rows * sequence * group_width;
   return std::clamp<std::int64_t>(kWork / std::max<std::int64_t>(1, work), 1,
                                   std::max<std::int64_t>(1, items / kGoodTiles));
 }

@@ -46,8 +46,14 @@ struct Grid {
 Grid product_grid(std::int64_t rows, std::int64_t columns, std::int64_t width,
                   WeightLayout weights);
 
-/// Returns the most elements of a tile of product_grid for shards of at most `rows`.
+/// Widens the tiles of such a grid for q, k and v, whose heads are `head_width` wide, so that each
+/// holds whole heads.
+Grid grid_of_heads(Grid grid, std::int64_t head_width);
+
+/// Returns the most elements of a tile of product_grid for shards of at most `rows`, and of a tile
+/// of whole heads.
 std::int64_t most_product_tile(std::int64_t rows);
+std::int64_t most_tile_of_heads(std::int64_t rows, std::int64_t head_width);
 
 /// Cuts the gradient of a weight [in, out], summed over the rows of a shard. The tile packs both
 /// operands, so tiles are large where many remain, and none is much smaller than the others.
@@ -77,8 +83,9 @@ std::int64_t pass_rows(std::int64_t rows, std::int64_t width);
 /// Returns the query rows of one attention tile; a multiple of 64 unless it is all of T.
 std::int64_t query_rows(std::int64_t sequence);
 
-/// Returns how many (sequence, head, query block) items make one attention tile.
-std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence, std::int64_t head_width,
-                            std::int64_t items);
+/// Returns how many (sequence, head of keys, query block) items make one attention tile. The heads
+/// of an item are `group_width` wide together.
+std::int64_t heads_per_tile(std::int64_t query_rows, std::int64_t sequence,
+                            std::int64_t group_width, std::int64_t items);
 
 }  // namespace cllm

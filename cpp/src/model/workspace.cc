@@ -29,16 +29,20 @@ class Cutter {
 template <class T>
 void cut_forward(Cutter& cut, const ModelConfig& config, std::int64_t R, Pass pass,
                  Operands<T>& o) {
-  const std::int64_t C = config.width;
+  const std::int64_t C = config.width, F = config.hidden();
   o.layers.clear();
   for (std::int64_t l = 0; l < config.layers; ++l) {
     if (l > 0 && shares_layers(pass)) {
       o.layers.push_back(o.layers.front());
       continue;
     }
-    o.layers.push_back({cut.take<T>(R * 3 * C), cut.take<T>(R * C),
-                        cut.take<T>(R * config.hidden()),
-                        trains(pass) ? cut.take<T>(R * config.hidden()) : nullptr});
+    LayerOperands<T> layer{};
+    layer.qkv = cut.take<T>(R * config.qkv_width());
+    layer.attended = cut.take<T>(R * config.query_width());
+    layer.activated = cut.take<T>(R * F);
+    if (trains(pass)) layer.slope = cut.take<T>(R * F);
+    if (trains(pass) && config.is_gated()) layer.up_slope = cut.take<T>(R * F);
+    o.layers.push_back(layer);
   }
   o.normed1 = cut.take<T>(R * C);
   o.normed2 = cut.take<T>(R * C);
@@ -48,20 +52,20 @@ void cut_forward(Cutter& cut, const ModelConfig& config, std::int64_t R, Pass pa
 template <class T>
 void cut_backward(Cutter& cut, const ModelConfig& config, std::int64_t R, const Workspace& w,
                   Operands<T>& o) {
-  const std::int64_t C = config.width;
+  const std::int64_t C = config.width, Q = config.query_width();
   if constexpr (std::is_same_v<T, float>) {
     o.dx[0] = w.dx[0];
     o.dx[1] = w.dx[1];
     o.dmiddle = w.dmiddle;
-    o.dattended = w.dnorm;
+    o.dattended = Q == C ? w.dnorm : cut.take<T>(R * Q);
   } else {
-    o.dattended = cut.take<T>(R * C);
+    o.dattended = cut.take<T>(R * Q);
   }
   if (!std::is_same_v<T, float> || config.dropout.residual > 0) {
     for (T** operand : {&o.dx[0], &o.dx[1], &o.dmiddle}) *operand = cut.take<T>(R * C);
   }
-  o.dhidden = cut.take<T>(R * config.hidden());
-  o.dqkv = cut.take<T>(R * 3 * C);
+  o.dhidden = cut.take<T>(R * config.hidden() * (config.is_gated() ? 2 : 1));
+  o.dqkv = cut.take<T>(R * config.qkv_width());
 }
 
 }  // namespace
@@ -96,6 +100,11 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
   Cutter cut(base);
   const bool bf16 = precision_ == Precision::kBf16;
   const std::int64_t R = largest.rows(), C = config.width, V = config.vocabulary;
+  // GPT-2 alone has means and biases of norms.
+  const auto take_if = [&cut](bool exists, std::int64_t count) {
+    return exists ? cut.take(count) : nullptr;
+  };
+  const bool means = config.is_gpt2(), head_norms = config.has_head_norms();
   layers.clear();
   for (std::int64_t l = 0; l < config.layers; ++l) {
     if (l > 0 && shares_layers(pass)) {
@@ -103,19 +112,21 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
       if (trains(pass)) layers.back().x = cut.take(R * C);
       continue;
     }
-    LayerActivations a;
+    LayerActivations a{};
     a.x = cut.take(R * C);
-    a.mean1 = cut.take(R);
+    a.mean1 = take_if(means, R);
     a.rstd1 = cut.take(R);
     a.lse = cut.take(R * config.heads);
     a.middle = cut.take(R * C);
-    a.mean2 = cut.take(R);
+    a.mean2 = take_if(means, R);
     a.rstd2 = cut.take(R);
+    a.heads = take_if(head_norms, R * config.qkv_width());
+    a.head_rstd = take_if(head_norms, R * (config.heads + config.key_value_heads()));
     layers.push_back(a);
   }
   x_final = cut.take(R * C);
   if (!trains(pass)) x_final = layers.front().x;
-  mean_final = cut.take(R);
+  mean_final = take_if(means, R);
   rstd_final = cut.take(R);
   bf16 ? cut_forward(cut, config, R, pass, halves_) : cut_forward(cut, config, R, pass, floats_);
   const std::int64_t chunk = most_logit_rows(R, V);
@@ -134,12 +145,15 @@ std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const Sha
        : cut_backward(cut, config, R, *this, floats_);
   // A shard with fewer rows may be cut in more tiles, but a tile has at least 16 rows.
   const std::int64_t groups = ceil_div(R, 16) + 1;
-  hidden_bias = cut.take(groups * 4 * C);
-  qkv_bias = cut.take(largest.sequences * 3 * C);
+  hidden_bias = take_if(config.is_gpt2(), groups * config.hidden());
+  qkv_bias = take_if(config.has_qkv_biases(), largest.sequences * config.qkv_width());
+  for (float** sums : {&query_norm, &key_norm}) {
+    *sums = take_if(head_norms, largest.sequences * config.key_value_heads() * config.head_width());
+  }
   for (PartialSums* p : {&norm1, &norm2, &norm_final}) {
     p->gamma = cut.take(groups * C);
-    p->beta = cut.take(groups * C);
-    p->below = cut.take(groups * C);
+    p->beta = take_if(config.is_gpt2(), groups * C);
+    p->below = take_if(config.is_gpt2(), groups * C);
   }
   return cut.used();
 }

@@ -21,23 +21,27 @@ struct ShardShape {
 };
 
 /// Holds what one layer keeps from forward for backward. With its operands it is 56 C bytes a row
-/// and a little more, 32 C with Bf16.
+/// and a little more in GPT-2, 32 C with Bf16. What a model does not have is null. Letters: Q and K
+/// are the columns of queries and keys, F those of the hidden layer.
 struct LayerActivations {
-  float* x;       // [R, C]   the residual stream entering the layer
-  float* mean1;   // [R]
-  float* rstd1;   // [R]
-  float* lse;     // [sequences, H, T]
-  float* middle;  // [R, C]   the residual stream after attention
-  float* mean2;   // [R]
-  float* rstd2;   // [R]
+  float* x;          // [R, C]   the residual stream entering the layer
+  float* mean1;      // [R]      null with RMS norms
+  float* rstd1;      // [R]
+  float* lse;        // [sequences, H, T]
+  float* middle;     // [R, C]   the residual stream after attention
+  float* mean2;      // [R]
+  float* rstd2;      // [R]
+  float* heads;      // [R, Q + 2K] what the norms of heads take: q and k
+  float* head_rstd;  // [heads of q and k, R]
 };
 
 template <class T>
 struct LayerOperands {
-  T* qkv;       // [R, 3C]
-  T* attended;  // [R, C]   heads side by side, before the projection
-  T* gelu;      // [R, 4C]
-  T* slope;     // [R, 4C]  GELU's derivative; null without a backward pass
+  T* qkv;        // [R, Q + 2K]
+  T* attended;   // [R, Q]  heads side by side, before the projection
+  T* activated;  // [R, F]  what the hidden layer hands to its second product
+  T* slope;      // [R, F]  the activation's derivative, by the gate; null without a backward pass
+  T* up_slope;   // [R, F]  the derivative by what the gate multiplies
 };
 
 /// Holds what products read, stored as T. Gradients that are also added up or normalised exist as
@@ -51,15 +55,15 @@ struct Operands {
   // The backward pass uses these.
   T* dx[2];      // [R, C]
   T* dmiddle;    // [R, C]
-  T* dattended;  // [R, C]
-  T* dhidden;    // [R, 4C]
-  T* dqkv;       // [R, 3C]
+  T* dattended;  // [R, Q]  the memory of dnorm, if it is as wide and has the type
+  T* dhidden;    // [R, F]  of the gate and what it multiplies: [R, 2F]
+  T* dqkv;       // [R, Q + 2K]
 };
 
 /// Holds sums over groups of rows, which are later added up in group order: [groups, N] each.
 struct PartialSums {
   float* gamma;  // [groups, C] gradient of a norm's weight
-  float* beta;   // [groups, C]
+  float* beta;   // [groups, C] of its bias
   float* below;  // [groups, C] sum of the gradient that leaves the pass: a bias further down
 };
 
@@ -76,18 +80,21 @@ class Workspace {
 
   std::vector<LayerActivations> layers;
   float* x_final;     // [R, C] leaving the last layer
-  float* mean_final;  // [R]
+  float* mean_final;  // [R]    null with RMS norms
   float* rstd_final;  // [R]
   float* logits;      // [chunk rows, V'], then their gradient: T, each row where its logits were
   float* block_max;   // [vocabulary blocks, chunk rows]
   float* block_sum;   // [vocabulary blocks, chunk rows]
   float* row_loss;    // [R]
   // The backward pass uses these.
-  float* dx[2];        // [R, C] gradient of the residual stream, two in turn
-  float* dmiddle;      // [R, C]
-  float* dnorm;        // [R, C] gradient of a norm's output
-  float* hidden_bias;  // [row tiles, 4C] partial sums
-  float* qkv_bias;     // [sequences, 3C] partial sums
+  float* dx[2];    // [R, C] gradient of the residual stream, two in turn
+  float* dmiddle;  // [R, C]
+  float* dnorm;    // [R, C] gradient of a norm's output
+  // These are partial sums of gradients.
+  float* hidden_bias;  // [row tiles, F]
+  float* qkv_bias;     // [sequences, Q + 2K]
+  float* query_norm;   // [sequences * heads of keys, D]
+  float* key_norm;     // [sequences * heads of keys, D]
   PartialSums norm1, norm2, norm_final;
 
   Precision precision() const noexcept { return precision_; }

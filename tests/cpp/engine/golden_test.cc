@@ -22,15 +22,18 @@ struct GoldenCase {
   std::int64_t positions;
   double dropout;
   bool bias;
+  Family family = Family::kGpt2;
 
   std::string name() const {
+    const bool gpt2 = family == Family::kGpt2;
     return std::string(precision == Precision::kFp32 ? "fp32" : "bf16") + "-k" +
-           std::to_string(positions) + (dropout > 0 ? "-dropout" : "") + (bias ? "" : "-nobias");
+           std::to_string(positions) + (dropout > 0 ? "-dropout" : "") + (bias ? "" : "-nobias") +
+           (gpt2 ? "" : std::string("-") + family_name(family));
   }
 };
 
-/// All combinations; under a sanitizer, which is ten times slower, four in which every choice
-/// occurs twice and no two choices go together.
+/// All combinations of GPT-2; under a sanitizer, which is ten times slower, four in which every
+/// choice occurs twice and no two choices go together. Then each other family in both precisions.
 std::vector<GoldenCase> golden_cases() {
   const std::set<int> kFewer = {0, 7, 9, 14};
   std::vector<GoldenCase> cases;
@@ -45,14 +48,29 @@ std::vector<GoldenCase> golden_cases() {
         }
       }
     }
+    for (const Family family : {Family::kLlama, Family::kQwen2, Family::kQwen3}) {
+      cases.push_back({precision, 3, family == Family::kLlama ? 0.1 : 0.0, true, family});
+    }
   }
   return cases;
 }
 
 /// Sixteen hexadecimal digits of the hash of weights and moments after kSteps updates.
 std::string train(const GoldenCase& golden, bool pack) {
-  const TrainingCase c = {"golden",      2, 3, 36, 24, 101, 26, golden.positions, golden.precision,
-                          golden.dropout};
+  const bool gpt2 = golden.family == Family::kGpt2, qwen3 = golden.family == Family::kQwen3;
+  const TrainingCase c = {"golden",
+                          2,
+                          3,
+                          36,
+                          24,
+                          101,
+                          26,
+                          golden.positions,
+                          golden.precision,
+                          golden.dropout,
+                          golden.family,
+                          gpt2 ? 0 : 1,
+                          qwen3 ? 10 : 0};
   SessionConfig config = session_config(c, 4);
   config.model.bias = golden.bias;
   config.pack_always = pack;

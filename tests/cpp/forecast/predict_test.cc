@@ -98,15 +98,29 @@ SessionConfig config_of(std::int64_t workers, std::int64_t width, std::int64_t v
   return c;
 }
 
+/// Makes the model one of another family, or a variant of GPT-2.
+SessionConfig of_family(SessionConfig c, Family family) {
+  c.model.family = family;
+  c.model.kv_heads = family == Family::kGpt2 ? 0 : 1;
+  c.model.head_dim = family == Family::kQwen3 ? 48 : 0;
+  c.model.hidden_dim = 150;
+  c.model.tied_head = false;
+  if (family == Family::kGpt2) c.model.activation_kind = Activation::kGelu;
+  return c;
+}
+
 // Forward, gradient of inputs, gradient of weights: three products for every parameter that
 // multiplies, at every token; whichever way the step is cut.
 TEST(PredictStep, HoldsEveryProductOfTheStep) {
-  for (const SessionConfig& c :
-       {config_of(1, 32, 70, 5, 16), config_of(2, 160, 70, 30, 100),
-        config_of(3, 192, 5000, 9, 300), config_of(14, 64, 40000, 3, 700)}) {
+  for (const SessionConfig& c : {config_of(1, 32, 70, 5, 16), config_of(2, 160, 70, 30, 100),
+                                 config_of(3, 192, 5000, 9, 300), config_of(14, 64, 40000, 3, 700),
+                                 of_family(config_of(2, 160, 70, 30, 100), Family::kGpt2),
+                                 of_family(config_of(3, 192, 500, 9, 300), Family::kLlama),
+                                 of_family(config_of(1, 32, 70, 5, 16), Family::kQwen3)}) {
     const auto& m = c.model;
-    const double parameters =
-        static_cast<double>(m.vocabulary * m.width + m.layers * 12 * m.width * m.width);
+    const std::int64_t layer =
+        m.width * (m.qkv_width() + m.query_width() + (m.is_gpt2() ? 2 : 3) * m.hidden());
+    const double parameters = static_cast<double>(m.vocabulary * m.width + m.layers * layer);
     const double products = 3 * parameters * static_cast<double>(c.batch * c.sequence);
     for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
       SessionConfig config = c;
@@ -233,8 +247,12 @@ TEST(TileCalls, AreMeasured) {
   for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
     for (bool drops : {false, true}) {
       MeasuredNames calls(precision);
-      for (const SessionConfig& c : {config_of(1, 32, 70, 5, 16), config_of(1, 192, 5000, 9, 300),
-                                     config_of(1, 64, 40000, 3, 700)}) {
+      for (const SessionConfig& c :
+           {config_of(1, 32, 70, 5, 16), config_of(1, 192, 5000, 9, 300),
+            config_of(1, 64, 40000, 3, 700), of_family(config_of(1, 32, 70, 5, 16), Family::kGpt2),
+            of_family(config_of(1, 192, 70, 9, 300), Family::kLlama),
+            of_family(config_of(1, 64, 70, 9, 30), Family::kQwen2),
+            of_family(config_of(1, 64, 70, 9, 30), Family::kQwen3)}) {
         ModelConfig model = c.model;
         if (drops) model.dropout = {0.1, 0.1, 0.1};
         const ParameterLayout layout(model);
@@ -249,6 +267,11 @@ TEST(TileCalls, AreMeasured) {
         }
       }
       EXPECT_GE(calls.names.size(), 12u);
+      for (const char* name : {"rmsnorm_forward", "rmsnorm_backward", "rotary_forward",
+                               "rotary_backward", "swiglu", "swiglu_backward", "bias_gelu_erf"}) {
+        const std::string prefix = precision == Precision::kBf16 ? "bf16_" : "";
+        EXPECT_EQ(calls.names.count(prefix + name), 1u) << name;
+      }
       std::set<std::string> wanted;  // all of dropout's, in the way that they are stored
       for (const KernelGrid& grid : kernel_grids(precision)) {
         if (drops && of_dropout(grid.name)) wanted.insert(grid.name);

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "cllm/error.h"
 #include "gemm/gemm.h"
+#include "model_reference.h"
 
 namespace cllm {
 namespace {
@@ -17,108 +18,22 @@ namespace {
 using Vector = std::vector<double>;
 using Tokens = std::vector<std::int32_t>;
 
-/// GPT-2 by the book: plain loops, every row anew, all in double. Logits of the last token.
+/// Reads all tokens anew and returns the logits of the last one.
 class Reference {
  public:
   Reference(const ModelConfig& config, const ParameterLayout& layout, const float* parameters)
-      : config_(config), layout_(layout), p_(parameters) {}
+      : config_(config), layout_(layout), parameters_(parameters) {}
 
   Vector logits(const Tokens& tokens) const {
-    const std::int64_t C = config_.width, n = static_cast<std::int64_t>(tokens.size());
-    std::vector<Vector> x;
-    for (std::int64_t t = 0; t < n; ++t) {
-      Vector row;
-      for (std::int64_t c = 0; c < C; ++c) {
-        row.push_back(at(layout_.token_embedding() + tokens[static_cast<std::size_t>(t)] * C + c) +
-                      at(layout_.position_embedding() + t * C + c));
-      }
-      x.push_back(row);
-    }
-    for (std::int64_t l = 0; l < config_.layers; ++l) layer(layout_.layer(l), x);
-    const Vector last = norm(x.back(), layout_.final_norm().weight, layout_.final_norm().bias);
-    Vector out;
-    for (std::int64_t v = 0; v < config_.vocabulary; ++v) {
-      double sum = 0;
-      for (std::int64_t c = 0; c < C; ++c)
-        sum += last[i(c)] * at(layout_.token_embedding() + v * C + c);
-      out.push_back(sum);
-    }
-    return out;
+    const TokenBatch batch{1, static_cast<std::int64_t>(tokens.size()), tokens, tokens};
+    const Vector all = ModelReference(config_, layout_, parameters_, batch).logits();
+    return {all.end() - static_cast<std::ptrdiff_t>(config_.vocabulary), all.end()};
   }
 
  private:
-  static std::size_t i(std::int64_t index) { return static_cast<std::size_t>(index); }
-  double at(std::int64_t offset) const { return static_cast<double>(p_[offset]); }
-
-  Vector norm(const Vector& x, std::int64_t weight, std::int64_t bias) const {
-    double mean = 0, variance = 0;
-    for (const double v : x) mean += v / static_cast<double>(x.size());
-    for (const double v : x) variance += (v - mean) * (v - mean) / static_cast<double>(x.size());
-    Vector out;
-    for (std::size_t c = 0; c < x.size(); ++c) {
-      const auto o = static_cast<std::int64_t>(c);
-      out.push_back((x[c] - mean) / std::sqrt(variance + 1e-5) * at(weight + o) + at(bias + o));
-    }
-    return out;
-  }
-
-  /// x W + b, W[in, out]
-  Vector linear(const Vector& x, std::int64_t weight, std::int64_t bias, std::int64_t out) const {
-    Vector y;
-    for (std::int64_t o = 0; o < out; ++o) {
-      double sum = at(bias + o);
-      for (std::size_t c = 0; c < x.size(); ++c) {
-        sum += x[c] * at(weight + static_cast<std::int64_t>(c) * out + o);
-      }
-      y.push_back(sum);
-    }
-    return y;
-  }
-
-  void layer(const NetworkLayer& o, std::vector<Vector>& x) const {
-    const std::int64_t C = config_.width, D = config_.head_width();
-    std::vector<Vector> qkv;
-    for (const Vector& row : x) {
-      qkv.push_back(linear(norm(row, o.norm1.weight, o.norm1.bias),
-                           o.linear(LinearSite::kQkv).weight, o.linear(LinearSite::kQkv).bias,
-                           3 * C));
-    }
-    for (std::size_t t = 0; t < x.size(); ++t) {
-      Vector mixed(i(C));
-      for (std::int64_t h = 0; h < config_.heads; ++h) {
-        Vector weights;
-        double total = 0;
-        for (std::size_t s = 0; s <= t; ++s) {
-          double score = 0;
-          for (std::int64_t d = h * D; d < (h + 1) * D; ++d)
-            score += qkv[t][i(d)] * qkv[s][i(C + d)];
-          weights.push_back(std::exp(score / std::sqrt(static_cast<double>(D))));
-          total += weights.back();
-        }
-        for (std::size_t s = 0; s <= t; ++s) {
-          for (std::int64_t d = h * D; d < (h + 1) * D; ++d) {
-            mixed[i(d)] += weights[s] / total * qkv[s][i(2 * C + d)];
-          }
-        }
-      }
-      const Vector projected = linear(mixed, o.linear(LinearSite::kProjection).weight,
-                                      o.linear(LinearSite::kProjection).bias, C);
-      for (std::int64_t c = 0; c < C; ++c) x[t][i(c)] += projected[i(c)];
-      Vector hidden =
-          linear(norm(x[t], o.norm2.weight, o.norm2.bias), o.linear(LinearSite::kHidden).weight,
-                 o.linear(LinearSite::kHidden).bias, 4 * C);
-      for (double& v : hidden) {
-        v *= 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
-      }
-      const Vector out = linear(hidden, o.linear(LinearSite::kOutput).weight,
-                                o.linear(LinearSite::kOutput).bias, C);
-      for (std::int64_t c = 0; c < C; ++c) x[t][i(c)] += out[i(c)];
-    }
-  }
-
   const ModelConfig config_;
   const ParameterLayout& layout_;
-  const float* const p_;
+  const float* const parameters_;
 };
 
 ModelConfig config_of(std::int64_t layers, std::int64_t heads, std::int64_t width,
@@ -181,6 +96,41 @@ TEST(Generator, StepsGiveTheLogitsOfAFreshForward) {
     const Tokens so_far(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n));
     const auto logits = n == 1 ? f.generator.prefill(so_far) : f.generator.step(tokens[n - 1]);
     expect_close(logits, f.reference.logits(so_far), "token " + std::to_string(n));
+  }
+}
+
+ModelConfig family_of(Family family, std::int64_t heads, std::int64_t kv_heads) {
+  ModelConfig config = config_of(2, heads, 24, 12, 29);
+  config.family = family;
+  config.kv_heads = kv_heads;
+  return config;
+}
+
+TEST(Generator, EveryFamilyDecodes) {
+  std::vector<ModelConfig> models = {
+      family_of(Family::kLlama, 4, 2), family_of(Family::kQwen2, 3, 1),
+      family_of(Family::kQwen3, 2, 2), family_of(Family::kGpt2, 3, 3),
+      family_of(Family::kGpt2, 2, 2)};
+  models[0].tied_head = false;
+  models[0].hidden_dim = 37;
+  models[0].rope_scaling = Llama3Scaling{8, 1, 4, 16};
+  models[2].head_dim = 16;
+  models[3].activation_kind = Activation::kGelu;
+  models[3].hidden_dim = 50;
+  models[4].activation_kind = Activation::kRelu;
+  models[4].scale_by_layer = true;
+  for (const ModelConfig& config : models) {
+    SCOPED_TRACE(std::string(family_name(config.family)) + " " +
+                 activation_name(config.activation()));
+    Fixture f(config);
+    Tokens window;
+    for (const std::int32_t token : some_tokens(15, config.vocabulary)) {
+      if (window.size() == 12) window.erase(window.begin(), window.end() - 6);
+      window.push_back(token);
+      const auto logits =
+          window.size() == 1 ? f.generator.prefill(window) : f.generator.step(token);
+      expect_close(logits, f.reference.logits(window), "token");
+    }
   }
 }
 

@@ -12,24 +12,31 @@
 namespace cllm {
 namespace {
 
-struct Shape {
-  std::int64_t width, heads, vocabulary;
-};
-// Odd widths leave pairs of bf16 without a second, and panels with few columns.
-constexpr Shape kShapes[] = {{33, 3, 11}, {64, 2, 65}, {136, 2, 131}};
-
-ModelConfig model_of(const Shape& shape) {
-  return {2, shape.heads, shape.width, 9, shape.vocabulary};
+/// Odd widths leave pairs of bf16 without a second, and panels with few columns; so do the halves
+/// of a gate's weight. The last ones have halves of several tiles, and heads that do not end with a
+/// panel.
+std::vector<ModelConfig> models() {
+  std::vector<ModelConfig> all = {{2, 3, 33, 9, 11}, {2, 2, 64, 9, 65}, {2, 2, 136, 9, 131},
+                                  {2, 2, 24, 9, 31}, {1, 4, 64, 9, 11}, {1, 3, 258, 9, 11}};
+  for (std::size_t i = 3; i < all.size(); ++i) {
+    all[i].family = i == 4 ? Family::kQwen3 : Family::kLlama;
+    all[i].kv_heads = 1;
+    all[i].tied_head = i > 3;
+  }
+  all[3].hidden_dim = 37;
+  all[4].hidden_dim = 1;
+  all[5].hidden_dim = 531;
+  return all;
 }
 
 class PackedWeightsTest : public IsaTest {
  protected:
   template <class Check>
   void for_all(Check check) {
-    for (const Shape& shape : kShapes) {
+    for (const ModelConfig& config : models()) {
       for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-        SCOPED_TRACE("width " + std::to_string(shape.width) + " " + precision_name(precision));
-        const ModelConfig config = model_of(shape);
+        SCOPED_TRACE(std::string(family_name(config.family)) + " of width " +
+                     std::to_string(config.width) + " " + precision_name(precision));
         const ParameterLayout layout(config);
         check(config, layout, lively_parameters(layout), precision);
       }
@@ -74,7 +81,7 @@ CLLM_IN_EVERY_ISA(PackedWeightsTest);
 
 TEST(PackedWeights, TheMemoryPlanKnowsTheirSize) {
   for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    const ModelConfig config = model_of(kShapes[0]);
+    const ModelConfig config = models()[3];
     const ParameterLayout layout(config);
     EXPECT_EQ(PackedWeights(layout, precision).bytes(),
               PackedWeights::bytes_for(layout, precision));
@@ -82,7 +89,7 @@ TEST(PackedWeights, TheMemoryPlanKnowsTheirSize) {
 }
 
 TEST(PackedWeights, FewRowsAndHugeModelsDoNotPay) {
-  ModelConfig config = model_of(kShapes[1]);
+  ModelConfig config = models()[1];
   const ParameterLayout small(config);
   EXPECT_TRUE(PackedWeights::pays(small, Precision::kFp32, 4096));
   EXPECT_FALSE(PackedWeights::pays(small, Precision::kFp32, 128));

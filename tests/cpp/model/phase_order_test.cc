@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <random>
 
-#include "model/gpt2/phases.h"
+#include "model/decoder_phases.h"
 
 namespace cllm {
 namespace {

@@ -19,7 +19,9 @@ class ModelReferenceBackward : public ModelReference {
     for (std::int64_t i = 0; i < R * C; ++i) {
       const std::int64_t r = i / C, c = i % C;
       g[index(layout_.token_embedding() + batch_.inputs[index(r)] * C + c)] += dx[index(i)];
-      g[index(layout_.position_embedding() + r % T * C + c)] += dx[index(i)];
+      if (layout_.position_embedding() != kAbsent) {
+        g[index(layout_.position_embedding() + r % T * C + c)] += dx[index(i)];
+      }
     }
     return g;
   }
@@ -27,10 +29,9 @@ class ModelReferenceBackward : public ModelReference {
  private:
   Doubles head_backward(Doubles& g) const {
     const Doubles& x = streams_.back();
-    const Doubles features = norm(x, layout_.final_norm().weight, layout_.final_norm().bias);
-    const double* tokens = at(layout_.token_embedding());
-    const Doubles across = transposed(V, C, tokens);
-    double* dtokens = g.data() + layout_.token_embedding();
+    const Doubles features = norm(x, layout_.final_norm(), C);
+    const std::int64_t weight = layout_.network().head.weight;
+    const Doubles across = transposed(V, C, at(weight));
     Doubles dfeatures(x.size());
     for (std::int64_t r = 0; r < R; ++r) {
       const double* f = features.data() + r * C;
@@ -41,58 +42,64 @@ class ModelReferenceBackward : public ModelReference {
       for (double& z : row) sum += z = std::exp(z - most);
       for (double& z : row) z /= sum * static_cast<double>(R);
       row[index(batch_.targets[index(r)])] -= 1 / static_cast<double>(R);
-      multiply_add(V, 1, C, row.data(), f, dtokens);
-      multiply_add(1, V, C, row.data(), tokens, dfeatures.data() + r * C);
+      multiply_add(V, 1, C, row.data(), f, g.data() + weight);
+      multiply_add(1, V, C, row.data(), at(weight), dfeatures.data() + r * C);
     }
-    return norm_backward(x, dfeatures, layout_.final_norm().weight, layout_.final_norm().bias, g);
+    return norm_backward(x, dfeatures, layout_.final_norm(), C, g);
   }
 
-  /// Returns the gradient of x[R, C] from that of its norm, and adds those of weight and bias.
-  Doubles norm_backward(const Doubles& x, const Doubles& dout, std::int64_t weight,
-                        std::int64_t bias, Doubles& g) const {
-    Doubles dx(x.size());
-    for (std::int64_t r = 0; r < R; ++r) {
-      const auto [mean, rstd] = moments(x.data() + r * C);
-      double sum = 0, product = 0;
-      for (std::int64_t c = 0; c < C; ++c) {
-        const double d = dout[index(r * C + c)], z = (x[index(r * C + c)] - mean) * rstd;
-        g[index(weight + c)] += d * z;
-        g[index(bias + c)] += d;
-        sum += d * at(weight)[c] / static_cast<double>(C);
-        product += d * at(weight)[c] * z / static_cast<double>(C);
+  /// Returns the gradient of x from that of its norm, and adds those of weight and bias.
+  Doubles norm_backward(const Doubles& x, const Doubles& dout, const Norm& norm, std::int64_t width,
+                        Doubles& g) const {
+    const bool layer = norm.kind == NormKind::kLayer;
+    Doubles all;
+    for (std::size_t row = 0; row < x.size(); row += index(width)) {
+      const RmsNormRow forward = normalised(x.data() + row, norm, width);
+      Doubles d;
+      for (std::int64_t c = 0; c < width; ++c) {
+        const double upper = dout[row + index(c)];
+        g[index(norm.weight + c)] += upper * forward.normed[index(c)];
+        if (layer) g[index(norm.bias + c)] += upper;
+        d.push_back(upper * at(norm.weight)[c]);
       }
-      for (std::int64_t c = 0; c < C; ++c) {
-        const double d = dout[index(r * C + c)], z = (x[index(r * C + c)] - mean) * rstd;
-        dx[index(r * C + c)] = rstd * (d * at(weight)[c] - sum - z * product);
-      }
+      Doubles dx = forward.backward(d);
+      double mean = 0;
+      for (const double v : dx) mean += layer ? v / static_cast<double>(width) : 0;
+      for (const double v : dx) all.push_back(v - mean);
     }
-    return dx;
+    return all;
   }
 
   /// Returns the gradient of x[R, in] from dout[R, out], and adds those of weight and bias.
-  Doubles linear_backward(const Doubles& x, const Doubles& dout, std::int64_t in,
-                          std::int64_t weight, std::int64_t out, std::int64_t bias,
+  Doubles linear_backward(const Doubles& x, const Doubles& dout, const Linear& linear,
                           Doubles& g) const {
-    for (std::int64_t i = 0; i < R * out; ++i) g[index(bias + i % out)] += dout[index(i)];
-    const Doubles xt = transposed(R, in, x.data()), wt = transposed(in, out, at(weight));
-    multiply_add(in, R, out, xt.data(), dout.data(), g.data() + weight);
+    const std::int64_t in = linear.inputs, out = linear.outputs;
+    for (std::int64_t i = 0; linear.bias != kAbsent && i < R * out; ++i) {
+      g[index(linear.bias + i % out)] += dout[index(i)];
+    }
+    if (linear.order == WeightOrder::kInOut) {
+      const Doubles across = transposed(R, in, x.data());
+      multiply_add(in, R, out, across.data(), dout.data(), g.data() + linear.weight);
+    } else {
+      const Doubles across = transposed(R, out, dout.data());
+      multiply_add(out, R, in, across.data(), x.data(), g.data() + linear.weight);
+    }
+    const Doubles back = transposed(in, out, matrix(linear).data());
     Doubles dx(x.size());
-    multiply_add(R, out, in, dout.data(), wt.data(), dx.data());
+    multiply_add(R, out, in, dout.data(), back.data(), dx.data());
     return dx;
   }
 
   Doubles attend_backward(std::int64_t layer, const Doubles& qkv, const Doubles& dout) const {
-    const std::int64_t D = C / H;
-    const double scale = 1 / std::sqrt(static_cast<double>(D));
     Doubles dqkv(qkv.size());
     for (std::int64_t r = 0; r < R; ++r) {
       for (std::int64_t h = 0; h < H; ++h) {
-        const Doubles weights = attention_weights(qkv, r, h);
-        const double* d = dout.data() + r * C + h * D;
+        const Doubles weights = attention_weights(layer, qkv, r, h);
+        const double* d = dout.data() + r * Q + h * D;
         Doubles dweights;
         double mean = 0;
         for (std::size_t s = 0; s < weights.size(); ++s) {
-          const std::int64_t at_v = column(r, s) + 2 * C + h * D;
+          const std::int64_t at_v = row_of(r, s) + key_column(h) + K;
           const double kept = dropout_.of_weight(layer, r, s, h);
           double sum = 0;
           for (std::int64_t i = 0; i < D; ++i) {
@@ -103,8 +110,8 @@ class ModelReferenceBackward : public ModelReference {
           mean += weights[s] * sum;
         }
         for (std::size_t s = 0; s < weights.size(); ++s) {
-          const double dscore = weights[s] * (dweights[s] - mean) * scale;
-          const std::int64_t q = r * 3 * C + h * D, key = column(r, s) + C + h * D;
+          const double dscore = weights[s] * (dweights[s] - mean) * score_scale(layer);
+          const std::int64_t q = r * W + h * D, key = row_of(r, s) + key_column(h);
           for (std::int64_t i = 0; i < D; ++i) {
             dqkv[index(q + i)] += dscore * qkv[index(key + i)];
             dqkv[index(key + i)] += dscore * qkv[index(q + i)];
@@ -115,45 +122,75 @@ class ModelReferenceBackward : public ModelReference {
     return dqkv;
   }
   /// Returns where row s of the sequence of row r starts in qkv.
-  std::int64_t column(std::int64_t r, std::size_t s) const {
-    return (r - r % T + static_cast<std::int64_t>(s)) * 3 * C;
+  std::int64_t row_of(std::int64_t r, std::size_t s) const {
+    return (r - r % T + static_cast<std::int64_t>(s)) * W;
+  }
+
+  /// Goes back through make_heads, which made heads of raw[R, Q + 2K].
+  Doubles heads_backward(const NetworkLayer& o, const Doubles& raw, Doubles dqkv,
+                         Doubles& g) const {
+    if (layout_.network().position_embedding) return dqkv;
+    for (std::int64_t r = 0; r < R; ++r) {
+      Doubles opposite = angles(r);
+      for (double& angle : opposite) angle = -angle;
+      for (std::int64_t column = 0; column < Q + K; column += D) {
+        double* const d = dqkv.data() + r * W + column;
+        turn_head(opposite, d);
+        const Norm* const of_head = norm_of_head(o, column, Q);
+        if (of_head == nullptr) continue;
+        const double* const x = raw.data() + r * W + column;
+        const Doubles dx = norm_backward({x, x + D}, {d, d + D}, *of_head, D, g);
+        std::copy(dx.begin(), dx.end(), d);
+      }
+    }
+    return dqkv;
+  }
+
+  double activation_slope(double h) const {
+    const double t = std::tanh(kGeluSlope * (h + kGeluCubic * h * h * h));
+    switch (config_.activation()) {
+      case Activation::kGelu:
+        return gelu_erf_slope(h);
+      case Activation::kRelu:
+        return relu_slope(h);
+      default:
+        return 0.5 * (1 + t) + 0.5 * h * (1 - t * t) * kGeluSlope * (1 + 3 * kGeluCubic * h * h);
+    }
+  }
+  /// Goes back through activate(), which took `hidden`.
+  Doubles activate_backward(const Doubles& hidden, const Doubles& dout) const {
+    const std::int64_t F = config_.hidden();
+    Doubles d(hidden.size());
+    for (std::int64_t i = 0; i < R * F; ++i) {
+      if (!config_.is_gated()) {
+        d[index(i)] = dout[index(i)] * activation_slope(hidden[index(i)]);
+        continue;
+      }
+      const std::int64_t gate = i / F * 2 * F + i % F;
+      d[index(gate)] = dout[index(i)] * silu_slope(hidden[index(gate)]) * hidden[index(gate + F)];
+      d[index(gate + F)] = dout[index(i)] * silu(hidden[index(gate)]);
+    }
+    return d;
   }
 
   /// Turns dx[R, C] from the gradient of a block's output into that of its input.
   void block_backward(std::int64_t b, Doubles& dx, Doubles& g) const {
     const NetworkLayer& o = layout_.layer(b / 2);
+    const auto& [qkv, projection, hidden, output] = o.linears;
     const Doubles& x = streams_[index(b)];
     Doubles through, dadded = dx;
     dropout_.drop_added(b, dadded);
     if (b % 2 == 0) {
-      const Doubles normed = norm(x, o.norm1.weight, o.norm1.bias);
-      const Doubles qkv = linear(normed, C, o.linear(LinearSite::kQkv).weight, 3 * C,
-                                 o.linear(LinearSite::kQkv).bias);
-      const Doubles dmixed =
-          linear_backward(attend(b / 2, qkv), dadded, C, o.linear(LinearSite::kProjection).weight,
-                          C, o.linear(LinearSite::kProjection).bias, g);
-      const Doubles dnormed = linear_backward(normed, attend_backward(b / 2, qkv, dmixed), C,
-                                              o.linear(LinearSite::kQkv).weight, 3 * C,
-                                              o.linear(LinearSite::kQkv).bias, g);
-      through = norm_backward(x, dnormed, o.norm1.weight, o.norm1.bias, g);
+      const Doubles normed = norm(x, o.norm1, C), raw = linear(normed, qkv);
+      const Doubles heads = make_heads(o, raw);
+      const Doubles dmixed = linear_backward(attend(b / 2, heads), dadded, projection, g);
+      const Doubles draw = heads_backward(o, raw, attend_backward(b / 2, heads, dmixed), g);
+      through = norm_backward(x, linear_backward(normed, draw, qkv, g), o.norm1, C, g);
     } else {
-      const Doubles normed = norm(x, o.norm2.weight, o.norm2.bias);
-      const Doubles hidden = linear(normed, C, o.linear(LinearSite::kHidden).weight, 4 * C,
-                                    o.linear(LinearSite::kHidden).bias);
-      Doubles gelu = hidden;
-      for (double& h : gelu) h = reference_gelu(h);
-      Doubles dhidden = linear_backward(gelu, dadded, 4 * C, o.linear(LinearSite::kOutput).weight,
-                                        C, o.linear(LinearSite::kOutput).bias, g);
-      for (std::size_t i = 0; i < hidden.size(); ++i) {
-        const double h = hidden[i];
-        const double t = std::tanh(kGeluSlope * (h + kGeluCubic * h * h * h));
-        dhidden[i] *=
-            0.5 * (1 + t) + 0.5 * h * (1 - t * t) * kGeluSlope * (1 + 3 * kGeluCubic * h * h);
-      }
-      const Doubles dnormed =
-          linear_backward(normed, dhidden, C, o.linear(LinearSite::kHidden).weight, 4 * C,
-                          o.linear(LinearSite::kHidden).bias, g);
-      through = norm_backward(x, dnormed, o.norm2.weight, o.norm2.bias, g);
+      const Doubles normed = norm(x, o.norm2, C), before = linear(normed, hidden);
+      const Doubles dactivated = linear_backward(activate(before), dadded, output, g);
+      const Doubles dhidden = activate_backward(before, dactivated);
+      through = norm_backward(x, linear_backward(normed, dhidden, hidden, g), o.norm2, C, g);
     }
     for (std::size_t i = 0; i < dx.size(); ++i) dx[i] += through[i];
   }

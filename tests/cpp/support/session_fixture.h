@@ -16,16 +16,21 @@ struct TrainingCase {
   std::int64_t layers, heads, width, sequence, vocabulary, batch, positions;
   Precision precision = Precision::kFp32;
   double dropout = 0;
+  Family family = Family::kGpt2;
+  std::int64_t kv_heads = 0, head_width = 0;  ///< as ModelConfig has them
 };
 
 /// Returns cases with remainders everywhere; one position; twelve; bf16, with pairs that have no
-/// second number; rows wider than a tile and shards that accumulate; dropout.
+/// second number; rows wider than a tile and shards that accumulate; heads that share keys, which
+/// turn, and a gate; heads with norms that are wider than the model; dropout.
 inline std::vector<TrainingCase> training_cases() {
   return {{"Remainders", 2, 5, 60, 48, 101, 13, 3},
           {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
           {"TwelvePositions", 2, 2, 24, 16, 101, 25, 12},
           {"OddBf16", 2, 3, 33, 41, 101, 13, 3, Precision::kBf16},
           {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2},
+          {"Llama", 2, 5, 60, 48, 101, 13, 3, Precision::kFp32, 0, Family::kLlama, 1},
+          {"Qwen3Bf16", 2, 4, 33, 41, 101, 13, 2, Precision::kBf16, 0, Family::kQwen3, 2, 14},
           {"Dropout", 2, 3, 36, 70, 101, 31, 2, Precision::kFp32, 0.1}};
 }
 
@@ -33,6 +38,11 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   SessionConfig config;
   config.model = {c.layers, c.heads, c.width, c.sequence, c.vocabulary};
   config.model.dropout = {c.dropout, c.dropout, c.dropout};
+  config.model.family = c.family;
+  config.model.kv_heads = c.kv_heads;
+  config.model.head_dim = c.head_width;
+  config.model.tied_head = c.family != Family::kLlama;
+  if (c.family != Family::kGpt2) config.model.hidden_dim = 2 * c.width + 5;
   config.seed = 9;
   config.batch = c.batch;
   config.sequence = c.sequence;

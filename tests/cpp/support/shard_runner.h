@@ -138,14 +138,15 @@ inline std::vector<float> lively_parameters(const ParameterLayout& layout) {
   for (const TensorEntry& t : layout.tensors()) {
     if (t.frozen) continue;
     const bool matrix = t.shape.size() == 2;
-    const bool norm = !matrix && t.name.find("weight") != std::string::npos;
-    const bool embedding =
-        t.name.find("wte") != std::string::npos || t.name.find("wpe") != std::string::npos;
+    const auto is = [&t](const char* part) { return t.name.find(part) != std::string::npos; };
+    const bool embedding = is("wte") || is("wpe") || is("embed_tokens");
+    const bool norm = !matrix && is("weight");
+    const std::size_t inputs = is("model.") || is("lm_head") ? 1 : 0;
     float deviation = 0.2f;
     if (embedding)
       deviation = 0.5f;
     else if (matrix)
-      deviation = 1.0f / std::sqrt(static_cast<float>(t.shape[0]));
+      deviation = 1.0f / std::sqrt(static_cast<float>(t.shape[inputs]));
     for (std::int64_t i = 0; i < t.size; ++i) {
       values[static_cast<std::size_t>(t.offset + i)] =
           (norm ? 1.0f : 0.0f) + deviation * normal(random);

@@ -1,4 +1,6 @@
-#include "model/gpt2/network.h"
+// GPT-2 (Radford et al. 2019): layer norms, learned positions, biases everywhere, and the token
+// embedding again as the head.
+#include "model/network.h"
 
 #include <string>
 
@@ -42,15 +44,6 @@ class Naming {
 
 }  // namespace
 
-std::vector<Linear> Network::linears() const {
-  std::vector<Linear> all;
-  for (const NetworkLayer& layer : layers) {
-    all.insert(all.end(), layer.linears.begin(), layer.linears.end());
-  }
-  all.push_back(head);
-  return all;
-}
-
 Network describe_gpt2(const ModelConfig& config, TensorTable& table) {
   const std::int64_t C = config.width, F = config.hidden();
   Naming add(config, table);
@@ -65,15 +58,16 @@ Network describe_gpt2(const ModelConfig& config, TensorTable& table) {
     qkv = add.linear(h + "attn.c_attn", C, 3 * C, InputFrom::kNorm, Epilogue::kBias);
     projection = add.linear(h + "attn.c_proj", C, C, InputFrom::kAttention, Epilogue::kResidual);
     layer.norm2 = add.norm(h + "ln_2");
-    hidden = add.linear(h + "mlp.c_fc", C, F, InputFrom::kNorm, Epilogue::kGelu);
+    hidden = add.linear(h + "mlp.c_fc", C, F, InputFrom::kNorm, Epilogue::kActivation);
     output = add.linear(h + "mlp.c_proj", F, C, InputFrom::kActivation, Epilogue::kResidual);
     network.layers.push_back(layer);
   }
   network.final_norm = add.norm("transformer.ln_f");
   network.head.inputs = C;
   network.head.outputs = config.vocabulary;
-  network.head.weight = network.token_embedding.weight;
   network.head.order = WeightOrder::kOutIn;
+  network.head.weight = config.tied_head ? network.token_embedding.weight
+                                         : add.embedding("lm_head", config.vocabulary).weight;
   return network;
 }
 

@@ -1,4 +1,4 @@
-#include "model/gpt2/phases.h"
+#include "model/decoder_phases.h"
 
 #include <algorithm>
 #include <utility>
@@ -8,15 +8,17 @@
 namespace cllm {
 namespace {
 
-class Gpt2Phases : public PhaseList {
+class DecoderPhases : public PhaseList {
  public:
-  Gpt2Phases(const ShardCuts& cuts, Pass pass) : PhaseList(cuts, pass) {
+  DecoderPhases(const ShardCuts& cuts, Pass pass) : PhaseList(cuts, pass) {
     forward();
     head();
     if (trains(pass)) backward();
   }
 
  private:
+  const NetworkLayer& layer(std::int64_t l) const { return cuts_.layout->layer(l); }
+
   // -- norms, which have their own tiles or run in those of a product
   Accesses norm1(std::int64_t l, Range rows) const {
     return {reads(Buffer::kX, l, rows), writes(Buffer::kNormed1, rows),
@@ -58,7 +60,7 @@ class Gpt2Phases : public PhaseList {
         pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
       inside(l);
       linear(LinearSite::kOutput, l, [&](Range rows) {
-        return fused({reads(Buffer::kGelu, l, rows), reads(Buffer::kMiddle, l, rows),
+        return fused({reads(Buffer::kActivated, l, rows), reads(Buffer::kMiddle, l, rows),
                       writes(Buffer::kX, l + 1, rows)},
                      l + 1 < layers ? norm1(l + 1, rows) : norm_final(rows));
       });
@@ -68,8 +70,8 @@ class Gpt2Phases : public PhaseList {
     }
   }
 
-  /// Adds the phases from a layer's first norm to its GELU; they run again when their results were
-  /// not kept.
+  /// Adds the phases from a layer's first norm to its activation; they run again when their results
+  /// were not kept.
   void inside(std::int64_t l) {
     linear(LinearSite::kQkv, l, [&](Range rows) {
       return Accesses{reads(Buffer::kNormed1, rows), writes(Buffer::kQkv, l, rows)};
@@ -82,7 +84,7 @@ class Gpt2Phases : public PhaseList {
     });
     if (!cuts_.whole_rows) pass(Op::kNorm2, l, [&](Range rows) { return norm2(l, rows); });
     linear(LinearSite::kHidden, l, [&](Range rows) {
-      return Accesses{reads(Buffer::kNormed2, rows), writes(Buffer::kGelu, l, rows),
+      return Accesses{reads(Buffer::kNormed2, rows), writes(Buffer::kActivated, l, rows),
                       writes(Buffer::kSlope, l, rows)};
     });
   }
@@ -153,7 +155,7 @@ class Gpt2Phases : public PhaseList {
            cuts_.token_weight.tiles(),
            all(),
            {reads(Buffer::kLogits, chunk), reads(Buffer::kFeatures, in_shard(chunk)),
-            writes(Buffer::kTokenGradient, all())}});
+            writes(tied_ ? Buffer::kTokenGradient : Buffer::kHeadGradient, all())}});
     }
   }
 
@@ -188,8 +190,10 @@ class Gpt2Phases : public PhaseList {
                      norm2_backward(l, rows));
       });
       linear_weight(LinearSite::kOutput, l, Buffer::kOutputGradient,
-                    {reads(Buffer::kGelu, l, all()), reads(Buffer::kDx, above(l), all())});
-      vectors(Op::kHiddenVectors, l, Buffer::kHiddenSums, Buffer::kHiddenVectorGradient);
+                    {reads(Buffer::kActivated, l, all()), reads(Buffer::kDx, above(l), all())});
+      if (layer(l).linear(LinearSite::kHidden).bias != kAbsent) {
+        vectors(Op::kHiddenVectors, l, Buffer::kHiddenSums, Buffer::kHiddenVectorGradient);
+      }
       if (!cuts_.whole_rows) {
         pass(Op::kNorm2Backward, l, [&](Range rows) { return norm2_backward(l, rows); });
       }
@@ -206,7 +210,9 @@ class Gpt2Phases : public PhaseList {
         return fused({reads(Buffer::kDqkv, rows), writes(Buffer::kDnorm, rows)},
                      norm1_backward(l, rows));
       });
-      vectors(Op::kQkvVectors, l, Buffer::kQkvSums, Buffer::kQkvVectorGradient);
+      if (layer(l).linear(LinearSite::kQkv).bias != kAbsent || layer(l).query_norm) {
+        vectors(Op::kQkvVectors, l, Buffer::kQkvSums, Buffer::kQkvVectorGradient);
+      }
       if (!cuts_.whole_rows) {
         pass(Op::kNorm1Backward, l, [&](Range rows) { return norm1_backward(l, rows); });
       }
@@ -217,16 +223,16 @@ class Gpt2Phases : public PhaseList {
   }
 
   void attention_backward(std::int64_t l) {
-    const std::int64_t H = cuts_.config.heads, T = cuts_.shape.length;
+    const std::int64_t heads = cuts_.config.key_value_heads(), T = cuts_.shape.length;
     for (std::int64_t s = 0; s < cuts_.shape.sequences; s += cuts_.lane_sequences()) {
       const std::int64_t end = std::min(cuts_.shape.sequences, s + cuts_.lane_sequences());
       const Range rows{s * T, end * T};
       add({Op::kAttentionBackward,
            l,
            0,
-           s * H,
+           s * heads,
            1,
-           static_cast<std::int32_t>((end - s) * H),
+           static_cast<std::int32_t>((end - s) * heads),
            rows,
            {reads(Buffer::kDnorm, rows), reads(Buffer::kQkv, l, rows),
             reads(Buffer::kAttended, l, rows), reads(Buffer::kLogSumExp, l, rows),
@@ -244,12 +250,14 @@ class Gpt2Phases : public PhaseList {
         {reads(Buffer::kFinalSums, all()), reads(Buffer::kRowLoss, all()),
          writes(Buffer::kFinalVectorGradient, all()), writes(Buffer::kLoss, all())});
   }
+
+  const bool tied_ = cuts_.layout->network().tied();
 };
 
 }  // namespace
 
-std::vector<Phase> gpt2_phases(const ShardCuts& cuts, Pass pass) {
-  return Gpt2Phases(cuts, pass).take();
+std::vector<Phase> decoder_phases(const ShardCuts& cuts, Pass pass) {
+  return DecoderPhases(cuts, pass).take();
 }
 
 }  // namespace cllm
