@@ -53,9 +53,9 @@ struct AttentionKernels {
 
 template <class T>
 struct RowKernels {
-  /// Sets out[R, C] = (x - mean) * rstd * gamma + beta with epsilon 1e-5; stores mean[R] and
-  /// rstd[R].
-  void (*layernorm_forward)(std::int64_t rows, std::int64_t width, const float* x,
+  /// Sets out[R, C] = (x - mean) * rstd * gamma + beta; stores mean[R] and rstd[R], which is 1 /
+  /// sqrt(variance + epsilon).
+  void (*layernorm_forward)(std::int64_t rows, std::int64_t width, float epsilon, const float* x,
                             const float* gamma, const float* beta, T* out, float* mean,
                             float* rstd);
   /// Sets dx[R, C] = (residual or 0) + the gradient of dout[R, C] through the norm. dx may alias

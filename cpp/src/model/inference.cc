@@ -84,10 +84,10 @@ void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x
 void Generator::normalise(const Norm& norm, std::int64_t rows, const float* x) {
   const std::int64_t C = config_.width;
   if (norm.kind == NormKind::kRms) {
-    return kernels_.rmsnorm_forward(rows, C, static_cast<float>(config_.norm_epsilon()), {x, C},
-                                    parameters_ + norm.weight, {normed_.data(), C}, rstd_.data());
+    return kernels_.rmsnorm_forward(rows, C, epsilon(), {x, C}, parameters_ + norm.weight,
+                                    {normed_.data(), C}, rstd_.data());
   }
-  kernels_.layernorm_forward(rows, config_.width, x, parameters_ + norm.weight,
+  kernels_.layernorm_forward(rows, C, epsilon(), x, parameters_ + norm.weight,
                              parameters_ + norm.bias, normed_.data(), mean_.data(), rstd_.data());
 }
 
@@ -138,8 +138,8 @@ void Generator::make_heads(const NetworkLayer& layer, std::int64_t rows) {
   for (std::int64_t h = 0; layer.query_norm && h < all; ++h) {
     const Norm& norm = h < heads ? *layer.query_norm : *layer.key_norm;
     const MatrixView<float> head = out.at(0, h * D);
-    kernels_.rmsnorm_forward(rows, D, static_cast<float>(config_.norm_epsilon()), head,
-                             parameters_ + norm.weight, head, rstd_.data());
+    kernels_.rmsnorm_forward(rows, D, epsilon(), head, parameters_ + norm.weight, head,
+                             rstd_.data());
   }
   if (frequencies_.empty()) return;
   kernels_.rotary_forward(rows, all, D, turns_.data(), nullptr, out, out);

@@ -39,6 +39,7 @@ class Generator {
 
  private:
   void check_token(std::int32_t token) const;
+  float epsilon() const noexcept { return static_cast<float>(config_.norm_epsilon()); }
   const float* bias_of(const Linear& linear) const noexcept {
     return linear.bias == kAbsent ? zeros_.data() : parameters_ + linear.bias;
   }

@@ -15,7 +15,7 @@ void ShardOps<T>::norm(std::int64_t tile, const Norm& norm, const float* x, T* o
     return stored_kernels.rmsnorm_forward(rows.size(), C, epsilon, {x + at, C},
                                           parameter(norm.weight), {out + at, C}, rstd + rows.begin);
   }
-  stored_kernels.layernorm_forward(rows.size(), C, x + at, parameter(norm.weight),
+  stored_kernels.layernorm_forward(rows.size(), C, epsilon, x + at, parameter(norm.weight),
                                    parameter(norm.bias), out + at, mean + rows.begin,
                                    rstd + rows.begin);
 }

@@ -6,16 +6,16 @@ namespace {
 
 constexpr std::int64_t kRows = 3;
 
-/// One row in double: mean, 1 / sqrt(variance + 1e-5), and the normalised row.
+/// One row in double: mean, 1 / sqrt(variance + epsilon), and the normalised row.
 struct Norm {
-  Norm(const double* x, std::int64_t width) {
+  Norm(const double* x, std::int64_t width, double epsilon = 1e-5) {
     for (std::int64_t i = 0; i < width; ++i) mean += x[i] / static_cast<double>(width);
     double variance = 0.0;
     for (std::int64_t i = 0; i < width; ++i) {
       variance += (x[i] - mean) * (x[i] - mean) / static_cast<double>(width);
       largest = std::max(largest, std::fabs(x[i]));
     }
-    rstd = 1.0 / std::sqrt(variance + 1e-5);
+    rstd = 1.0 / std::sqrt(variance + epsilon);
     for (std::int64_t i = 0; i < width; ++i) normed.push_back((x[i] - mean) * rstd);
   }
   double mean = 0.0, rstd = 0.0, largest = 0.0;
@@ -32,11 +32,11 @@ TEST(LayerNormForward, MatchesDouble) {
     fill(x, 1, 2.0f, 0.5f);
     fill(gamma, 2);
     fill(beta, 3);
-    table.layernorm_forward(kRows, n, x.data(), gamma.data(), beta.data(), out.data(), mean.data(),
-                            rstd.data());
+    table.layernorm_forward(kRows, n, 0.01f, x.data(), gamma.data(), beta.data(), out.data(),
+                            mean.data(), rstd.data());
     const std::vector<double> input = x.doubles();
     for (std::int64_t r = 0; r < kRows; ++r) {
-      const Norm norm(&input[static_cast<std::size_t>(r * n)], n);
+      const Norm norm(&input[static_cast<std::size_t>(r * n)], n, 0.01);
       const double error = kEpsilon * chain(n);
       ASSERT_NEAR(mean[r], norm.mean, error * norm.largest);
       // A relative error of the variance, and the squared error of the mean beside a small one.
@@ -61,8 +61,8 @@ TEST(LayerNormForward, LargeMeanKeepsItsDigits) {
   for (const KernelTable* table : runnable_kernels()) {
     GuardedFloats x(768, 0), gamma(768, 0, 1.0f), beta(768, 0), out(768, 0), mean(1, 0), rstd(1, 0);
     for (std::int64_t i = 0; i < 768; ++i) x[i] = 4096.0f + static_cast<float>(i % 3);
-    table->layernorm_forward(1, 768, x.data(), gamma.data(), beta.data(), out.data(), mean.data(),
-                             rstd.data());
+    table->layernorm_forward(1, 768, 1e-5f, x.data(), gamma.data(), beta.data(), out.data(),
+                             mean.data(), rstd.data());
     EXPECT_NEAR(rstd[0], 1.0 / std::sqrt(2.0 / 3.0 + 1e-5), 1e-5) << table->name;
   }
 }
@@ -76,10 +76,10 @@ TEST(LayerNormForward, ARowHasTheSameBitsAlone) {
       fill(x, 1, 2.0f, 0.5f);
       fill(gamma, 2);
       fill(beta, 3);
-      table->layernorm_forward(kRows, n, x.data(), gamma.data(), beta.data(), out.data(),
+      table->layernorm_forward(kRows, n, 1e-5f, x.data(), gamma.data(), beta.data(), out.data(),
                                mean.data(), rstd.data());
       for (std::int64_t r = 0; r < kRows; ++r) {
-        table->layernorm_forward(1, n, x.data() + r * n, gamma.data(), beta.data(),
+        table->layernorm_forward(1, n, 1e-5f, x.data() + r * n, gamma.data(), beta.data(),
                                  alone.data() + r * n, mean1.data() + r, rstd1.data() + r);
       }
       EXPECT_EQ(alone.doubles(), out.doubles());
@@ -95,8 +95,8 @@ TEST(LayerNormForward, NanStaysInItsRow) {
         rstd(2, 0);
     fill(x, 1);
     x[5] = std::numeric_limits<float>::quiet_NaN();
-    table->layernorm_forward(2, 37, x.data(), gamma.data(), beta.data(), out.data(), mean.data(),
-                             rstd.data());
+    table->layernorm_forward(2, 37, 1e-5f, x.data(), gamma.data(), beta.data(), out.data(),
+                             mean.data(), rstd.data());
     for (std::int64_t i = 0; i < 37; ++i) {
       EXPECT_TRUE(std::isnan(out[i]));
       EXPECT_FALSE(std::isnan(out[37 + i]));
@@ -127,8 +127,8 @@ struct Backward {
     fill(gamma, 3);
     fill(beta, 4);
     fill(residual, 5);
-    table.layernorm_forward(rows, n, x.data(), gamma.data(), beta.data(), out.data(), mean.data(),
-                            rstd.data());
+    table.layernorm_forward(rows, n, 1e-5f, x.data(), gamma.data(), beta.data(), out.data(),
+                            mean.data(), rstd.data());
   }
   void run(const float* added, float* to, float* normed_out) {
     table.layernorm_backward(rows, n, x.data(), dout.data(), gamma.data(), beta.data(), mean.data(),

@@ -58,6 +58,7 @@ std::vector<GradientCase> family_cases() {
     c.activation_kind = Activation::kGelu;
     c.hidden_dim = 50;
     c.scale_by_layer = true;
+    c.epsilon = 1e-3;
     c.tied_head = false;
   };
   const auto relu = [](ModelConfig& c) { c.activation_kind = Activation::kRelu; };

@@ -40,7 +40,7 @@ constexpr KernelCase kRowCases[] = {
         "layernorm_forward",
         {read(matrix), read(row), read(row), written<T>(matrix), written(column), written(column)},
         [](Table t, Sizes s, Pointers p) {
-          activation_kernels<T>(t).layernorm_forward(s.rows, s.columns, p.of<const float>(0),
+          activation_kernels<T>(t).layernorm_forward(s.rows, s.columns, 1e-5f, p.of<const float>(0),
                                                      p.of<const float>(1), p.of<const float>(2),
                                                      p.of<T>(3), p.of<float>(4), p.of<float>(5));
         }),

@@ -6,8 +6,6 @@
 namespace cllm {
 namespace {
 
-constexpr float kLayerNormEpsilon = 1e-5f;
-
 // Rows are normalised in groups of this size, for which gamma and beta are loaded once. On Zen 4
 // one row at a time takes 10 % longer, and so do four, which are more than L1 holds. Backward, two
 // rows together are slower than one.
@@ -59,7 +57,8 @@ inline void row_sums(std::int64_t n, float (&sums)[kSums], More more) {
 /// could lose all digits, so the variance is the mean of squared differences, in a second pass.
 /// After the sums all arithmetic is in double, so that rstd is off by 0.54 units of 2^-24 (root
 /// mean square, AVX-512); with a second pass for every row, in floats, it was off by 0.73.
-inline void row_statistics(std::int64_t width, const float* x, float* mean, float* rstd) {
+inline void row_statistics(std::int64_t width, float epsilon, const float* x, float* mean,
+                           float* rstd) {
   constexpr double kOverflow = 3e38;
   const double share = 1 / static_cast<double>(width);  // what follows waits for each division
   float sums[2];
@@ -73,7 +72,7 @@ inline void row_statistics(std::int64_t width, const float* x, float* mean, floa
   if (!(16 * average * average <= variance && variance < kOverflow)) {
     variance = share * squared_differences(width, x, set1(*mean));
   }
-  *rstd = static_cast<float>(1 / __builtin_sqrt(variance + kLayerNormEpsilon));
+  *rstd = static_cast<float>(1 / __builtin_sqrt(variance + static_cast<double>(epsilon)));
 }
 
 /// Does kRows rows of layernorm_forward whose statistics are known.
@@ -97,19 +96,19 @@ void normalise_rows(std::int64_t width, const float* x, const float* gamma, cons
 
 /// x and out are [rows, width]; gamma and beta are [width]; mean and rstd are [rows].
 template <class T>
-void layernorm_forward(std::int64_t rows, std::int64_t width, const float* x, const float* gamma,
-                       const float* beta, T* out, float* mean, float* rstd) {
+void layernorm_forward(std::int64_t rows, std::int64_t width, float epsilon, const float* x,
+                       const float* gamma, const float* beta, T* out, float* mean, float* rstd) {
   std::int64_t r = 0;
   for (; r + kRowsTogether <= rows; r += kRowsTogether) {
 #pragma GCC unroll 2
     for (int k = 0; k < kRowsTogether; ++k) {
-      row_statistics(width, x + (r + k) * width, mean + r + k, rstd + r + k);
+      row_statistics(width, epsilon, x + (r + k) * width, mean + r + k, rstd + r + k);
     }
     normalise_rows<kRowsTogether>(width, x + r * width, gamma, beta, out + r * width, mean + r,
                                   rstd + r);
   }
   for (; r < rows; ++r) {
-    row_statistics(width, x + r * width, mean + r, rstd + r);
+    row_statistics(width, epsilon, x + r * width, mean + r, rstd + r);
     normalise_rows<1>(width, x + r * width, gamma, beta, out + r * width, mean + r, rstd + r);
   }
 }
