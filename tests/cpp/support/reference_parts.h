@@ -55,7 +55,8 @@ class ReferenceParts {
   }
   /// Returns one normalised row. A layer norm is the RMS norm of what lies about the mean.
   RmsNormRow normalised(const double* row, const Norm& norm, std::int64_t width) const {
-    Doubles x(row, row + width);
+    Doubles x(index(width));
+    std::copy_n(row, width, x.begin());
     double mean = 0;
     for (const double v : x) mean += v / static_cast<double>(width);
     if (norm.kind == NormKind::kLayer) {
