@@ -1,6 +1,6 @@
 // config.json and generation_config.json of any text: what is accepted is a model in bounds, and
 // stays the same model when it is written again.
-#include "checkpoint/families/gpt2_config.h"
+#include "checkpoint/families/config_json.h"
 #include "fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

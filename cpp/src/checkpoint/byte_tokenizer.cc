@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/families/gpt2_config.h"
+#include "checkpoint/families/config_json.h"
 #include "text/byte_letters.h"
 #include "text/utf8.h"
 

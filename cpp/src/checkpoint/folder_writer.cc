@@ -116,8 +116,9 @@ void FolderWriter::add_text(const std::string& name, const std::string& text) {
   add(name, [&text](const ByteSink& sink) { sink(text.data(), text.size()); });
 }
 
-void FolderWriter::add_tensors(const std::string& name, const std::vector<TensorView>& tensors) {
-  add(name, [&tensors](const ByteSink& sink) { emit_safetensors(tensors, sink); });
+void FolderWriter::add_tensors(const std::string& name, const std::vector<TensorView>& tensors,
+                               WeightType type) {
+  add(name, [&](const ByteSink& sink) { emit_safetensors(tensors, sink, type); });
 }
 
 void FolderWriter::commit() {

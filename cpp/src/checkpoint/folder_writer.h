@@ -33,7 +33,8 @@ class FolderWriter {
   /// Adds a file; `fill` hands its bytes to the sink that it is given.
   void add(const std::string& name, const std::function<void(const ByteSink& sink)>& fill);
   void add_text(const std::string& name, const std::string& text);
-  void add_tensors(const std::string& name, const std::vector<TensorView>& tensors);
+  void add_tensors(const std::string& name, const std::vector<TensorView>& tensors,
+                   WeightType type = WeightType::kFloat32);
 
   /// Completes the folder; this must be the last call. A folder of that name is replaced in one
   /// step.

@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "checkpoint/carried_files.h"
-#include "checkpoint/families/gpt2_config.h"
+#include "checkpoint/families/config_json.h"
 #include "checkpoint/folder_writer.h"
+#include "checkpoint/weight_type.h"
 #include "cllm/model_config.h"
 #include "model/layout.h"
 
@@ -19,14 +20,15 @@ std::vector<TensorView> tensor_views(const ParameterLayout& layout, const float*
 
 /// Adds config.json, generation_config.json, model.safetensors, for a byte model the tokenizer's
 /// files, and `extra`. Files in `extra` replace CLLM's own of the same name; of its config.json,
-/// the keys that do not describe the model are kept.
+/// the keys that do not describe the model are kept. Weights are rounded to `type`.
 void add_model_files(FolderWriter& writer, const ModelConfig& config, const ParameterLayout& layout,
-                     const float* parameters, bool byte_tokens, const ExtraFiles& extra = {});
+                     const float* parameters, bool byte_tokens, const ExtraFiles& extra = {},
+                     WeightType type = WeightType::kFloat32);
 
 /// Writes a complete folder that holds nothing but the model, atomically (see FolderWriter).
 void write_model_folder(const std::string& folder, const ModelConfig& config,
                         const ParameterLayout& layout, const float* parameters, bool byte_tokens,
-                        const ExtraFiles& extra = {});
+                        const ExtraFiles& extra = {}, WeightType type = WeightType::kFloat32);
 
 /// Returns the SHA-256 in hex of the model.safetensors that would be written.
 std::string weights_sha256(const ParameterLayout& layout, const float* parameters);
@@ -43,20 +45,5 @@ ModelDescription read_model_config(const std::string& folder);
 /// Throws InputError when `arrays` numbers for each of the model's parameters need more memory than
 /// this process may use.
 void check_parameters_fit(const ModelConfig& config, int arrays, const std::string& where);
-
-/// Fills `out`[layout.flat_size()], padding with zeros, after checking the model's files against
-/// the manifest where there is one. Accepts what `transformers` writes for GPT-2: names with or
-/// without "transformer.", F32, F16 and BF16, attention-mask buffers and a tied lm_head.weight.
-/// Throws InputError for missing, unexpected or misshapen tensors, for a head that differs from the
-/// embedding, and for values that are not finite.
-void read_model_parameters(const std::string& folder, const ParameterLayout& layout, float* out);
-
-/// Says which values stored tensors may have.
-enum class Values { kFinite, kFiniteNotNegative };
-
-/// Fills `out`[layout.flat_size()] from the tensors named `prefix` + name of one file. Throws
-/// InputError naming the tensor, how many of its values are not allowed, and the first of them.
-void read_tensors(const SafetensorsFile& file, const ParameterLayout& layout,
-                  const std::string& prefix, Values values, float* out);
 
 }  // namespace cllm

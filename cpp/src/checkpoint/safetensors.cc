@@ -11,6 +11,7 @@
 
 #include "base/file_calls.h"
 #include "base/files.h"
+#include "base/finite.h"
 #include "cllm/error.h"
 
 namespace cllm {
@@ -25,43 +26,59 @@ constexpr std::size_t kLengthBytes = 8;
   throw InputError({what, seen, wanted, where, "the file is damaged or no safetensors file"});
 }
 
-float from_bits(std::uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
+constexpr std::size_t kPiece = 1 << 16;  // numbers converted at once
 
-/// Converts IEEE binary16, including subnormals, infinities and NaN.
-float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1fu, mantissa = half & 0x3ffu;
-  if (exponent == 31) return from_bits(sign | 0x7f800000u | mantissa << 13);
-  if (exponent != 0) return from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
-  const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-  return sign != 0 ? -magnitude : magnitude;
+/// Hands numbers to `sink`, rounded to 16 bits.
+void emit_halves(const TensorView& tensor, std::size_t count, WeightType type,
+                 const ByteSink& sink) {
+  const auto round = type == WeightType::kBfloat16 ? to_bfloat16 : to_float16;
+  const auto widen = type == WeightType::kBfloat16 ? from_bfloat16 : from_float16;
+  std::vector<std::uint16_t> halves(std::min(count, kPiece));
+  for (std::size_t done = 0; done < count; done += halves.size()) {
+    halves.resize(std::min(halves.size(), count - done));
+    for (std::size_t i = 0; i < halves.size(); ++i) {
+      const float value = tensor.data[done + i];
+      halves[i] = round(value);
+      if (is_finite(value) && !is_finite(widen(halves[i]))) {
+        throw InputError({"a weight is too large for this type", std::to_string(value),
+                          type == WeightType::kFloat16 ? "at most 65504" : "at most 3.39e38",
+                          "tensor \"" + tensor.name + "\" as " + dtype_name(type),
+                          "save it as fp32"});
+      }
+    }
+    sink(halves.data(), halves.size() * sizeof halves[0]);
+  }
 }
 
 }  // namespace
 
-void emit_safetensors(const std::vector<TensorView>& tensors, const ByteSink& sink) {
+void emit_safetensors(const std::vector<TensorView>& tensors, const ByteSink& sink,
+                      WeightType type) {
   Json header;
   header["__metadata__"] = {{"format", "pt"}};
   std::int64_t offset = 0;
-  std::vector<std::size_t> sizes;
+  std::vector<std::size_t> counts;
   for (const TensorView& tensor : tensors) {
-    std::int64_t bytes = sizeof(float);
-    for (const std::int64_t extent : tensor.shape) bytes *= extent;
+    std::int64_t count = 1;
+    for (const std::int64_t extent : tensor.shape) count *= extent;
+    const std::int64_t end = offset + count * static_cast<std::int64_t>(bytes_of(type));
     header[tensor.name] = {
-        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + bytes}}};
-    offset += bytes;
-    sizes.push_back(static_cast<std::size_t>(bytes));
+        {"dtype", dtype_name(type)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    offset = end;
+    counts.push_back(static_cast<std::size_t>(count));
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const std::uint64_t length = text.size();
   sink(&length, kLengthBytes);
   sink(text.data(), text.size());
-  for (std::size_t i = 0; i < tensors.size(); ++i) sink(tensors[i].data, sizes[i]);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (type == WeightType::kFloat32) {
+      sink(tensors[i].data, counts[i] * sizeof(float));
+    } else {
+      emit_halves(tensors[i], counts[i], type, sink);
+    }
+  }
 }
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
@@ -115,17 +132,13 @@ void SafetensorsFile::read(const StoredTensor& tensor, float* out) const {
     throw InputError({"dtype cannot be read as float", tensor.dtype, "F32, F16 or BF16",
                       path_ + ": tensor \"" + tensor.name + "\"", ""});
   }
-  const bool brain = tensor.dtype == "BF16";
-  std::vector<std::uint16_t> halves(std::min<std::size_t>(count, 1 << 16));
+  const auto widen = tensor.dtype == "BF16" ? from_bfloat16 : from_float16;
+  std::vector<std::uint16_t> halves(std::min(count, kPiece));
   for (std::size_t done = 0; done < count; done += halves.size()) {
     halves.resize(std::min(halves.size(), count - done));
     read_bytes(tensor.begin + done * sizeof halves[0], halves.data(),
                halves.size() * sizeof halves[0]);
-    for (std::size_t i = 0; i < halves.size(); ++i) {
-      const std::uint16_t bits = halves[i];
-      out[done + i] =
-          brain ? from_bits(static_cast<std::uint32_t>(bits) << 16) : half_to_float(bits);
-    }
+    for (std::size_t i = 0; i < halves.size(); ++i) out[done + i] = widen(halves[i]);
   }
 }
 

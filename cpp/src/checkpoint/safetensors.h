@@ -9,6 +9,7 @@
 
 #include "base/file_descriptor.h"
 #include "checkpoint/safetensors_header.h"
+#include "checkpoint/weight_type.h"
 
 namespace cllm {
 
@@ -24,8 +25,10 @@ using ByteSink = std::function<void(const void* data, std::size_t size)>;
 /// Hands the whole file to `sink`, piece by piece. The bytes are a pure function of names, shapes,
 /// order and values, because runs are compared by the hash of this file: keys come in the order
 /// given, data in the same order without gaps, and the header is padded with spaces to a multiple
-/// of 8.
-void emit_safetensors(const std::vector<TensorView>& tensors, const ByteSink& sink);
+/// of 8. Numbers are rounded to `type`. Throws InputError for a finite one that this makes
+/// infinite.
+void emit_safetensors(const std::vector<TensorView>& tensors, const ByteSink& sink,
+                      WeightType type = WeightType::kFloat32);
 
 /// Holds a file open for reading. The constructor checks everything that its header says: lengths,
 /// JSON, types, shapes against byte ranges, ranges against the file, no overlap and no gap. If a

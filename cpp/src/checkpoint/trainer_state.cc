@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/json_text.h"
+#include "checkpoint/model_weights.h"
 #include "checkpoint/state_values.h"
 #include "cllm/error.h"
 #include "cllm/wording.h"

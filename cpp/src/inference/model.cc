@@ -8,6 +8,7 @@
 #include "base/sha256.h"
 #include "checkpoint/held_folder.h"
 #include "checkpoint/model_folder.h"
+#include "checkpoint/model_weights.h"
 #include "cllm/error.h"
 #include "cllm/memory_data.h"
 #include "cllm/stop_text.h"

@@ -7,6 +7,7 @@
 #include "base/finite.h"
 #include "base/folders.h"
 #include "checkpoint/model_folder.h"
+#include "checkpoint/model_weights.h"
 #include "cllm/error.h"
 #include "cllm/memory_data.h"
 #include "cllm/options.h"

@@ -14,6 +14,7 @@
 #include "base/json_text.h"
 #include "checkpoint/carried_files.h"
 #include "checkpoint/manifest.h"
+#include "checkpoint/model_weights.h"
 #include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "has.h"

@@ -12,6 +12,7 @@
 #include "checkpoint/byte_tokenizer.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/model_folder.h"
+#include "checkpoint/model_weights.h"
 #include "cllm/error.h"
 #include "has.h"
 #include "temporary_folder.h"
@@ -129,10 +130,8 @@ TEST_F(ModelFolder, AcceptsWhatTransformersWrites) {
   EXPECT_EQ(read(), parameters_);
 }
 
-TEST_F(ModelFolder, AnUntiedHeadMustBeTheEmbedding) {
+TEST_F(ModelFolder, ATiedHeadMustBeTheEmbedding) {
   write();
-  change_config("tie_word_embeddings", false);
-  EXPECT_TRUE(has(complaint(), "lm_head.weight"));
   std::vector<TensorView> tensors = tensor_views(layout_, parameters_.data());
   const TensorEntry& embedding = layout_.tensors().front();
   std::vector<float> head(parameters_.data(), parameters_.data() + embedding.size);
@@ -168,64 +167,6 @@ TEST_F(ModelFolder, DamageIsFoundBeforeUse) {
   weights.back() = static_cast<char>(weights.back() ^ 1);
   root_.file("model/model.safetensors", weights);
   EXPECT_TRUE(has(complaint(), "model.safetensors: bytes differ from the manifest in MiB 0"));
-}
-
-TEST(ConfigJson, RefusesWhatCannotBeRun) {
-  const struct {
-    const char* key;
-    const char* value;
-    const char* complaint;
-  } cases[] = {
-      {"model_type", "\"llama\"", "\"model_type\": got \"llama\", expected \"gpt2\""},
-      {"model_type", "null", "\"model_type\""},
-      {"activation_function", "\"relu\"", "expected \"gelu_new\""},
-      {"n_inner", "59", "4 n_embd = 60"},
-      {"layer_norm_epsilon", "1e-6", "\"layer_norm_epsilon\""},
-      {"scale_attn_weights", "false", "\"scale_attn_weights\": got false"},
-      {"scale_attn_by_inverse_layer_idx", "true", "\"scale_attn_by_inverse_layer_idx\""},
-      {"add_cross_attention", "true", "\"add_cross_attention\""},
-      {"n_layer", "0", "\"n_layer\": got 0"},
-      {"n_layer", "null", "\"n_layer\": got null"},
-      {"n_head", "4", "a divisor of n_embd = 15"},
-      {"n_embd", "-15", "\"n_embd\""},
-      {"n_positions", "1.5", "\"n_positions\""},
-      {"vocab_size", "256", "at least 257"},
-      {"vocab_size", "99999999999", "\"vocab_size\""},
-      {"tie_word_embeddings", "1", "true or false"},
-      {"attn_pdrop", "1.5", "\"attn_pdrop\": got 1.5, expected a number from 0 to 1"},
-      {"embd_pdrop", "true", "a number from 0 to 1"},
-      {"cllm", "[]", "an object"},
-      {"cllm", "{\"symmetry_order\": 1, \"tokens\": \"ids\"}", "\"symmetry_order\""},
-      {"cllm", "{\"symmetry_order\": 12, \"tokens\": \"words\"}", "\"bytes\" or \"ids\""},
-  };
-  for (const auto& c : cases) {
-    Json json = Json::parse(config_json(small_model(), true));
-    json[c.key] = Json::parse(c.value);
-    const std::string message =
-        message_of<InputError>([&] { parse_config_json(json.dump(), "here/config.json"); });
-    EXPECT_TRUE(has(message, c.complaint)) << c.key << " " << c.value << " gave: " << message;
-    EXPECT_TRUE(has(message, "here/config.json")) << message;
-  }
-  EXPECT_THROW(parse_config_json("{", "x"), InputError);
-  EXPECT_THROW(parse_config_json("[]", "x"), InputError);
-}
-
-TEST(ConfigJson, ReadsPublishedGpt2) {
-  const ModelDescription gpt2 = parse_config_json(
-      R"({"activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"],
-          "attn_pdrop": 0.1, "bos_token_id": 50256, "embd_pdrop": 0.1, "eos_token_id": 50256,
-          "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
-          "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024,
-          "resid_pdrop": 0.1, "vocab_size": 50257})",
-      "config.json");
-  EXPECT_EQ(gpt2.config.layers, 12);
-  EXPECT_EQ(gpt2.config.width, 768);
-  EXPECT_EQ(gpt2.config.context, 1024);
-  EXPECT_EQ(gpt2.config.vocabulary, 50257);
-  EXPECT_TRUE(gpt2.config.bias);
-  EXPECT_EQ(gpt2.config.dropout.embedding, 0.1);
-  EXPECT_TRUE(gpt2.tied_head);
-  EXPECT_FALSE(gpt2.byte_tokens);
 }
 
 TEST(ByteTokenizer, EachByteHasItsOwnEntry) {
