@@ -42,11 +42,11 @@ std::unique_ptr<PyModel> create(const ModelConfig& config, std::int64_t seed, bo
   return std::make_unique<PyModel>(Model::create(config, seed, byte_tokens, count));
 }
 
-void save(PyModel& self, const PathArgument& folder) {
+void save(PyModel& self, const PathArgument& folder, const std::string& dtype) {
   const std::string path = path_text(folder, "folder");
   const InUse::Hold hold(self.in_use, "the model");
   const py::gil_scoped_release release;
-  self.model.save(path);
+  self.model.save(path, dtype);
 }
 
 Arrays parameters(PyModel& self) {
@@ -214,8 +214,9 @@ void register_model(py::module_& m) {
            "Makes new weights, as training starts from. With `byte_tokens` a token is a byte.")
       .def(py::init(&load), py::arg("folder"), py::kw_only(), py::arg("workers") = py::none(),
            "Reads a model folder, or the newest model of a run folder.")
-      .def("save", &save, py::arg("folder"),
-           "Writes a folder that transformers' from_pretrained opens.")
+      .def("save", &save, py::arg("folder"), py::kw_only(), py::arg("dtype") = "fp32",
+           "Writes a folder that transformers' from_pretrained opens. `dtype` is what the weights\n"
+           "are rounded to: \"fp32\", \"bf16\" or \"fp16\".")
       .def_property_readonly(
           "config", [](const PyModel& self) { return self.model.config(); },
           "The shape of the model.")

@@ -144,7 +144,8 @@ def _show(piece: bytes) -> None:
     sys.stdout.flush()
 
 
-SHAPE = ["layers", "heads", "dim", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
+SHAPE = ["preset", "family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden",
+         "rope-theta", "untied", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
          "threads", "symmetry", "positions", "precision", "dropout"]
 
 

@@ -35,8 +35,9 @@ class Model {
   ~Model();
 
   /// Writes a folder that from_pretrained opens, with the tokenizer and the settings that the model
-  /// was loaded with. Throws InputError when the folder cannot be made.
-  void save(const std::string& folder) const;
+  /// was loaded with. `dtype` is what the weights are rounded to: fp32, bf16 or fp16. Throws
+  /// InputError when the folder cannot be made, and for a weight that is too large for fp16.
+  void save(const std::string& folder, const std::string& dtype = "fp32") const;
 
   const ModelConfig& config() const noexcept;
   /// Returns the folder that was read, with run folders resolved; "" for a new model.

@@ -25,10 +25,17 @@ struct TrainConfig {
   std::int64_t vocabulary = 0;  ///< --vocab: for token files that carry no tokenizer
 
   // These describe the model.
+  std::string preset = "none";  ///< a known model, whose sizes are taken where none are given
+  std::string family = "gpt2";  ///< gpt2 | llama | qwen2 | qwen3
   std::int64_t layers = 4;
   std::int64_t heads = 4;
   std::int64_t width = 128;   ///< --dim
   std::int64_t sequence = 0;  ///< --seq, tokens; auto: 64, or less when the data is short
+  std::int64_t kv_heads = 0;  ///< heads of keys and values; 0 (auto): as many as heads
+  std::int64_t head_dim = 0;  ///< width of a head; 0 (auto): dim / heads
+  std::int64_t hidden = 0;    ///< width of the hidden layer; 0 (auto): that of the family
+  double rope_theta = 10000;  ///< slowness of rotary positions; GPT-2 has none
+  bool untied = false;        ///< a head of its own, beside the token embedding
   bool bias = true;           ///< --no-bias
 
   // These control training.
@@ -45,7 +52,7 @@ struct TrainConfig {
   double beta1 = 0.9;
   double beta2 = 0.99;
   double epsilon = 1e-8;
-  double dropout = 0;            ///< at the three places of GPT-2, in training only
+  double dropout = 0;            ///< in training only: where the family has it
   double clip = 1.0;             ///< largest global gradient norm; 0 never clips
   std::int64_t skip_limit = 20;  ///< updates skipped in a row that count as divergence; 0: none
   std::string on_divergence =
@@ -66,12 +73,13 @@ struct TrainConfig {
   bool activate_all = false;         ///< every worker computes, also with fewer cores than workers
 
   // These control output. Intervals count steps; 0 means never.
-  std::int64_t eval_every = -1;   ///< negative (auto): an eighth of the steps
-  std::int64_t eval_tokens = -1;  ///< of the validation part, in each evaluation; 0: all of them;
-                                  ///< negative (auto): what costs at most a twentieth of the run
-  std::int64_t save_every = -1;   ///< negative (auto): about an eighth, at evaluations
-  std::int64_t keep = 2;          ///< checkpoints kept beside the newest; at least 1
-  bool keep_best = false;         ///< also the checkpoint with the lowest validation loss
+  std::int64_t eval_every = -1;     ///< negative (auto): an eighth of the steps
+  std::int64_t eval_tokens = -1;    ///< of the validation part, in each evaluation; 0: all of them;
+                                    ///< negative (auto): what costs at most a twentieth of the run
+  std::int64_t save_every = -1;     ///< negative (auto): about an eighth, at evaluations
+  std::int64_t keep = 2;            ///< checkpoints kept beside the newest; at least 1
+  std::string save_dtype = "fp32";  ///< fp32 | bf16 | fp16: of the weights in model.safetensors
+  bool keep_best = false;           ///< also the checkpoint with the lowest validation loss
   std::int64_t log_every = -1;  ///< progress lines; negative (auto): about 20 a run, or a live line
   std::int64_t spheres_every = 0;  ///< extra lines in spheres.jsonl; 0: at the end only
   bool verbose = false;            ///< the first lines also say how a step is computed

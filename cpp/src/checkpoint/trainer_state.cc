@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 constexpr int kFormat = 1;
 constexpr const char* kStateName = "trainer_state.json";
 constexpr const char* kOptimizerName = "optimizer.safetensors";
+constexpr const char* kWeightsPrefix = "weights.";
 
 Json data_json(const DataFingerprint& data) {
   if (!data.sha256.empty()) return {{"size", data.size}, {"sha256", data.sha256}};
@@ -56,6 +57,7 @@ std::string trainer_state_json(const TrainerState& state) {
       {"rate", state.rate ? Json(*state.rate) : Json(nullptr)},
       {"seed", state.seed},
       {"precision", state.precision},
+      {"weights", option_name(state.weights)},
       {"isa", state.isa},
       {"gemm", state.gemm},
       {"cpu_model", state.cpu_model},
@@ -95,6 +97,12 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
           {"not a learning rate", json.at("rate").dump(), "at least 0, or null", where, ""});
     }
     json.at("precision").get_to(state.precision);
+    const std::string weights = json.value("weights", "fp32");  // older versions wrote none
+    if (const auto type = weight_type_named(weights)) {
+      state.weights = *type;
+    } else {
+      throw InputError({"not a type of weights", weights, "fp32, bf16 or fp16", where, ""});
+    }
     json.at("isa").get_to(state.isa);
     json.at("gemm").get_to(state.gemm);
     json.at("cpu_model").get_to(state.cpu_model);
@@ -120,8 +128,9 @@ void write_checkpoint(const std::string& folder, const TrainerState& state,
                       const std::vector<OptimizerRange<const float>>& optimizer,
                       const ExtraFiles& extra) {
   FolderWriter writer(folder);
-  add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra);
+  add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra, state.weights);
   std::vector<TensorView> all;
+  if (state.weights != WeightType::kFloat32) all = tensor_views(layout, parameters, kWeightsPrefix);
   for (const OptimizerRange<const float>& range : optimizer) {
     const std::vector<TensorView> views = tensor_views(layout, range.values, range.name + ".");
     all.insert(all.end(), views.begin(), views.end());
@@ -149,8 +158,12 @@ TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& l
     throw InputError({"checkpoint without a manifest", "", "manifest.json", folder,
                       "it may be incomplete; use another checkpoint"});
   }
-  read_model_parameters(folder, layout, parameters);
   const SafetensorsFile file((fs::path(folder) / kOptimizerName).string());
+  if (state.weights == WeightType::kFloat32) {
+    read_model_parameters(folder, layout, parameters);
+  } else {
+    read_tensors(file, layout, kWeightsPrefix, Values::kFinite, parameters);
+  }
   for (const OptimizerRange<float>& range : optimizer) {
     const Values values = range.may_be_negative ? Values::kFinite : Values::kFiniteNotNegative;
     read_tensors(file, layout, range.name + ".", values, range.values);

@@ -33,7 +33,10 @@ struct TrainerState {
   std::string gemm;                ///< describe_gemm_backend
   std::string cpu_model;           ///< as /proc/cpuinfo names it
   std::string precision = "fp32";  ///< of the operands of products
-  std::string version;             ///< of cllm
+  /// Of the weights in model.safetensors. Where these are rounded, optimizer.safetensors has them
+  /// in 32 bits, as "weights." + name.
+  WeightType weights = WeightType::kFloat32;
+  std::string version;  ///< of cllm
 };
 
 /// These write and parse the JSON text; `where` names it in errors. Parsing throws InputError for a

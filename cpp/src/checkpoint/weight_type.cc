@@ -37,6 +37,7 @@ std::uint32_t rounded(std::uint32_t bits, int dropped) noexcept {
 
 }  // namespace
 
+const char* option_name(WeightType type) noexcept { return names_of(type).option; }
 const char* config_name(WeightType type) noexcept { return names_of(type).config; }
 const char* dtype_name(WeightType type) noexcept { return names_of(type).dtype; }
 std::size_t bytes_of(WeightType type) noexcept { return names_of(type).bytes; }

@@ -10,6 +10,8 @@ namespace cllm {
 
 enum class WeightType : std::uint8_t { kFloat32, kBfloat16, kFloat16 };
 
+/// Returns "fp32", "bf16" or "fp16", as --save-dtype has it.
+const char* option_name(WeightType type) noexcept;
 /// Returns "float32", "bfloat16" or "float16", as config.json has it.
 const char* config_name(WeightType type) noexcept;
 /// Returns "F32", "BF16" or "F16", as safetensors has it.

@@ -4,6 +4,7 @@
 #include "cllm/error.h"
 #include "cllm/options.h"
 #include "config/highest_rate.h"
+#include "config/new_model.h"
 
 namespace cllm {
 namespace {
@@ -28,9 +29,10 @@ std::string nearest_heads(std::int64_t width, std::int64_t heads) {
 
 }  // namespace
 
-void check(const TrainConfig& c) {
-  const GivenNames names(c.aliases);
-  check_each(c);
+void check(const TrainConfig& asked) {
+  const GivenNames names(asked.aliases);
+  check_each(asked);
+  const TrainConfig c = with_preset(asked);
   const auto text = [](std::int64_t n) { return std::to_string(n); };
   if (c.resume.empty()) {
     if (c.data.empty()) {
@@ -42,9 +44,14 @@ void check(const TrainConfig& c) {
     refuse("nothing to roll back to", "no run folder", "a folder for checkpoints",
            option_word("on-divergence"), option_word("out", "RUN"));
   }
-  if (c.width % c.heads != 0) {
+  if (c.head_dim == 0 && c.width % c.heads != 0) {
     refuse("heads do not divide the width", text(c.heads), nearest_heads(c.width, c.heads),
            option_word("heads"), option_word("dim") + " is " + text(c.width));
+  }
+  if (c.kv_heads > 0 && c.heads % c.kv_heads != 0) {
+    refuse("heads of keys do not divide the heads", text(c.kv_heads),
+           nearest_heads(c.heads, c.kv_heads), option_word("kv-heads"),
+           option_word("heads") + " is " + text(c.heads));
   }
   if (c.workers != "auto" && c.threads > 0) {
     refuse("workers and threads are both given", c.workers + " and " + text(c.threads),

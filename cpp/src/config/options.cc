@@ -1,74 +1,14 @@
 #include "cllm/options.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "cllm/model_config.h"
 #include "config/count_limit.h"
+#include "config/new_model.h"
+#include "config/option_rows.h"
 
 namespace cllm {
 namespace {
 
-/// Has chained setters, so that a row of the table reads as a sentence.
-struct Row {
-  Option option;
-
-  Row unit(const char* text) && { return option.unit = text, std::move(*this); }
-  Row at_least(double low) && { return option.range.low = low, std::move(*this); }
-  Row above(double low) && {
-    return option.range.low = low, option.range.low_open = true, std::move(*this);
-  }
-  Row at_most(double high) && { return option.range.high = high, std::move(*this); }
-  Row below(double high) && {
-    return option.range.high = high, option.range.high_open = true, std::move(*this);
-  }
-  Row or_zero() && { return option.range.or_zero = true, std::move(*this); }
-  Row choices(std::vector<std::string> texts) && {
-    return option.choices = std::move(texts), std::move(*this);
-  }
-  Row automatic(std::int64_t value) && { return option.automatic = value, std::move(*this); }
-  Row on_resume() && { return option.on_resume = true, std::move(*this); }
-  /// Adds names that other programs have for the option; they are accepted.
-  Row aliases(std::vector<std::string> keys) && {
-    for (std::string& key : keys) option.aliases.push_back({std::move(key), ""});
-    return std::move(*this);
-  }
-  /// Adds a flag that stands for one value.
-  Row alias_of(const char* value, const char* key) && {
-    return option.aliases.push_back({key, value}), std::move(*this);
-  }
-  /// Adds words that are not accepted, because they mean something near by or nothing exactly.
-  Row also(std::vector<std::string> names) && {
-    return option.also = std::move(names), std::move(*this);
-  }
-};
-
-class Table {
- public:
-  void group(const char* name) { group_ = name; }
-
-  /// Adds a row. REQUIRES: the type fits the field; only workers is an integer that is kept as
-  /// text.
-  void add(const char* name, OptionType type, OptionField field, const char* help, Row row) {
-    Option& o = row.option;
-    o.name = name;
-    o.key = name;
-    for (char& c : o.key) {
-      if (c == '-') c = '_';
-    }
-    o.type = type;
-    o.field = field;
-    o.group = group_;
-    o.help = help;
-    o.default_text = option_text(TrainConfig{}, o);
-    rows_.push_back(std::move(o));
-  }
-  std::vector<Option> take() { return std::move(rows_); }
-
- private:
-  std::string group_;
-  std::vector<Option> rows_;
-};
+using Row = OptionRow;
 
 // The limit keeps a product of three sizes inside 63 bits.
 constexpr double kSizeLimit = 1 << 20;
@@ -88,7 +28,7 @@ std::vector<Option> make_table() {
   const auto row = [] { return Row{}; };
   const auto size = [] { return Row{}.at_least(1).at_most(kSizeLimit); };
   const auto count = [](double low) { return Row{}.at_least(low).at_most(kCountLimit); };
-  Table t;
+  OptionRows t;
 
   t.group("Data and places");
   t.add("data", kText, &C::data,
@@ -126,6 +66,12 @@ std::vector<Option> make_table() {
             .also({"vocabulary"}));
 
   t.group("Model");
+  t.add("preset", kText, &C::preset,
+        "a known model, whose sizes are taken where none are given; seq and the data stay yours",
+        row().choices(preset_names()).also({"size", "arch"}));
+  t.add("family", kText, &C::family,
+        "how the model is built: as GPT-2, or as Llama, Qwen2 or Qwen3, with rotary positions",
+        row().choices({"gpt2", "llama", "qwen2", "qwen3"}).also({"model-type", "architecture"}));
   t.add("layers", kInteger, &C::layers, "transformer blocks",
         size()
             .at_most(kMostLayers)
@@ -141,7 +87,28 @@ std::vector<Option> make_table() {
             .automatic(0)
             .aliases({"block_size", "sequence_length", "n_positions"})
             .also({"sequence", "context", "seq-len", "max-seq-length", "n-ctx"}));
-  t.add("no-bias", kFlag, &C::bias, "keep every bias zero and frozen", row());
+  t.add("kv-heads", kInteger, &C::kv_heads,
+        "heads of keys and values, each for a group of heads; divides heads; auto: as many",
+        size()
+            .at_most(kMostHeads)
+            .automatic(0)
+            .aliases({"n_kv_head", "num_key_value_heads"})
+            .also({"num-kv-heads", "gqa"}));
+  t.add("head-dim", kInteger, &C::head_dim, "width of a head; auto: dim / heads",
+        size().at_most(kMostWidth).automatic(0).aliases({"head_width"}).also({"head-size"}));
+  t.add("hidden", kInteger, &C::hidden,
+        "width of the hidden layer; auto: 4 dim in GPT-2, else 8/3 dim, a multiple of 64",
+        size()
+            .automatic(0)
+            .aliases({"n_inner", "intermediate_size"})
+            .also({"mlp", "ffn", "feed-forward"}));
+  t.add("rope-theta", kReal, &C::rope_theta,
+        "how slowly the slowest rotary positions turn; GPT-2 learns its positions instead",
+        row().above(0).at_most(1e15).also({"rope-base", "rotary-base", "theta"}));
+  t.add("untied", kFlag, &C::untied,
+        "give the model a head of its own instead of the token embedding",
+        row().also({"tie-word-embeddings", "untie", "tied"}));
+  t.add("no-bias", kFlag, &C::bias, "keep every bias of a GPT-2 zero and frozen", row());
 
   t.group("Training");
   t.add("batch", kInteger, &C::batch, "sequences that go through together",
@@ -209,11 +176,12 @@ std::vector<Option> make_table() {
       "what a run does that has diverged: stop, or roll back to its last good checkpoint and go on "
       "at half the learning rate",
       row().choices({"stop", "rollback"}).on_resume().also({"on-nan"}));
-  t.add("dropout", kReal, &C::dropout,
-        "part that is dropped in training of the embedding, of attention's weights and of what a "
-        "layer adds; a model given as init keeps none of its own",
-        row().at_least(0).below(1).also(
-            {"drop", "dropout-rate", "resid-pdrop", "attn-pdrop", "embd-pdrop"}));
+  t.add(
+      "dropout", kReal, &C::dropout,
+      "part that is dropped in training of attention's weights and, in GPT-2, of the embedding and "
+      "of what a layer adds; a model given as init keeps none of its own",
+      row().at_least(0).below(1).also(
+          {"drop", "dropout-rate", "resid-pdrop", "attn-pdrop", "embd-pdrop"}));
   t.add("patience", kInteger, &C::patience,
         "end the run after so many evaluations in a row without a lower validation loss; 0: never",
         count(0)
@@ -276,6 +244,9 @@ std::vector<Option> make_table() {
             .also({"checkpoint-every"}));
   t.add("keep", kInteger, &C::keep, "checkpoints kept beside the newest",
         count(1).unit("checkpoints").on_resume());
+  t.add("save-dtype", kText, &C::save_dtype,
+        "of the weights in model.safetensors; a checkpoint has them in fp32 too, to go on from",
+        row().choices({"fp32", "bf16", "fp16"}).on_resume().also({"dtype", "torch-dtype"}));
   t.add("keep-best", kFlag, &C::keep_best,
         "also keep the checkpoint with the lowest validation loss: checkpoints/best",
         row().on_resume().also({"save-best"}));

@@ -52,20 +52,6 @@ std::unique_ptr<Optimizer> make_optimizer(const SessionConfig& config) {
   return std::make_unique<AdamW>(config.adamw);
 }
 
-ModelConfig new_model(const TrainConfig& config, std::int64_t sequence, std::int64_t vocabulary) {
-  ModelConfig model;
-  model.layers = config.layers;
-  model.heads = config.heads;
-  model.width = config.width;
-  model.context = sequence;
-  model.vocabulary = vocabulary;
-  model.bias = config.bias;
-  model.symmetry_order = static_cast<int>(config.symmetry);
-  model.dropout = {config.dropout, config.dropout, config.dropout};
-  check(model);
-  return model;
-}
-
 SessionConfig session_for(const TrainConfig& config, const ModelConfig& model) {
   SessionConfig s;
   s.model = model;

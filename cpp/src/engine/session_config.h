@@ -62,10 +62,6 @@ std::unique_ptr<Optimizer> make_optimizer(const SessionConfig& config);
 /// Returns the floats of scratch of each worker of the session.
 std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan);
 
-/// Returns the model that --layers, --heads, --dim, --seq and similar options describe. Throws
-/// InputError for an impossible one.
-ModelConfig new_model(const TrainConfig& config, std::int64_t sequence, std::int64_t vocabulary);
-
 /// Returns the session in which `config` trains `model`. No other place reads the options of the
 /// engine. REQUIRES: the configuration is checked and its sequence decided; so are steps, warmup
 /// and the lowest rate, if steps are made.

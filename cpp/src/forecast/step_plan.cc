@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cllm/options.h"
+#include "config/new_model.h"
 #include "data/sequence_length.h"
 #include "data/token_layout.h"
 #include "engine/memory_plan.h"

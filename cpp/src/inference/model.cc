@@ -148,9 +148,11 @@ Model Model::create(const ModelConfig& config, std::int64_t seed, bool byte_toke
   return Model(std::move(impl));
 }
 
-void Model::save(const std::string& folder) const {
+void Model::save(const std::string& folder, const std::string& dtype) const {
+  const std::optional<WeightType> type = weight_type_named(dtype);
+  if (!type) refuse("no type of weights", dtype, "fp32, bf16 or fp16", "dtype");
   write_model_folder(folder, config(), impl_->state->layout, impl_->state->parameters.data(),
-                     byte_tokens(), impl_->extra);
+                     byte_tokens(), impl_->extra, *type);
 }
 
 const ModelConfig& Model::config() const noexcept { return impl_->description.config; }

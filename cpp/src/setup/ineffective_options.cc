@@ -58,12 +58,18 @@ class Notes {
   }
 
   void model() {
-    if (used_.init.empty()) return;
-    for (const char* name : {"layers", "heads", "dim", "no-bias"}) {
+    const std::string init = "the model given as " + option_word("init");
+    if (used_.init.empty()) {
+      const bool gpt2 = used_.family == "gpt2";
+      if (gpt2 && given("rope-theta")) unused("rope-theta", "a GPT-2 learns its positions");
+      if (!gpt2 && given("no-bias")) unused("no-bias", "only a GPT-2 has biases that may go");
+      return;
+    }
+    if (given("preset")) unused("preset", init + " has its own sizes");
+    for (const char* name : {"family", "layers", "heads", "kv-heads", "dim", "head-dim", "hidden",
+                             "rope-theta", "untied", "no-bias"}) {
       const std::string has = text(used_, name);
-      if (given(name) && text(asked_, name) != has) {
-        unused(name, "the model given as " + option_word("init") + " has " + has);
-      }
+      if (given(name) && text(asked_, name) != has) unused(name, init + " has " + has);
     }
   }
 

@@ -13,6 +13,7 @@
 #include "cllm/error.h"
 #include "cllm/options.h"
 #include "cllm/wording.h"
+#include "config/new_model.h"
 #include "cpu/allowance.h"
 #include "cpu/features.h"
 #include "data/sampler.h"
@@ -39,6 +40,21 @@ std::string text(std::int64_t n) { return std::to_string(n); }
                    option_word("data", "set"));
 }
 
+/// Makes the options say what the model given as init is.
+void take_sizes(TrainConfig& c, const ModelConfig& model) {
+  c.preset = "none";
+  c.family = family_name(model.family);
+  c.layers = model.layers;
+  c.heads = model.heads;
+  c.kv_heads = model.key_value_heads();
+  c.width = model.width;
+  c.head_dim = model.head_width();
+  c.hidden = model.hidden();
+  c.rope_theta = model.rope_theta;
+  c.untied = !model.tied_head;
+  c.bias = model.bias;
+}
+
 void plan_model(RunPlan& plan) {
   TrainConfig& c = plan.config;
   ModelConfig& model = plan.session.model;
@@ -61,7 +77,7 @@ void plan_model(RunPlan& plan) {
   const ModelDescription start = read_model_config(plan.init_folder);
   model = start.config;
   model.symmetry_order = static_cast<int>(c.symmetry);
-  model.dropout = {c.dropout, c.dropout, c.dropout};
+  model.dropout = dropout_of(model.family, c.dropout);
   if (vocabulary > model.vocabulary) {
     refuse("the data's vocabulary is larger than the model's", text(vocabulary),
            "at most " + text(model.vocabulary), option_word("init", c.init));
@@ -77,10 +93,7 @@ void plan_model(RunPlan& plan) {
       c.sequence > 0 ? c.sequence : std::min(model.context, kDefaultSequence);
   c.sequence = fit_sequence(c.sequence > 0 ? wanted : 0, plan.train.size(), c.data);
   c.sequence = std::min(c.sequence, wanted);
-  c.layers = model.layers;
-  c.heads = model.heads;
-  c.width = model.width;
-  c.bias = model.bias;
+  take_sizes(c, model);
   carry_tokenizer(plan, start.byte_tokens);
 }
 
@@ -177,7 +190,7 @@ bool RunPlan::continues_in_place() const {
 RunPlan plan_run(const TrainConfig& config) {
   const GivenNames names(config.aliases);
   RunPlan plan;
-  plan.config = config;
+  plan.config = with_preset(config);
   if (!config.resume.empty()) take_up(plan);
   check(plan.config);
   open_data(plan);

@@ -183,6 +183,7 @@ TrainerState TrainerCore::trainer_state(bool waits) const {
   s.gemm = describe_gemm_backend(plan.session.gemm, kernels());
   s.cpu_model = cpu_model();
   s.precision = plan.config.precision;
+  s.weights = *weight_type_named(plan.config.save_dtype);
   s.version = CLLM_VERSION;
   return s;
 }

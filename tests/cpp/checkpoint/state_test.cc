@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/manifest.h"
+#include "checkpoint/model_weights.h"
 #include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "has.h"
@@ -102,7 +103,9 @@ TEST(TrainerState, EveryFieldMustBeThere) {
   const Json whole = Json::parse(trainer_state_json(some_state()));
   for (const auto& [key, value] : whole.items()) {
     // Older versions wrote none of these.
-    if (key == "rate_scale" || key == "rate" || key == "data_path") continue;
+    if (key == "rate_scale" || key == "rate" || key == "data_path" || key == "weights") {
+      continue;
+    }
     if (key.rfind("validation", 0) == 0) continue;
     Json json = whole;
     json.erase(key);
@@ -177,6 +180,28 @@ TEST_F(Checkpoint, EqualStatesAreEqualFiles) {
     const std::string name = entry.path().filename().string();
     EXPECT_EQ(read_text_file(entry.path().string()), read_text_file(root_ / "again/" + name))
         << name;
+  }
+}
+
+/// 0.1 is no number of 16 bits.
+TEST_F(Checkpoint, WeightsThatAreRoundedForOthersComeBackExactly) {
+  std::vector<float> exact = parameters_;
+  for (float& weight : exact) weight = weight == 0 ? 0 : weight * 0.1f;
+  TrainerState state = state_;
+  for (const WeightType type : {WeightType::kBfloat16, WeightType::kFloat16}) {
+    state.weights = type;
+    const std::string folder = root_ / option_name(type);
+    write_checkpoint(folder, state, layout_, exact.data(),
+                     both_moments<const float>(first_.data(), second_.data()));
+    std::vector<float> p(exact.size(), 3), m = p, v = p;
+    const TrainerState found =
+        read_checkpoint(folder, layout_, p.data(), both_moments(m.data(), v.data()));
+    EXPECT_EQ(found.weights, type);
+    EXPECT_EQ(p, exact);
+    EXPECT_EQ(v, second_);
+    read_model_parameters(folder, layout_, p.data());
+    EXPECT_NE(p, exact);
+    for (std::size_t i = 0; i < p.size(); ++i) EXPECT_NEAR(p[i], exact[i], exact[i] * 0x1p-8);
   }
 }
 

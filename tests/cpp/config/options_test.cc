@@ -64,7 +64,9 @@ TEST(Options, NamesAreUniqueAndComplete) {
         "threads",       "symmetry",  "positions",    "routing",    "gemm",       "precision",
         "init",          "resume",    "eval-every",   "save-every", "keep",       "log-every",
         "spheres-every", "quiet",     "activate-all", "recompute",  "dropout",    "skip-limit",
-        "on-divergence", "keep-best", "eval-tokens",  "overwrite",  "patience"}) {
+        "on-divergence", "keep-best", "eval-tokens",  "overwrite",  "patience",   "preset",
+        "family",        "kv-heads",  "head-dim",     "hidden",     "rope-theta", "untied",
+        "save-dtype"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A name that two options have would set or suggest the wrong one.

@@ -91,6 +91,17 @@ TEST_F(IneffectiveOptions, EachOfTheOthersIs) {
             "--routing round_robin is not used: the step has one position\n");
 }
 
+TEST_F(IneffectiveOptions, AModelThatIsGivenIsNotMadeAnother) {
+  const std::string init = folder_ / "model";
+  EXPECT_EQ(notes({{"init", init}, {"kv-heads", "2"}, {"hidden", "64"}, {"head-dim", "8"}}), "");
+  EXPECT_EQ(notes({{"init", init}, {"preset", "gpt2"}, {"family", "llama"}, {"hidden", "65"}}),
+            "--preset gpt2 is not used: the model given as --init has its own sizes\n"
+            "--family llama is not used: the model given as --init has gpt2\n"
+            "--hidden 65 is not used: the model given as --init has 64\n");
+  EXPECT_EQ(notes({{"rope-theta", "100"}}),
+            "--rope-theta 100.0 is not used: a GPT-2 learns its positions\n");
+}
+
 TEST_F(IneffectiveOptions, AModelThatIsGivenHasItsOwnShape) {
   EXPECT_EQ(notes({{"init", folder_ / "model"},
                    {"layers", "4"},
