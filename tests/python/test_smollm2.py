@@ -1,0 +1,122 @@
+"""SmolLM2-135M, a model that people use: what transformers computes from its folder is computed
+here, and what is trained and saved here opens there.
+"""
+
+import numpy
+import pytest
+from conftest import needs
+
+pytestmark = needs("cllm", "torch", "transformers", "gguf")
+cllm = pytest.importorskip("cllm")
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+TOLERANCE = 1e-3
+PROMPTS = """The capital of France is the city
+Once upon a time there was a king
+Water boils at a temperature of one hundred
+In the beginning of the twentieth century people
+My favourite recipe for bread begins with flour
+The first law of motion says that every
+She opened the old door and saw that
+To sort a list of numbers you can
+Dear Sir or Madam, I am writing to
+The three most important things about cats are""".split("\n")
+STARTS = 7  # tokens of each prompt, so that all of them are one batch
+ADDED = 100
+
+
+@pytest.fixture(scope="module")
+def theirs(smollm2):
+    return transformers.AutoModelForCausalLM.from_pretrained(smollm2).eval()
+
+
+@pytest.fixture(scope="module")
+def ours(smollm2):
+    return cllm.Model.load(smollm2)
+
+
+@pytest.fixture(scope="module")
+def starts(smollm2):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(smollm2)
+    return torch.tensor([tokenizer.encode(prompt)[:STARTS] for prompt in PROMPTS])
+
+
+def difference(found, expected):
+    expected = expected.detach().numpy()
+    return float(numpy.abs(found - expected).max() / numpy.abs(expected).max())
+
+
+def batch(seed, shape=(2, 65)):
+    tokens = numpy.random.default_rng(seed).integers(17, 49152, shape)
+    return tokens[:, :-1], tokens[:, 1:]
+
+
+def test_logits(ours, theirs):
+    inputs, _ = batch(1, (2, 129))
+    with torch.no_grad():
+        logits = theirs(torch.from_numpy(inputs.copy())).logits
+    assert difference(ours.logits(inputs), logits) <= TOLERANCE
+
+
+def test_a_hundred_greedy_tokens_of_ten_prompts(ours, theirs, starts):
+    found = theirs.generate(starts, attention_mask=torch.ones_like(starts), max_new_tokens=ADDED,
+                            do_sample=False)[:, STARTS:]
+    for start, text in zip(starts.tolist(), found.tolist(), strict=True):
+        ends = [i for i, token in enumerate(text) if token in ours.end_tokens]
+        expected = text[:ends[0]] if ends else text
+        assert ours.generate(start, tokens=ADDED, temperature=0).tolist() == expected
+
+
+def test_ten_steps_of_training(smollm2, tmp_path):
+    numpy.random.default_rng(3).integers(17, 49152, 2000).astype("<u2").tofile(
+        tmp_path / "tokens.bin")
+    rate = 1e-4
+    trainer = cllm.Trainer(cllm.TrainConfig(
+        data=tmp_path / "tokens.bin", vocab=49152, init=smollm2, out=tmp_path / "run", seq=64,
+        batch=2, steps=10, lr=rate, min_lr=rate, schedule="constant", warmup=0, weight_decay=0.1,
+        beta1=0.9, beta2=0.99, epsilon=1e-6, clip=1.0))
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(smollm2).train()
+    optimizer = torch.optim.AdamW(
+        [{"params": [p for p in theirs.parameters() if p.dim() >= 2], "weight_decay": 0.1},
+         {"params": [p for p in theirs.parameters() if p.dim() < 2], "weight_decay": 0.0}],
+        lr=rate, betas=(0.9, 0.99), eps=1e-6)
+    first = None
+    for step in range(10):
+        inputs, targets = batch(step % 2)
+        logits = theirs(torch.from_numpy(inputs.copy())).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1),
+                                                 torch.from_numpy(targets.copy()).flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        optimizer.step()
+        assert trainer.step(inputs, targets).loss == pytest.approx(loss.item(), rel=TOLERANCE), step
+        first = first or loss.item()
+    assert loss.item() < first - 1, "the steps were not negligible"
+
+
+def log_likelihood(model, context, continuation):
+    """As lm-evaluation-harness asks for it: the sum over the continuation, and whether it is what
+    greedy decoding gives."""
+    ids = torch.tensor([context + continuation])
+    with torch.no_grad():
+        logits = torch.log_softmax(model(ids[:, :-1]).logits[0, len(context) - 1:], -1)
+    chosen = torch.tensor(continuation)
+    picked = logits.gather(1, chosen[:, None])
+    return float(picked.sum()), bool((logits.argmax(-1) == chosen).all())
+
+
+def test_a_folder_saved_here_answers_as_the_original(smollm2, ours, theirs, starts, tmp_path):
+    ours.save(tmp_path / "exact")
+    ours.save(tmp_path / "rounded", dtype="bf16")
+    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json",
+                 "chat_template.jinja"):
+        assert (tmp_path / "exact" / name).read_bytes() == (smollm2 / name).read_bytes()
+    exact, rounded = (transformers.AutoModelForCausalLM.from_pretrained(tmp_path / name,
+                                                                        dtype="float32").eval()
+                      for name in ("exact", "rounded"))
+    for ids in starts.tolist()[:4]:
+        expected = log_likelihood(theirs, ids[:4], ids[4:])
+        assert log_likelihood(exact, ids[:4], ids[4:]) == expected
+        assert log_likelihood(rounded, ids[:4], ids[4:])[0] == pytest.approx(expected[0], abs=0.3)
