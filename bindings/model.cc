@@ -205,7 +205,7 @@ void register_model(py::module_& m) {
       .def_property_readonly("is_over", &StopText::is_over, "Whether a stop string was met.");
   py::class_<PyModel>(
       m, "Model", py::release_gil_before_calling_cpp_dtor(),
-      "A GPT-2 model in memory: B sequences of T tokens, V' words.\n\n"
+      "A model in memory: B sequences of T tokens, V' words.\n\n"
       "One thread at a time may call it; a second one gets a CllmError. Results do\n"
       "not depend on `workers`, the number of computing threads (None: the cores\n"
       "that this process may use).")

@@ -1,4 +1,4 @@
-"""CLLM trains small GPT-2 models on CPUs with a tree of threads.
+"""CLLM trains small language models on CPUs with a tree of threads.
 
 The same data, settings and seed give the same weights, bit for bit, on any number of threads::
 

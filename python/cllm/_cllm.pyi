@@ -1425,7 +1425,7 @@ class StopText:
         """Whether a stop string was met."""
 
 class Model:
-    """A GPT-2 model in memory: B sequences of T tokens, V' words.
+    """A model in memory: B sequences of T tokens, V' words.
 
     One thread at a time may call it; a second one gets a CllmError. Results do
     not depend on `workers`, the number of computing threads (None: the cores

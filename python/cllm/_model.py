@@ -32,7 +32,7 @@ else:
 
 
 class Model(_cllm.Model, metaclass=_Kind):
-    """A GPT-2 model in memory: B sequences of T tokens, V' words.
+    """A model in memory: B sequences of T tokens, V' words.
 
     ::
 

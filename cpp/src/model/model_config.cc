@@ -100,27 +100,6 @@ void check_numbers(const ModelConfig& config) {
   check_size(scaling.original, kMostContext, "rope_scaling: original_max_position_embeddings");
 }
 
-/// Refuses what a config can say and the engine does not compute.
-void refuse_what_is_not_computed(const ModelConfig& config) {
-  const auto refuse = [](const std::string& seen, const std::string& wanted, const char* where) {
-    throw InputError({"this cannot be computed yet", seen, wanted, where, ""});
-  };
-  if (!config.is_gpt2()) refuse(family_name(config.family), "gpt2", "family");
-  if (config.activation() != Activation::kGeluNew) {
-    refuse(activation_name(config.activation()), "gelu_new", "activation");
-  }
-  if (config.hidden() != 4 * config.width) {
-    refuse(std::to_string(config.hidden()), std::to_string(4 * config.width), "hidden");
-  }
-  if (config.norm_epsilon() != 1e-5) {
-    refuse(std::to_string(config.norm_epsilon()), "1e-5", "norm epsilon");
-  }
-  if (!config.tied_head) refuse("a head of its own", "the token embedding", "untied");
-  if (config.scale_by_layer) {
-    refuse("scores divided by the layer's number", "not so", "scale_attn_by_inverse_layer_idx");
-  }
-}
-
 /// These are sums and products that stay at the largest integer when they would pass it.
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 std::int64_t product(std::int64_t a, std::int64_t b) noexcept {
@@ -197,7 +176,6 @@ void check(const ModelConfig& config) {
     throw InputError({"the model is too large", std::to_string(parameters) + " parameters",
                       "at most " + std::to_string(kMostParameters), "layers, dim, vocab, seq", ""});
   }
-  refuse_what_is_not_computed(config);
 }
 
 std::int64_t parameter_count(const ModelConfig& config) noexcept {
