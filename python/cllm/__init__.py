@@ -51,6 +51,7 @@ from cllm._cllm import (
 from cllm._model import Model
 from cllm._notes import CllmWarning
 from cllm._trainer import Trainer
+from cllm._words import one_line
 
 __all__ = [
     "CllmError",
@@ -99,4 +100,12 @@ for _name in __all__:
     if _name[0].isupper():
         globals()[_name].__module__ = "cllm"
 del _name
+
+
+def _said(self: CllmError) -> str:
+    """Errors quote what files and callers hold, and are one line all the same."""
+    return one_line(RuntimeError.__str__(self))
+
+
+CllmError.__str__ = _said  # type: ignore[method-assign]
 _signatures.show()

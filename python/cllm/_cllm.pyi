@@ -26,6 +26,9 @@ _Data: TypeAlias = (
 class CllmError(RuntimeError):
     """Any failure of the engine."""
 
+    def __str__(self) -> str:
+        """Errors quote what files and callers hold, and are one line all the same."""
+
 class InputError(CllmError, ValueError):
     """A value, file or array that cannot be: the text says what, seen, wanted and where."""
 

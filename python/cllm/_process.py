@@ -12,6 +12,7 @@ import typer
 
 import cllm
 from cllm import _cllm
+from cllm._words import one_line
 
 DONE, FAILED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -34,15 +35,9 @@ def command_line_words() -> Iterator[None]:
         _cllm.set_command_line_words(before)
 
 
-def _printable(text: str) -> str:
-    """What would break the line or drive the terminal is escaped; bytes of file names stay."""
-    return "".join(c if c.isprintable() or 0xDC80 <= ord(c) <= 0xDCFF else repr(c)[1:-1]
-                   for c in text)
-
-
 def fail(error: BaseException | str, code: int) -> typer.Exit:
     """Says what is wrong; to be raised."""
-    tell("cllm: " + (_printable(str(error)) or type(error).__name__))
+    tell("cllm: " + (one_line(str(error)) or type(error).__name__))
     return typer.Exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Numbers with their nouns, and options as the reader writes them."""
+"""Numbers with their nouns, options as the reader writes them, and errors as one line."""
 
 from cllm import _cllm
 
@@ -26,3 +26,15 @@ def flag(name: str) -> str:
 def on_command_line() -> bool:
     """Whether the user typed a command, and reads of options as they are typed."""
     return _cllm.option_word("out").startswith("--")
+
+
+_LONGEST, _END = 1500, 300  # characters of a line, and of its end where the middle is left out
+
+
+def one_line(text: str) -> str:
+    """What would break the line or drive the terminal is escaped; bytes of file names stay. The
+    middle of a very long text, such as a hostile file gives, is left out."""
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST - _END]}...{text[-_END:]}"
+    return "".join(c if c.isprintable() or 0xDC80 <= ord(c) <= 0xDCFF else repr(c)[1:-1]
+                   for c in text)

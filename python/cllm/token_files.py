@@ -186,7 +186,7 @@ class DataSet:
         path = self.folder / name
         try:
             starts: NDArray[Any] = numpy.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # of a damaged header it raises what its parts raise
             raise InputError(f"{path}: document starts cannot be read: {error}") from None
         if starts.dtype != numpy.dtype("<u8") or starts.shape != (documents,):
             raise InputError(f"{path}: got {starts.dtype} of shape {starts.shape}, expected "

@@ -135,3 +135,11 @@ def test_a_configuration_with_data_in_memory_is_a_value_too():
             np.testing.assert_array_equal(same.data, data)
         assert config.replace(data="other\n") != config
         assert "in memory" in repr(config) and "in memory" in config.to_toml()
+
+
+def test_an_error_is_one_line_whoever_raises_it():
+    error = cllm.InputError("a\nb \x1b[31m \u2028 \udcff" + "x" * 10**6 + " the end")
+    assert str(error).startswith("a\\nb \\x1b[31m \\u2028 \udcffxxx")
+    assert str(error).endswith("xxx the end") and len(str(error)) < 2000
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert (str(cllm.CllmError()), str(cllm.CllmError("a", 2))) == ("", "('a', 2)")

@@ -193,7 +193,7 @@ class InputFile:
         rows = csv.reader(self._lines(blocks), strict=True,
                           delimiter="\t" if self._kind == "tsv" else ",")
         try:
-            names = next(rows, None)
+            names = next(filter(None, rows), None)  # blank lines come before it too
             if names is None:
                 return
             column = self._column(names)
