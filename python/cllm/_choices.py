@@ -11,25 +11,26 @@ import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import cllm
 from cllm import InputError
-
-Encode = Callable[[str], list[int]]
-Progress = Callable[[int], None]
+from cllm._likelihood import (
+    Encode,
+    Progress,
+    Window,
+    check_ids,
+    encoder,
+    log_likelihoods,
+    windows_of,
+)
 
 _CONTEXT = ("context", "question", "query", "prompt")
 _LABEL = ("label", "answer", "gold")
 _LONGEST_LINE = 1 << 24  # bytes
-_LOGITS = 1 << 27  # bytes of logits at once
-_MOST_ROWS = 256
-_STEP = 32  # tokens by which windows are made equally long
 
 
 # -- questions ----------------------------------------------------------------------------------
@@ -115,14 +116,6 @@ def _lines(opened: Any, name: str) -> Iterator[bytes]:
 
 # -- tokens -------------------------------------------------------------------------------------
 
-class Window(NamedTuple):
-    """A model sees all but the last of these tokens; the last `targets` are predicted."""
-
-    tokens: list[int]
-    targets: int
-    row: int  # of the choice, counted through all questions
-
-
 def _pair(context: str, choice: str, encode: Encode, start: list[int]) -> tuple[list[int], int]:
     """Tokens of context and choice together, and how many of them are the context's. Spaces at the
     end of a context belong to the choice, because tokens begin with them. `start` stands for an
@@ -137,55 +130,6 @@ def _pair(context: str, choice: str, encode: Encode, start: list[int]) -> tuple[
     if not before:
         return start + whole, len(start)
     return whole, len(before)
-
-
-def windows_of(tokens: list[int], targets: int, length: int, row: int) -> Iterator[Window]:
-    """What a model of a context of `length` tokens has to see. A long context is cut from the left;
-    a choice that is longer itself is predicted in halves of the model's context, each after the
-    other half."""
-    step = targets if targets <= length else max(length // 2, 1)
-    for at in range(len(tokens) - targets, len(tokens), step):
-        end = min(at + step, len(tokens))
-        yield Window(tokens[max(end - length - 1, 0):end], end - at, row)
-
-
-# -- likelihoods --------------------------------------------------------------------------------
-
-def _sums(logits: NDArray[np.float32], window: Window) -> float:
-    """The log-likelihood of the window's targets. logits[T, V']."""
-    end = len(window.tokens) - 1
-    rows = logits[end - window.targets:end]
-    top = rows.max(axis=-1)
-    norm = top + np.log(np.exp(rows - top[:, None]).sum(axis=-1))
-    chosen = rows[np.arange(window.targets), window.tokens[-window.targets:]]
-    return float((chosen.astype(np.float64) - norm).sum())
-
-
-def log_likelihoods(model: cllm.Model, windows: list[Window], rows: int,
-                    progress: Progress) -> NDArray[np.float64]:
-    """The sum over the windows of each of `rows` choices. Windows of nearly the same length go
-    through the model together."""
-    length, vocabulary = model.config.seq, model.config.vocab
-
-    def rounded(window: Window) -> int:
-        return min(length, -(-(len(window.tokens) - 1) // _STEP) * _STEP)
-
-    found = np.zeros(rows)
-    for columns, group in groupby(sorted(windows, key=rounded, reverse=True), rounded):
-        some = list(group)
-        most = max(1, min(_MOST_ROWS, _LOGITS // (4 * columns * vocabulary), len(some)))
-        inputs = np.zeros((most, columns), np.int32)
-        for first in range(0, len(some), most):
-            batch = some[first:first + most]
-            inputs[:] = 0
-            for i, window in enumerate(batch):
-                inputs[i, :len(window.tokens) - 1] = window.tokens[:-1]
-            logits = model.logits(inputs)
-            with np.errstate(invalid="ignore"):  # seen once all are summed
-                for i, window in enumerate(batch):
-                    found[window.row] += _sums(logits[i], window)
-            progress(len(batch))
-    return found
 
 
 # -- scores -------------------------------------------------------------------------------------
@@ -215,43 +159,22 @@ LENGTHS: dict[str, Callable[[str], int]] = {
     "acc": lambda choice: 1, "acc_norm": len, "acc_bytes": lambda choice: len(choice.encode())}
 
 
-def _encoder(model: cllm.Model) -> tuple[Encode, list[int]]:
-    """How the model's text becomes tokens, and what stands before a text."""
-    encode: Encode
-    if model.byte_tokens:
-        def encode(text: str) -> list[int]:
-            return list(text.encode())
-    else:
-        tokenizer = model._text_tokenizer()
-
-        def encode(text: str) -> list[int]:
-            ids: list[int] = tokenizer.ids_of([text])[0].tolist()
-            return ids
-    return encode, list(model.end_tokens[:1]) or encode("\n")
-
-
 def evaluate(model: cllm.Model, questions: list[Question],
              begin: Callable[[int], Progress]) -> Report:
     """Answers the questions. `begin` is told how much there is to do, and what it returns how much
     of it was done."""
-    encode, start = _encoder(model)
+    encode, start = encoder(model)
     windows: list[Window] = []
     firsts, rows, cut = [], 0, 0
     for question in questions:
         firsts.append(rows)
         for choice in question.choices:
             tokens, before = _pair(question.context, choice, encode, start)
-            bad = next((token for token in tokens if token >= model.config.vocab), None)
-            if bad is not None:
-                raise InputError(f"{question.where}: the tokenizer is not the model's: got token "
-                                 f"{bad}, expected below {model.config.vocab}")
+            check_ids(model, tokens, question.where)
             cut += len(tokens) > model.config.seq + 1
             windows += windows_of(tokens, len(tokens) - before, model.config.seq, rows)
             rows += 1
     likely = log_likelihoods(model, windows, rows, begin(len(windows)))
-    if not np.isfinite(likely).all():
-        raise cllm.CllmError("the model's answers are no numbers: got nan, expected finite logits "
-                             "(has its training diverged?)")
     right: dict[str, list[bool]] = {name: [] for name in LENGTHS}
     for first, question in zip(firsts, questions, strict=True):
         scores = likely[first:first + len(question.choices)]

@@ -57,6 +57,21 @@ def _of_data(model: cllm.Model, data: Path, tokens: int) -> dict[str, Any]:
             "bits_per_byte": report.bits_per_byte}
 
 
+def _of_windows(model: cllm.Model, data: Path, size: int, limit: int | None) -> dict[str, Any]:
+    from cllm import _byte_windows
+
+    if not _byte_windows.LEAST <= size <= _byte_windows.MOST:
+        raise cllm.InputError(f"--window-bytes: out of range: got {size}, expected "
+                              f"{_byte_windows.LEAST} to {_byte_windows.MOST}")
+    with _progress(str(data)) as begin:
+        report = _byte_windows.evaluate(model, str(data), size, limit, begin)
+    return {"path": str(data), "window_bytes": size, "bytes": sum(report.sizes),
+            "tokens": report.tokens, "windows_total": report.total,
+            "bits_per_byte": report.bits_per_byte, "bits_per_byte_stderr": report.error,
+            "windows": [{"bytes": bytes_, "bits_per_byte": bits} for bytes_, bits in
+                        zip(report.sizes, report.bits, strict=True)]}
+
+
 def _of_choices(model: cllm.Model, name: Path, questions: list[Any]) -> dict[str, Any]:
     from cllm import _choices
 
@@ -80,6 +95,18 @@ def _show_data(found: dict[str, Any]) -> None:
                f"  bits per byte  "
                + (f"{bits:.4f}" if bits is not None else "not known: these tokens do not say "
                   "which text they stand for"))
+
+
+def _show_windows(found: dict[str, Any]) -> None:
+    bits = sorted(window["bits_per_byte"] for window in found["windows"])
+    of = f" of {found['windows_total']:,}" if len(bits) < found["windows_total"] else ""
+    error = found["bits_per_byte_stderr"]
+    spread = "" if error is None else f" \u00b1 {error:.4f}"
+    typer.echo(f"{found['path']}: {count(found['bytes'], 'byte')} in {len(bits):,}{of} windows of "
+               f"at most {found['window_bytes']:,}, {count(found['tokens'], 'token')}\n"
+               f"  bits per byte  {found['bits_per_byte']:.4f}{spread}\n"
+               f"  of windows     {bits[0]:.4f} to {bits[-1]:.4f}, half of them below "
+               f"{bits[len(bits) // 2]:.4f}")
 
 
 def _show_choices(found: dict[str, Any], length: int) -> None:
@@ -113,8 +140,12 @@ def evaluate(
     tokens: Annotated[int, typer.Option(
         "--tokens", "--max-tokens", metavar="N", help="With --data: tokens to predict, the same "
         "ones every time; 0: all.")] = 0,
+    window_bytes: Annotated[int | None, typer.Option(
+        "--window-bytes", metavar="N", help="With --data: windows of N bytes of text in place of "
+        "the model's context, each scored whole: the same ones for every tokenizer.")] = None,
     limit: Annotated[int | None, typer.Option(
-        metavar="N", help="With --choices: only the first N questions.")] = None,
+        metavar="N", help="With --choices: only the first N questions; with --window-bytes: N "
+        "windows, spread evenly.")] = None,
     workers: Annotated[int | None, typer.Option(
         metavar="N", help="Computing threads, which change no result; without it, all cores."
     )] = None,
@@ -123,8 +154,8 @@ def evaluate(
     """Measures a model: loss, perplexity and bits per byte on data, answers to questions.
 
     Data goes through in windows of the model's context that lie side by side; together they
-    predict every token but the first once. Bits per byte compare models of different
-    tokenizers."""
+    predict every token but the first once. Bits per byte compare models of different tokenizers,
+    most fairly with --window-bytes, where each predicts the same bytes after the same bytes."""
     if (model is None) == (also_model is None):
         raise cllm.InputError(
             f"MODEL: {'given twice' if model else 'no model'}: got "
@@ -135,22 +166,28 @@ def evaluate(
     if data is None and choices is None:
         raise cllm.InputError("nothing to evaluate on: got neither --data nor --choices, expected "
                               "one of them or both")
-    for option, value, least, needed in (("--tokens", tokens or None, 0, data),
-                                         ("--limit", limit, 1, choices),
-                                         ("--workers", workers, 1, model)):
+    for option, value, least, needed, wanted in (
+            ("--tokens", tokens or None, 0, data, "--data"),
+            ("--window-bytes", window_bytes, 1, data, "--data"),
+            ("--limit", limit, 1, choices or window_bytes, "--choices or --window-bytes"),
+            ("--workers", workers, 1, model, "MODEL")):
         if value is not None and value < least:
             raise cllm.InputError(f"{option}: out of range: got {value}, expected at least {least}")
         if value is not None and needed is None:
             raise cllm.InputError(f"{option}: nothing that it is for: got {value}, expected "
-                                  f"{'--data' if option == '--tokens' else '--choices'} with it")
+                                  f"{wanted} with it")
+    if tokens and window_bytes:
+        raise cllm.InputError(f"--tokens: differ from tokenizer to tokenizer: got {tokens} with "
+                              "--window-bytes, expected --limit N, a number of windows")
     questions = _questions(choices, limit) if choices is not None else []
     loaded = cllm.Model.load(model, workers=workers)
     results: dict[str, Any] = {"model": str(model), "context": loaded.config.seq}
     if data is not None:
-        found = _of_data(loaded, data, tokens)
+        found = (_of_windows(loaded, data, window_bytes, limit) if window_bytes else
+                 _of_data(loaded, data, tokens))
         results["data"] = _plain(found)
         if not as_json:
-            _show_data(found)
+            (_show_windows if window_bytes else _show_data)(found)
     if choices is not None:
         found = _of_choices(loaded, choices, questions)
         results["choices"] = _plain(found)

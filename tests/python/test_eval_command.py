@@ -160,6 +160,80 @@ def test_a_sample_is_the_same_every_time(place):
     assert "spread evenly" in evaluate(*words)[1]
 
 
+# -- windows of bytes -----------------------------------------------------------------------------
+
+def bits_of(model, text):
+    """Bits per byte of a text after an end of text, one token at a time, each after at least half
+    a context where there is so much."""
+    from cllm._likelihood import encoder
+
+    encode, start = encoder(model)
+    ids = [start[-1], *encode(text)]
+    half, total = model.config.seq // 2, 0.0
+    for at in range(1, len(ids)):
+        end = 1 + -(-at // half) * half if len(ids) - 1 > model.config.seq else len(ids)
+        sees = ids[max(0, min(end, len(ids)) - 1 - model.config.seq):at]
+        row = model.logits(np.array([sees]))[0][-1].astype(np.float64)
+        total -= row[ids[at]] - row.max() - np.log(np.exp(row - row.max()).sum())
+    return total / math.log(2) / len(text.encode())
+
+
+def test_windows_of_bytes_are_the_same_for_any_tokenizer(place):
+    texts = ["the king sl\u00e9eps. " * 6, "a", "", "\u5317" * 50]
+    file = write(place / "windows.jsonl", [{"text": text} for text in texts])
+    found = {}
+    for name in ("bytes", "words"):
+        words = (place / name, "--data", file, "--window-bytes", 50)
+        found[name] = measured(*words)["data"]
+        model, total = cllm.Model.load(place / name), 0.0
+        cuts = ["the king sl\u00e9eps. the king sl\u00e9eps. the king", " sl\u00e9eps. the king "
+                "sl\u00e9eps. the king sl\u00e9eps. the", " king sl\u00e9eps. ", "a"]
+        cuts += ["\u5317" * 16] * 3 + ["\u5317" * 2]
+        assert "".join(cuts) == "".join(texts)
+        assert [window["bytes"] for window in found[name]["windows"]] == [
+            len(cut.encode()) for cut in cuts]
+        for cut, window in zip(cuts, found[name]["windows"], strict=True):
+            assert window["bits_per_byte"] == pytest.approx(bits_of(model, cut), rel=1e-5)
+            total += window["bits_per_byte"] * window["bytes"]
+        assert found[name]["bytes"] == sum(len(text.encode()) for text in texts)
+        assert found[name]["bits_per_byte"] == pytest.approx(total / found[name]["bytes"])
+        said = evaluate(*words)[1]
+        assert "in 8 windows of at most 50" in said
+        assert f"{total / found[name]['bytes']:.4f}" in said
+    assert found["bytes"]["tokens"] == found["bytes"]["bytes"] > found["words"]["tokens"]
+
+
+def test_some_windows_are_the_same_every_time(place):
+    words = (place / "words", "--data", place / "text.txt", "--window-bytes", 64)
+    whole = measured(*words)["data"]
+    some = measured(*words, "--limit", 3)["data"]
+    n = len(whole["windows"])
+    assert some["windows_total"] == n > 30
+    assert some["windows"] == [whole["windows"][i] for i in (n // 6, n // 2, 5 * n // 6)]
+    assert "in 3 of " in evaluate(*words, "--limit", 3)[1]
+    mean = sum(window["bits_per_byte"] * window["bytes"] / some["bytes"]
+               for window in some["windows"])
+    assert some["bits_per_byte"] == pytest.approx(mean)
+    off = [window["bytes"] * (window["bits_per_byte"] - mean) for window in some["windows"]]
+    assert some["bits_per_byte_stderr"] == pytest.approx(
+        math.sqrt(sum(x * x for x in off) * 3 / 2) / some["bytes"])
+    assert measured(*words, "--limit", 1)["data"]["bits_per_byte_stderr"] is None
+
+
+def test_windows_of_a_data_set_are_those_of_its_text(place, tmp_path):
+    from cllm.prepare import prepare
+
+    (tmp_path / "val.jsonl").write_text(json.dumps({"text": TEXT}) + "\n")
+    (tmp_path / "train.txt").write_text(TEXT[:300])
+    for tokenizer in ("bytes", "bpe:270"):
+        made = tmp_path / tokenizer[:3]
+        prepare([tmp_path / "train.txt"], made, tokenizer=tokenizer, val=[tmp_path / "val.jsonl"])
+        for model in ("bytes", "words"):
+            found = [measured(place / model, "--window-bytes", 500, "--data", data)["data"]
+                     for data in (made, tmp_path / "val.jsonl")]
+            assert {**found[0], "path": ""} == {**found[1], "path": ""}
+
+
 def test_ids_say_no_bits_per_byte(place):
     np.save(place / "ids.npy", np.frombuffer(TEXT.encode(), np.uint8).astype(np.uint16))
     assert measured(place / "words", "--data", place / "ids.npy")["data"]["bits_per_byte"] is None
@@ -187,6 +261,13 @@ def test_a_run_and_its_validation_part(settings, tmp_path):
     (["--data", "text.txt", "--limit", "3"], "--limit"), (["--choices", "none"], "none"),
     (["--data", "text.txt", "--workers", "0"], "--workers"),
     (["--choices", "text.txt", "--tokens", "3"], "--tokens"),
+    (["--choices", "text.txt", "--window-bytes", "99"], "--window-bytes"),
+    (["--data", "text.txt", "--window-bytes", "0"], "--window-bytes"),
+    (["--data", "text.txt", "--window-bytes", "15"], "16 to 1048576"),
+    (["--data", "text.txt", "--window-bytes", "99", "--tokens", "3"], "--limit N"),
+    (["--data", "empty", "--window-bytes", "99"], "empty: no text"),
+    (["--data", "latin.txt", "--window-bytes", "99"], "byte 3"),
+    (["--data", "ids.npy", "--window-bytes", "99"], "tokens are no text"),
     (["--choices", "text.txt", "--limit", "0"], "--limit"),
     (["--choices", "empty"], "no questions"), (["--choices", "text.txt"], "line 1: no JSON"),
     (["--choices", "cut.gz"], "damaged"), (["--choices", "."], "cannot be read"),
@@ -194,6 +275,7 @@ def test_a_run_and_its_validation_part(settings, tmp_path):
 def test_what_cannot_be_is_one_line(place, monkeypatch, words, part):
     monkeypatch.chdir(place)
     (place / "empty").write_bytes(b"")
+    np.save(place / "ids.npy", np.arange(9))
     (place / "latin.txt").write_bytes(b"caf\xe9 au lait" * 9)
     (place / "cut.gz").write_bytes(gzip.compress(bytes(9999))[:-9])
     code, said = evaluate("words", *words)
@@ -239,10 +321,10 @@ def likelihood(model, encode, context, choice):
 
 @pytest.mark.parametrize("name", ["bytes", "words"])
 def test_choices_are_scored_as_one_by_one(place, name):
-    from cllm import _choices
+    from cllm._likelihood import encoder
 
     model = cllm.Model.load(place / name)
-    encode = _choices._encoder(model)[0]
+    encode = encoder(model)[0]
     right = {"acc": [], "acc_norm": [], "acc_bytes": []}
     for asked in QUESTIONS:
         context = asked.get("context", asked.get("question"))
@@ -262,26 +344,26 @@ def test_choices_are_scored_as_one_by_one(place, name):
 
 
 def test_a_batch_changes_no_likelihood(place, monkeypatch):
-    from cllm import _choices
+    from cllm import _choices, _likelihood
 
     model = cllm.Model.load(place / "bytes")
-    encode, start = _choices._encoder(model)
+    encode, start = _likelihood.encoder(model)
     windows, wanted = [], []
     for row, (context, choice) in enumerate([("the", "king"), ("a queen speaks", "or"),
                                              ("", "x"), ("w", "e"), ("the king sleeps", "or a")]):
         tokens, before = _choices._pair(context, choice, encode, start)
-        windows += _choices.windows_of(tokens, len(tokens) - before, 20, row)
+        windows += _likelihood.windows_of(tokens, len(tokens) - before, 20, row)
         wanted.append(likelihood(model, encode, context, choice))
     for most in (1, 2, 256):
-        monkeypatch.setattr(_choices, "_MOST_ROWS", most)
+        monkeypatch.setattr(_likelihood, "_MOST_ROWS", most)
         done = []
-        found = _choices.log_likelihoods(model, windows, 5, done.append)
+        found = _likelihood.log_likelihoods(model, windows, 5, done.append)
         np.testing.assert_allclose(found, wanted, rtol=1e-5)
         assert sum(done) == len(windows)
 
 
 def test_windows_predict_every_target_once():
-    from cllm._choices import windows_of
+    from cllm._likelihood import windows_of
 
     for tokens in range(2, 40):
         for targets in range(1, tokens):
