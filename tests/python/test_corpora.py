@@ -8,12 +8,15 @@ import http.server
 import io
 import json
 import os
+import re
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
 
 import pytest
-from conftest import needs
+from conftest import ROOT, needs, text_of
 
 pytestmark = needs("cllm", "numpy", "typer", "rich")
 cllm = pytest.importorskip("cllm")
@@ -319,6 +322,26 @@ def test_a_damaged_squad_is_refused(tmp_path):
     assert code == BAD_INPUT and "cannot be read" in said
     code, said = data("squad", tmp_path / "x.txt", "--out", tmp_path / "out.jsonl")
     assert code == BAD_INPUT and "named .json" in said
+
+
+@needs("tokenizers")
+def test_squad_from_end_to_end(tmp_path):
+    """The script of benchmarks/results.md on a few questions: the model has seen text, not JSON."""
+    article = {"title": "T", "paragraphs": [
+        {"context": f"The cat {i} sat on mat {i}, and the king {text_of(i, 20)}",
+         "qas": SQUAD["data"][0]["paragraphs"][0]["qas"]} for i in range(40)]}
+    (tmp_path / "dev.json").write_text(json.dumps({"version": "v2.0", "data": [article]}))
+    done = subprocess.run(
+        ["bash", "benchmarks/corpus.sh", tmp_path / "out", "squad", tmp_path / "dev.json"],
+        cwd=ROOT, env=os.environ | {"CLLM_STEPS": "12", "CLLM_VENV": sys.prefix}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "squad.jsonl: " in done.stdout and "40 documents" in done.stdout
+    made = json.loads((tmp_path / "out/set/dataset.json").read_text())
+    assert made["train"]["documents"] + made["val"]["documents"] == 40
+    bits = float(re.search(r"bits per byte  ([0-9.]+)", done.stdout)[1])
+    assert 0 < bits < 4, "it has learned something: a guess is 8"
+    assert "Question: When did" in done.stdout.rpartition("cllm generate")[2].partition("\n")[2]
 
 
 # -- the real ones ------------------------------------------------------------------------------
