@@ -130,6 +130,33 @@ def test_text_goes_through_the_models_tokenizer(with_tokenizer):
     assert model.generate(["the king"], tokens=12) == [expected]
 
 
+@pytest.mark.parametrize("kind", ["ByteLevel", "Metaspace"])
+def test_pieces_are_the_text_and_the_work_for_each_does_not_grow(kind, tmp_path):
+    """Characters that are cut into tokens come whole; spaces depend on the token before."""
+    from cllm._model import _Pieces
+    from cllm._tokenizer import TextTokenizer
+
+    tokenizers = pytest.importorskip("tokenizers")
+    text = "the king \U0001f451 sl\u00e9eps,  \u5317\u4eac speaks. " * 40
+    made = tokenizers.Tokenizer(tokenizers.models.BPE())
+    made.pre_tokenizer = getattr(tokenizers.pre_tokenizers, kind)()
+    made.decoder = getattr(tokenizers.decoders, kind)()
+    made.train_from_iterator([text[:60]], tokenizers.trainers.BpeTrainer(
+        vocab_size=270, show_progress=False, initial_alphabet=(
+            tokenizers.pre_tokenizers.ByteLevel.alphabet() if kind == "ByteLevel" else [])))
+    made.save(str(tmp_path / "tokenizer.json"))
+    tokenizer, lengths, heard = TextTokenizer(str(tmp_path)), [], []
+    decode = tokenizer.decode
+    tokenizer.decode = lambda ids: lengths.append(len(ids)) or decode(ids)
+    pieces = _Pieces(tokenizer, heard.append, [])
+    ids = tokenizer.encode(text)
+    for token in ids:
+        assert pieces.add(token)
+    assert max(lengths) < 12 and len(heard) > 200
+    assert pieces.finish(ids).decode() == b"".join(heard).decode() == decode(ids)
+    assert all(piece.decode() for piece in heard)
+
+
 def test_bytes_that_are_no_utf_8_are_taken_by_every_model(model, with_tokenizer):
     wrote = model.generate(b"\xff", tokens=30)
     assert isinstance(wrote, bytes) and model.generate("a", tokens=30).encode()
