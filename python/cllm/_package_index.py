@@ -2,6 +2,7 @@
 verified each time. Nothing of them is installed or run."""
 
 import base64
+import fcntl
 import hashlib
 import http.client
 import os
@@ -10,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from cllm._cache import cache_folder
 
 PIP_DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 _BLOCK = 1 << 20
+_YOUNG = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,15 @@ def writable_folder() -> Path:
     return folder
 
 
+def _remove_left_over(folder: Path) -> None:
+    """Removes what fetches that were killed have left. One that is under way holds a lock."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError), part.open("rb") as content:
+            fcntl.flock(content, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - part.stat().st_mtime > _YOUNG:  # a new one is not yet locked
+                part.unlink()
+
+
 def fetch(archive: Archive, tell: Callable[[str], None]) -> Path:
     """The archive in the cache, fetched when it is not there or damaged. It appears there only
     when it is whole."""
@@ -139,9 +151,12 @@ def fetch(archive: Archive, tell: Callable[[str], None]) -> Path:
         if _sha256(file) == archive.sha256:
             return file
     tell(f"fetching {archive.package} {archive.version}, {archive.megabytes:,.0f} MB")
-    opened, part = tempfile.mkstemp(dir=writable_folder(), prefix=f".{archive.file}.")
+    folder = writable_folder()
+    _remove_left_over(folder)
+    opened, part = tempfile.mkstemp(dir=folder, prefix=f".{archive.file}.", suffix=".part")
     try:
         with open(opened, "wb") as content:
+            fcntl.flock(content, fcntl.LOCK_EX)
             _download(archive, content)
         verify(Path(part), archive, archive.file)
         os.replace(part, file)

