@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import cllm
-from cllm import _cllm, _process
+from cllm import _process
 from cllm._options import option_name
 from cllm._words import count
 
@@ -54,7 +54,7 @@ def for_training(given: list[tuple[str, str]], config: Path | None, tokenizer: s
     val = [settings.val] if settings.val else []
     with _stopped_by_signals():
         made = cached([settings.data], tokenizer, val=val,
-                      write=None if settings.quiet else _cllm.write_to_stderr)
+                      progress=not settings.quiet)
     kept = [(name, text) for name, text in given if option_name(name) not in ("data", "val")]
     return [*kept, ("data", str(made)), *([("val", "")] if val else [])]
 
@@ -99,7 +99,7 @@ def prepare(
         made = make(inputs, out, tokenizer=tokenizer, field=field, encoding=encoding,
                     errors=errors, val=val or (), val_fraction=val_fraction,
                     end_of_text=end_of_text, force=force, processes=processes,
-                    write=None if quiet else _cllm.write_to_stderr)
+                    progress=not quiet)
     train, validation = made["train"], made["val"]
     typer.echo(f"{out}: {count(train['tokens'], 'token')} of "
                f"{count(train['documents'], 'document')} to train, {validation['tokens']:,} of "

@@ -210,3 +210,14 @@ def test_the_command_and_training_on_its_files(corpus, tmp_path):
     assert again.exit_code == 2 and "already holds a data set" in again.output
     forced = CliRunner().invoke(cli.app, ["prepare", str(corpus[0]), "--out", str(out), "--force"])
     assert f"cllm train --data {out} --out run\n" in forced.output
+
+
+def test_progress_is_told_where_it_is_asked_for(corpus, tmp_path, capsys, monkeypatch):
+    """Without being asked, on a terminal and in a notebook."""
+    notebook = importlib.import_module("cllm._notebook")
+    for number, (asked, here, told) in enumerate([
+            (None, False, False), (True, False, True), (None, True, True), (False, True, False)]):
+        monkeypatch.setattr(notebook, "is_here", lambda here=here: here)
+        prepare(corpus[0], tmp_path / f"set-{number}", tokenizer="bpe:300", processes=1,
+                progress=asked)
+        assert ("training a tokenizer of 300" in capsys.readouterr().err) == told

@@ -1,13 +1,14 @@
 """A text that is trained on with a tokenizer is prepared once and found again by its content."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cllm
 from cllm._cache import cache_folder
 from cllm._cllm import InputError
 from cllm.prepare.inputs import find_files, kind_of
+from cllm.prepare.report import Report
 from cllm.prepare.tokenizers import FILES
 from cllm.prepare.work import prepare
 from cllm.token_files import DESCRIPTION
@@ -42,13 +43,12 @@ def _name(inputs: Sequence[str], val: Sequence[str], tokenizer: str) -> str:
 
 
 def cached(inputs: Sequence[str | Path], tokenizer: str, *, val: Sequence[str | Path] = (),
-           write: Callable[[str], object] | None = None) -> Path:
+           progress: bool = False) -> Path:
     """The folder of the data set that prepare() makes of these inputs; one that was made before,
     here or by another run, is taken as it is."""
     folder = cache_folder() / "datasets" / _name(find_files(inputs), find_files(val), tokenizer)
     if (folder / DESCRIPTION).exists():
-        if write is not None:
-            write(f"data    prepared before: {folder}\n")
+        Report(progress).say(f"data    prepared before: {folder}")
         return folder
-    prepare(inputs, folder, tokenizer=tokenizer, val=val, write=write)
+    prepare(inputs, folder, tokenizer=tokenizer, val=val, progress=progress)
     return folder

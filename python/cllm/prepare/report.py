@@ -4,6 +4,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from cllm import _cllm, _notebook
+
 LIVE, PLAIN = 0.2, 10.0  # seconds between two lines on a terminal and elsewhere
 
 
@@ -13,12 +15,22 @@ def _duration(seconds: float) -> str:
         f"{whole // 3600} h {whole % 3600 // 60} min")
 
 
-class Report:
-    """Lines for people; `write` takes text for standard error."""
+def _writer(progress: bool | None) -> Callable[[str], object] | None:
+    """What takes the lines, on standard error; None when they are not wanted."""
+    if progress is None:
+        progress = sys.stderr is not None and (sys.stderr.isatty() or _notebook.is_here())
+    if not progress or sys.stderr is None:
+        return None
+    return _cllm.write_to_stderr if sys.stderr is sys.__stderr__ else sys.stderr.write
 
-    def __init__(self, write: Callable[[str], object] | None) -> None:
-        self._write = write
-        self._live = write is not None and sys.stderr is not None and sys.stderr.isatty()
+
+class Report:
+    """Lines for people; `progress` is as in prepare()."""
+
+    def __init__(self, progress: bool | None) -> None:
+        self._write = _writer(progress)
+        self._terminal = self._write is not None and sys.stderr.isatty()
+        self._live = self._terminal or (self._write is not None and _notebook.is_here())
         self._open = False  # a live line stands there
         self.stage("", 1)
 
@@ -43,14 +55,14 @@ class Report:
             left = max(0, self._total - done) / rate
             line += f", {rate / 1e6:.1f} MB/s, {_duration(left)} left"
         if self._live:
-            self._write(f"\r{line[:79]}\x1b[K")
+            self._write(f"\r{line[:79]}\x1b[K" if self._terminal else f"\r{line[:79]:79}")
             self._open = True
         else:
             self._write(line + "\n")
 
     def _clear(self) -> None:
         if self._open and self._write is not None:
-            self._write("\r\x1b[K")
+            self._write("\r\x1b[K" if self._terminal else f"\r{'':79}\r")
             self._open = False
 
     close = _clear

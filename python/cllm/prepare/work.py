@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -272,8 +272,7 @@ def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
             tokenizer: str | Path = "bytes", field: str | None = None, encoding: str | None = None,
             errors: str = "strict", val: str | Path | Sequence[str | Path] = (),
             val_fraction: float = 0.1, end_of_text: str | None = None, force: bool = False,
-            processes: int | None = None, write: Callable[[str], object] | None = None,
-            ) -> dict[str, Any]:
+            processes: int | None = None, progress: bool | None = None) -> dict[str, Any]:
     """Makes a data set of texts in the folder `out`, and returns what its dataset.json says.
     Interrupted, it goes on where it stopped when it is called in the same way again.
 
@@ -293,7 +292,7 @@ def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
         end_of_text: The token that ends a document, where the tokenizer does not say.
         force: Replaces a data set that is there.
         processes: None: one for each core. Any number gives the same files.
-        write: Takes lines for people, that say how far the work is.
+        progress: Says on standard error how far the work is; None: on a terminal and in notebooks.
     """
     place = Path(out)
     given = _listed(inputs)
@@ -303,7 +302,7 @@ def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
     asked = checked(Asked(tuple(find_files(given, place)), tuple(find_files(_listed(val), place)),
                           str(tokenizer), val_fraction, Reading(field, encoding, errors),
                           end_of_text), crew)
-    report = Report(write)
+    report = Report(progress)
     try:
         with Folder(place, force=force) as folder:
             work = Work(folder, asked, crew, report)
