@@ -35,26 +35,41 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def for_training(given: list[tuple[str, str]], config: Path | None, tokenizer: str,
+def _holds_documents(settings: cllm.TrainConfig) -> bool:
+    """Whether the engine would see a form, such as JSONL, and not the texts in it."""
+    if not settings.data:
+        return False
+    from cllm._text_data import documents_of
+    from cllm.prepare.inputs import kind_of
+
+    data, val = str(settings.data), str(settings.val or "")
+    return bool(documents_of(data)
+                or (val and kind_of(data) == "text" and documents_of(val)))
+
+
+def for_training(given: list[tuple[str, str]], config: Path | None, tokenizer: str | None,
                  ) -> list[tuple[str, str]]:
-    """The options of a run on the data set that is made of its texts first, or was before."""
+    """The options of a run on the data set that is made of its texts first, or was before. Without
+    a tokenizer, only documents are made one, whose tokens are bytes as those of a text are."""
     from cllm.prepare.cached import cached
     from cllm.token_files import DESCRIPTION
 
     settings = cllm.configure(given, config_file=config)
-    if settings.resume and not settings.data:
+    if tokenizer is None:
+        if not _holds_documents(settings):
+            return given
+    elif settings.resume and not settings.data:
         raise cllm.InputError(f"--tokenizer: a resumed run has one: got {tokenizer}, expected "
                               f"--resume {settings.resume} without it, or with the --data to "
                               "prepare again")
-    if not settings.data:
+    elif not settings.data:
         raise cllm.InputError("--data: nothing to train on: expected a text")
-    if (Path(settings.data) / DESCRIPTION).exists():
+    elif (Path(settings.data) / DESCRIPTION).exists():
         raise cllm.InputError(f"--tokenizer: this data set has one: got {tokenizer}, expected "
                               f"--data {settings.data} without it")
     val = [settings.val] if settings.val else []
     with _stopped_by_signals():
-        made = cached([settings.data], tokenizer, val=val,
-                      progress=not settings.quiet)
+        made = cached([settings.data], tokenizer or "bytes", val=val, progress=not settings.quiet)
     kept = [(name, text) for name, text in given if option_name(name) not in ("data", "val")]
     return [*kept, ("data", str(made)), *([("val", "")] if val else [])]
 

@@ -67,7 +67,7 @@ def _is_plain(name: str) -> bool:
     return kind_of(name) in ("text", None) and not name.lower().endswith(PACKED)
 
 
-def _documents(path: str) -> list[str]:
+def documents_of(path: str) -> list[str]:
     """The files of a path that the engine does not read itself: JSONL and the like, packed ones,
     and a folder of texts."""
     if os.path.isdir(path):
@@ -87,7 +87,7 @@ def _documents(path: str) -> list[str]:
 def of_path(model: cllm.Model, path: str) -> Tokens | None:
     """The tokens of text files; None for what the engine reads itself. Throws InputError, which
     names file and line or byte, for what cannot be read."""
-    files = _documents(path)
+    files = documents_of(path)
     ends = bool(files)
     if not files:
         files = model._texts_to_encode(path)

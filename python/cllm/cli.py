@@ -76,9 +76,11 @@ def train(
         "`cllm prepare` does: bpe:N, or a tokenizer of Hugging Face. The data set stays in the "
         "user's cache.")] = None,
 ) -> None:
-    """Trains a model on a text, token files or a data set, or continues a run."""
-    if tokenizer is not None:
-        given = for_training(given, config, tokenizer)
+    """Trains a model on a text, token files or a data set, or continues a run.
+
+    Documents (.jsonl, .csv, .parquet, SQuAD's .json, packed ones, a folder of texts) are prepared
+    first, as `cllm prepare` does."""
+    given = for_training(given, config, tokenizer)
     _cllm.catch_stop_signals(announce=("quiet", "true") not in given)
     settings = cllm.configure(given, config_file=config)
     _cllm.catch_stop_signals(announce=not settings.quiet)

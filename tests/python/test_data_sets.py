@@ -1,5 +1,6 @@
 """Training on data sets: in one command, from the real SQuAD, with a very large vocabulary."""
 
+import gzip
 import json
 import math
 import shutil
@@ -73,11 +74,32 @@ def test_a_text_is_prepared_and_trained_on_in_one_command(command, text_file, tm
     assert more.returncode == 0, more.stderr
 
 
+def test_documents_are_read_without_being_asked(command, tmp_path):
+    """What is learned are the texts, not the quotes around them."""
+    texts = [f"document {i} of the king\n" * 20 for i in range(9)]
+    lines = "".join(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(texts))
+    (tmp_path / "docs.jsonl").write_text(lines)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/docs.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    for data, out in (("docs.jsonl", "one"), ("folder", "two")):
+        done = command("train", "--data", data, "--out", out, *TINY)
+        assert done.returncode == 0, done.stderr
+        config = cllm.TrainConfig.from_toml((tmp_path / out / "config.toml").read_text())
+        found = DataSet(config.data)
+        assert sorted(found.decode(ids) for part in ("train", "val")
+                      for ids in found.documents(part)) == texts
+    (tmp_path / "val.txt").write_text(texts[0])
+    assert command("train", "--data", "docs.jsonl", "--val", "val.txt", "--out", "three",
+                   *TINY).returncode == 0
+    (tmp_path / "bad.jsonl").write_text('{"txt": "a"}\n')
+    refused = command("train", "--data", "bad.jsonl", "--out", "no", *TINY)
+    assert refused.returncode == 2 and 'line 1 has no field "text": got txt' in refused.stderr
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.skipif(not SQUAD.exists(), reason="no SQuAD beside the project")
 def test_squad_is_prepared_trained_on_and_sampled(tmp_path):
     """Three articles of the real file: paragraphs with their questions, as documents."""
-    import gzip
-
     articles = json.loads(gzip.decompress(SQUAD.read_bytes()))["data"][:3]
     small = tmp_path / "squad.json"
     small.write_text(json.dumps({"version": "v2.0", "data": articles}))

@@ -157,7 +157,7 @@ std::vector<std::string> text_notes(const TextLook& look, const std::string& pat
   if (is_named_as_no_text(path)) {
     notes.push_back(path +
                     " is trained on as plain text, byte by byte as it is: field names, separators "
-                    "and quotes are learned with the rest");
+                    "and quotes are learned with the rest; `cllm prepare` takes the texts out");
   }
   if (look.byte_order_mark) {
     notes.push_back(path +
