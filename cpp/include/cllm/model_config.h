@@ -77,7 +77,10 @@ struct ModelConfig {
   /// Heads of keys and values, each of which serves some neighbouring heads of queries.
   std::int64_t key_value_heads() const noexcept { return kv_heads > 0 ? kv_heads : heads; }
   /// D
-  std::int64_t head_width() const noexcept { return head_dim > 0 ? head_dim : width / heads; }
+  std::int64_t head_width() const noexcept {
+    if (head_dim > 0) return head_dim;
+    return heads > 0 ? width / heads : 0;
+  }
   /// F: 4 C in GPT-2; in the others 8/3 C, the next multiple of 64, which makes as many weights.
   std::int64_t hidden() const noexcept;
   Activation activation() const noexcept;

@@ -24,8 +24,11 @@ bool is_over(const RunPlan& plan) { return steps_made(plan) >= plan.config.steps
 std::string model_line(const RunPlan& plan) {
   const ModelConfig& m = plan.session.model;
   const std::string from = plan.init_folder.empty() ? "" : ", from " + plan.init_folder;
-  return "model   " + counted(m.layers, "layer") + ", " + counted(m.heads, "head") + ", width " +
-         grouped(m.width) + ", vocabulary " + grouped(m.vocabulary) + ": " +
+  const std::string family = m.is_gpt2() ? "" : std::string(family_name(m.family)) + ", ";
+  const std::string of_keys =
+      m.head_group() == 1 ? "" : " (" + grouped(m.key_value_heads()) + " of keys)";
+  return "model   " + family + counted(m.layers, "layer") + ", " + counted(m.heads, "head") +
+         of_keys + ", width " + grouped(m.width) + ", vocabulary " + grouped(m.vocabulary) + ": " +
          counted(ParameterLayout(m).parameters(), "parameter") + from;
 }
 

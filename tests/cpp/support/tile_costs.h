@@ -33,6 +33,9 @@ class TileCosts {
                                       (std::min(p.shape.rows(), first + p.pass_rows) - first));
   }
 
+  /// Returns the columns of queries that one head of keys serves.
+  std::int64_t group_width() const { return p.config.head_group() * p.config.head_width(); }
+
   /// Counts causal attention: the rows of a block see those before them.
   double attention(std::int64_t tile) const {
     const std::int64_t tiles = p.attention_group_tiles();
@@ -41,7 +44,7 @@ class TileCosts {
     const std::int64_t items = std::min(g.items, begin + p.heads_per_tile) - begin;
     const std::int64_t first = g.block * p.query_rows;
     const std::int64_t last = std::min(p.shape.length, first + p.query_rows);
-    return static_cast<double>(items * (last - first) * (first + last) * p.config.head_width());
+    return static_cast<double>(items * (last - first) * (first + last) * group_width());
   }
 
   double tile(const Phase& group, std::int64_t tile) const {
@@ -50,7 +53,7 @@ class TileCosts {
     const Linear& linear = p.layout->layer(0).linear(group.site);
     switch (group.op) {
       case Op::kLinear:
-        return product(cuts.forward, tile, linear.inputs);
+        return product(cuts.forward, tile, linear.inputs * linear.parts());
       case Op::kLinearBackward:
         return product(cuts.backward, tile, linear.outputs);
       case Op::kLinearWeight:
@@ -58,7 +61,7 @@ class TileCosts {
       case Op::kAttention:
         return attention(tile);
       case Op::kAttentionBackward:
-        return 2.5 * static_cast<double>(T * T * p.config.head_width());
+        return 2.5 * static_cast<double>(T * T * group_width());
       case Op::kLogits:
         return product(p.logits(group.chunk), tile, C);
       case Op::kTokenWeight:
@@ -86,7 +89,7 @@ class TileCosts {
       case Op::kMiddleVectors:
       case Op::kQkvVectors:
       case Op::kInputVectors:
-        return 16.0 * static_cast<double>(4 * C);
+        return 16.0 * static_cast<double>(p.config.hidden());
     }
     return 0;
   }

@@ -38,6 +38,15 @@ TEST_F(RunSummary, SaysModelDataLengthAndPlaces) {
                 config_.out + "/metrics.jsonl at each step");
 }
 
+TEST_F(RunSummary, SaysWhatFamilyTheModelIsOf) {
+  RunPlan plan = plan_run(config_);
+  plan.session.model.family = Family::kLlama;
+  plan.session.model.heads = 4;
+  plan.session.model.kv_heads = 2;
+  EXPECT_TRUE(has(describe(plan), "model   llama, 1 layer, 4 heads (2 of keys), width 16, "))
+      << describe(plan);
+}
+
 TEST_F(RunSummary, OneIsNotMany) {
   config_.steps = config_.batch = 1;
   config_.sequence = 1;
