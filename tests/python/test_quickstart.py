@@ -1,4 +1,4 @@
-"""tools/quickstart.sh: a second run, a damaged text, stopping and going on, wrong input.
+"""tools/quickstart.sh: a second run, damaged text and tokens, stopping and going on, wrong input.
 
 It runs in the checkout, on a folder of its own for text and runs (CLLM_QUICKSTART), with the
 environment of these tests as it is (CLLM_VENV): nothing is installed.
@@ -14,7 +14,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, contents
 
 SCRIPT = ["bash", "tools/quickstart.sh"]
 SECONDS = 300  # of patience; a hang is a failure
@@ -77,16 +77,22 @@ def test_a_second_run_makes_a_second_model_and_mends_the_text(folder):
     assert code == 0, said
     good = text.read_bytes()
     assert len(good) > 5_000_000
+    tokens = contents(folder / "tokens")
+    assert json.loads(tokens["dataset.json"])["tokenizer"]["vocabulary"] == 2048
     text.write_bytes(good.replace(b"Hamlet", b"Omelet", 1))
+    damaged = bytearray(tokens["train-00000.bin"])
+    damaged[9999] ^= 1
+    (folder / "tokens/train-00000.bin").write_bytes(damaged)
     code, again = finish(start(SCRIPT, folder, CLLM_STEPS="3"))
     assert code == 0, again
-    assert text.read_bytes() == good
+    assert text.read_bytes() == good and contents(folder / "tokens") == tokens
     for number, page in ((1, said), (2, again)):
         assert f"{folder}/run-{number}/final" in page
         assert (folder / f"run-{number}/final/model.safetensors").is_file()
         assert steps_done(folder / f"run-{number}") == 3
     models = [(folder / f"run-{number}/final/model.safetensors").read_bytes() for number in (1, 2)]
     assert models[0] == models[1]
+    assert "KING HENRY." in said.rpartition("== a sample")[2]
 
 
 def test_an_environment_that_is_given_stays_as_it_is(tmp_path):
@@ -119,12 +125,14 @@ def test_ctrl_c_leaves_a_run_that_goes_on(folder):
 
 def test_when_time_is_over_the_model_so_far_writes(folder):
     run = next_run(folder)
+    made = (folder / "tokens").stat().st_mtime_ns
     code, said = finish(start(SCRIPT, folder, CLLM_STEPS="100000", CLLM_SECONDS="3"))
     assert code == 0, said
     assert f"train_model --resume {run}\n" in said
     assert f"{run}/checkpoints/latest (" in said
     assert (run / "checkpoints/latest/model.safetensors").is_file()
     assert not (run / "final").exists()
+    assert (folder / "tokens").stat().st_mtime_ns == made, "what is there is used"
 
 
 @pytest.mark.parametrize("name", ["CLLM_STEPS", "CLLM_SECONDS"])
