@@ -109,10 +109,27 @@ class TrainConfig:
         init: _Path = "",
         resume: _Path = "",
         vocab: int | Literal["auto"] = "auto",
+        preset: Literal[
+            "none",
+            "gpt2",
+            "gpt2-medium",
+            "gpt2-large",
+            "shakespeare-char",
+            "smollm2-135m",
+            "smollm2-360m",
+            "qwen2.5-0.5b",
+            "qwen3-0.6b",
+        ] = "none",
+        family: Literal["gpt2", "llama", "qwen2", "qwen3"] = "gpt2",
         layers: int = 4,
         heads: int = 4,
         dim: int = 128,
         seq: int | Literal["auto"] = "auto",
+        kv_heads: int | Literal["auto"] = "auto",
+        head_dim: int | Literal["auto"] = "auto",
+        hidden: int | Literal["auto"] = "auto",
+        rope_theta: float = 10000.0,
+        untied: bool = False,
         no_bias: bool = False,
         batch: int = 12,
         grad_accum: int = 1,
@@ -146,6 +163,7 @@ class TrainConfig:
         eval_tokens: int | Literal["auto"] = "auto",
         save_every: int | Literal["auto"] = "auto",
         keep: int = 2,
+        save_dtype: Literal["fp32", "bf16", "fp16"] = "fp32",
         keep_best: bool = False,
         log_every: int | Literal["auto"] = "auto",
         spheres_every: int = 0,
@@ -167,6 +185,11 @@ class TrainConfig:
         block_size: int | Literal["auto"] = ...,
         sequence_length: int | Literal["auto"] = ...,
         n_positions: int | Literal["auto"] = ...,
+        n_kv_head: int | Literal["auto"] = ...,
+        num_key_value_heads: int | Literal["auto"] = ...,
+        head_width: int | Literal["auto"] = ...,
+        n_inner: int | Literal["auto"] = ...,
+        intermediate_size: int | Literal["auto"] = ...,
         batch_size: int = ...,
         per_device_train_batch_size: int = ...,
         gradient_accumulation_steps: int = ...,
@@ -208,11 +231,23 @@ class TrainConfig:
             '' by default.
         vocab: Vocabulary size, for token files that carry no tokenizer; auto: what the data says
             [tokens]; 'auto' by default.
+        preset: A known model, whose sizes are taken where none are given; seq and the data stay
+            yours; 'none' by default.
+        family: How the model is built: as GPT-2, or as Llama, Qwen2 or Qwen3, with rotary
+            positions; 'gpt2' by default.
         layers: Transformer blocks; 4 by default.
         heads: Attention heads; divides dim; 4 by default.
         dim: Model width; 128 by default.
         seq: Sequence length; auto: 64, less when the data is short [tokens]; 'auto' by default.
-        no_bias: Keep every bias zero and frozen; False by default.
+        kv_heads: Heads of keys and values, each for a group of heads; divides heads; auto: as
+            many; 'auto' by default.
+        head_dim: Width of a head; auto: dim / heads; 'auto' by default.
+        hidden: Width of the hidden layer; auto: 4 dim in GPT-2, else 8/3 dim, a multiple of 64;
+            'auto' by default.
+        rope_theta: How slowly the slowest rotary positions turn; GPT-2 learns its positions
+            instead; 10000.0 by default.
+        untied: Give the model a head of its own instead of the token embedding; False by default.
+        no_bias: Keep every bias of a GPT-2 zero and frozen; False by default.
         batch: Sequences that go through together [sequences]; 12 by default.
         grad_accum: Batches added up to one step; the same as a batch that many times larger
             [batches]; 1 by default.
@@ -236,8 +271,9 @@ class TrainConfig:
             the run has diverged; 0: never [steps]; 20 by default.
         on_divergence: What a run does that has diverged: stop, or roll back to its last good
             checkpoint and go on at half the learning rate; 'stop' by default.
-        dropout: Part that is dropped in training of the embedding, of attention's weights and of
-            what a layer adds; a model given as init keeps none of its own; 0.0 by default.
+        dropout: Part that is dropped in training of attention's weights and, in GPT-2, of the
+            embedding and of what a layer adds; a model given as init keeps none of its own; 0.0
+            by default.
         patience: End the run after so many evaluations in a row without a lower validation loss;
             0: never [evaluations]; 0 by default.
         seed: Seed of the first weights, of the order of the data and of dropout; 1337 by default.
@@ -265,6 +301,8 @@ class TrainConfig:
         save_every: Write a checkpoint every so many steps; 0: never; auto: about eight times a
             run, at evaluations where these are as frequent [steps]; 'auto' by default.
         keep: Checkpoints kept beside the newest [checkpoints]; 2 by default.
+        save_dtype: Of the weights in model.safetensors; a checkpoint has them in fp32 too, to go
+            on from; 'fp32' by default.
         keep_best: Also keep the checkpoint with the lowest validation loss: checkpoints/best;
             False by default.
         log_every: A progress line every so many steps; 0: never; auto: about 20 a run, on a
@@ -286,10 +324,27 @@ class TrainConfig:
         init: _Path = ...,
         resume: _Path = ...,
         vocab: int | Literal["auto"] = ...,
+        preset: Literal[
+            "none",
+            "gpt2",
+            "gpt2-medium",
+            "gpt2-large",
+            "shakespeare-char",
+            "smollm2-135m",
+            "smollm2-360m",
+            "qwen2.5-0.5b",
+            "qwen3-0.6b",
+        ] = ...,
+        family: Literal["gpt2", "llama", "qwen2", "qwen3"] = ...,
         layers: int = ...,
         heads: int = ...,
         dim: int = ...,
         seq: int | Literal["auto"] = ...,
+        kv_heads: int | Literal["auto"] = ...,
+        head_dim: int | Literal["auto"] = ...,
+        hidden: int | Literal["auto"] = ...,
+        rope_theta: float = ...,
+        untied: bool = ...,
         no_bias: bool = ...,
         batch: int = ...,
         grad_accum: int = ...,
@@ -323,6 +378,7 @@ class TrainConfig:
         eval_tokens: int | Literal["auto"] = ...,
         save_every: int | Literal["auto"] = ...,
         keep: int = ...,
+        save_dtype: Literal["fp32", "bf16", "fp16"] = ...,
         keep_best: bool = ...,
         log_every: int | Literal["auto"] = ...,
         spheres_every: int = ...,
@@ -344,6 +400,11 @@ class TrainConfig:
         block_size: int | Literal["auto"] = ...,
         sequence_length: int | Literal["auto"] = ...,
         n_positions: int | Literal["auto"] = ...,
+        n_kv_head: int | Literal["auto"] = ...,
+        num_key_value_heads: int | Literal["auto"] = ...,
+        head_width: int | Literal["auto"] = ...,
+        n_inner: int | Literal["auto"] = ...,
+        intermediate_size: int | Literal["auto"] = ...,
         batch_size: int = ...,
         per_device_train_batch_size: int = ...,
         gradient_accumulation_steps: int = ...,
@@ -481,6 +542,45 @@ class TrainConfig:
     @vocab_size.setter
     def vocab_size(self, value: int | Literal["auto"]) -> None: ...
     @property
+    def preset(
+        self,
+    ) -> Literal[
+        "none",
+        "gpt2",
+        "gpt2-medium",
+        "gpt2-large",
+        "shakespeare-char",
+        "smollm2-135m",
+        "smollm2-360m",
+        "qwen2.5-0.5b",
+        "qwen3-0.6b",
+    ]:
+        """A known model, whose sizes are taken where none are given; seq and the data stay
+        yours; 'none' by default."""
+
+    @preset.setter
+    def preset(
+        self,
+        value: Literal[
+            "none",
+            "gpt2",
+            "gpt2-medium",
+            "gpt2-large",
+            "shakespeare-char",
+            "smollm2-135m",
+            "smollm2-360m",
+            "qwen2.5-0.5b",
+            "qwen3-0.6b",
+        ],
+    ) -> None: ...
+    @property
+    def family(self) -> Literal["gpt2", "llama", "qwen2", "qwen3"]:
+        """How the model is built: as GPT-2, or as Llama, Qwen2 or Qwen3, with rotary positions;
+        'gpt2' by default."""
+
+    @family.setter
+    def family(self, value: Literal["gpt2", "llama", "qwen2", "qwen3"]) -> None: ...
+    @property
     def layers(self) -> int:
         """Transformer blocks; 4 by default."""
 
@@ -540,9 +640,71 @@ class TrainConfig:
 
     @n_positions.setter
     def n_positions(self, value: int | Literal["auto"]) -> None: ...
+    def kv_heads(self) -> int | Literal["auto"]:
+        """Heads of keys and values, each for a group of heads; divides heads; auto: as many;
+        'auto' by default."""
+
+    @kv_heads.setter
+    def kv_heads(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def n_kv_head(self) -> int | Literal["auto"]:
+        """Another name of kv_heads."""
+
+    @n_kv_head.setter
+    def n_kv_head(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def num_key_value_heads(self) -> int | Literal["auto"]:
+        """Another name of kv_heads."""
+
+    @num_key_value_heads.setter
+    def num_key_value_heads(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def head_dim(self) -> int | Literal["auto"]:
+        """Width of a head; auto: dim / heads; 'auto' by default."""
+
+    @head_dim.setter
+    def head_dim(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def head_width(self) -> int | Literal["auto"]:
+        """Another name of head_dim."""
+
+    @head_width.setter
+    def head_width(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def hidden(self) -> int | Literal["auto"]:
+        """Width of the hidden layer; auto: 4 dim in GPT-2, else 8/3 dim, a multiple of 64;
+        'auto' by default."""
+
+    @hidden.setter
+    def hidden(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def n_inner(self) -> int | Literal["auto"]:
+        """Another name of hidden."""
+
+    @n_inner.setter
+    def n_inner(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def intermediate_size(self) -> int | Literal["auto"]:
+        """Another name of hidden."""
+
+    @intermediate_size.setter
+    def intermediate_size(self, value: int | Literal["auto"]) -> None: ...
+    @property
+    def rope_theta(self) -> float:
+        """How slowly the slowest rotary positions turn; GPT-2 learns its positions instead;
+        10000.0 by default."""
+
+    @rope_theta.setter
+    def rope_theta(self, value: float) -> None: ...
+    @property
+    def untied(self) -> bool:
+        """Give the model a head of its own instead of the token embedding; False by default."""
+
+    @untied.setter
+    def untied(self, value: bool) -> None: ...
     @property
     def no_bias(self) -> bool:
-        """Keep every bias zero and frozen; False by default."""
+        """Keep every bias of a GPT-2 zero and frozen; False by default."""
 
     @no_bias.setter
     def no_bias(self, value: bool) -> None: ...
@@ -752,8 +914,9 @@ class TrainConfig:
     def on_divergence(self, value: Literal["stop", "rollback"]) -> None: ...
     @property
     def dropout(self) -> float:
-        """Part that is dropped in training of the embedding, of attention's weights and of what
-        a layer adds; a model given as init keeps none of its own; 0.0 by default."""
+        """Part that is dropped in training of attention's weights and, in GPT-2, of the
+        embedding and of what a layer adds; a model given as init keeps none of its own; 0.0
+        by default."""
 
     @dropout.setter
     def dropout(self, value: float) -> None: ...
@@ -901,6 +1064,13 @@ class TrainConfig:
 
     @keep.setter
     def keep(self, value: int) -> None: ...
+    @property
+    def save_dtype(self) -> Literal["fp32", "bf16", "fp16"]:
+        """Of the weights in model.safetensors; a checkpoint has them in fp32 too, to go on
+        from; 'fp32' by default."""
+
+    @save_dtype.setter
+    def save_dtype(self, value: Literal["fp32", "bf16", "fp16"]) -> None: ...
     @property
     def keep_best(self) -> bool:
         """Also keep the checkpoint with the lowest validation loss: checkpoints/best; False by
@@ -1498,8 +1668,10 @@ class Model:
         the model.
         """
 
-    def save(self, folder: _Path) -> None:
-        """Writes a folder that transformers' from_pretrained opens."""
+    def save(self, folder: _Path, *, dtype: str = "fp32") -> None:
+        """Writes a folder that transformers' from_pretrained opens. `dtype` is what the weights
+        are rounded to: "fp32", "bf16" or "fp16".
+        """
 
     @property
     def byte_tokens(self) -> bool:

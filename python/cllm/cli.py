@@ -179,8 +179,9 @@ def _counts(text: str) -> list[int]:
 
 @app.command(cls=Command)
 @_reported
-@with_options(["layers", "heads", "dim", "seq", "batch", "grad-accum", "seed", "vocab",
-                "positions", "lr", "dropout"])
+@with_options(["family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden", "rope-theta",
+                "untied", "seq", "batch", "grad-accum", "seed", "vocab", "positions", "lr",
+                "dropout"])
 def verify(
     given: list[tuple[str, str]],
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "1,2,13,64",

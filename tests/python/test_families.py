@@ -3,6 +3,7 @@
 The sizes are odd on purpose. The folders are made here; where torch is missing the tests skip.
 """
 
+import shutil
 import warnings
 
 import pytest
@@ -138,6 +139,33 @@ def test_a_folder_written_here_opens_there_and_here(pair, tmp_path, caplog):
     reopened = cllm.Model.load(tmp_path / "saved")
     assert reopened.config == ours.config
     assert np.array_equal(reopened.logits(inputs), ours.logits(inputs))
+
+
+def test_other_names_of_the_same_tensors(pair, tmp_path):
+    """A model without a head has names without the prefix; the head may lie beside the embedding
+    that it equals."""
+    from safetensors.torch import load_file, save_file
+
+    ours, theirs, source = pair
+    tensors = load_file(source / "model.safetensors")
+    prefix = "transformer." if theirs.config.model_type == "gpt2" else "model."
+    bare = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    if theirs.config.tie_word_embeddings:
+        bare["lm_head.weight"] = theirs.get_input_embeddings().weight.detach().clone()
+    if prefix == "model.":
+        bare["layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(6)  # of older versions
+    shutil.copytree(source, tmp_path / "bare")
+    save_file(bare, tmp_path / "bare/model.safetensors", metadata={"format": "pt"})
+    inputs, _ = tokens_of(7)
+    assert np.array_equal(cllm.Model.load(tmp_path / "bare").logits(inputs), ours.logits(inputs))
+    bare["lm_head.weight"] = bare.get("lm_head.weight") + 1
+    save_file(bare, tmp_path / "bare/model.safetensors", metadata={"format": "pt"})
+    if theirs.config.tie_word_embeddings:
+        with pytest.raises(cllm.InputError, match="head of its own"):
+            cllm.Model.load(tmp_path / "bare")
+    else:
+        assert not np.array_equal(cllm.Model.load(tmp_path / "bare").logits(inputs),
+                                  ours.logits(inputs))
 
 
 def test_a_new_model_opens_there(pair, tmp_path):
