@@ -640,6 +640,7 @@ class TrainConfig:
 
     @n_positions.setter
     def n_positions(self, value: int | Literal["auto"]) -> None: ...
+    @property
     def kv_heads(self) -> int | Literal["auto"]:
         """Heads of keys and values, each for a group of heads; divides heads; auto: as many;
         'auto' by default."""
