@@ -25,7 +25,7 @@ void add(FoldedText& help, const cllm::Option& option) {
 
 std::string train_help(std::size_t columns) {
   FoldedText help(columns);
-  help.line("train_model trains a GPT-2 model on a text, token files or a data set.");
+  help.line("train_model trains a language model on a text, token files or a data set.");
   help.blank();
   help.line("train_model --data FILE.txt --out RUN", 2);
   help.line("starts a run; defaults fit machine and data", 6);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
@@ -148,7 +149,8 @@ class Model(_cllm.Model, metaclass=_Kind):
                              "or of an id")
         settings: dict[str, Any] = {
             "tokens": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p,
-            "seed": seed, "known": known, **_by_other_names(others)}
+            "seed": seed, "known": known}
+        settings |= _by_other_names(others, settings)
         stops = _stops(stop)
         if _is_list_of_prompts(prompt):
             if on_token is not None:
@@ -224,7 +226,7 @@ def _stops(stop: object) -> list[bytes]:
     return [one.encode("utf-8", "surrogateescape") for one in several]
 
 
-def _by_other_names(given: dict[str, Any]) -> dict[str, Any]:
+def _by_other_names(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Settings by the names that other programs give them, such as max_new_tokens."""
     rows = [row for row in _cllm.generate_options() if row[0] not in ("model", "prompt", "stop")]
     names = [row[0].replace("-", "_") for row in rows]
@@ -234,7 +236,14 @@ def _by_other_names(given: dict[str, Any]) -> dict[str, Any]:
         near = (_cllm.near_name(name, names) for name in unknown)
         raise TypeError(f"Model.generate: no such argument: got {', '.join(unknown)}"
                         + "".join(f" (did you mean {name}?)" for name in near if name))
-    return {other[name]: value for name, value in given.items()}
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        setting = other[name]
+        default = inspect.signature(Model.generate).parameters[setting].default
+        if setting in found or settings[setting] != default:
+            raise TypeError(f"Model.generate: {setting} is given under two names: got {name} too")
+        found[setting] = value
+    return found
 
 
 def _is_list_of_prompts(prompt: object) -> bool:

@@ -109,6 +109,8 @@ def test_other_names_of_a_setting_mean_the_same(things):
     (lambda t: cllm.Model.create(3), "Model: the first argument does not fit: got 3"),
     (lambda t: t["Model"].generate("a", tokens="3"), "generate: tokens does not fit: got '3'"),
     (lambda t: t["Model"].generate("a", max_new_token=3), "no such argument: got max_new_token"),
+    (lambda t: t["Model"].generate("a", tokens=3, length=4), "tokens is given under two names"),
+    (lambda t: t["Model"].generate("a", max_new_tokens=3, length=4), "under two names"),
     (lambda t: t["Model"].generate("a", temprature=3), r"\(did you mean temperature\?\)"),
     (lambda t: cllm.plan_tree(2.5), "plan_tree: threads does not fit: got 2.5, expected an int"),
     (lambda t: cllm.configure([("a",)]), r"configure: given does not fit: got .*pairs"),

@@ -104,6 +104,11 @@ ModelConfig model_of_state(const std::string& where, const Json& json) {
   model.dropout = {json.value("embd_pdrop", 0.0), json.value("attn_pdrop", 0.0),
                    json.value("resid_pdrop", 0.0)};
   if (json.contains("family")) read_family(where, json, model);
+  try {
+    check(model);
+  } catch (const InputError& error) {
+    throw InputError({"no model that can be run", error.what(), "", where, ""});
+  }
   return model;
 }
 

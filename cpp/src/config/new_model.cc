@@ -1,8 +1,11 @@
 #include "config/new_model.h"
 
 #include <array>
+#include <string>
 
+#include "base/refuse.h"
 #include "cllm/options.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -51,11 +54,16 @@ TrainConfig with_preset(const TrainConfig& config) {
   fill("family", filled.family, std::string(family_name(preset->family)));
   fill("layers", filled.layers, preset->layers);
   fill("heads", filled.heads, preset->heads);
-  fill("kv-heads", filled.kv_heads, preset->kv_heads);
   fill("dim", filled.width, preset->width);
-  fill("head-dim", filled.head_dim, preset->head_dim);
-  fill("hidden", filled.hidden, preset->hidden);
   fill("rope-theta", filled.rope_theta, preset->rope_theta);
+  // What follows from sizes that the user gave is no longer the preset's.
+  const bool own_heads = is_given(config, *find_option("heads"));
+  const bool own_width = is_given(config, *find_option("dim"));
+  if (!own_heads) fill("kv-heads", filled.kv_heads, preset->kv_heads);
+  if (!own_width) fill("hidden", filled.hidden, preset->hidden);
+  if (!(own_heads || own_width) || preset->family == Family::kQwen3) {
+    fill("head-dim", filled.head_dim, preset->head_dim);
+  }
   return filled;
 }
 
@@ -81,6 +89,12 @@ ModelConfig new_model(const TrainConfig& asked, std::int64_t context, std::int64
     model.initializer_range = preset->deviation;
   }
   check(model);
+  // transformers opens no other Llama.
+  if (model.family == Family::kLlama && model.width % model.heads != 0) {
+    refuse("the heads do not divide the width", std::to_string(model.heads),
+           "a number that divides " + option_word("dim") + ", " + std::to_string(model.width),
+           option_word("heads"));
+  }
   return model;
 }
 

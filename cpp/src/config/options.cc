@@ -77,7 +77,7 @@ std::vector<Option> make_table() {
             .at_most(kMostLayers)
             .aliases({"n_layer"})
             .also({"num-layers", "num-hidden-layers", "depth"}));
-  t.add("heads", kInteger, &C::heads, "attention heads; divides dim",
+  t.add("heads", kInteger, &C::heads, "attention heads; divides dim, unless head-dim is given",
         size().at_most(kMostHeads).aliases({"n_head"}).also({"num-heads", "num-attention-heads"}));
   t.add("dim", kInteger, &C::width, "model width",
         size().at_most(kMostWidth).aliases({"n_embd"}).also({"width", "d-model", "hidden-size"}));

@@ -1,4 +1,4 @@
-// These functions say where GPT-2 drops, and give the random numbers of each place: a function of
+// These functions say where models drop, and give the random numbers of each place: a function of
 // seed, step, sequence, layer, row and column.
 #pragma once
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <sstream>
 #include <string>
 
 #include "cllm/error.h"
@@ -41,10 +42,13 @@ void check_rate(double value, const char* option) {
                     "at least 0 and below 1", option, ""});
 }
 
-void check_positive(double value, const char* option) {
-  if (value > 0 && std::isfinite(value)) return;
-  throw InputError(
-      {"not a positive number", std::to_string(value), "a number above 0", option, ""});
+/// Takes the numbers that a config.json may hold.
+void check_number(double value, double least, double most, const char* option) {
+  if (value >= least && value <= most) return;
+  std::ostringstream seen, wanted;
+  seen << value;
+  wanted << least << " to " << most;
+  throw InputError({"out of range", seen.str(), wanted.str(), option, ""});
 }
 
 /// Throws for what other models of the family do not have.
@@ -88,15 +92,15 @@ void check_numbers(const ModelConfig& config) {
   check_rate(config.dropout.embedding, "embd_pdrop");
   check_rate(config.dropout.attention, "attn_pdrop");
   check_rate(config.dropout.residual, "resid_pdrop");
-  check_positive(config.norm_epsilon(), "norm epsilon");
-  check_positive(config.rope_theta, "rope-theta");
-  check_positive(config.initializer_range, "initializer_range");
+  check_number(config.norm_epsilon(), 1e-12, 1, "norm epsilon");
+  check_number(config.rope_theta, 1e-6, 1e15, "rope-theta");
+  check_number(config.initializer_range, 0, 1e6, "initializer_range");
   if (!config.rope_scaling) return;
   const Llama3Scaling& scaling = *config.rope_scaling;
-  check_positive(scaling.factor, "rope_scaling: factor");
-  check_positive(scaling.low_frequency, "rope_scaling: low_freq_factor");
-  check_positive(scaling.high_frequency - scaling.low_frequency,
-                 "rope_scaling: high_freq_factor less low_freq_factor");
+  check_number(scaling.factor, 1, 1e6, "rope_scaling: factor");
+  check_number(scaling.low_frequency, 1e-6, 1e6, "rope_scaling: low_freq_factor");
+  check_number(scaling.high_frequency, std::nextafter(scaling.low_frequency, 1e6), 1e6,
+               "rope_scaling: high_freq_factor");
   check_size(scaling.original, kMostContext, "rope_scaling: original_max_position_embeddings");
 }
 

@@ -54,6 +54,13 @@ class Header:
     def refuse(self, what: str) -> InputError:
         return InputError(f"{self.path}: {what}")
 
+    def single(self, key: str) -> Value | None:
+        """A setting that is one value; None: it is not there."""
+        value = self.settings.get(key)
+        if isinstance(value, numpy.ndarray | list):
+            raise self.refuse(f"setting {key}: a list of {len(value)}: expected one value")
+        return value
+
 
 class _Reader:
     """Takes the parts of a header one after the other and never more than there is."""
@@ -178,7 +185,7 @@ def _read(file: BinaryIO, header: Header) -> None:
         if count > most:
             raise header.refuse(f"too many {what}: got {count:,}, expected at most {most:,}")
     _settings(reader, header, settings)
-    if header.settings.get("split.count", 0) not in (0, 1):
+    if header.single("split.count") not in (None, 0, 1):
         raise header.refuse("one of several files: expected a model in one file "
                             "(llama-gguf-split --merge makes one)")
     found = _tensors(reader, header, tensors)

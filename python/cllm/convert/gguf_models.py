@@ -44,7 +44,7 @@ class Settings:
 
     def __init__(self, header: Header) -> None:
         self.header = header
-        self.family = str(header.settings.get("general.architecture"))
+        self.family = str(header.single("general.architecture"))
 
     def refuse(self, key: str, seen: object, wanted: str) -> InputError:
         said = "is missing" if seen is None else f"got {seen!r}"
@@ -66,7 +66,7 @@ class Settings:
         return float(str(numpy.float32(value)))  # as it was written: 1e-05
 
     def must_be_off(self, key: str, what: str) -> None:
-        value = self.header.settings.get(f"{self.family}.{key}")
+        value = self.header.single(f"{self.family}.{key}")
         if value not in (None, 0, "none"):
             raise self.refuse(key, value, f"none: {what} is not done here")
 
@@ -119,6 +119,9 @@ _LLAMA_NAMES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM",
 
 def _refuse_variants(settings: Settings) -> None:
     settings.must_be_off("rope.scaling.type", "scaling of the positions")
+    for key in ("rope.scaling.factor", "rope.scale_linear"):  # older files have no type
+        if settings.header.single(f"{settings.family}.{key}") != 1:
+            settings.must_be_off(key, "scaling of the positions")
     settings.must_be_off("attention.sliding_window", "a window of attention")
     settings.must_be_off("expert_count", "a mixture of experts")
 
@@ -136,6 +139,8 @@ def _llama(settings: Settings, untied: bool) -> Model:
     vocabulary = _vocabulary(settings)
     if heads % shared:
         raise settings.refuse("attention.head_count_kv", shared, f"a divisor of {heads}")
+    if head % 2:
+        raise settings.refuse("attention.key_length", head, "an even number, of pairs that turn")
     for key in ("attention.value_length", "rope.dimension_count"):
         if settings.size(key, MOST_WIDTH, head) != head:
             raise settings.refuse(key, settings.size(key, MOST_WIDTH), f"{head}, the head's width")

@@ -40,10 +40,10 @@ class GgufTokenizer:
 
     def __init__(self, header: Header, context: int, vocabulary: int) -> None:
         self._header = header
-        kind = self._get("model")
+        kind = self._single("model")
         if kind != "gpt2":
             raise self._refuse("model", kind, "'gpt2', byte-level BPE")
-        self._cut = str(self._get("pre"))
+        self._cut = str(self._single("pre"))
         if self._cut not in _CUTS:
             raise self._refuse("pre", self._get("pre"), f"one of {', '.join(_CUTS)}")
         self._tokens = self._texts("tokens")
@@ -81,6 +81,9 @@ class GgufTokenizer:
     def _get(self, key: str) -> Any:
         return self._header.settings.get(f"tokenizer.ggml.{key}")
 
+    def _single(self, key: str) -> Any:
+        return self._header.single(f"tokenizer.ggml.{key}")
+
     def _refuse(self, key: str, seen: object, wanted: str) -> Exception:
         shown = "nothing" if seen is None else seen if " of them" in str(seen) else repr(seen)
         return self._header.refuse(f"tokenizer.ggml.{key}: a tokenizer that cannot be read: got "
@@ -96,7 +99,8 @@ class GgufTokenizer:
         value = self._get("token_type")
         if value is None:
             return [_NORMAL] * len(self._tokens)
-        if not isinstance(value, numpy.ndarray) or len(value) != len(self._tokens):
+        if (not isinstance(value, numpy.ndarray) or value.dtype.kind not in "iu"
+                or len(value) != len(self._tokens)):
             raise self._refuse("token_type", "something else",
                                f"{len(self._tokens)} numbers, one for each token")
         return [int(kind) for kind in value]
@@ -140,7 +144,7 @@ class GgufTokenizer:
     def _before_texts(self) -> dict[str, Any] | None:
         """Puts the first token before each text, where the file says so."""
         bos = self._ids["bos"]
-        if not self._get("add_bos_token") or bos is None:
+        if not self._single("add_bos_token") or bos is None:
             return None
         name = self._tokens[bos]
         first, text = {"SpecialToken": {"id": name, "type_id": 0}}, {"Sequence": {"id": "A",

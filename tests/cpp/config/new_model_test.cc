@@ -45,6 +45,24 @@ TEST(NewModel, OfAPresetHasItsSizes) {
   EXPECT_EQ(wider.width, 768);
 }
 
+TEST(NewModel, WhatFollowsFromGivenSizesIsNotThePresets) {
+  const ModelConfig wider = model_of({{"preset", "gpt2"}, {"dim", "512"}, {"heads", "8"}});
+  EXPECT_TRUE(wider == (ModelConfig{12, 8, 512, 32, 50304}));
+  const ModelConfig llama = model_of({{"preset", "smollm2-135m"}, {"heads", "8"}});
+  EXPECT_EQ(llama.key_value_heads(), 8);
+  EXPECT_EQ(llama.head_width(), 72);
+  EXPECT_EQ(llama.hidden(), 1536);
+  EXPECT_EQ(model_of({{"preset", "qwen3-0.6b"}, {"dim", "512"}}).head_width(), 128);
+}
+
+TEST(NewModel, ALlamaIsOneThatTransformersOpens) {
+  const Given odd = {{"family", "llama"}, {"dim", "72"}, {"heads", "5"}, {"head-dim", "16"}};
+  EXPECT_THROW(model_of(odd), InputError);
+  Given qwen = odd;
+  qwen[0].second = "qwen3";
+  EXPECT_EQ(model_of(qwen).query_width(), 80);
+}
+
 TEST(NewModel, APresetIsFilledOnce) {
   for (const std::string& name : preset_names()) {
     const TrainConfig once = with_preset(config_of({{"preset", name}, {"heads", "4"}}));
