@@ -123,7 +123,7 @@ BAD = [
     ("nan_dropout", {"--dropout": "nan"}, ["--dropout", '"nan"', "number"]),
     ("beta_one", {"--beta2": "1"}, ["--beta2", '"1"', "below 1"]),
     ("zero_batch", {"--batch": "0"}, ["--batch", '"0"', "from 1"]),
-    ("symmetry_one", {"--symmetry": "1"}, ["--symmetry", '"1"', "from 2"]),
+    ("symmetry_none", {"--symmetry": "0"}, ["--symmetry", '"0"', "from 1"]),
     ("positions", {"--positions": "13", "--batch": "64"}, ["--positions", "13", "12"]),
     ("routing", {"--routing": "simetry"}, ["--routing", '"simetry"', 'mean "symmetry"']),
     ("schedule", {"--schedule": "cosin"}, ["--schedule", '"cosin"', "cosine, linear"]),

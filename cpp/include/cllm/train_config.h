@@ -64,7 +64,7 @@ struct TrainConfig {
   // These control the engine.
   std::string workers = "auto";      ///< a number, or auto: the fastest, at most one a core
   std::int64_t threads = 0;          ///< spheres in the whole tree, instead of workers
-  std::int64_t symmetry = 12;        ///< V, at least 2
+  std::int64_t symmetry = 12;        ///< V
   std::int64_t positions = 0;        ///< K; auto: the rule of the batch plan decides
   std::string routing = "symmetry";  ///< symmetry | round_robin
   std::string gemm = "auto";         ///< auto | native | onednn

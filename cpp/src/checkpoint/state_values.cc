@@ -99,7 +99,7 @@ ModelConfig model_of_state(const std::string& where, const Json& json) {
   model.vocabulary = state_number(where, json, "vocabulary", 1);
   json.at("bias").get_to(model.bias);
   model.symmetry_order = static_cast<int>(
-      state_number(where, json, "symmetry_order", 2, std::numeric_limits<int>::max()));
+      state_number(where, json, "symmetry_order", 1, std::numeric_limits<int>::max()));
   // Versions without dropout did not write these.
   model.dropout = {json.value("embd_pdrop", 0.0), json.value("attn_pdrop", 0.0),
                    json.value("resid_pdrop", 0.0)};

@@ -201,7 +201,7 @@ std::vector<Option> make_table() {
         "threads in the whole tree, instead of workers; auto: as many as the workers need",
         size().unit("threads").automatic(0).on_resume().also({"num-threads"}));
   t.add("symmetry", kInteger, &C::symmetry, "most children of a sphere, positions in a step",
-        row().at_least(2).at_most(4096).also({"symmetry-order"}));
+        row().at_least(1).at_most(4096).also({"symmetry-order"}));
   t.add("positions", kInteger, &C::positions,
         "gradient copies that a step is spread over; auto: by the batch plan",
         size().automatic(0).also({"shards"}));

@@ -15,9 +15,11 @@ struct Deal {
   std::int64_t extra;
 };
 
+// A tree in which every sphere has one child has one leaf, so that more threads would make no more
+// workers. Order 1 therefore branches as order 2 does.
 Deal deal(std::int64_t below, int symmetry_order) {
-  if (below <= symmetry_order) return {0, 0, 0};
-  const std::int64_t order = symmetry_order;
+  const std::int64_t order = std::max(symmetry_order, 2);
+  if (below <= order) return {0, 0, 0};
   const std::int64_t controls = std::min(std::clamp<std::int64_t>(below / 5, 2, order), below / 2);
   const std::int64_t rest = below - controls;
   return {controls, rest / controls, rest % controls};
@@ -37,9 +39,9 @@ void check_arguments(std::int64_t count, const char* name, int symmetry_order) {
     throw InputError({std::string("the number of ") + name + " is out of range",
                       std::to_string(count), "1 to " + std::to_string(kMost), name, ""});
   }
-  if (symmetry_order < 2) {
+  if (symmetry_order < 1) {
     throw InputError({"the symmetry order is too small", std::to_string(symmetry_order),
-                      "2 or more", "symmetry", "12 is the kissing number in three dimensions"});
+                      "1 or more", "symmetry", "12 is the kissing number in three dimensions"});
   }
 }
 

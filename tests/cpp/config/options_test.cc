@@ -169,8 +169,8 @@ TEST(Options, RangesHaveTheEndsTheySay) {
   for (const char* value : {"1e-50", "-1", "1e13"}) {
     EXPECT_TRUE(has(set_error("clip", value), "0, or a number from 1e-06 to 1e+12")) << value;
   }
-  EXPECT_TRUE(has(set_error("symmetry", "1"), "from 2 to 4096"));
-  EXPECT_EQ(set_error("symmetry", "2"), "");
+  EXPECT_TRUE(has(set_error("symmetry", "0"), "from 1 to 4096"));
+  EXPECT_EQ(set_error("symmetry", "1"), "");
   EXPECT_TRUE(has(set_error("workers", "0"), "auto, or an integer from 1"));
   EXPECT_TRUE(has(set_error("keep", "0"), "of at least 1"));
   EXPECT_TRUE(has(set_error("epochs", "0"), "above 0"));
@@ -206,7 +206,7 @@ TEST(CheckConfig, AcceptsDefaultsAndNamesEachContradiction) {
   EXPECT_TRUE(has(error_with([](auto& c) { c.weight_decay = -1; }), "--weight-decay"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.beta2 = 1; }), "--beta2"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.batch = 0; }), "--batch"));
-  EXPECT_TRUE(has(error_with([](auto& c) { c.symmetry = 1; }), "--symmetry"));
+  EXPECT_TRUE(has(error_with([](auto& c) { c.symmetry = 0; }), "--symmetry"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.workers = "0"; }), "--workers"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.workers = "few"; }), "--workers"));
   EXPECT_TRUE(has(error_with([](auto& c) { c.workers = "2", c.threads = 4; }), "--threads"));

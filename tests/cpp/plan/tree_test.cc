@@ -42,7 +42,7 @@ void check_structure(const TreePlan& plan, int threads, int order) {
   for (std::size_t i = plan.spheres.size(); i-- > 0;) {
     const SpherePlan& s = plan.spheres[i];
     ASSERT_EQ(s.id, static_cast<int>(i));
-    ASSERT_LE(s.children, order);
+    ASSERT_LE(s.children, std::max(order, 2)) << "order 1 branches in twos";
     const bool computes = s.role == SphereRole::kWorker || s.role == SphereRole::kRootWorker;
     ASSERT_EQ(computes, s.children == 0) << "only leaves compute";
     workers_below[i] += computes;
@@ -63,7 +63,7 @@ void check_structure(const TreePlan& plan, int threads, int order) {
 }
 
 TEST(TreePlan, StructureHoldsForManyCountsAndOrders) {
-  for (int order : {2, 3, 5, 12, 24}) {
+  for (int order : {1, 2, 3, 5, 6, 12, 24}) {
     for (int threads = 1; threads <= 700; ++threads) {
       check_structure(plan_tree(threads, order), threads, order);
       if (HasFatalFailure()) return;
@@ -139,7 +139,7 @@ TEST(TreePlan, TheRootComputesWhereOneOfSeveralWorkersIsActive) {
 TEST(TreePlan, RefusesWhatCannotBe) {
   EXPECT_THROW(plan_tree(0), InputError);
   EXPECT_THROW(plan_tree(-3), InputError);
-  EXPECT_THROW(plan_tree(4, 1), InputError);
+  EXPECT_THROW(plan_tree(4, 0), InputError);
   EXPECT_THROW(threads_for_workers(0), InputError);
 }
 
