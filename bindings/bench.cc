@@ -106,17 +106,18 @@ void register_step_times(py::module_& m) {
       "measure_step",
       [](const ModelConfig& model, std::int64_t batch, std::int64_t seq, std::int64_t workers,
          std::int64_t positions, const std::string& precision, const std::string& gemm,
-         double seconds, std::int64_t steps) {
+         double seconds, std::int64_t steps, bool lattice) {
         const StepBench bench{model,     batch, seq,     workers, positions,
-                              precision, gemm,  seconds, steps};
+                              precision, gemm,  seconds, steps,   lattice};
         const py::gil_scoped_release released;
         return measure_step(bench);
       },
       py::arg("model"), py::kw_only(), py::arg("batch"), py::arg("seq") = 0, py::arg("workers") = 0,
       py::arg("positions") = 0, py::arg("precision") = "fp32", py::arg("gemm") = "auto",
-      py::arg("seconds") = 3.0, py::arg("steps") = 0,
+      py::arg("seconds") = 3.0, py::arg("steps") = 0, py::arg("lattice") = false,
       "Trains a model of this shape on random tokens and times its steps. `seq` of 0 is the\n"
-      "model's, `workers` of 0 the cores of this process; `steps` of 0 takes `seconds`.");
+      "model's, `workers` of 0 the cores of this process; `steps` of 0 takes `seconds`. With\n"
+      "`lattice` tokens are coupled.");
 }
 
 void register_forecast(py::module_& m) {

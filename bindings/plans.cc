@@ -1,5 +1,6 @@
 // The plans bindings show Python the tree of spheres and the pieces of a step.
 #include "bindings.h"
+#include "cllm/lattice.h"
 #include "cllm/step_plan.h"
 #include "cllm/tree_plan.h"
 #include "value_class.h"
@@ -119,11 +120,23 @@ void register_step_plan(py::module_& m) {
         "tokens, a `vocab` of auto 257.");
 }
 
+void register_lattice(py::module_& m) {
+  m.def(
+      "kissing_neighbours",
+      [](std::int64_t vocab, std::int64_t symmetry) {
+        const std::vector<std::int32_t> all = kissing_neighbours(vocab, symmetry);
+        return py::array_t<std::int32_t>({vocab, symmetry}, all.data());
+      },
+      py::arg("vocab"), py::arg("symmetry") = 12,
+      "Returns the neighbours [vocab, symmetry] of every token, by direction.");
+}
+
 }  // namespace
 
 void register_plans(py::module_& m) {
   register_tree_plan(m);
   register_step_plan(m);
+  register_lattice(m);
 }
 
 }  // namespace cllm::python

@@ -131,6 +131,8 @@ class TrainConfig:
         rope_theta: float = 10000.0,
         untied: bool = False,
         no_bias: bool = False,
+        lattice: bool = False,
+        lattice_lr: float = 1.0,
         batch: int = 12,
         grad_accum: int = 1,
         steps: int | Literal["auto"] = "auto",
@@ -281,7 +283,8 @@ class TrainConfig:
             [threads]; 'auto' by default.
         threads: Threads in the whole tree, instead of workers; auto: as many as the workers need
             [threads]; 'auto' by default.
-        symmetry: Most children of a sphere, positions in a step; 12 by default.
+        symmetry: Most children of a sphere (a tree needs 2), positions in a step, tokens on a
+            ring; 12 by default.
         positions: Gradient copies that a step is spread over; auto: by the batch plan; 'auto' by
             default.
         routing: Which sequences share a position: by the symmetry group of most of their tokens,
@@ -346,6 +349,8 @@ class TrainConfig:
         rope_theta: float = ...,
         untied: bool = ...,
         no_bias: bool = ...,
+        lattice: bool = ...,
+        lattice_lr: float = ...,
         batch: int = ...,
         grad_accum: int = ...,
         steps: int | Literal["auto"] = ...,
@@ -710,6 +715,21 @@ class TrainConfig:
     @no_bias.setter
     def no_bias(self, value: bool) -> None: ...
     @property
+    def lattice(self) -> bool:
+        """Couple tokens while training: each one's embedding plus learned parts of its kissing
+        neighbours'; what is saved is a plain model, with the sums as its embedding; False by
+        default."""
+
+    @lattice.setter
+    def lattice(self, value: bool) -> None: ...
+    @property
+    def lattice_lr(self) -> float:
+        """Learning rate of the parts that the lattice learns, as a multiple of lr; 0: they stay
+        0; 1.0 by default."""
+
+    @lattice_lr.setter
+    def lattice_lr(self, value: float) -> None: ...
+    @property
     def batch(self) -> int:
         """Sequences that go through together [sequences]; 12 by default."""
 
@@ -956,7 +976,8 @@ class TrainConfig:
     def threads(self, value: int | Literal["auto"]) -> None: ...
     @property
     def symmetry(self) -> int:
-        """Most children of a sphere, positions in a step; 12 by default."""
+        """Most children of a sphere (a tree needs 2), positions in a step, tokens on a ring; 12
+        by default."""
 
     @symmetry.setter
     def symmetry(self, value: int) -> None: ...
@@ -2078,6 +2099,9 @@ def is_text(text: str) -> bool:
     line break, or a name that is longer than file systems allow.
     """
 
+def kissing_neighbours(vocab: int, symmetry: int = 12) -> NDArray[np.int32]:
+    """Returns the neighbours [vocab, symmetry] of every token, by direction."""
+
 def measure_step(
     model: ModelConfig,
     *,
@@ -2089,9 +2113,11 @@ def measure_step(
     gemm: str = "auto",
     seconds: float = 3.0,
     steps: int = 0,
+    lattice: bool = False,
 ) -> StepTimes:
     """Trains a model of this shape on random tokens and times its steps. `seq` of 0 is the
-    model's, `workers` of 0 the cores of this process; `steps` of 0 takes `seconds`.
+    model's, `workers` of 0 the cores of this process; `steps` of 0 takes `seconds`. With
+    `lattice` tokens are coupled.
     """
 
 def near_name(name: str, among: Sequence[str]) -> str:

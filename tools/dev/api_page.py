@@ -37,7 +37,8 @@ SECTIONS = {
 
 # Modules to import on their own: the files where their public names are defined.
 MODULES = {"cllm.prepare": ["prepare/__init__.py", "prepare/work.py"],
-           "cllm.token_files": ["token_files.py", "_cllm.pyi"]}
+           "cllm.token_files": ["token_files.py", "_cllm.pyi"],
+           "cllm.lattice": ["lattice.py"]}
 
 OPENING = """# The Python interface of CLLM
 

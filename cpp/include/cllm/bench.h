@@ -19,6 +19,7 @@ struct StepBench {
   std::string gemm = "auto";       ///< auto | native | onednn
   double seconds = 3;              ///< timed steps take about this long; at least three steps
   std::int64_t steps = 0;          ///< if not 0: this many timed steps
+  bool lattice = false;            ///< couples tokens with their kissing neighbours
 };
 
 /// Says how many milliseconds of worker time a step spends on one thing.
@@ -38,7 +39,7 @@ struct StepTimes {
   double peak_gflops = 0;  ///< of one core alone, measured before the steps
   double mfu = 0;          ///< gflops over the peak of the active workers; 0..1
   /// Further steps are timed tile by tile: products by kind, attention, norm and activation,
-  /// embedding, loss, reduction, optimizer, waiting. The parts add up to workers times
+  /// embedding, loss, lattice, reduction, optimizer, waiting. The parts add up to workers times
   /// parts_milliseconds, the mean of those steps.
   std::vector<PartTime> parts;
   double parts_milliseconds = 0;

@@ -37,6 +37,8 @@ struct TrainConfig {
   double rope_theta = 10000;  ///< slowness of rotary positions; GPT-2 has none
   bool untied = false;        ///< a head of its own, beside the token embedding
   bool bias = true;           ///< --no-bias
+  bool lattice = false;       ///< couples each token with its kissing neighbours while training
+  double lattice_rate = 1;    ///< --lattice-lr: multiplies the rate of the V coefficients
 
   // These control training.
   std::int64_t batch = 12;        ///< sequences a step (before grad_accum)

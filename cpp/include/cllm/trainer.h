@@ -88,7 +88,9 @@ class Trainer {
   /// Reports each group, over the steps of this trainer.
   std::vector<GroupReport> groups() const;
   std::int64_t workers() const noexcept;
-  /// Returns every tensor, in the order of the file. Writing to one changes the model.
+  /// Returns every tensor that is trained, in the order of the file. Writing to one changes the
+  /// model. With `lattice`, the token embedding is the one behind the saved one, and the last
+  /// tensor holds the coefficients: "lattice.w".
   std::vector<Tensor> parameters();
   /// Returns the gradient of the last step in the same way, before clipping; the next step
   /// overwrites it. Throws Error when there was no step since construction or resize().

@@ -58,6 +58,14 @@ std::vector<TensorView> tensor_views(const ParameterLayout& layout, const float*
   return views;
 }
 
+std::vector<TensorView> model_views(const ParameterLayout& layout, const float* parameters) {
+  std::vector<TensorView> views;
+  for (const TensorEntry& entry : layout.tensors()) {
+    if (!entry.coupling) views.push_back({entry.name, entry.shape, parameters + entry.offset});
+  }
+  return views;
+}
+
 void add_model_files(FolderWriter& writer, const ModelConfig& config, const ParameterLayout& layout,
                      const float* parameters, bool byte_tokens, const ExtraFiles& extra,
                      WeightType type) {
@@ -75,7 +83,7 @@ void add_model_files(FolderWriter& writer, const ModelConfig& config, const Para
   for (const auto& [name, text] : extra) {
     if (name != kConfigName) writer.add_text(name, text);
   }
-  writer.add_tensors(kWeightsName, tensor_views(layout, parameters), type);
+  writer.add_tensors(kWeightsName, model_views(layout, parameters), type);
 }
 
 void write_model_folder(const std::string& folder, const ModelConfig& config,
@@ -88,7 +96,7 @@ void write_model_folder(const std::string& folder, const ModelConfig& config,
 
 std::string weights_sha256(const ParameterLayout& layout, const float* parameters) {
   Sha256 hash;
-  emit_safetensors(tensor_views(layout, parameters),
+  emit_safetensors(model_views(layout, parameters),
                    [&hash](const void* data, std::size_t size) { hash.update(data, size); });
   return hex(hash.finish());
 }

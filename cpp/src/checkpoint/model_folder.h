@@ -13,10 +13,13 @@
 
 namespace cllm {
 
-/// Returns the tensors of `values` (parameters, or moments laid out like them) named `prefix` +
-/// name.
+/// Returns the tensors of moments `values`, which are laid out like the parameters, named `prefix`
+/// + name.
 std::vector<TensorView> tensor_views(const ParameterLayout& layout, const float* values,
-                                     const std::string& prefix = "");
+                                     const std::string& prefix);
+/// Returns the tensors of a model: all but the coefficients of the lattice, which act through the
+/// token embedding.
+std::vector<TensorView> model_views(const ParameterLayout& layout, const float* parameters);
 
 /// Adds config.json, generation_config.json, model.safetensors, for a byte model the tokenizer's
 /// files, and `extra`. Files in `extra` replace CLLM's own of the same name; of its config.json,

@@ -49,6 +49,7 @@ void check_values(const SafetensorsFile& file, const StoredTensor& tensor, Value
                     "what computed them went wrong; an earlier checkpoint may be whole"});
 }
 
+/// Reads the tensor of one entry, which begins at out[0].
 void read_checked(const SafetensorsFile& file, const StoredTensor& tensor, const TensorEntry& entry,
                   Values values, float* out) {
   if (tensor.shape != entry.shape) {
@@ -56,8 +57,8 @@ void read_checked(const SafetensorsFile& file, const StoredTensor& tensor, const
                       shape_text(entry.shape), file.path() + ": tensor \"" + tensor.name + "\"",
                       ""});
   }
-  file.read(tensor, out + entry.offset);
-  check_values(file, tensor, values, out + entry.offset);
+  file.read(tensor, out);
+  check_values(file, tensor, values, out);
 }
 
 [[noreturn]] void refuse_missing(const std::string& path, const std::string& name) {
@@ -75,9 +76,10 @@ class NamedWeights {
     check_nothing_else();
     std::fill(out, out + layout_.flat_size(), 0.0f);
     for (const TensorEntry& entry : layout_.tensors()) {
+      if (entry.coupling) continue;
       const FoundTensor found = find(entry.name);
       if (!found) refuse_missing(files_.path(), entry.name);
-      read_checked(*found.file, *found.tensor, entry, Values::kFinite, out);
+      read_checked(*found.file, *found.tensor, entry, Values::kFinite, out + entry.offset);
     }
     if (config_.tied_head) check_head(out);
     check_biases(out);
@@ -94,7 +96,7 @@ class NamedWeights {
   void check_nothing_else() const {
     std::vector<std::string> known = {kHeadName};
     for (const TensorEntry& entry : layout_.tensors()) {
-      known.push_back(without_prefix(format_, entry.name));
+      if (!entry.coupling) known.push_back(without_prefix(format_, entry.name));
     }
     std::sort(known.begin(), known.end());
     for (const auto& file : files_.files()) {
@@ -153,13 +155,18 @@ class NamedWeights {
 
 }  // namespace
 
+void read_tensor(const SafetensorsFile& file, const std::string& name, const TensorEntry& entry,
+                 Values values, float* out) {
+  const StoredTensor* const tensor = file.find(name);
+  if (tensor == nullptr) refuse_missing(file.path(), name);
+  read_checked(file, *tensor, entry, values, out);
+}
+
 void read_tensors(const SafetensorsFile& file, const ParameterLayout& layout,
                   const std::string& prefix, Values values, float* out) {
   std::fill(out, out + layout.flat_size(), 0.0f);
   for (const TensorEntry& entry : layout.tensors()) {
-    const StoredTensor* const tensor = file.find(prefix + entry.name);
-    if (tensor == nullptr) refuse_missing(file.path(), prefix + entry.name);
-    read_checked(file, *tensor, entry, values, out);
+    read_tensor(file, prefix + entry.name, entry, values, out + entry.offset);
   }
 }
 

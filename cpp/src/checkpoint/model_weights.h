@@ -19,6 +19,11 @@ void read_model_parameters(const std::string& folder, const ParameterLayout& lay
 /// Says which values stored tensors may have.
 enum class Values { kFinite, kFiniteNotNegative };
 
+/// Fills `out`[entry.size] from the tensor `name`, which must have the entry's shape, with the
+/// errors of read_tensors.
+void read_tensor(const SafetensorsFile& file, const std::string& name, const TensorEntry& entry,
+                 Values values, float* out);
+
 /// Fills `out`[layout.flat_size()] from the tensors named `prefix` + name of one file. Throws
 /// InputError naming the tensor, how many of its values are not allowed, and the first of them.
 void read_tensors(const SafetensorsFile& file, const ParameterLayout& layout,

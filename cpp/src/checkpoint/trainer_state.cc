@@ -22,6 +22,7 @@ constexpr int kFormat = 1;
 constexpr const char* kStateName = "trainer_state.json";
 constexpr const char* kOptimizerName = "optimizer.safetensors";
 constexpr const char* kWeightsPrefix = "weights.";
+constexpr const char* kEmbeddingName = "lattice.embedding";
 
 Json data_json(const DataFingerprint& data) {
   if (!data.sha256.empty()) return {{"size", data.size}, {"sha256", data.sha256}};
@@ -126,7 +127,7 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
 void write_checkpoint(const std::string& folder, const TrainerState& state,
                       const ParameterLayout& layout, const float* parameters,
                       const std::vector<OptimizerRange<const float>>& optimizer,
-                      const ExtraFiles& extra) {
+                      const ExtraFiles& extra, const float* embedding) {
   FolderWriter writer(folder);
   add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra, state.weights);
   std::vector<TensorView> all;
@@ -134,6 +135,11 @@ void write_checkpoint(const std::string& folder, const TrainerState& state,
   for (const OptimizerRange<const float>& range : optimizer) {
     const std::vector<TensorView> views = tensor_views(layout, range.values, range.name + ".");
     all.insert(all.end(), views.begin(), views.end());
+  }
+  if (layout.coupled()) {
+    const TensorEntry& w = layout.tensors().back();
+    all.push_back({kEmbeddingName, layout.tensors()[layout.token_tensor()].shape, embedding});
+    all.push_back({w.name, w.shape, parameters + w.offset});
   }
   writer.add_tensors(kOptimizerName, all);
   writer.add_text(kStateName, trainer_state_json(state));
@@ -151,8 +157,8 @@ TrainerState read_trainer_state(const std::string& folder) {
 }
 
 TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
-                             float* parameters,
-                             const std::vector<OptimizerRange<float>>& optimizer) {
+                             float* parameters, const std::vector<OptimizerRange<float>>& optimizer,
+                             float* embedding) {
   const TrainerState state = read_trainer_state(folder);
   if (!verify_folder(folder, {"config.json", "model.safetensors", kStateName, kOptimizerName})) {
     throw InputError({"checkpoint without a manifest", "", "manifest.json", folder,
@@ -167,6 +173,12 @@ TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& l
   for (const OptimizerRange<float>& range : optimizer) {
     const Values values = range.may_be_negative ? Values::kFinite : Values::kFiniteNotNegative;
     read_tensors(file, layout, range.name + ".", values, range.values);
+  }
+  if (layout.coupled()) {
+    const TensorEntry& w = layout.tensors().back();
+    read_tensor(file, kEmbeddingName, layout.tensors()[layout.token_tensor()], Values::kFinite,
+                embedding);
+    read_tensor(file, w.name, w, Values::kFinite, parameters + w.offset);
   }
   return state;
 }

@@ -11,12 +11,14 @@
 namespace cllm {
 
 CheckpointWriter::CheckpointWriter(const ParameterLayout& layout, const float* parameters,
-                                   OptimizerRanges optimizer, bool snapshot)
+                                   OptimizerRanges optimizer, bool snapshot, const float* embedding)
     : layout_(layout),
       parameters_(parameters),
       optimizer_(std::move(optimizer)),
-      copy_(snapshot ? (1 + optimizer_.size()) * static_cast<std::size_t>(layout.flat_size()) : 0) {
-}
+      embedding_(embedding),
+      copy_(snapshot ? (1 + optimizer_.size()) * static_cast<std::size_t>(layout.flat_size()) +
+                           static_cast<std::size_t>(embedded())
+                     : 0) {}
 
 CheckpointWriter::~CheckpointWriter() {
   if (!thread_.joinable()) return;
@@ -30,29 +32,33 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::start(CheckpointJob job) {
   job_ = std::move(job);
   done_.store(false, std::memory_order_relaxed);
-  if (copy_.size() == 0) return carry_out(parameters_, optimizer_);
+  if (copy_.size() == 0) return carry_out(parameters_, optimizer_, embedding_);
   float* to = copy_.data();
-  const auto copied = [&, size = layout_.flat_size()](const float* range) {
+  const auto copied = [&to](const float* range, std::int64_t size) {
     to = std::copy_n(range, size, to);
     return to - size;
   };
-  const float* const parameters = copied(parameters_);
+  const float* const parameters = copied(parameters_, layout_.flat_size());
   OptimizerRanges optimizer = optimizer_;
-  for (OptimizerRange<const float>& range : optimizer) range.values = copied(range.values);
+  for (OptimizerRange<const float>& range : optimizer) {
+    range.values = copied(range.values, layout_.flat_size());
+  }
+  const float* const embedding = copied(embedding_, embedded());
   owner_ = getpid();
   try {
-    thread_ = std::thread([=] { carry_out(parameters, optimizer); });
+    thread_ = std::thread([=] { carry_out(parameters, optimizer, embedding); });
   } catch (const std::system_error&) {  // no thread is available: the step waits
-    carry_out(parameters, optimizer);
+    carry_out(parameters, optimizer, embedding);
   }
 }
 
-void CheckpointWriter::carry_out(const float* parameters,
-                                 const OptimizerRanges& optimizer) noexcept {
+void CheckpointWriter::carry_out(const float* parameters, const OptimizerRanges& optimizer,
+                                 const float* embedding) noexcept {
   const std::string name = checkpoint_name(job_->state.step);
   result_ = {job_->checkpoints + "/" + name, job_->state.step, "", {}};
   try {
-    write_checkpoint(result_.folder, job_->state, layout_, parameters, optimizer, job_->extra);
+    write_checkpoint(result_.folder, job_->state, layout_, parameters, optimizer, job_->extra,
+                     embedding);
     const std::string warning = update_latest_link(job_->checkpoints, name);
     result_.warnings =
         prune_checkpoints(job_->checkpoints, job_->keep, job_->protect, job_->state.step).warnings;

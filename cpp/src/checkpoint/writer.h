@@ -37,11 +37,13 @@ struct CheckpointResult {
 /// of the optimizer's ranges.
 class CheckpointWriter {
  public:
-  /// Makes a writer of `parameters`[layout.flat_size()] and the optimizer's ranges, which must stay
-  /// where they are, like the layout. If `snapshot` is false there is no copy and no thread, and
-  /// start() returns when the checkpoint is written.
+  /// Makes a writer of `parameters`[layout.flat_size()], the optimizer's ranges and the `embedding`
+  /// of a coupled model (write_checkpoint), which must stay where they are, like the layout. If
+  /// `snapshot` is false there is no copy and no thread, and start() returns when the checkpoint is
+  /// written.
   CheckpointWriter(const ParameterLayout& layout, const float* parameters,
-                   std::vector<OptimizerRange<const float>> optimizer, bool snapshot);
+                   std::vector<OptimizerRange<const float>> optimizer, bool snapshot,
+                   const float* embedding = nullptr);
   /// Waits for the current write.
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
@@ -58,13 +60,19 @@ class CheckpointWriter {
 
  private:
   using OptimizerRanges = std::vector<OptimizerRange<const float>>;
-  void carry_out(const float* parameters, const OptimizerRanges& optimizer) noexcept;
+  void carry_out(const float* parameters, const OptimizerRanges& optimizer,
+                 const float* embedding) noexcept;
+  /// Returns the numbers of the embedding.
+  std::int64_t embedded() const noexcept {
+    return layout_.coupled() ? layout_.tensors()[layout_.token_tensor()].size : 0;
+  }
   CheckpointResult take();
 
   const ParameterLayout& layout_;
   const float* const parameters_;
   const OptimizerRanges optimizer_;
-  AlignedBuffer<float> copy_;  // parameters, then each range; empty without a snapshot
+  const float* const embedding_;
+  AlignedBuffer<float> copy_;  // parameters, each range, embedding; empty without a snapshot
   std::optional<CheckpointJob> job_;
   CheckpointResult result_;
   std::thread thread_;

@@ -109,6 +109,13 @@ std::vector<Option> make_table() {
         "give the model a head of its own instead of the token embedding",
         row().also({"tie-word-embeddings", "untie", "tied"}));
   t.add("no-bias", kFlag, &C::bias, "keep every bias of a GPT-2 zero and frozen", row());
+  t.add("lattice", kFlag, &C::lattice,
+        "couple tokens while training: each one's embedding plus learned parts of its kissing "
+        "neighbours'; what is saved is a plain model, with the sums as its embedding",
+        row().also({"coupling", "kissing", "neighbours"}));
+  t.add("lattice-lr", kReal, &C::lattice_rate,
+        "learning rate of the parts that the lattice learns, as a multiple of lr; 0: they stay 0",
+        row().at_least(0).at_most(1e6).also({"coupling-lr"}));
 
   t.group("Training");
   t.add("batch", kInteger, &C::batch, "sequences that go through together",
@@ -200,7 +207,8 @@ std::vector<Option> make_table() {
   t.add("threads", kInteger, &C::threads,
         "threads in the whole tree, instead of workers; auto: as many as the workers need",
         size().unit("threads").automatic(0).on_resume().also({"num-threads"}));
-  t.add("symmetry", kInteger, &C::symmetry, "most children of a sphere, positions in a step",
+  t.add("symmetry", kInteger, &C::symmetry,
+        "most children of a sphere (a tree needs 2), positions in a step, tokens on a ring",
         row().at_least(1).at_most(4096).also({"symmetry-order"}));
   t.add("positions", kInteger, &C::positions,
         "gradient copies that a step is spread over; auto: by the batch plan",

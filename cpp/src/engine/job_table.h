@@ -16,8 +16,16 @@ enum class JobKind : std::uint8_t {
   kNorm,      ///< the norm of an owner's blocks
   kUpdate,    ///< the update of an owner's blocks
   kPacking,   ///< an owner's part of the packed weights
+  kFold,      ///< an owner's part of the effective embedding
+  kUnfold,    ///< an owner's part of the gradient behind it
 };
-constexpr std::size_t kJobKinds = 5;
+constexpr std::size_t kJobKinds = 7;
+
+/// Counts the tiles of jobs that some steps have and others have not.
+struct ExtraTiles {
+  std::int32_t packed = 0;   ///< of the packed weights
+  std::int32_t coupled = 0;  ///< of the lattice (Coupling)
+};
 
 struct JobRow {
   JobKind kind = JobKind::kPosition;

@@ -42,7 +42,7 @@ std::size_t program_bytes() {
 }  // namespace
 
 MemoryPlan plan_memory(const SessionConfig& config) {
-  const ParameterLayout layout(config.model);
+  const ParameterLayout layout(config.model, config.lattice);
   const BatchPlan plan =
       plan_session_batch(config.model, config.batch, config.sequence, config.positions);
   const int active = config.active_workers();
@@ -54,6 +54,11 @@ MemoryPlan plan_memory(const SessionConfig& config) {
       TrainStage::bytes_for(plan, config.model, layout, active, config.precision, config.pass);
   if (packs_weights(config, layout)) {
     memory.activations_and_gradients += PackedWeights::bytes_for(layout, config.precision);
+  }
+  if (config.lattice) {
+    const std::size_t more = LatticeState::bytes_for(config.model);  // half of it are weights
+    memory.parameters += more / 2;
+    memory.activations_and_gradients += more - more / 2;
   }
   // A worker that stays parked touches only its stack.
   const auto computing = static_cast<std::size_t>(active);

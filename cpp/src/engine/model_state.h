@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "engine/job_table.h"
+#include "engine/lattice_state.h"
 #include "model/layout.h"
 #include "model/packed_weights.h"
 #include "model/pass.h"
@@ -15,19 +17,44 @@ namespace cllm {
 
 struct ModelState {
   /// Makes a state of zeros. `ranges` is the number of the optimizer's ranges; 0 for a model that
-  /// only runs.
+  /// only runs. With `coupled`, its tokens are coupled in the lattice.
   explicit ModelState(const ModelConfig& model, std::size_t ranges = 0,
-                      Precision products = Precision::kFp32)
+                      Precision products = Precision::kFp32, bool coupled = false)
       : config(model),
         precision(products),
-        layout(model),
+        layout(model, coupled),
         parameters(static_cast<std::size_t>(layout.flat_size())) {
+    if (coupled) lattice = std::make_unique<LatticeState>(model, layout);
     for (std::size_t i = 0; i < ranges; ++i) optimizer_state.emplace_back(parameters.size());
     for (AlignedBuffer<float>& range : optimizer_state) state_pointers.push_back(range.data());
   }
 
   WeightLayout weights() const noexcept {
     return packed ? WeightLayout::kPacked : WeightLayout::kPlain;
+  }
+
+  ExtraTiles extra_tiles() const noexcept {
+    return {packed ? packed->tiles() : 0, lattice ? lattice->tiles() : 0};
+  }
+
+  /// Couples the model whose weights were just written, if its tokens are coupled.
+  void start_lattice() noexcept {
+    if (lattice) lattice->start(parameters.data());
+  }
+  /// Returns E of a coupled model, else null.
+  float* embedding() noexcept { return lattice ? lattice->embedding().data() : nullptr; }
+  const float* embedding() const noexcept {
+    return lattice ? lattice->embedding().data() : nullptr;
+  }
+  /// These return the ranges in which training finds a tensor at its offset: the parameters and the
+  /// flat range `of` a gradient, but for a coupled embedding what lies behind these.
+  float* trained(std::int32_t tensor) noexcept {
+    const bool behind = lattice && lattice->holds(tensor);
+    return behind ? lattice->embedding().data() - lattice->offset() : parameters.data();
+  }
+  const float* trained_gradient(std::int32_t tensor, const float* of) const noexcept {
+    const bool behind = lattice && lattice->holds(tensor);
+    return behind ? lattice->gradient().data() - lattice->offset() : of;
   }
 
   /// Returns every flat range, the parameters first.
@@ -45,10 +72,11 @@ struct ModelState {
   const ModelConfig config;
   const Precision precision;  ///< of the products of its passes
   const ParameterLayout layout;
-  AlignedBuffer<float> parameters;                    ///< [layout.flat_size()]
+  AlignedBuffer<float> parameters;  ///< [layout.flat_size()]; a coupled embedding as last folded
   std::vector<AlignedBuffer<float>> optimizer_state;  ///< the same size, one for each range
   std::vector<float*> state_pointers;                 ///< to them, for Optimizer::run
   std::int64_t updates = 0;                           ///< applied so far
+  std::unique_ptr<LatticeState> lattice;              ///< null: tokens are not coupled
   std::unique_ptr<PackedWeights> packed;  ///< each stage fills it first; null: tiles pack their own
 };
 

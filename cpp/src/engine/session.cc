@@ -29,8 +29,8 @@ std::vector<int> worker_cpus(const SessionConfig& config) {
 }
 
 std::shared_ptr<ModelState> make_state(const SessionConfig& config, const Optimizer& optimizer) {
-  auto state =
-      std::make_shared<ModelState>(config.model, optimizer.ranges().size(), config.precision);
+  auto state = std::make_shared<ModelState>(config.model, optimizer.ranges().size(),
+                                            config.precision, config.lattice);
   if (packs_weights(config, state->layout)) {
     state->packed = std::make_unique<PackedWeights>(state->layout, config.precision);
   }
@@ -49,6 +49,7 @@ Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelSta
       tree(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
                                         with_workers(config.tree, workers))) {
   train = std::make_shared<TrainStage>(plan, state, kernels(), workers, *tree, config.pass);
+  if (state.lattice) fold = std::make_unique<FoldStage>(state, kernels(), *tree);
 }
 
 Session::Session(const SessionConfig& config)
@@ -105,7 +106,12 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
   return outcome;
 }
 
+void Session::fold() {
+  if (crew_->fold) crew_->fold->run(*crew_->tree);
+}
+
 double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {
+  fold();
   Crew& crew = *crew_;
   const std::int64_t round = EvaluateStage::round_of(windows, config_.sequence);
   std::unique_ptr<EvaluateStage>& stage = crew.evaluate[round];

@@ -9,6 +9,7 @@
 
 #include "data/evaluation_windows.h"
 #include "engine/evaluate_stage.h"
+#include "engine/fold_stage.h"
 #include "engine/model_state.h"
 #include "engine/session_config.h"
 #include "engine/touch_stage.h"
@@ -32,6 +33,10 @@ class Session {
   StepOutcome step(std::int64_t step, const std::int32_t* inputs, const std::int32_t* targets,
                    std::function<void()> meanwhile = nullptr,
                    const std::int64_t* sequences = nullptr);
+
+  /// Makes the effective embedding of a coupled model in state(), for whoever reads the parameters
+  /// next: steps and evaluations make it themselves. Without a lattice it does nothing.
+  void fold();
 
   /// Returns the mean loss over the windows; NaN when `stop` said so. What it makes for rounds of
   /// that many windows, it keeps for later calls until the next resize.
@@ -98,6 +103,7 @@ class Session {
     WorkerPool workers;
     // The stages outlive the tree, because its threads may look at them until they are joined.
     std::unique_ptr<TouchStage> touch;
+    std::unique_ptr<FoldStage> fold;
     std::shared_ptr<TrainStage> train;
     std::map<std::int64_t, std::unique_ptr<EvaluateStage>> evaluate;  // by windows of a round
     std::unique_ptr<SphereTree> tree;

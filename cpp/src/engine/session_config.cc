@@ -58,7 +58,8 @@ SessionConfig session_for(const TrainConfig& config, const ModelConfig& model) {
   s.batch = config.batch * config.grad_accum;
   s.sequence = config.sequence;
   s.positions = config.positions;
-  s.adamw = {config.beta1, config.beta2, config.epsilon, config.weight_decay};
+  s.lattice = config.lattice;
+  s.adamw = {config.beta1, config.beta2, config.epsilon, config.weight_decay, config.lattice_rate};
   s.schedule = {parse_schedule(config.schedule), config.learning_rate, config.min_learning_rate,
                 config.warmup, config.steps};
   s.clip = config.clip;

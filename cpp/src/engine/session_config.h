@@ -25,6 +25,7 @@ struct SessionConfig {
   std::int64_t sequence = 1;   ///< T
   std::int64_t positions = 0;  ///< K; 0: the plan's rule decides
   std::int64_t threads = 1;    ///< spheres
+  bool lattice = false;        ///< tokens are coupled with their kissing neighbours
   AdamWConfig adamw;
   Schedule schedule;
   double clip = 1.0;

@@ -20,11 +20,15 @@ TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
 void TouchStage::run_tile(int, const TileClaim& claim) {
   constexpr std::int64_t kPage = 4096 / sizeof(float);
   const Block& block = state_.layout.blocks()[owned_.block(claim.job, claim.tile)];
-  for (AlignedBuffer<float>* range : ranges_) {
+  const auto touch = [&block](AlignedBuffer<float>& range, std::int64_t first) {
     for (std::int64_t i = 0; i < block.size; i += kPage) {
-      (*range)[static_cast<std::size_t>(block.offset + i)] = 0.0f;
+      range[static_cast<std::size_t>(first + i)] = 0.0f;
     }
-  }
+  };
+  for (AlignedBuffer<float>* range : ranges_) touch(*range, block.offset);
+  if (!state_.lattice || !state_.lattice->holds(block.tensor)) return;
+  touch(state_.lattice->embedding(), block.offset - state_.lattice->offset());
+  touch(state_.lattice->gradient(), block.offset - state_.lattice->offset());
 }
 
 void TouchStage::begin(Stage& stage) { stage.arrive(0, owned_.owners()); }

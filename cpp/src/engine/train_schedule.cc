@@ -15,12 +15,13 @@ int TrainSchedule::workspaces_for(const BatchPlan& plan, int active_workers) {
 }
 
 TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int owners,
-                             int active_workers, std::int32_t packed_tiles)
+                             int active_workers, ExtraTiles extra)
     : plan_(plan),
       blocks_(static_cast<std::int32_t>(layout.blocks().size())),
       owned_(layout, owners),
-      packed_tiles_(packed_tiles),
-      packings_(std::min(owned_.owners(), packed_tiles)),
+      extra_(extra),
+      packings_(std::min(owned_.owners(), extra.packed)),
+      folds_(std::min(owned_.owners(), extra.coupled)),
       gradient_buffers_(gradient_buffers_for(plan, active_workers)),
       workspaces_(workspaces_for(plan, active_workers)),
       recycles_(gradient_buffers_ < positions()),
@@ -50,16 +51,33 @@ JobTable TrainSchedule::list_jobs() const {
       JobRow row{kind, owner, owner};
       row.reports = true;
       row.by_root = kind == JobKind::kUpdate;
-      if (kind == JobKind::kNorm) row.after = {last_node()};
+      if (kind == JobKind::kNorm && folds_ == 0) row.after = {last_node()};
       table.add(std::move(row));
     }
   }
+  const auto open_positions_after = [&](int job) {
+    for (int first_in_lane = 0; first_in_lane < workspaces_; ++first_in_lane) {
+      table.wait(first_in_lane, job);
+    }
+  };
   for (int owner = 0; owner < packings_; ++owner) {
     JobRow row{JobKind::kPacking, owner, owner};
+    row.by_root = folds_ == 0;
+    open_positions_after(table.add(std::move(row)));
+  }
+  for (int owner = 0; owner < folds_; ++owner) {
+    JobRow row{JobKind::kFold, owner, owner};
     row.by_root = true;
-    const int packing = table.add(std::move(row));
-    for (int first_in_lane = 0; first_in_lane < workspaces_; ++first_in_lane) {
-      table.wait(first_in_lane, packing);
+    const int fold = table.add(std::move(row));
+    for (int p = 0; p < packings_; ++p) table.wait(table.first(JobKind::kPacking) + p, fold);
+    if (packings_ == 0) open_positions_after(fold);
+  }
+  for (int owner = 0; owner < folds_; ++owner) {
+    JobRow row{JobKind::kUnfold, owner, owner};
+    row.after.push_back(last_node());
+    const int unfold = table.add(std::move(row));
+    for (int norm = 0; norm < table.count(JobKind::kNorm); ++norm) {
+      table.wait(table.first(JobKind::kNorm) + norm, unfold);
     }
   }
   return table;
@@ -83,7 +101,11 @@ std::vector<JobPlan> TrainSchedule::jobs(const ShardJobs& shards) const {
         tiles(owned_.count(index));
         break;
       case JobKind::kPacking:
-        tiles(first_packed(index + 1) - first_packed(index));
+        tiles(part(extra_.packed, packings_, index + 1) - part(extra_.packed, packings_, index));
+        break;
+      case JobKind::kFold:
+      case JobKind::kUnfold:
+        tiles(part(extra_.coupled, folds_, index + 1) - part(extra_.coupled, folds_, index));
         break;
     }
   }
@@ -99,7 +121,11 @@ void TrainSchedule::begin(Stage& stage) {
     }
   }
   next_position_ = norms_done_ = jobs_done_ = 0;
-  stage.arrive(table_.first(JobKind::kPacking), packings_);
+  if (folds_ > 0) {
+    stage.arrive(table_.first(JobKind::kFold), folds_);
+  } else {
+    stage.arrive(table_.first(JobKind::kPacking), packings_);
+  }
   open_positions(stage);
 }
 

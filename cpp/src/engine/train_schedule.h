@@ -1,11 +1,13 @@
 // A TrainSchedule says which jobs a step has, and which of them the root opens when. It knows
 // nothing of the step's numbers.
 //
-// Its table of jobs (job_table.h) has positions, merges of the plan's tree, norms, updates and, if
-// weights are packed, packings. There is one norm, one update and one packing for each owner, which
-// has a run of the blocks (reduce/owners.h) and about an equal part of the weights. Merges wait for
-// their inputs, norms for the last merge, positions for every packing. The root opens the updates
-// when every norm has ended; before that it decides on the learning rate, clipping and skipping.
+// Its table of jobs (job_table.h) has positions, merges of the plan's tree, norms, updates,
+// packings if weights are packed, and folds and unfolds if tokens are coupled in the lattice. There
+// is one job of each later kind for each owner, which has a run of the blocks (reduce/owners.h) and
+// about an equal part of the weights and of the tokens. Merges wait for their inputs, norms for the
+// last merge and for what unfolds its sum, positions for every packing, packings for every fold.
+// The root opens the updates when every norm has ended; before that it decides on the learning
+// rate, clipping and skipping.
 //
 // Positions run in lanes (spheres/lanes.h), each with its own workspace. A position opens when the
 // one before it in its lane has ended and the root has found it a buffer for its gradient. The root
@@ -26,9 +28,9 @@ namespace cllm {
 class TrainSchedule : public Conductor {
  public:
   /// Makes the table. At most `active_workers` workers are active; `owners` is the number of runs
-  /// of blocks. `packed_tiles` is 0 when weights are not packed.
+  /// of blocks.
   TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int owners,
-                int active_workers, std::int32_t packed_tiles = 0);
+                int active_workers, ExtraTiles extra = {});
 
   const JobTable& table() const noexcept { return table_; }
   JobKind kind(int job) const noexcept { return table_[job].kind; }
@@ -38,9 +40,13 @@ class TrainSchedule : public Conductor {
   std::size_t block(int job, std::int32_t tile) const noexcept {
     return owned_.block(table_[job].index, tile);
   }
-  /// Returns the tile of the packed weights that a tile of a packing fills.
+  /// Returns the tile of the packed weights that a tile of a packing fills, and the tile of the
+  /// lattice that one of a fold or an unfold is.
   std::int32_t packed_tile(int job, std::int32_t tile) const noexcept {
-    return first_packed(table_[job].index) + tile;
+    return part(extra_.packed, packings_, table_[job].index) + tile;
+  }
+  std::int32_t coupled_tile(int job, std::int32_t tile) const noexcept {
+    return part(extra_.coupled, folds_, table_[job].index) + tile;
   }
   /// Returns how many gradients a merge adds.
   int sources(int job) const noexcept { return merge(job).count; }
@@ -74,16 +80,17 @@ class TrainSchedule : public Conductor {
   const MergePlan& merge(int job) const noexcept {
     return plan_.merges[static_cast<std::size_t>(table_[job].index)];
   }
-  /// Returns the first tile that belongs to packing `p` or a later one.
-  std::int32_t first_packed(int p) const noexcept {
-    return static_cast<std::int32_t>(std::int64_t{packed_tiles_} * p / packings_);
+  /// Returns the first of `tiles` tiles that belongs to part `p` of `parts` or a later one.
+  static std::int32_t part(std::int32_t tiles, int parts, int p) noexcept {
+    return static_cast<std::int32_t>(std::int64_t{tiles} * p / parts);
   }
 
   const BatchPlan plan_;
   const std::int32_t blocks_;
   const OwnedBlocks owned_;
-  const std::int32_t packed_tiles_;
+  const ExtraTiles extra_;
   const int packings_;  // jobs that pack: 0, or one for each owner if there are enough tiles
+  const int folds_;     // jobs that fold, and jobs that unfold, likewise
   const int gradient_buffers_, workspaces_;
   const bool recycles_;  // fewer buffers than positions: merges report which are free again
   const std::vector<int> holders_;  // node of the merge tree -> position of its buffer

@@ -10,7 +10,7 @@ namespace cllm {
 TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTable& kernels,
                        const WorkerPool& workers, SphereTree& tree, Pass pass)
     : TrainSchedule(plan, state.layout, tree.owners(), tree.most_active_workers(),
-                    state.packed ? state.packed->tiles() : 0),
+                    state.extra_tiles()),
       plan_(plan),
       state_(state),
       kernels_(kernels),
@@ -70,22 +70,43 @@ void TrainStage::run_tile(int worker, const TileClaim& claim) {
     return stage_->skip_rest(claim);
   }
   if (input_.instead_of_tile) return input_.instead_of_tile(worker, claim);
-  const JobKind kind = this->kind(claim.job);
-  if (kind == JobKind::kPosition) return run_shard_tile(worker, claim);
-  if (kind == JobKind::kMerge) return run_merge_tile(table()[claim.job].index, claim.tile);
-  if (kind == JobKind::kPacking) {
-    return state_.packed->pack(packed_tile(claim.job, claim.tile), Pass::kTraining,
-                               state_.parameters.data(), kernels_);
+  switch (kind(claim.job)) {
+    case JobKind::kPosition:
+      return run_shard_tile(worker, claim);
+    case JobKind::kMerge:
+      return run_merge_tile(table()[claim.job].index, claim.tile);
+    case JobKind::kPacking:
+      return state_.packed->pack(packed_tile(claim.job, claim.tile), Pass::kTraining,
+                                 state_.parameters.data(), kernels_);
+    case JobKind::kFold:
+      return state_.lattice->fold(coupled_tile(claim.job, claim.tile), state_.parameters.data(),
+                                  kernels_);
+    case JobKind::kUnfold:
+      return state_.lattice->unfold(coupled_tile(claim.job, claim.tile), state_.parameters.data(),
+                                    gradient(), kernels_);
+    case JobKind::kNorm:
+      return run_norm_tile(block(claim.job, claim.tile));
+    case JobKind::kUpdate:
+      return run_update_tile(block(claim.job, claim.tile));
   }
-  const std::size_t index = block(claim.job, claim.tile);
+}
+
+void TrainStage::run_norm_tile(std::size_t index) {
   const Block& block = state_.layout.blocks()[index];
-  if (kind == JobKind::kNorm) {
-    const bool frozen = state_.layout.tensors()[static_cast<std::size_t>(block.tensor)].frozen;
-    norm_partial_[index] = frozen ? 0.0 : norm_partial(kernels_, block, gradient());
-  } else if (updates_) {
-    input_.optimizer->run(kernels_, state_.layout, block, gradient(), state_.parameters.data(),
-                          state_.state_pointers.data());
-  }
+  const TensorEntry& tensor = state_.layout.tensors()[static_cast<std::size_t>(block.tensor)];
+  if (tensor.coupling) state_.lattice->sum_parts(buffer_of(last_node()));
+  const bool trains =
+      input_.optimizer == nullptr ? !tensor.frozen : input_.optimizer->trains(tensor);
+  norm_partial_[index] =
+      trains ? norm_partial(kernels_, block, state_.trained_gradient(block.tensor, gradient())) : 0;
+}
+
+void TrainStage::run_update_tile(std::size_t index) {
+  if (!updates_) return;
+  const Block& block = state_.layout.blocks()[index];
+  input_.optimizer->run(kernels_, state_.layout, block,
+                        state_.trained_gradient(block.tensor, gradient()),
+                        state_.trained(block.tensor), state_.state_pointers.data());
 }
 
 void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {

@@ -51,7 +51,8 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   /// Runs one update. REQUIRES: one call at a time.
   StepOutcome run(SphereTree& tree, const StepInput& input);
 
-  /// Returns the gradient of the last step. REQUIRES: a step has been run that was not cancelled.
+  /// Returns the gradient of the last step; ModelState::trained_gradient says where that of a
+  /// coupled embedding is. REQUIRES: a step has been run that was not cancelled.
   const float* gradient() const noexcept;
 
   /// Returns the operation of a tile of a position. REQUIRES: kind(claim.job) is kPosition.
@@ -76,6 +77,8 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   void meanwhile() override;
   void run_shard_tile(int worker, const TileClaim& claim);
   void run_merge_tile(int merge, std::int32_t tile);
+  void run_norm_tile(std::size_t block);
+  void run_update_tile(std::size_t block);
   void decide() override;
   bool cancelled() const noexcept;
 

@@ -51,6 +51,7 @@ SessionConfig session_of(const StepBench& bench) {
   c.steps = 1;
   if (bench.workers > 0) c.workers = std::to_string(bench.workers);
   c.symmetry = bench.model.symmetry_order;
+  c.lattice = bench.lattice;
   SessionConfig s = session_for(c, bench.model);
   s.tune_workers = false;  // every step has as many active workers as were asked for
   check_memory(s);
@@ -93,6 +94,7 @@ StepTimes measure_step(const StepBench& bench) {
   PeakRate peak(measure_gemm_peak(config.gemm, kernels(), config.precision));
   Session session(config);
   initialize(config.model, session.state().layout, 1, session.state().parameters.data());
+  session.state().start_lattice();
   const std::vector<std::int32_t> inputs = random_tokens(config, 0);
   const std::vector<std::int32_t> targets = random_tokens(config, 1);
   std::int64_t step = 0;

@@ -21,6 +21,7 @@ struct Costs {
         const MachineRates& rates, const TrainSchedule& plan, const ShardJobs& jobs,
         std::int64_t active, const std::string& where)
       : clock(rates, where),
+        model(s.model),
         precision(s.precision),
         schedule(plan),
         shards(jobs),
@@ -55,6 +56,12 @@ struct Costs {
       case JobKind::kPacking:  // each way moves about as much as an addition of two
         return {0,
                 2 * clock.nanoseconds("add", {PackedWeights::kTileNumbers, footprints.gradients})};
+      // Each link moves about as much as an addition; E' takes one sum over links, its gradient
+      // two.
+      case JobKind::kFold:
+        return {0, links(1)};
+      case JobKind::kUnfold:
+        return {0, links(2)};
       case JobKind::kNorm:
         return {0, clock.nanoseconds("sum_squares", {block(claim), footprints.gradients})};
       case JobKind::kUpdate:
@@ -62,11 +69,18 @@ struct Costs {
     }
     return {};
   }
+  double links(int sums) const {
+    const double per_sum = clock.nanoseconds("add", {model.width, footprints.gradients}) *
+                           static_cast<double>(model.symmetry_order);
+    return sums * per_sum * static_cast<double>(model.vocabulary) /
+           Coupling::tiles_for(model.vocabulary, model.width);
+  }
   std::int64_t block(const TileClaim& claim) const {
     return layout.blocks()[schedule.block(claim.job, claim.tile)].size;
   }
 
   const KernelClock clock;
+  const ModelConfig& model;
   const Precision precision;
   const TrainSchedule& schedule;
   const ShardJobs& shards;
@@ -115,15 +129,17 @@ MachineRates rates_for(const Machine& machine, std::int64_t workers) {
 
 StepForecast predict_step(const SessionConfig& config, const MachineRates& rates,
                           const std::string& where) {
-  const ParameterLayout layout(config.model);
+  const ParameterLayout layout(config.model, config.lattice);
   const BatchPlan batch =
       plan_session_batch(config.model, config.batch, config.sequence, config.positions);
   const TreePlan tree = plan_tree(config.threads, config.model.symmetry_order);
   const std::int64_t active = config.active_workers();
   const std::int32_t packed_tiles =
       packs_weights(config, layout) ? PackedWeights::tiles_for(layout, config.precision) : 0;
+  const std::int32_t coupled_tiles =
+      config.lattice ? Coupling::tiles_for(config.model.vocabulary, config.model.width) : 0;
   TrainSchedule schedule(batch, layout, tree.owners(active), static_cast<int>(active),
-                         packed_tiles);
+                         {packed_tiles, coupled_tiles});
   const ShardJobs shards(config.model, layout, batch, config.pass,
                          packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);

@@ -38,6 +38,10 @@ void StepParts::add(int worker, const TileClaim& claim, std::uint64_t nanosecond
     case JobKind::kNorm:
       ns[kReduction] += nanoseconds;
       return;
+    case JobKind::kFold:
+    case JobKind::kUnfold:
+      ns[kLattice] += nanoseconds;
+      return;
     case JobKind::kUpdate:
       ns[kOptimizer] += nanoseconds;
       return;
@@ -50,7 +54,7 @@ std::vector<PartTime> StepParts::report(std::int64_t steps, double seconds,
   std::vector<PartTime> parts;
   double busy = 0;
   const auto name = [](std::size_t p) {
-    constexpr const char* kOthers[] = {"packing", "reduction", "optimizer"};
+    constexpr const char* kOthers[] = {"packing", "lattice", "reduction", "optimizer"};
     return p < kParts ? part_name(static_cast<Part>(p)) : kOthers[p - kParts];
   };
   for (std::size_t p = 0; p < kAll; ++p) {

@@ -27,7 +27,7 @@ class StepParts {
 
  private:
   /// Numbers what a step does besides the phases of shards, after their parts.
-  enum Other : std::size_t { kPacking = kParts, kReduction, kOptimizer, kAll };
+  enum Other : std::size_t { kPacking = kParts, kLattice, kReduction, kOptimizer, kAll };
   void add(int worker, const TileClaim& claim, std::uint64_t nanoseconds);
 
   struct alignas(128) Slot {

@@ -1,8 +1,21 @@
 #include "lattice/neighbours.h"
 
 #include <algorithm>
+#include <string>
+
+#include "cllm/error.h"
+#include "cllm/lattice.h"
 
 namespace cllm {
+namespace {
+
+void check_range(const char* name, std::int64_t value, std::int64_t most) {
+  if (value >= 1 && value <= most) return;
+  throw InputError(
+      {"out of range", std::to_string(value), "1 to " + std::to_string(most), name, ""});
+}
+
+}  // namespace
 
 std::int64_t kissing_neighbour(std::int64_t token, std::int64_t direction, std::int64_t vocabulary,
                                std::int64_t symmetry_order) noexcept {
@@ -13,6 +26,21 @@ std::int64_t kissing_neighbour(std::int64_t token, std::int64_t direction, std::
   if (direction == 0 && token + V < vocabulary) return token + V;
   if (vocabulary == 1) return token;
   return (token + 1 + direction % (vocabulary - 1)) % vocabulary;
+}
+
+std::vector<std::int32_t> kissing_neighbours(std::int64_t vocabulary, std::int64_t symmetry_order) {
+  constexpr std::int64_t kMostTokens = 1 << 24, kMostOrder = 4096;  // as of models and the option
+  check_range("vocab", vocabulary, kMostTokens);
+  check_range("symmetry", symmetry_order, kMostOrder);
+  std::vector<std::int32_t> all;
+  all.reserve(static_cast<std::size_t>(vocabulary * symmetry_order));
+  for (std::int64_t token = 0; token < vocabulary; ++token) {
+    for (std::int64_t d = 0; d < symmetry_order; ++d) {
+      all.push_back(
+          static_cast<std::int32_t>(kissing_neighbour(token, d, vocabulary, symmetry_order)));
+    }
+  }
+  return all;
 }
 
 Neighbours::Neighbours(std::int64_t vocabulary, std::int64_t symmetry_order)

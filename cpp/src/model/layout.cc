@@ -2,9 +2,16 @@
 
 namespace cllm {
 
-ParameterLayout::ParameterLayout(const ModelConfig& config)
+ParameterLayout::ParameterLayout(const ModelConfig& config, bool lattice)
     : network_(describe_network(config, table_)), attention_(config.layers * config.query_width()) {
   for (const Linear& linear : network_.linears()) multiplying_ += linear.size();
+  if (lattice) table_.add_coupling("lattice.w", config.symmetry_order);
+}
+
+std::size_t ParameterLayout::token_tensor() const noexcept {
+  std::size_t tensor = 0;
+  while (tensors()[tensor].offset != token_embedding()) ++tensor;
+  return tensor;
 }
 
 std::int64_t ParameterLayout::flops_per_token(std::int64_t sequence) const noexcept {

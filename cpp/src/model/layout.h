@@ -14,7 +14,8 @@ namespace cllm {
 /// Holds tensors and network. It is immutable after construction.
 class ParameterLayout {
  public:
-  explicit ParameterLayout(const ModelConfig& config);
+  /// Lays a model out; with `lattice`, the coefficients that couple its tokens come last.
+  explicit ParameterLayout(const ModelConfig& config, bool lattice = false);
 
   const std::vector<TensorEntry>& tensors() const noexcept { return table_.tensors(); }
   const std::vector<Block>& blocks() const noexcept { return table_.blocks(); }
@@ -26,10 +27,15 @@ class ParameterLayout {
     return network_.layers[static_cast<std::size_t>(l)];
   }
   std::int64_t token_embedding() const noexcept { return network_.token_embedding.weight; }
+  /// Returns the number of the tensor of the token embedding.
+  std::size_t token_tensor() const noexcept;
   /// Returns kAbsent where q and k turn by their positions.
   std::int64_t position_embedding() const noexcept {
     return network_.position_embedding ? network_.position_embedding->weight : kAbsent;
   }
+  /// Says whether tokens are coupled, and where the coefficients w[V] lie if they are.
+  bool coupled() const noexcept { return tensors().back().coupling; }
+  std::int64_t coupling() const noexcept { return tensors().back().offset; }
   const Norm& final_norm() const noexcept { return network_.final_norm; }
 
   /// Returns the floating-point operations of forward and backward for one token: 6 for each number

@@ -39,4 +39,11 @@ void TensorTable::append(TensorPart part, Initialization initialization, bool fr
   flat_size_ += size;
 }
 
+std::int64_t TensorTable::add_coupling(std::string name, std::int64_t size) {
+  const std::int64_t offset = add(std::move(name), {size}, Initialization::kZeros);
+  tensors_.back().coupling = true;
+  parameters_ -= size;
+  return offset;
+}
+
 }  // namespace cllm

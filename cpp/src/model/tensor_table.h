@@ -24,6 +24,9 @@ struct TensorEntry {
   Initialization initialization;
   bool decays;  ///< weight decay applies: tensors of two dimensions
   bool frozen;  ///< never updated: biases of a --no-bias model
+  /// These are coefficients of the lattice: they act through the token embedding, and model folders
+  /// do not hold them.
+  bool coupling = false;
 };
 
 /// Describes at most kBlockSize consecutive elements of one tensor: the unit of reduction and
@@ -49,12 +52,14 @@ class TensorTable {
   /// Appends the parts of one matrix or vector, and returns the offset of the first, a multiple of
   /// 16.
   std::int64_t add(std::vector<TensorPart> parts, Initialization initialization);
+  /// Appends `size` coefficients of the lattice, which start at 0.
+  std::int64_t add_coupling(std::string name, std::int64_t size);
 
   const std::vector<TensorEntry>& tensors() const noexcept { return tensors_; }
   const std::vector<Block>& blocks() const noexcept { return blocks_; }
   /// Returns the length of the flat range, with the padding between tensors (always zero).
   std::int64_t flat_size() const noexcept { return flat_size_; }
-  /// Returns the number of parameters, without padding.
+  /// Returns the number of the model's parameters, without padding and the lattice's coefficients.
   std::int64_t parameters() const noexcept { return parameters_; }
 
  private:

@@ -11,6 +11,7 @@ struct AdamWConfig {
   double beta2 = 0.99;
   double epsilon = 1e-8;
   double weight_decay = 0.1;  ///< for tensors that decay: matrices and embeddings
+  double lattice_rate = 1;    ///< multiplies the learning rate of the lattice's coefficients
 };
 
 /// Computes the arguments that all blocks of one update share. `update` counts applied updates from
@@ -24,6 +25,9 @@ class AdamW final : public Optimizer {
   explicit AdamW(const AdamWConfig& config) : config_(config) {}
 
   const std::vector<StateRange>& ranges() const noexcept override;
+  bool trains(const TensorEntry& tensor) const noexcept override {
+    return !tensor.frozen && !(tensor.coupling && config_.lattice_rate == 0);
+  }
   void begin(std::int64_t update, double learning_rate, double gradient_scale) override;
   void run(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
            const float* gradient, float* parameters, float* const* state) const override;

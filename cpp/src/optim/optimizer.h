@@ -25,11 +25,14 @@ class Optimizer {
   virtual ~Optimizer() = default;
   virtual const std::vector<StateRange>& ranges() const noexcept = 0;
 
+  /// Says whether updates change the tensor; the gradient of one that they leave is not counted.
+  virtual bool trains(const TensorEntry& tensor) const noexcept = 0;
+
   /// Prepares an update. `update` counts applied updates from 1; `gradient_scale` multiplies every
   /// gradient (clip_scale).
   virtual void begin(std::int64_t update, double learning_rate, double gradient_scale) = 0;
   /// Updates one block from its gradient. All ranges are flat ranges of the layout; `state` has one
-  /// for each of ranges(). Frozen tensors stay as they are.
+  /// for each of ranges(). Tensors that it does not train stay as they are.
   virtual void run(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
                    const float* gradient, float* parameters, float* const* state) const = 0;
 };

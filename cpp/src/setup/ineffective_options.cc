@@ -58,6 +58,9 @@ class Notes {
   }
 
   void model() {
+    if (!used_.lattice && given("lattice-lr")) {
+      unused("lattice-lr", "tokens are coupled only with " + option_word("lattice"));
+    }
     const std::string init = "the model given as " + option_word("init");
     if (used_.init.empty()) {
       const bool gpt2 = used_.family == "gpt2";

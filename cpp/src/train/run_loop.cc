@@ -60,7 +60,8 @@ RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, const Known& kno
       observer_(observer),
       known_(known),
       writer_(trainer.session.state().layout, trainer.session.state().parameters.data(),
-              trainer.optimizer_ranges(), trainer.plan.session.snapshot),
+              trainer.optimizer_ranges(), trainer.plan.session.snapshot,
+              trainer.session.state().embedding()),
       saving_(known.saved),
       clock_(std::exchange(trainer.preparing_ns, 0)) {
   const bool began = std::exchange(known_.began, true);

@@ -73,7 +73,9 @@ bool RunLoop::can_save(bool must_succeed) {
 
 void RunLoop::start_save(bool must_succeed) {
   const PhaseClock::Scope saving(clock_, RunPhase::kSaving);
-  if (!folder_ || saving_ == done() || !can_save(must_succeed)) return;
+  if (!folder_ || saving_ == done()) return;
+  trainer_.session.fold();
+  if (!can_save(must_succeed)) return;
   tell(writer_.wait(), false);
   trainer_.window->pause();
   follow_folder();

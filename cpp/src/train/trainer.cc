@@ -106,7 +106,11 @@ std::int64_t Trainer::workers() const noexcept {
 
 std::vector<Tensor> Trainer::parameters() {
   const std::shared_ptr<ModelState> state = impl_->core.session.shared_state();
-  return tensor_refs(state->layout, state->parameters.data(), state);
+  std::vector<Tensor> all = tensor_refs(state->layout, state->parameters.data(), state);
+  if (state->lattice) {
+    all[state->layout.token_tensor()].data = std::shared_ptr<float>(state, state->embedding());
+  }
+  return all;
 }
 
 std::vector<ConstTensor> Trainer::gradients() const {
@@ -115,10 +119,18 @@ std::vector<ConstTensor> Trainer::gradients() const {
     throw Error(ErrorParts{"there is no gradient", "no step", "a step since the threads were made",
                            "", ""});
   }
-  return tensor_refs(session.state().layout, session.gradient(), session.gradient_owner());
+  const std::shared_ptr<const ModelState> state = session.shared_state();
+  std::vector<ConstTensor> all =
+      tensor_refs(state->layout, session.gradient(), session.gradient_owner());
+  if (state->lattice) {
+    all[state->layout.token_tensor()].data =
+        std::shared_ptr<const float>(state, state->lattice->gradient().data());
+  }
+  return all;
 }
 
 std::string Trainer::weights_hash() const {
+  impl_->core.session.fold();
   const ModelState& state = impl_->core.session.state();
   return weights_sha256(state.layout, state.parameters.data());
 }

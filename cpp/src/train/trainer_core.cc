@@ -82,6 +82,7 @@ void TrainerCore::start_weights() {
     initialize(state.config, state.layout, static_cast<std::uint64_t>(plan.config.seed),
                state.parameters.data());
   }
+  state.start_lattice();
 }
 
 void TrainerCore::resume() {
@@ -125,8 +126,9 @@ void TrainerCore::note_changes(const TrainerState& saved) {
 
 void TrainerCore::read_state(const std::string& checkpoint) {
   ModelState& state = session.state();
-  const TrainerState saved = read_checkpoint(checkpoint, state.layout, state.parameters.data(),
-                                             named(session.state_ranges(), state.state_pointers));
+  const TrainerState saved =
+      read_checkpoint(checkpoint, state.layout, state.parameters.data(),
+                      named(session.state_ranges(), state.state_pointers), state.embedding());
   steps_done = saved.step;
   state.updates = saved.optimizer_step;
   set_rate_scale(saved.rate_scale);
@@ -207,11 +209,12 @@ void TrainerCore::check_finite() const {
   }
 }
 
-void TrainerCore::save(const std::string& folder) const {
+void TrainerCore::save(const std::string& folder) {
+  session.fold();
   check_finite();
   const ModelState& state = session.state();
   write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
-                   optimizer_ranges(), plan.carried);
+                   optimizer_ranges(), plan.carried, state.embedding());
 }
 
 std::string TrainerCore::first_bad_gradient() const {

@@ -43,7 +43,7 @@ class TrainerCore {
   /// Returns the optimizer's state as a checkpoint holds it.
   std::vector<OptimizerRange<const float>> optimizer_ranges() const;
   /// Writes a checkpoint now. Throws Error when a weight or moment is not finite.
-  void save(const std::string& folder) const;
+  void save(const std::string& folder);
   /// Throws Error, which names the tensor, when a weight or moment is not finite.
   void check_finite() const;
 

@@ -278,7 +278,7 @@ TEST_F(HostileFolder, AHeadOfItsOwnIsNeverDropped) {
   const TensorEntry& embedding = layout_.tensors().front();
   std::vector<float> head(parameters_.data(), parameters_.data() + embedding.size);
   const auto with_head = [&](const char* name) {
-    std::vector<TensorView> tensors = tensor_views(layout_, parameters_.data());
+    std::vector<TensorView> tensors = model_views(layout_, parameters_.data());
     tensors.push_back({name, embedding.shape, head.data()});
     std::string bytes;
     emit_safetensors(tensors, [&](const void* data, std::size_t size) {

@@ -109,7 +109,7 @@ TEST_F(ModelFolder, KeepsBiasesFrozen) {
   read_model_parameters(folder_, layout, out.data());
   EXPECT_EQ(out, parameters);
 
-  rewrite_weights(tensor_views(layout, parameters_.data()));  // every bias set
+  rewrite_weights(model_views(layout, parameters_.data()));  // every bias set
   EXPECT_TRUE(
       has(message_of<InputError>([&] { read_model_parameters(folder_, layout, out.data()); }),
           "bias in a model without biases"));
@@ -118,7 +118,7 @@ TEST_F(ModelFolder, KeepsBiasesFrozen) {
 TEST_F(ModelFolder, AcceptsWhatTransformersWrites) {
   write();
   std::vector<TensorView> tensors;
-  for (TensorView view : tensor_views(layout_, parameters_.data())) {
+  for (TensorView view : model_views(layout_, parameters_.data())) {
     view.name = view.name.substr(std::strlen("transformer."));
     tensors.push_back(view);
   }
@@ -132,7 +132,7 @@ TEST_F(ModelFolder, AcceptsWhatTransformersWrites) {
 
 TEST_F(ModelFolder, ATiedHeadMustBeTheEmbedding) {
   write();
-  std::vector<TensorView> tensors = tensor_views(layout_, parameters_.data());
+  std::vector<TensorView> tensors = model_views(layout_, parameters_.data());
   const TensorEntry& embedding = layout_.tensors().front();
   std::vector<float> head(parameters_.data(), parameters_.data() + embedding.size);
   tensors.push_back({"lm_head.weight", embedding.shape, head.data()});
@@ -145,7 +145,7 @@ TEST_F(ModelFolder, ATiedHeadMustBeTheEmbedding) {
 
 TEST_F(ModelFolder, WeightsMustFitTheConfig) {
   write();
-  const std::vector<TensorView> tensors = tensor_views(layout_, parameters_.data());
+  const std::vector<TensorView> tensors = model_views(layout_, parameters_.data());
   std::vector<TensorView> fewer(tensors.begin(), tensors.end() - 1);
   rewrite_weights(fewer);
   EXPECT_TRUE(has(complaint(), "transformer.ln_f.bias"));

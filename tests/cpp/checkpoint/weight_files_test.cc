@@ -50,7 +50,7 @@ class WeightIndex : public testing::Test {
     write_model_folder(folder_, config_, layout_, parameters_.data(), true);
     fs::remove(folder_ + "/manifest.json");
     fs::remove(folder_ + "/model.safetensors");
-    views_ = tensor_views(layout_, parameters_.data());
+    views_ = model_views(layout_, parameters_.data());
     const std::ptrdiff_t half = static_cast<std::ptrdiff_t>(views_.size()) / 2;
     first_ = {views_.begin(), views_.begin() + half};
     second_ = {views_.begin() + half, views_.end()};

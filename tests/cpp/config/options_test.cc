@@ -66,7 +66,7 @@ TEST(Options, NamesAreUniqueAndComplete) {
         "spheres-every", "quiet",     "activate-all", "recompute",  "dropout",    "skip-limit",
         "on-divergence", "keep-best", "eval-tokens",  "overwrite",  "patience",   "preset",
         "family",        "kv-heads",  "head-dim",     "hidden",     "rope-theta", "untied",
-        "save-dtype"}) {
+        "save-dtype",    "lattice",   "lattice-lr"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A name that two options have would set or suggest the wrong one.

@@ -27,7 +27,7 @@ class CancelledRun {
     };
     session_ = std::make_unique<Session>(config);
     session_->set_cancel(&cancel_);
-    initialize(config.model, state().layout, 7, state().parameters.data());
+    start_weights(state());
   }
 
   /// One try; the flag is set at the start of that tile, or never, or by whoever holds it.

@@ -50,7 +50,7 @@ std::vector<Border> borders_of(const TrainingCase& c, std::int64_t threads) {
     all.push_back({claim.job, claim.phase});
   };
   Session session(config);
-  initialize(config.model, session.state().layout, 7, session.state().parameters.data());
+  start_weights(session.state());
   const Batch batch = batch_of(c, 0);
   session.step(0, batch.inputs.data(), batch.targets.data());
   std::sort(all.begin(), all.end());
@@ -98,7 +98,7 @@ TEST_P(TrainFault, EveryBorderOfAStep) {
     };
     Session session(config);
     ModelState& state = session.state();
-    initialize(config.model, state.layout, 7, state.parameters.data());
+    start_weights(state);
     session.step(0, first.inputs.data(), first.targets.data());
     const std::string before = digest(state);
     armed = true;
@@ -117,7 +117,7 @@ TEST_P(TrainFault, EveryBorderOfAStep) {
 TEST_P(TrainFault, MeanwhileThrows) {
   SessionConfig config = session_config(case_, GetParam());
   auto session = std::make_unique<Session>(config);
-  initialize(config.model, session->state().layout, 7, session->state().parameters.data());
+  start_weights(session->state());
   auto batch = std::make_unique<Batch>(batch_of(case_, 0));
   const std::string before = digest(session->state());
   const std::string text = message_of<Fault>([&] {
@@ -144,7 +144,7 @@ TEST_P(TrainFault, DuringEvaluation) {
     if (++tiles == 20) throw Fault("evaluation");
   };
   Session session(config);
-  initialize(config.model, session.state().layout, 7, session.state().parameters.data());
+  start_weights(session.state());
   const std::string before = digest(session.state());
   const auto start = Clock::now();
   const EvaluationWindows windows(whole(source), c.sequence);
@@ -166,7 +166,7 @@ TEST_P(TrainFault, AnotherSessionGoesOnWithTheRightBits) {
       if (++tiles > 20 * round) throw Fault("beside");
     };
     Session session(config);
-    initialize(config.model, session.state().layout, 7, session.state().parameters.data());
+    start_weights(session.state());
     EXPECT_EQ(fault_of_step(session, batch_of(case_, 0)), "beside");
   }
   other.join();

@@ -23,17 +23,19 @@ struct GoldenCase {
   double dropout;
   bool bias;
   Family family = Family::kGpt2;
+  bool lattice = false;
 
   std::string name() const {
     const bool gpt2 = family == Family::kGpt2;
     return std::string(precision == Precision::kFp32 ? "fp32" : "bf16") + "-k" +
            std::to_string(positions) + (dropout > 0 ? "-dropout" : "") + (bias ? "" : "-nobias") +
-           (gpt2 ? "" : std::string("-") + family_name(family));
+           (gpt2 ? "" : std::string("-") + family_name(family)) + (lattice ? "-lattice" : "");
   }
 };
 
 /// All combinations of GPT-2; under a sanitizer, which is ten times slower, four in which every
-/// choice occurs twice and no two choices go together. Then each other family in both precisions.
+/// choice occurs twice and no two choices go together. Then each other family in both precisions,
+/// and coupled tokens.
 std::vector<GoldenCase> golden_cases() {
   const std::set<int> kFewer = {0, 7, 9, 14};
   std::vector<GoldenCase> cases;
@@ -52,6 +54,8 @@ std::vector<GoldenCase> golden_cases() {
       cases.push_back({precision, 3, family == Family::kLlama ? 0.1 : 0.0, true, family});
     }
   }
+  cases.push_back({Precision::kFp32, 12, 0.0, true, Family::kGpt2, true});
+  cases.push_back({Precision::kBf16, 1, 0.1, false, Family::kGpt2, true});
   return cases;
 }
 
@@ -70,13 +74,14 @@ std::string train(const GoldenCase& golden, bool pack) {
                           golden.dropout,
                           golden.family,
                           gpt2 ? 0 : 1,
-                          qwen3 ? 10 : 0};
+                          qwen3 ? 10 : 0,
+                          golden.lattice};
   SessionConfig config = session_config(c, 4);
   config.model.bias = golden.bias;
   config.pack_always = pack;
   Session session(config);
   ModelState& state = session.state();
-  initialize(config.model, state.layout, 7, state.parameters.data());
+  start_weights(state);
   const TextBatches text(c);
   std::vector<std::int32_t> inputs, targets;
   for (int step = 0; step < kSteps; ++step) {

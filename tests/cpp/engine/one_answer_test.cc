@@ -23,7 +23,7 @@ TEST_P(OneAnswer, SameBitsOnEveryTree) {
 // Another seed of the weights must change the hash, or it would prove nothing.
 TEST_P(OneAnswer, OtherWeightsGiveOtherBits) {
   TrainingRun one(GetParam(), 3, false), other(GetParam(), 3, false);
-  other.state().parameters[5] += 1e-3f;
+  other.state().trained(0)[5] += 1e-3f;
   one.train(2);
   other.train(2);
   EXPECT_NE(digest(one.state()), digest(other.state()));
@@ -147,7 +147,7 @@ TEST(ManyPositions, OneWorkerFindsABufferForEach) {
     SessionConfig config = session_config(c, threads);
     config.model.symmetry_order = 16;
     Session session(config);
-    initialize(config.model, session.state().layout, 7, session.state().parameters.data());
+    start_weights(session.state());
     std::vector<std::int32_t> inputs, targets;
     TextBatches(c).fill(0, inputs, targets);
     EXPECT_FALSE(session.step(0, inputs.data(), targets.data()).skipped);

@@ -35,8 +35,9 @@ class Oracle {
       : config_(config),
         plan_(plan),
         order_(std::move(order)),
-        layout_(config.model),
+        layout_(config.model, config.lattice),
         weights_(packs_weights(config, layout_) ? WeightLayout::kPacked : WeightLayout::kPlain),
+        coupling_(config.model.vocabulary, config.model.width, config.model.symmetry_order),
         parameters_(static_cast<std::size_t>(layout_.flat_size())),
         first_moment_(parameters_.size()),
         second_moment_(parameters_.size()),
@@ -46,6 +47,7 @@ class Oracle {
         scratch_(ShardProgram::worker_scratch_floats(
             config.model, {plan.largest_shard(), plan.sequence}, kernels(), config.precision)) {
     initialize(config.model, layout_, kSeed, parameters_.data());
+    if (config.lattice) embedding_.resize(static_cast<std::size_t>(embedded()));
   }
 
   Training train(const TrainingCase& c) {
@@ -54,18 +56,47 @@ class Oracle {
     std::vector<std::int32_t> inputs, targets;
     for (int step = 0; step < kSteps; ++step) {
       text.fill(step, inputs, targets);
+      if (config_.lattice) fold();
       double loss = 0;
       std::vector<Floats> gradients;
       for (const PositionPlan& position : plan_.positions) {
         gradients.push_back(position_gradient(step, position, inputs, targets, loss));
       }
       run.gradient = tree_sum(gradients);
+      if (config_.lattice) unfold(run.gradient);
       run.losses.push_back(loss / static_cast<double>(plan_.batch * plan_.sequence));
       run.norms.push_back(norm(run.gradient));
       update(step, run.gradient, run.norms.back());
     }
     run.parameters = parameters_;
     return run;
+  }
+
+  /// The tensor through which tokens are coupled.
+  Floats::iterator token(Floats& range) const { return range.begin() + layout_.token_embedding(); }
+  std::int64_t embedded() const { return config_.model.vocabulary * config_.model.width; }
+
+  /// Puts the effective embedding in the place of the token embedding, which is kept.
+  void fold() {
+    std::copy(token(parameters_), token(parameters_) + embedded(), embedding_.begin());
+    for (std::int32_t t = 0; t < coupling_.tiles(); ++t) {
+      coupling_.fold(kernels(), t, embedding_.data(), parameters_.data() + layout_.coupling(),
+                     parameters_.data() + layout_.token_embedding());
+    }
+  }
+  /// Takes the token embedding back, and puts its gradient and that of the coefficients in place.
+  void unfold(Floats& gradient) {
+    const std::size_t order = static_cast<std::size_t>(config_.model.symmetry_order);
+    Floats own(embedding_.size());
+    std::vector<double> parts(static_cast<std::size_t>(coupling_.tiles()) * order);
+    for (std::int32_t t = 0; t < coupling_.tiles(); ++t) {
+      coupling_.unfold(kernels(), t, embedding_.data(), parameters_.data() + layout_.coupling(),
+                       gradient.data() + layout_.token_embedding(), own.data(),
+                       parts.data() + static_cast<std::size_t>(t) * order);
+    }
+    coupling_.sum_parts(parts.data(), gradient.data() + layout_.coupling());
+    std::copy(own.begin(), own.end(), token(gradient));
+    std::copy(embedding_.begin(), embedding_.end(), token(parameters_));
   }
 
  private:
@@ -144,9 +175,10 @@ class Oracle {
     const bool clips = config_.clip > 0 && norm > config_.clip;
     const double scale = clips ? config_.clip / (norm + 1e-6) : 1.0;
     AdamWArgs args = adamw_args(config_.adamw, step + 1, config_.schedule.at(step), scale);
-    const float decay = args.weight_decay;
+    const float decay = args.weight_decay, rate = args.learning_rate;
     for_blocks([&](const TensorEntry& tensor, std::int64_t offset, std::size_t size) {
       args.weight_decay = tensor.shape.size() == 2 ? decay : 0.0f;
+      args.learning_rate = tensor.name == "lattice.w" ? 3 * rate : rate;
       kernels().adamw(size, args, gradient.data() + offset, parameters_.data() + offset,
                       first_moment_.data() + offset, second_moment_.data() + offset);
     });
@@ -157,7 +189,9 @@ class Oracle {
   const std::vector<std::size_t> order_;
   const ParameterLayout layout_;
   const WeightLayout weights_;
+  const Coupling coupling_;
   Floats parameters_, first_moment_, second_moment_;
+  Floats embedding_;  // [V', C] of a coupled model, while its effective embedding is in place
   Workspace workspace_;
   const std::unique_ptr<Gemm> gemm_;
   AlignedBuffer<float> scratch_;
@@ -205,7 +239,7 @@ Training train_oracle(const TrainingCase& c, const SessionConfig& config) {
 
 Training train_session(const TrainingCase& c, const SessionConfig& config) {
   Session session(config);
-  initialize(config.model, session.state().layout, kSeed, session.state().parameters.data());
+  start_weights(session.state(), kSeed);
   const TextBatches text(c);
   std::vector<std::int32_t> inputs, targets;
   Training run;
@@ -216,9 +250,13 @@ Training train_session(const TrainingCase& c, const SessionConfig& config) {
     run.losses.push_back(out.loss);
     run.norms.push_back(out.gradient_norm);
   }
-  const auto& parameters = session.state().parameters;
-  run.parameters.assign(parameters.data(), parameters.data() + parameters.size());
-  run.gradient.assign(session.gradient(), session.gradient() + parameters.size());
+  const ModelState& state = session.state();
+  run.parameters = trained_weights(state);
+  run.gradient.assign(session.gradient(), session.gradient() + state.parameters.size());
+  if (state.lattice) {
+    std::copy_n(state.lattice->gradient().data(), state.lattice->gradient().size(),
+                run.gradient.begin() + state.lattice->offset());
+  }
   return run;
 }
 

@@ -9,7 +9,6 @@
 #include <atomic>
 
 #include "cpu/affinity.h"
-#include "model/initialize.h"
 #include "session_fixture.h"
 #include "watchdog.h"
 
@@ -40,7 +39,7 @@ Seen train(std::int64_t workers, const Allowance& allowance) {
     if (!ran[w].exchange(true)) seen.cpus[w] = thread_cpus();
   };
   Session session(config);
-  initialize(config.model, session.state().layout, 7, session.state().parameters.data());
+  start_weights(session.state());
   const TextBatches text(c);
   std::vector<std::int32_t> inputs, targets;
   for (int step = 0; step < 20; ++step) {

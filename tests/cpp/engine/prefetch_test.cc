@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "engine/step_batches.h"
-#include "model/initialize.h"
 #include "session_fixture.h"
 #include "watchdog.h"
 
@@ -29,7 +28,7 @@ class Prefetch : public testing::Test {
       last_tile_ns_.store(now_ns(), std::memory_order_relaxed);
     };
     Session session(config);
-    initialize(config.model, session.state().layout, 7, session.state().parameters.data());
+    start_weights(session.state());
     const TextBatches text(case_);
     std::vector<std::int32_t> drawn[2];
     StepBatches batches(session.plan(), Routing::kSymmetry, 12,

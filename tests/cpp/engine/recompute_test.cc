@@ -4,7 +4,6 @@
 #include <chrono>
 
 #include "engine/memory_plan.h"
-#include "model/initialize.h"
 #include "session_fixture.h"
 #include "watchdog.h"
 
@@ -16,7 +15,7 @@ std::string digest_after_steps(const TrainingCase& c, std::int64_t threads, Pass
   config.pass = pass;
   Session session(config);
   ModelState& state = session.state();
-  initialize(state.config, state.layout, 7, state.parameters.data());
+  start_weights(state);
   const TextBatches batches(c);
   std::vector<std::int32_t> inputs, targets;
   for (int step = 0; step < 4; ++step) {

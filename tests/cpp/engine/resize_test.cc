@@ -8,7 +8,6 @@
 #include <string>
 
 #include "cllm/error.h"
-#include "model/initialize.h"
 #include "session_fixture.h"
 #include "watchdog.h"
 
@@ -19,7 +18,7 @@ class Resize : public testing::Test {
  protected:
   static void start(Session& session) {
     ModelState& state = session.state();
-    initialize(state.config, state.layout, 7, state.parameters.data());
+    start_weights(state);
   }
   void step(Session& session, int number) {
     batches_.fill(number, inputs_, targets_);

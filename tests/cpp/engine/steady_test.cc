@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "interposed.h"
-#include "model/initialize.h"
 #include "session_fixture.h"
 #include "syscall_trap.h"
 #include "watchdog.h"
@@ -27,7 +26,7 @@ class SteadyRun {
       if (next) next(worker, claim);
     };
     session_ = std::make_unique<Session>(config);
-    initialize(config.model, session_->state().layout, 7, session_->state().parameters.data());
+    start_weights(session_->state());
     for (int s = 0; s < 2 || (s < 100 && !all_have_worked()); ++s) step();
     EXPECT_TRUE(all_have_worked());
     warming_ = false;

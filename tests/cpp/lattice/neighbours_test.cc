@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <set>
 
+#include "cllm/error.h"
+#include "cllm/lattice.h"
+
 namespace cllm {
 namespace {
 
@@ -84,6 +87,17 @@ TEST(Neighbours, SharedListsSayWhatTheDefinitionSays) {
           << "into " << token << " of " << vocabulary << ", order " << order;
     }
   });
+}
+
+TEST(Neighbours, OfAllTokensAreAList) {
+  const std::vector<std::int32_t> all = kissing_neighbours(30, 12);
+  ASSERT_EQ(all.size(), 30u * 12);
+  EXPECT_EQ(all[25 * 12], 13) << "radial";
+  EXPECT_EQ(all[25 * 12 + 4], 29) << "a mate";
+  EXPECT_EQ(all[25 * 12 + 5], 18) << "a mate that the short ring lacks";
+  EXPECT_THROW(kissing_neighbours(0, 12), InputError);
+  EXPECT_THROW(kissing_neighbours(5, 0), InputError);
+  EXPECT_THROW(kissing_neighbours(std::int64_t{1} << 40, 12), InputError);
 }
 
 TEST(Neighbours, TheLargestVocabularyTakesNoMoreMemoryThanASmallOne) {

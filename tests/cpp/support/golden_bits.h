@@ -35,6 +35,8 @@ inline const std::map<std::string, GoldenBits>& golden_bits() {
            {"bf16-k3-dropout-llama", "db34e9931c132105"},
            {"bf16-k3-qwen2", "27fa1a0ff85af709"},
            {"bf16-k3-qwen3", "93bf6c4e75bb12a7"},
+           {"fp32-k12-lattice", "b0f128969e592e6a"},
+           {"bf16-k1-dropout-nobias-lattice", "8dc34905f3aaf4b6"},
        }},
       {"avx2",
        {
@@ -60,6 +62,8 @@ inline const std::map<std::string, GoldenBits>& golden_bits() {
            {"bf16-k3-dropout-llama", "a27850cdde3152eb"},
            {"bf16-k3-qwen2", "71b07309bc911dfe"},
            {"bf16-k3-qwen3", "7afec49a7a1471d8"},
+           {"fp32-k12-lattice", "b76447567730ae11"},
+           {"bf16-k1-dropout-nobias-lattice", "b77768dbdaa70727"},
        }},
       {"avx512",
        {
@@ -85,6 +89,8 @@ inline const std::map<std::string, GoldenBits>& golden_bits() {
            {"bf16-k3-dropout-llama", "0fb6fd35165d96ec"},
            {"bf16-k3-qwen2", "86bf124a0a603f3c"},
            {"bf16-k3-qwen3", "8ecc287c5ac2a85a"},
+           {"fp32-k12-lattice", "e694e09ccd112c55"},
+           {"bf16-k1-dropout-nobias-lattice", "1f735660dc84ff06"},
        }},
       {"avx512bf16",
        {
@@ -110,6 +116,8 @@ inline const std::map<std::string, GoldenBits>& golden_bits() {
            {"bf16-k3-dropout-llama", "eed662b1a5469f55"},
            {"bf16-k3-qwen2", "9e7f81e708258e09"},
            {"bf16-k3-qwen3", "7c39fdde9a24947d"},
+           {"fp32-k12-lattice", "e694e09ccd112c55"},
+           {"bf16-k1-dropout-nobias-lattice", "024109000bfa4899"},
        }},
   };
   return bits;

@@ -10,7 +10,6 @@
 #include <thread>
 
 #include "base/sha256.h"
-#include "model/initialize.h"
 #include "session_fixture.h"
 #include "temporary_folder.h"
 #include "watchdog.h"
@@ -73,13 +72,17 @@ class TrainingRun {
     SessionConfig config = session_config(c, threads);
     if (delays) delays_.inject(config.tree);
     session_ = std::make_unique<Session>(config);
-    initialize(config.model, state().layout, 7, state().parameters.data());
+    start_weights(state());
   }
 
   void take_up(const TrainingRun& from) {
     const ModelState& old = from.session_->state();
     for (std::size_t i = 0; i < old.ranges().size(); ++i) {
       std::copy_n(old.ranges()[i]->data(), old.parameters.size(), state().ranges()[i]->data());
+    }
+    if (old.lattice) {
+      std::copy_n(old.lattice->embedding().data(), old.lattice->embedding().size(),
+                  state().lattice->embedding().data());
     }
     state().updates = old.updates;
     step_ = from.step_;

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "engine/session.h"
+#include "model/initialize.h"
 
 namespace cllm {
 
@@ -18,11 +19,14 @@ struct TrainingCase {
   double dropout = 0;
   Family family = Family::kGpt2;
   std::int64_t kv_heads = 0, head_width = 0;  ///< as ModelConfig has them
+  bool lattice = false;
+  int symmetry_order = 12;
 };
 
 /// Returns cases with remainders everywhere; one position; twelve; bf16, with pairs that have no
 /// second number; rows wider than a tile and shards that accumulate; heads that share keys, which
-/// turn, and a gate; heads with norms that are wider than the model; dropout.
+/// turn, and a gate; heads with norms that are wider than the model; dropout; coupled tokens on
+/// rings of five, the last of them short, and before a head of its own.
 inline std::vector<TrainingCase> training_cases() {
   return {{"Remainders", 2, 5, 60, 48, 101, 13, 3},
           {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
@@ -31,7 +35,10 @@ inline std::vector<TrainingCase> training_cases() {
           {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2},
           {"Llama", 2, 5, 60, 48, 101, 13, 3, Precision::kFp32, 0, Family::kLlama, 1},
           {"Qwen3Bf16", 2, 4, 33, 41, 101, 13, 2, Precision::kBf16, 0, Family::kQwen3, 2, 14},
-          {"Dropout", 2, 3, 36, 70, 101, 31, 2, Precision::kFp32, 0.1}};
+          {"Dropout", 2, 3, 36, 70, 101, 31, 2, Precision::kFp32, 0.1},
+          {"Lattice", 2, 3, 36, 30, 103, 13, 3, Precision::kFp32, 0, Family::kGpt2, 0, 0, true, 5},
+          {"UntiedLattice", 1, 2, 24, 20, 61, 9, 2, Precision::kBf16, 0, Family::kLlama, 1, 0,
+           true}};
 }
 
 inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads) {
@@ -43,6 +50,9 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   config.model.head_dim = c.head_width;
   config.model.tied_head = c.family != Family::kLlama;
   if (c.family != Family::kGpt2) config.model.hidden_dim = 2 * c.width + 5;
+  config.model.symmetry_order = c.symmetry_order;
+  config.lattice = c.lattice;
+  config.adamw.lattice_rate = 3;
   config.seed = 9;
   config.batch = c.batch;
   config.sequence = c.sequence;
@@ -105,9 +115,27 @@ class TextBatches {
   TrainingCase case_;
 };
 
+/// Fills a new state with weights.
+inline void start_weights(ModelState& state, std::uint64_t seed = 7) {
+  initialize(state.config, state.layout, seed, state.parameters.data());
+  state.start_lattice();
+}
+
+/// Returns what training has changed: the parameters, with E of a coupled model.
+inline std::vector<float> trained_weights(const ModelState& state) {
+  std::vector<float> all(state.parameters.data(),
+                         state.parameters.data() + state.parameters.size());
+  if (state.lattice) {
+    std::copy_n(state.lattice->embedding().data(), state.lattice->embedding().size(),
+                all.begin() + state.lattice->offset());
+  }
+  return all;
+}
+
 inline std::string weights_digest(const ModelState& state) {
-  return hex(sha256(std::string_view(reinterpret_cast<const char*>(state.parameters.data()),
-                                     state.parameters.bytes())));
+  const std::vector<float> all = trained_weights(state);
+  return hex(sha256(
+      std::string_view(reinterpret_cast<const char*>(all.data()), all.size() * sizeof(float))));
 }
 
 }  // namespace cllm

@@ -34,7 +34,7 @@ class StepSchedule {
         shards(model, layout, batch, Pass::kTraining,
                packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain),
         tree(plan_tree(threads_for_workers(workers, model.symmetry_order), model.symmetry_order)),
-        schedule(batch, layout, tree.owners(workers), static_cast<int>(workers), packed_tiles),
+        schedule(batch, layout, tree.owners(workers), static_cast<int>(workers), {packed_tiles, 0}),
         jobs(unrolled_jobs()) {
     for (int j = 0; j < static_cast<int>(jobs.size()); ++j) {
       const JobPlan& job = jobs[static_cast<std::size_t>(j)];
@@ -128,6 +128,9 @@ class StepSchedule {
         return 30.0 * elements(schedule.block(claim.job, claim.tile));
       case JobKind::kPacking:
         return 8.0 * static_cast<double>(PackedWeights::kTileNumbers);
+      case JobKind::kFold:
+      case JobKind::kUnfold:
+        break;  // these models are not coupled
     }
     return 0;
   }

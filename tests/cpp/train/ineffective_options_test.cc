@@ -64,9 +64,12 @@ TEST_F(IneffectiveOptions, WhatHasAnEffectIsNotSaid) {
             "");
   EXPECT_EQ(notes({{"layers", "3"}, {"routing", "round_robin"}, {"positions", "2"}}), "");
   EXPECT_EQ(notes({{"init", folder_ / "model"}, {"layers", "2"}, {"no-bias", "true"}}), "");
+  EXPECT_EQ(notes({{"lattice", "true"}, {"lattice-lr", "2"}}), "");
 }
 
 TEST_F(IneffectiveOptions, EachOfTheOthersIs) {
+  EXPECT_EQ(notes({{"lattice-lr", "2"}}),
+            "--lattice-lr 2.0 is not used: tokens are coupled only with --lattice\n");
   EXPECT_EQ(notes({{"schedule", "constant"}, {"min-lr", "1e-5"}}),
             "--min-lr 1e-05 is not used: the constant schedule stays at lr\n");
   EXPECT_EQ(notes({{"warmup", "50"}}),
