@@ -98,6 +98,9 @@ def prepare(
     ] = "strict",
     end_of_text: Annotated[str | None, typer.Option(
         metavar="TOKEN", help="What ends a document, where the tokenizer does not say.")] = None,
+    order: Annotated[str, typer.Option(
+        metavar="WAY", help="Of ids: own, as the tokenizer has them, or frequency: what the texts "
+        "have most often comes first, so that rings of the lattice are frequency bands.")] = "own",
     force: Annotated[bool, typer.Option(
         "--force", help="Replaces a data set that is there.")] = False,
     processes: Annotated[int | None, typer.Option(
@@ -113,7 +116,7 @@ def prepare(
     with _stopped_by_signals():
         made = make(inputs, out, tokenizer=tokenizer, field=field, encoding=encoding,
                     errors=errors, val=val or (), val_fraction=val_fraction,
-                    end_of_text=end_of_text, force=force, processes=processes,
+                    end_of_text=end_of_text, order=order, force=force, processes=processes,
                     progress=not quiet)
     train, validation = made["train"], made["val"]
     typer.echo(f"{out}: {count(train['tokens'], 'token')} of "

@@ -209,6 +209,20 @@ def test_characters_as_tokens(lines, tmp_path):
 
 
 @needs_program
+@pytest.mark.parametrize("kind", ["bpe:400", "chars", "bytes"])
+def test_ids_by_frequency(kind, lines, tmp_path):
+    pytest.importorskip("cllm")
+    from cllm.prepare import prepare
+
+    some = lines[:300]
+    texts = tmp_path / "lines.jsonl"
+    texts.write_text("".join(json.dumps({"text": line}) + "\n" for line in some))
+    prepare([texts], tmp_path / "set", tokenizer=kind, val_fraction=0, order="frequency")
+    file = tmp_path / "set/tokenizer.json"
+    compare(tokenizers.Tokenizer.from_file(str(file)), file, some, split_special=True)
+
+
+@needs_program
 def test_what_is_put_around_a_text(lines, tmp_path):
     tokenizer = trained("gpt2", lines)
     end = tokenizer.token_to_id(END)

@@ -77,6 +77,50 @@ def test_tokens_are_those_of_auto_tokenizer(texts, tmp_path, small, tokenizer):
         assert numpy.array_equal(first, second)
 
 
+@needs("transformers")
+@pytest.mark.parametrize("tokenizer", ["bytes", "chars", "bpe:600"])
+def test_ids_by_frequency(texts, tmp_path, small, tokenizer):
+    own = prepare([texts], tmp_path / "own", tokenizer=tokenizer, val_fraction=0)
+    made = prepare([texts], tmp_path / "set", tokenizer=tokenizer, val_fraction=0,
+                   order="frequency")
+    check_parity(tmp_path / "set", lines())
+    data, before = DataSet(tmp_path / "set"), DataSet(tmp_path / "own")
+    counts = numpy.bincount(numpy.concatenate(data.files()), minlength=data.vocabulary)
+    assert (numpy.diff(counts[:-1]) <= 0).all(), "the most frequent first"
+    assert data.end_of_text == before.end_of_text == data.vocabulary - 1, "it keeps its place"
+    assert made["tokenizer"]["special_tokens"] == own["tokenizer"]["special_tokens"]
+    assert sorted(counts) == sorted(numpy.bincount(numpy.concatenate(before.files()),
+                                                   minlength=before.vocabulary)), "the same tokens"
+    assert made["settings"]["order"] == "frequency"
+    assert "order" not in own["settings"]
+    again = prepare([texts], tmp_path / "again", tokenizer=tokenizer, val_fraction=0,
+                    order="frequency")
+    assert again["tokenizer"]["sha256"] == made["tokenizer"]["sha256"]
+
+
+def test_ids_that_are_given_stay(texts, tmp_path, small):
+    prepare([texts], tmp_path / "set", tokenizer="bpe:300", val_fraction=0)
+    with pytest.raises(cllm.InputError, match=r"order.*keeps its ids.*expected bytes, chars or"):
+        prepare([texts], tmp_path / "again", tokenizer=str(tmp_path / "set"), order="frequency")
+    with pytest.raises(cllm.InputError, match=r"order.*expected own or frequency"):
+        prepare([texts], tmp_path / "again", order="random")
+    assert not (tmp_path / "again").exists()
+
+
+def test_another_order_is_another_data_set(texts, tmp_path, small):
+    """An unfinished data set goes on only in the order in which it was begun."""
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work.Work, "encode", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            prepare([texts], tmp_path / "set", tokenizer="bpe:300", order="frequency")
+    with pytest.raises(cllm.InputError, match="got another order"):
+        prepare([texts], tmp_path / "set", tokenizer="bpe:300")
+    prepare([texts], tmp_path / "set", tokenizer="bpe:300", order="frequency")
+
+
 def lists_of(folder, config, names=("<|endoftext|>",)):
     """GPT-2's old files: vocabulary and merges, with these special tokens at the end."""
     tokenizer = library.Tokenizer.from_str(

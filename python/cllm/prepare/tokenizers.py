@@ -242,9 +242,41 @@ def cuts_exactly(ids: Callable[[list[str]], list[NDArray[numpy.int32]]]) -> bool
     return bool(whole == [token for found in ids(samples) for token in found])
 
 
-def read_trained(text: str) -> Tokenizer:
-    """What train_bpe() made, from its file."""
+def read_trained(text: str, kind: str = "bpe") -> Tokenizer:
+    """A tokenizer that was made here, from its file."""
     tokenizer = _library().Tokenizer.from_str(text)
     config = json.dumps(_config(END), indent=2) + "\n"
     size = tokenizer.get_vocab_size()
-    return Tokenizer("bpe", text, size - 1, size, {"tokenizer_config.json": config.encode()})
+    return Tokenizer(kind, text, size - 1, size, {"tokenizer_config.json": config.encode()})
+
+
+def by_frequency(tokenizer: Tokenizer, texts: Iterator[str]) -> Tokenizer:
+    """The same tokenizer with other ids: what these texts have most often comes first, tokens of
+    one frequency as they were. The end of text stays the last."""
+    counts = numpy.zeros(tokenizer.vocabulary, numpy.int64)
+    encoder = Encoder(tokenizer)
+    for some in _batches(texts):
+        for ids in encoder.ids(some):
+            counts += numpy.bincount(ids, minlength=tokenizer.vocabulary)
+    order = numpy.argsort(-counts[:tokenizer.end], kind="stable")
+    content = json.loads(tokenizer.json)
+    names = {token: name for name, token in content["model"]["vocab"].items()}
+    content["model"]["vocab"] = {names[int(old)]: new for new, old in enumerate(order)}
+    # Ids of "bytes" are the bytes themselves, which these are not.
+    kind = "bpe" if tokenizer.kind == "bytes" else tokenizer.kind
+    written = _library().Tokenizer.from_str(json.dumps(content)).to_str(pretty=True)
+    return read_trained(written, kind)
+
+
+def _batches(texts: Iterator[str], characters: int = 1 << 20) -> Iterator[list[str]]:
+    """Texts together, about as many characters each time."""
+    some: list[str] = []
+    size = 0
+    for text in texts:
+        some.append(text)
+        size += len(text)
+        if size >= characters:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some

@@ -14,7 +14,7 @@ import cllm
 from cllm._cllm import CllmError, InputError
 from cllm._words import count, flag
 from cllm.prepare import scan, tokenizers
-from cllm.prepare.asked import Asked, checked
+from cllm.prepare.asked import FREQUENCY, OWN, Asked, checked
 from cllm.prepare.describe import asked_of, describe
 from cllm.prepare.encode import ALONE, batches_of, encode_all, placed_pieces
 from cllm.prepare.folder import Folder
@@ -54,7 +54,9 @@ class Work:
             asked, version = asked_of(made), made["cllm"]
         else:
             return
-        differing = [name for name, value in self.asked.state().items() if asked.get(name) != value]
+        wanted = self.asked.state()
+        differing = [name for name in dict.fromkeys([*wanted, *asked])
+                     if asked.get(name) != wanted.get(name)]
         if version != cllm.__version__:
             differing.append("version of cllm")
         if differing:
@@ -185,6 +187,17 @@ class Work:
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that is asked for; one that is trained here is trained once."""
+        made = self._unordered()
+        if self.asked.order != FREQUENCY:
+            return made
+        kept = self.folder.work / "ordered.json"
+        if not kept.exists():
+            self.report.say("counting how often each token comes")
+            write_durably(kept, tokenizers.by_frequency(made, self._sample()).json.encode())
+        return tokenizers.read_trained(kept.read_text(), "chars" if made.kind == "chars" else "bpe")
+
+    def _unordered(self) -> Tokenizer:
+        """The tokenizer with the ids that it has of its own."""
         name = self.asked.tokenizer
         size = tokenizers.bpe_size(name)
         if name == "bytes":
@@ -271,8 +284,9 @@ def _listed(paths: str | Path | Sequence[str | Path]) -> list[str]:
 def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
             tokenizer: str | Path = "bytes", field: str | None = None, encoding: str | None = None,
             errors: str = "strict", val: str | Path | Sequence[str | Path] = (),
-            val_fraction: float = 0.1, end_of_text: str | None = None, force: bool = False,
-            processes: int | None = None, progress: bool | None = None) -> dict[str, Any]:
+            val_fraction: float = 0.1, end_of_text: str | None = None, order: str = OWN,
+            force: bool = False, processes: int | None = None, progress: bool | None = None,
+            ) -> dict[str, Any]:
     """Makes a data set of texts in the folder `out`, and returns what its dataset.json says.
     Interrupted, it goes on where it stopped when it is called in the same way again.
 
@@ -290,6 +304,8 @@ def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
         val_fraction: Without `val`, part of the text that validates: whole documents, or the end
             of the largest one where all are large.
         end_of_text: The token that ends a document, where the tokenizer does not say.
+        order: "own": ids as the tokenizer has them; "frequency": those that the texts have most
+            often first, the end of text last, so that rings of the lattice are frequency bands.
         force: Replaces a data set that is there.
         processes: None: one for each core. Any number gives the same files.
         progress: Says on standard error how far the work is; None: on a terminal and in notebooks.
@@ -301,7 +317,7 @@ def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
     crew = processes if processes is not None else len(os.sched_getaffinity(0))
     asked = checked(Asked(tuple(find_files(given, place)), tuple(find_files(_listed(val), place)),
                           str(tokenizer), val_fraction, Reading(field, encoding, errors),
-                          end_of_text), crew)
+                          end_of_text, order), crew)
     report = Report(progress)
     try:
         with Folder(place, force=force) as folder:
