@@ -127,7 +127,7 @@ void register_lattice(py::module_& m) {
         const std::vector<std::int32_t> all = kissing_neighbours(vocab, symmetry);
         return py::array_t<std::int32_t>({vocab, symmetry}, all.data());
       },
-      py::arg("vocab"), py::arg("symmetry") = 12,
+      py::arg("vocab"), py::arg("symmetry"),
       "Returns the neighbours [vocab, symmetry] of every token, by direction.");
 }
 

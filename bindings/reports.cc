@@ -96,6 +96,15 @@ void register_spheres(py::module_& m) {
       .field("moved", &GroupReport::moved,
              "Its sequences that went elsewhere, so that positions stay equal.")
       .done();
+  ValueClass<RingReport>(m, "RingReport",
+                         "The tokens of one ring of the lattice in the steps so far; one line of "
+                         "rings.jsonl.")
+      .field("ring", &RingReport::ring, "Number of the ring.")
+      .field("first", &RingReport::first, "Its first token.")
+      .field("tokens", &RingReport::tokens, "Tokens of the ring.")
+      .field("moved", &RingReport::moved,
+             "Those in sequences that went elsewhere, so that positions stay equal.")
+      .done();
 }
 
 }  // namespace

@@ -285,13 +285,16 @@ void add_training(Class& cls) {
 void add_views(Class& cls) {
   cls.def("parameters", &parameters,
           "Every tensor by its name in model.safetensors: float32 views without copies. Writing\n"
-          "to one changes the model.")
+          "to one changes the model. With `lattice` the token embedding is the one behind that\n"
+          "of the file, and \"lattice.w\" has the coefficients.")
       .def("gradients", &gradients,
            "The gradient of the last step before clipping, likewise; read-only, and overwritten\n"
            "by the next step.")
       .def("spheres", getter(&Trainer::spheres), "What each sphere did, by id.")
       .def("groups", getter(&Trainer::groups),
            "What the steps held of each symmetry group of tokens.")
+      .def("rings", getter(&Trainer::rings),
+           "What they held of each ring of the lattice that had tokens; none without `lattice`.")
       .def("weights_hash", &weights_hash, "SHA-256 of the model.safetensors that save() writes.")
       .def_property_readonly("config", &config_of,
                              "The configuration with every \"auto\" decided; it cannot be changed.")

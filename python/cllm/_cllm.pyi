@@ -1599,6 +1599,31 @@ class GroupReport:
     def tokens(self) -> int:
         """Tokens of the group, in sequences of any."""
 
+class RingReport:
+    """The tokens of one ring of the lattice in the steps so far; one line of rings.jsonl."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by its name; values inside are dicts too."""
+
+    @property
+    def first(self) -> int:
+        """Its first token."""
+
+    @property
+    def moved(self) -> int:
+        """Those in sequences that went elsewhere, so that positions stay equal."""
+
+    @property
+    def ring(self) -> int:
+        """Number of the ring."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the ring."""
+
 class RunOutcome(enum.Enum):
     """How Trainer.run() ended."""
 
@@ -1743,7 +1768,8 @@ class Trainer:
 
     def parameters(self) -> dict[str, NDArray[np.float32]]:
         """Every tensor by its name in model.safetensors: float32 views without copies. Writing
-        to one changes the model.
+        to one changes the model. With `lattice` the token embedding is the one behind that
+        of the file, and "lattice.w" has the coefficients.
         """
 
     def request_save(self) -> None:
@@ -1754,6 +1780,9 @@ class Trainer:
 
     def resize(self, workers: int) -> None:
         """Another number of computing threads from the next step on. No bit changes."""
+
+    def rings(self) -> list[RingReport]:
+        """What they held of each ring of the lattice that had tokens; none without `lattice`."""
 
     def run(
         self,
@@ -2099,7 +2128,7 @@ def is_text(text: str) -> bool:
     line break, or a name that is longer than file systems allow.
     """
 
-def kissing_neighbours(vocab: int, symmetry: int = 12) -> NDArray[np.int32]:
+def kissing_neighbours(vocab: int, symmetry: int) -> NDArray[np.int32]:
     """Returns the neighbours [vocab, symmetry] of every token, by direction."""
 
 def measure_step(

@@ -20,9 +20,11 @@ import numpy
 from numpy.typing import ArrayLike, NDArray
 
 from cllm import _cllm
-from cllm._cllm import InputError
+from cllm._cllm import InputError, ModelConfig
 
 __all__ = ["effective_embedding", "groups", "neighbours", "rings"]
+
+SYMMETRY = ModelConfig().symmetry  # unless another is given
 
 
 def _tokens(vocab: int, symmetry: int) -> NDArray[numpy.int32]:
@@ -32,17 +34,17 @@ def _tokens(vocab: int, symmetry: int) -> NDArray[numpy.int32]:
     return numpy.arange(vocab, dtype=numpy.int32)
 
 
-def groups(vocab: int, symmetry: int = 12) -> NDArray[numpy.int32]:
+def groups(vocab: int, symmetry: int = SYMMETRY) -> NDArray[numpy.int32]:
     """The symmetry group of every token: its place on its ring."""
     return _tokens(vocab, symmetry) % symmetry
 
 
-def rings(vocab: int, symmetry: int = 12) -> NDArray[numpy.int32]:
+def rings(vocab: int, symmetry: int = SYMMETRY) -> NDArray[numpy.int32]:
     """The ring of every token."""
     return _tokens(vocab, symmetry) // symmetry
 
 
-def neighbours(vocab: int, symmetry: int = 12) -> NDArray[numpy.int32]:
+def neighbours(vocab: int, symmetry: int = SYMMETRY) -> NDArray[numpy.int32]:
     """The kissing neighbours of every token: [vocab, symmetry], by direction."""
     return _cllm.kissing_neighbours(vocab, symmetry)
 

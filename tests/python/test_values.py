@@ -19,18 +19,19 @@ def values(text_file, tmp_path_factory):
     run = tmp_path_factory.mktemp("values") / "run"
     trainer = cllm.Trainer(cllm.TrainConfig(
         data=text_file, out=run, layers=1, heads=2, dim=24, seq=16, batch=4, steps=4, eval_every=2,
-        workers=2, activate_all=True))
+        workers=2, activate_all=True, lattice=True))
     steps, evaluations = [], []
     trainer.run(on_step=steps.append, on_evaluation=evaluations.append)
     tree = cllm.plan_tree(14)
     found = [steps[-1], evaluations[-1], trainer.spheres()[0], trainer.groups()[0],
+             trainer.rings()[0],
              trainer.model_config, cllm.plan_step(trainer.config), tree, tree.spheres[1],
              cllm.options()[3]]
     return run, {type(value).__name__: value for value in found}
 
 
-NAMES = ["StepReport", "EvaluationReport", "SphereReport", "GroupReport", "ModelConfig", "StepPlan",
-         "TreePlan", "SpherePlan", "Option"]
+NAMES = ["StepReport", "EvaluationReport", "SphereReport", "GroupReport", "RingReport",
+         "ModelConfig", "StepPlan", "TreePlan", "SpherePlan", "Option"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,7 +67,8 @@ def test_reports_have_the_names_and_values_of_the_files(values):
     line = [m for m in metrics if "val_loss" in m][-1]
     assert evaluation.to_dict() == line | {"perplexity": evaluation.perplexity}
     assert evaluation.perplexity == pytest.approx(math.exp(evaluation.val_loss))
-    for name, file in (("SphereReport", "spheres"), ("GroupReport", "groups")):
+    for name, file in (("SphereReport", "spheres"), ("GroupReport", "groups"),
+                       ("RingReport", "rings")):
         line = json.loads((run / f"{file}.jsonl").read_text().splitlines()[0])
         assert {"step", *found[name].to_dict()} == set(line)
 

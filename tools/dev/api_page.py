@@ -26,7 +26,8 @@ WIDTH, PAGE_WIDTH = 100, 110
 SECTIONS = {
     "Training": ["TrainConfig", "Trainer", "EarlyStopping", "RunOutcome"],
     "Models": ["Model", "ModelConfig"],
-    "Reports": ["StepReport", "EvaluationReport", "SphereReport", "GroupReport"],
+    "Reports": ["StepReport", "EvaluationReport", "SphereReport", "GroupReport",
+                "RingReport"],
     "Errors": ["InputError", "CllmError", "CllmWarning"],
     "Options": ["options", "configure", "Option"],
     "Plans and predictions": ["plan_tree", "threads_for_workers", "TreePlan", "SpherePlan",

@@ -76,6 +76,15 @@ struct GroupReport {
   std::int64_t moved = 0;      ///< its sequences that went elsewhere, so that positions stay equal
 };
 
+/// Reports the tokens of one ring of the lattice in the steps so far; it is one line of
+/// rings.jsonl.
+struct RingReport {
+  std::int64_t ring = 0;
+  std::int64_t first = 0;   ///< its first token; with ids by frequency, rings are frequency bands
+  std::int64_t tokens = 0;  ///< of the ring
+  std::int64_t moved = 0;   ///< in sequences that went elsewhere, so that positions stay equal
+};
+
 /// Hears of a run, on the calling thread, between steps.
 struct TrainObserver {
   virtual ~TrainObserver() = default;

@@ -87,6 +87,8 @@ class Trainer {
   std::vector<SphereReport> spheres() const;
   /// Reports each group, over the steps of this trainer.
   std::vector<GroupReport> groups() const;
+  /// Does the same for the rings of the lattice that had tokens; none without `lattice`.
+  std::vector<RingReport> rings() const;
   std::int64_t workers() const noexcept;
   /// Returns every tensor that is trained, in the order of the file. Writing to one changes the
   /// model. With `lattice`, the token embedding is the one behind the saved one, and the last

@@ -42,7 +42,8 @@ bool ends_with(const std::string& text, std::string_view end) {
 }
 
 bool is_log(const std::string& name) {
-  return name == "metrics.jsonl" || name == "spheres.jsonl" || name == "groups.jsonl";
+  return name == "metrics.jsonl" || name == "spheres.jsonl" || name == "groups.jsonl" ||
+         name == "rings.jsonl";
 }
 
 bool is_partial_file(const std::string& name) {

@@ -6,22 +6,25 @@
 namespace cllm {
 
 StepBatches::StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order,
-                         DrawBatch draw)
+                         DrawBatch draw, std::int64_t vocabulary)
     : length_(static_cast<std::size_t>(plan.sequence)),
       draw_(std::move(draw)),
       router_(plan, routing, symmetry_order),
       slots_(static_cast<std::size_t>(plan.batch)),
-      totals_(static_cast<std::size_t>(symmetry_order)) {
+      totals_(static_cast<std::size_t>(symmetry_order)),
+      ring_totals_(static_cast<std::size_t>((vocabulary + symmetry_order - 1) / symmetry_order)) {
   for (StepBatch* batch : {&drawn_, &laid_out_[0], &laid_out_[1]}) {
     batch->inputs.resize(slots_.size() * length_);
     batch->targets.resize(slots_.size() * length_);
     batch->sequences.resize(slots_.size());
     batch->groups.resize(totals_.size());
+    batch->rings.resize(ring_totals_.size());
   }
 }
 
 void StepBatches::lay_out(const std::int32_t* inputs, const std::int32_t* targets, StepBatch& to) {
   router_.route(inputs, slots_, to.groups);
+  if (!to.rings.empty()) router_.count_rings(inputs, to.rings);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const std::size_t place = static_cast<std::size_t>(slots_[i]) * length_;
     to.sequences[static_cast<std::size_t>(slots_[i])] = static_cast<std::int64_t>(i);
@@ -67,6 +70,10 @@ void StepBatches::count(const StepBatch& batch, std::int64_t times) noexcept {
     totals_[g].tokens += times * batch.groups[g].tokens;
     totals_[g].moved += times * batch.groups[g].moved;
   }
+  for (std::size_t r = 0; r < ring_totals_.size(); ++r) {
+    ring_totals_[r].tokens += times * batch.rings[r].tokens;
+    ring_totals_[r].moved += times * batch.rings[r].moved;
+  }
 }
 
 std::vector<GroupReport> StepBatches::groups() const {
@@ -76,6 +83,17 @@ std::vector<GroupReport> StepBatches::groups() const {
     const GroupCount& total = totals_[g];
     reports.push_back(
         {group, router_.position_of(group), total.sequences, total.tokens, total.moved});
+  }
+  return reports;
+}
+
+std::vector<RingReport> StepBatches::rings() const {
+  std::vector<RingReport> reports;
+  for (std::size_t r = 0; r < ring_totals_.size(); ++r) {
+    const auto ring = static_cast<std::int64_t>(r);
+    const RingCount& total = ring_totals_[r];
+    if (total.tokens == 0) continue;
+    reports.push_back({ring, ring * router_.symmetry_order(), total.tokens, total.moved});
   }
   return reports;
 }

@@ -17,6 +17,7 @@ struct StepBatch {
   std::vector<std::int32_t> inputs, targets;  // [B, T]
   std::vector<std::int64_t> sequences;        // [B] the number of each when it was drawn
   std::vector<GroupCount> groups;             // [V]
+  std::vector<RingCount> rings;               // [rings], empty when they are not counted
   std::int64_t step = -1;
 };
 
@@ -28,7 +29,10 @@ using DrawBatch =
 /// only.
 class StepBatches {
  public:
-  StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order, DrawBatch draw);
+  /// Makes batches of one plan; `vocabulary` is that of the lattice whose rings are counted, 0 for
+  /// none.
+  StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order, DrawBatch draw,
+              std::int64_t vocabulary = 0);
 
   /// Lays out the batch of a step, unless that is done. It keeps two at a time: for one step and
   /// for the next. It throws nothing, because it runs while the step before is computed, which must
@@ -45,6 +49,8 @@ class StepBatches {
 
   /// Returns what the counted batches held, by group.
   std::vector<GroupReport> groups() const;
+  /// Returns the same by ring, for those that had tokens.
+  std::vector<RingReport> rings() const;
 
  private:
   void draw(std::int64_t step);
@@ -58,6 +64,7 @@ class StepBatches {
   std::array<StepBatch, 2> laid_out_;
   std::vector<std::int64_t> slots_;
   std::vector<GroupCount> totals_;
+  std::vector<RingCount> ring_totals_;
   std::exception_ptr failed_;  // in prepare(), for take()
 };
 

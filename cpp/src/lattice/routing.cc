@@ -84,4 +84,17 @@ void Router::route(const std::int32_t* inputs, Span<std::int64_t> slots, Span<Gr
   }
 }
 
+void Router::count_rings(const std::int32_t* inputs, Span<RingCount> counts) const noexcept {
+  std::fill(counts.begin(), counts.end(), RingCount{});
+  const auto order = static_cast<std::uint32_t>(tokens_in_.size());
+  for (std::size_t i = 0; i < seat_.size(); ++i) {
+    const std::int64_t moved = seat_[i] != position_of(group_of_[i]) ? 1 : 0;
+    for (std::int64_t t = 0; t < sequence_; ++t) {
+      RingCount& count = counts[static_cast<std::uint32_t>(*inputs++) / order];
+      ++count.tokens;
+      count.moved += moved;
+    }
+  }
+}
+
 }  // namespace cllm

@@ -39,6 +39,12 @@ struct GroupCount {
   std::int64_t moved = 0;      ///< sequences of the group at another position
 };
 
+/// Says what a step batch held of one ring.
+struct RingCount {
+  std::int64_t tokens = 0;
+  std::int64_t moved = 0;  ///< in sequences that went to another position than their group's
+};
+
 /// Routes step batches of one plan. Allocates at construction only. Thread safety: one thread at a
 /// time.
 class Router {
@@ -49,6 +55,10 @@ class Router {
   /// is a permutation in which the sequences of one position keep their order. counts[V] is
   /// overwritten.
   void route(const std::int32_t* inputs, Span<std::int64_t> slots, Span<GroupCount> counts);
+
+  /// Counts the tokens of the batch that was routed last, by ring; counts[rings] is overwritten.
+  /// REQUIRES: the same inputs, each below rings * V.
+  void count_rings(const std::int32_t* inputs, Span<RingCount> counts) const noexcept;
 
   /// Returns the position that the sequences of a group should go to.
   std::int64_t position_of(std::int64_t group) const noexcept {

@@ -142,6 +142,16 @@ std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLin
   return line.finish();
 }
 
+std::string_view json_line(const RingReport& report, std::int64_t step, JsonLineBuffer& buffer) {
+  Line line(buffer);
+  line.add("step", step);
+  line.add("ring", report.ring);
+  line.add("first", report.first);
+  line.add("tokens", report.tokens);
+  line.add("moved", report.moved);
+  return line.finish();
+}
+
 void JsonLines::write_line(std::string_view line) {
   constexpr std::size_t kMost = 100000;
   try {

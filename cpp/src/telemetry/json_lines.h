@@ -1,4 +1,5 @@
-// Writes metrics.jsonl, spheres.jsonl and groups.jsonl: one JSON object and one write() per line.
+// Writes metrics.jsonl, spheres.jsonl, groups.jsonl and rings.jsonl: one JSON object and one
+// write() per line.
 #pragma once
 
 #include <array>
@@ -29,6 +30,7 @@ std::string_view json_line(const EvaluationReport& report, JsonLineBuffer& buffe
 std::string_view json_line(const SphereReport& report, std::int64_t step, JsonLineBuffer& buffer);
 /// Writes step (likewise), group, position, sequences, tokens, moved.
 std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLineBuffer& buffer);
+std::string_view json_line(const RingReport& report, std::int64_t step, JsonLineBuffer& buffer);
 
 /// Appends such lines to a file. A line costs a few microseconds and no allocation, and the kernel
 /// has it when the call returns: a killed process loses nothing. A power cut may lose what was
@@ -46,6 +48,9 @@ class JsonLines {
     write_line(json_line(report, step, buffer_));
   }
   void write(const GroupReport& report, std::int64_t step) {
+    write_line(json_line(report, step, buffer_));
+  }
+  void write(const RingReport& report, std::int64_t step) {
     write_line(json_line(report, step, buffer_));
   }
   /// Makes what was written survive a power cut; called at each checkpoint. Throws Error.

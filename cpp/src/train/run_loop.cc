@@ -17,7 +17,7 @@ namespace cllm {
 namespace {
 
 constexpr std::int64_t kWarmingSteps = 10;  // first touch of memory, caches, primitives
-constexpr const char* kLogs[] = {"metrics.jsonl", "spheres.jsonl", "groups.jsonl"};
+constexpr const char* kLogs[] = {"metrics.jsonl", "spheres.jsonl", "groups.jsonl", "rings.jsonl"};
 
 /// Makes a request to stop end the current step while a run lasts. The request is cleared at the
 /// end of the run, however it ends.
@@ -84,6 +84,7 @@ void RunLoop::open_logs() {
   metrics_.emplace(in_run(kLogs[0]));
   spheres_.emplace(in_run(kLogs[1]));
   groups_.emplace(in_run(kLogs[2]));
+  if (trainer_.plan.config.lattice) rings_.emplace(in_run(kLogs[3]));
   if (trainer_.can_evaluate()) {
     evaluations_ = read_evaluations(in_run(kLogs[0]), trainer_.windows().targets_total());
   }
@@ -107,8 +108,8 @@ void RunLoop::log(const Write& write) {
 }
 
 void RunLoop::flush_logs() {
-  for (std::optional<JsonLines>* lines : {&metrics_, &spheres_, &groups_}) {
-    log([lines] { (*lines)->flush(); });
+  for (std::optional<JsonLines>* lines : {&metrics_, &spheres_, &groups_, &rings_}) {
+    if (*lines) log([lines] { (*lines)->flush(); });
   }
 }
 
@@ -270,6 +271,9 @@ void RunLoop::write_counts() {
   }
   for (const GroupReport& report : trainer_.batches.groups()) {
     log([&] { groups_->write(report, done()); });
+  }
+  for (const RingReport& report : trainer_.batches.rings()) {
+    log([&] { rings_->write(report, done()); });
   }
   trainer_.window->resume();
 }

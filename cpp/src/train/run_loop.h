@@ -91,7 +91,7 @@ class RunLoop {
   TrainObserver& observer_;
   std::optional<RunFolder> folder_;  // empty: nothing is written
   Known known_;
-  std::optional<JsonLines> metrics_, spheres_, groups_;
+  std::optional<JsonLines> metrics_, spheres_, groups_, rings_;
   bool logs_fail_ = false;
   CheckpointWriter writer_;
   std::int64_t saving_;       // step of the last checkpoint that was started

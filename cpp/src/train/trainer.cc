@@ -99,6 +99,7 @@ const ModelConfig& Trainer::model() const noexcept { return impl_->core.plan.ses
 const TrainConfig& Trainer::config() const noexcept { return impl_->core.plan.config; }
 std::vector<SphereReport> Trainer::spheres() const { return impl_->core.window->report(); }
 std::vector<GroupReport> Trainer::groups() const { return impl_->core.batches.groups(); }
+std::vector<RingReport> Trainer::rings() const { return impl_->core.batches.rings(); }
 
 std::int64_t Trainer::workers() const noexcept {
   return static_cast<std::int64_t>(impl_->core.session.tree().workers());

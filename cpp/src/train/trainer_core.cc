@@ -59,7 +59,7 @@ TrainerCore::TrainerCore(RunPlan run_plan)
     : plan(std::move(run_plan)),
       session(plan.session),
       batches(session.plan(), parse_routing(plan.config.routing), plan.config.symmetry,
-              draw_from(plan)),
+              draw_from(plan), plan.config.lattice ? plan.session.model.vocabulary : 0),
       peak_(measure_gemm_peak(plan.session.gemm, kernels(), plan.session.precision)) {
   if (!plan.validation.empty()) {
     windows_.emplace(plan.validation, plan.session.sequence, plan.config.eval_tokens);

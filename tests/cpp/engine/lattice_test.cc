@@ -152,8 +152,9 @@ TEST(Lattice, GradientsPassFiniteDifferencesThroughTheModel) {
 class LatticeOrder : public testing::TestWithParam<int> {};
 
 TEST_P(LatticeOrder, OneAnswerOnEveryTree) {
-  const TrainingCase c = {"Order",          1, 2,    24,        16, 41, 9, std::min(GetParam(), 3),
-                          Precision::kBf16, 0, Family::kGpt2, 0, 0, true, GetParam()};
+  const TrainingCase c = {
+      "Order",       1, 2, 24,   16,        41, 9, std::min(GetParam(), 3), Precision::kBf16, 0,
+      Family::kGpt2, 0, 0, true, GetParam()};
   std::vector<std::int64_t> threads;
   for (const std::int64_t workers : {1, 2, 3, 7, 13}) {
     threads.push_back(threads_for_workers(workers, GetParam()));
@@ -165,7 +166,8 @@ INSTANTIATE_TEST_SUITE_P(Orders, LatticeOrder, testing::Values(1, 2, 5, 6, 12, 2
 
 // Whoever reads the parameters after someone has written to E or w sees what they wrote.
 TEST(Lattice, FoldsWhatWasWritten) {
-  const TrainingCase c = {"Fold", 1, 2, 16, 16, 41, 4, 2, Precision::kFp32, 0, Family::kGpt2, 0, 0, true};
+  const TrainingCase c = {"Fold",        1, 2, 16,  16, 41, 4, 2, Precision::kFp32, 0,
+                          Family::kGpt2, 0, 0, true};
   TrainingRun run(c, 3, false);
   ModelState& state = run.state();
   const std::int64_t at = state.layout.token_embedding();

@@ -116,6 +116,27 @@ TEST(StepBatches, CountsWhatIsTakenAndNotWhatIsPrepared) {
   EXPECT_EQ(groups[7].sequences, 0);
 }
 
+TEST(StepBatches, CountsTokensByRing) {
+  Source source;
+  source.groups = {14, 1, 24, 1, 14, 1};  // groups 2, 1, 0, 1, 2, 1
+  StepBatches batches(plan(), Routing::kSymmetry, kOrder, source.draw(), 30);
+  bool late = false;
+  batches.give_back(batches.take(0, late));
+  EXPECT_TRUE(batches.rings().empty());
+  batches.take(0, late);
+  batches.take(1, late);
+  const std::vector<RingReport> rings = batches.rings();
+  ASSERT_EQ(rings.size(), 3u);
+  EXPECT_EQ(rings[0].tokens, 12);
+  EXPECT_EQ(rings[0].moved, 4) << "the last sequence of each step";
+  EXPECT_EQ(rings[1].ring, 1);
+  EXPECT_EQ(rings[1].first, 12);
+  EXPECT_EQ(rings[1].tokens, 8);
+  EXPECT_EQ(rings[2].tokens, 4);
+  EXPECT_EQ(rings[2].moved, 0);
+  EXPECT_TRUE(batches_of(source).rings().empty()) << "no lattice";
+}
+
 TEST(StepBatches, RoutesAndCountsTheCallersSequencesToo) {
   Source source;
   StepBatches batches = batches_of(source);

@@ -28,17 +28,17 @@ struct TrainingCase {
 /// turn, and a gate; heads with norms that are wider than the model; dropout; coupled tokens on
 /// rings of five, the last of them short, and before a head of its own.
 inline std::vector<TrainingCase> training_cases() {
-  return {{"Remainders", 2, 5, 60, 48, 101, 13, 3},
-          {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
-          {"TwelvePositions", 2, 2, 24, 16, 101, 25, 12},
-          {"OddBf16", 2, 3, 33, 41, 101, 13, 3, Precision::kBf16},
-          {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2},
-          {"Llama", 2, 5, 60, 48, 101, 13, 3, Precision::kFp32, 0, Family::kLlama, 1},
-          {"Qwen3Bf16", 2, 4, 33, 41, 101, 13, 2, Precision::kBf16, 0, Family::kQwen3, 2, 14},
-          {"Dropout", 2, 3, 36, 70, 101, 31, 2, Precision::kFp32, 0.1},
-          {"Lattice", 2, 3, 36, 30, 103, 13, 3, Precision::kFp32, 0, Family::kGpt2, 0, 0, true, 5},
-          {"UntiedLattice", 1, 2, 24, 20, 61, 9, 2, Precision::kBf16, 0, Family::kLlama, 1, 0,
-           true}};
+  return {
+      {"Remainders", 2, 5, 60, 48, 101, 13, 3},
+      {"OnePosition", 2, 4, 32, 40, 101, 12, 1},
+      {"TwelvePositions", 2, 2, 24, 16, 101, 25, 12},
+      {"OddBf16", 2, 3, 33, 41, 101, 13, 3, Precision::kBf16},
+      {"WideAccumulating", 1, 2, 136, 64, 101, 35, 2},
+      {"Llama", 2, 5, 60, 48, 101, 13, 3, Precision::kFp32, 0, Family::kLlama, 1},
+      {"Qwen3Bf16", 2, 4, 33, 41, 101, 13, 2, Precision::kBf16, 0, Family::kQwen3, 2, 14},
+      {"Dropout", 2, 3, 36, 70, 101, 31, 2, Precision::kFp32, 0.1},
+      {"Lattice", 2, 3, 36, 30, 103, 13, 3, Precision::kFp32, 0, Family::kGpt2, 0, 0, true, 5},
+      {"UntiedLattice", 1, 2, 24, 20, 61, 9, 2, Precision::kBf16, 0, Family::kLlama, 1, 0, true}};
 }
 
 inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads) {

@@ -117,6 +117,12 @@ TEST_F(JsonLinesTest, GroupLineHasEveryField) {
             R"({"step":12,"group":11,"position":2,"sequences":30,"tokens":1920,"moved":4})");
 }
 
+TEST_F(JsonLinesTest, RingLineHasEveryField) {
+  JsonLineBuffer buffer;
+  const Json json = Json::parse(json_line(RingReport{3, 36, 1920, 64}, 12, buffer));
+  EXPECT_EQ(json.dump(), R"({"step":12,"ring":3,"first":36,"tokens":1920,"moved":64})");
+}
+
 TEST_F(JsonLinesTest, SphereLineHasEveryField) {
   JsonLineBuffer buffer;
   SphereReport r;
