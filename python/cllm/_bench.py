@@ -50,11 +50,13 @@ CASES = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How each process measures: `steps`, or for `seconds` when that is 0; of which precision."""
+    """How each process measures: `steps`, or for `seconds` when that is 0; of which precision, and
+    whether ours couples tokens."""
 
     seconds: float
     steps: int = 0
     precision: str = "fp32"
+    lattice: bool = False
 
     def words(self) -> list[str]:
         return ["--seconds", str(self.seconds), "--steps", str(self.steps),
@@ -78,8 +80,9 @@ def _program(module: str, words: list[str], preload: Path | None = None) -> Resu
 
 
 def ours(case: Case, workers: int, effort: Effort, gemm: str = "auto") -> Result:
+    coupled = ["--lattice"] if effort.lattice else []
     return _program("cllm._step_program", [*case.words(), "--workers", str(workers),
-                                           *effort.words(), "--gemm", gemm])
+                                           *effort.words(), "--gemm", gemm, *coupled])
 
 
 def torch_step(case: Case, workers: int, effort: Effort, *, compiled: bool,

@@ -1,4 +1,4 @@
-"""What `cllm plan` prints: the tree, how a step is cut, its memory and its time."""
+"""What `cllm plan` prints and draws: the tree, how a step is cut, memory, time, the lattice."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 import cllm
-from cllm import _machine, _tree
+from cllm import _clock, _machine, _output, _process, _tree
+from cllm._options import option_name
 from cllm._words import count, mib
 
 
@@ -62,3 +63,18 @@ def show(config: cllm.TrainConfig, machine: Path | None) -> None:
         f"{mib(step.activation_memory)}, workers {mib(step.worker_memory)}, program, "
         f"data and saving {mib(step.other_memory)}\n"
         + forecast)
+
+
+def show_clock(where: list[tuple[str, str]], given: list[tuple[str, str]], machine: Path | None,
+               data: Path | None, token: str | None, out: Path | None, *, force: bool) -> None:
+    """The same, and the clock of the lattice in a file. The vocabulary is the data set's."""
+    if data is not None and "vocab" not in {option_name(name) for name, _ in given}:
+        where = [*where, ("vocab", str(_clock.vocabulary_of(data)))]
+    config = cllm.configure([*where, *given])
+    step = cllm.plan_step(config)
+    tokens = _clock.Tokens(step.model.vocab, data)
+    lit = tokens.found(token, step.model.symmetry)
+    file = _output.output_file(out or Path(), "lattice.svg", force=force)
+    show(config, machine)
+    _output.write(file, _clock.draw(tokens, step.model.symmetry, lit))
+    _process.tell(f"drawn   {file}")

@@ -31,11 +31,12 @@ def main() -> None:
 
     parser = arguments(__doc__ or "")
     parser.add_argument("--gemm", default="auto")
+    parser.add_argument("--lattice", action="store_true")
     shape = parser.parse_args()
     model = cllm.ModelConfig(layers=shape.layers, heads=shape.heads, dim=shape.dim, seq=shape.seq,
                              vocab=shape.vocab)
     times = cllm.measure_step(model, batch=shape.batch, workers=shape.workers, gemm=shape.gemm,
-                              precision=shape.precision,
+                              precision=shape.precision, lattice=shape.lattice,
                               seconds=shape.seconds, steps=shape.steps)
     names = ("workers", "parameters", "steps", "milliseconds", "least", "most",
              "tokens_per_second", "gflops", "peak_gflops", "mfu", "messages",

@@ -148,7 +148,7 @@ def _show(piece: bytes) -> None:
 
 SHAPE = ["preset", "family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden",
          "rope-theta", "untied", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
-         "threads", "symmetry", "positions", "precision", "dropout"]
+         "threads", "symmetry", "positions", "precision", "dropout", "lattice"]
 
 
 @app.command(cls=Command)
@@ -159,11 +159,30 @@ def plan(
     machine: Annotated[Path | None, typer.Option(
         help="Predict the time from this file of `cllm bench --machine-only -o`; without it, from "
              "the last measurement here.")] = None,
+    data: Annotated[Path | None, typer.Option(
+        metavar="DATASET", help="With --lattice: a data set whose tokens are drawn.")] = None,
+    token: Annotated[str | None, typer.Option(
+        metavar="TOKEN", help="With --lattice: the token that is lit, by its number or as it reads."
+    )] = None,
+    out: Annotated[Path | None, typer.Option(
+        "--out", "-o", metavar="FILE", help="With --lattice: the drawing; in a folder, and without "
+        "it, lattice.svg.")] = None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Overwrites the file of --out.")] = False,
 ) -> None:
-    """Draws the tree of spheres and says how a step would be cut, what memory and time it takes."""
-    # Nothing is opened; the engine wants to hear where data and run would be.
-    config = cllm.configure([("data", "data"), ("out", "run"), *given])
-    _plan_command.show(config, machine)
+    """Draws the tree of spheres and says how a step would be cut, what memory and time it takes.
+
+    With --lattice it also draws a clock as SVG: the rings of tokens, their symmetry groups as
+    hours, and a token with its kissing neighbours lit."""
+    # Nothing else is opened; the engine wants to hear where data and run would be.
+    where = [("data", "data"), ("out", "run")]
+    config = cllm.configure([*where, *given])
+    if config.lattice:
+        return _plan_command.show_clock(where, given, machine, data, token, out, force=force)
+    for option, value in (("--data", data), ("--token", token), ("--out", out)):
+        if value is not None:
+            raise cllm.InputError(f"{option}: nothing is drawn: got {value}, expected --lattice")
+    return _plan_command.show(config, machine)
 
 
 def _counts(text: str) -> list[int]:
@@ -181,7 +200,7 @@ def _counts(text: str) -> list[int]:
 @_reported
 @with_options(["family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden", "rope-theta",
                 "untied", "seq", "batch", "grad-accum", "seed", "vocab", "positions", "lr",
-                "dropout"])
+                "dropout", "lattice"])
 def verify(
     given: list[tuple[str, str]],
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "1,2,13,64",
@@ -237,6 +256,8 @@ def bench(
     precision: Annotated[str, typer.Option(
         help="Of the operands of products: fp32, or bf16 (autocast in PyTorch).")] = "fp32",
     gemm: Annotated[str, typer.Option(help="Backend of products: auto, native, onednn.")] = "auto",
+    lattice: Annotated[bool, typer.Option(
+        "--lattice", help="Steps that couple tokens with their kissing neighbours.")] = False,
     machine_only: Annotated[bool, typer.Option(
         "--machine-only", help="Measures the machine alone, for `cllm plan`.")] = False,
     vs: Annotated[str | None, typer.Option(
@@ -272,7 +293,7 @@ def bench(
     if machine_only:
         return _bench_command.machine_only(threads, gemm, out, console)
     shapes = _bench_command.chosen(cases or [], model, batch, seq)
-    effort = Effort(seconds, steps, precision)
+    effort = Effort(seconds, steps, precision, lattice)
     if vs:
         results = _bench_command.versus_torch(shapes, threads, effort, rounds, force_mkl,
                                               eager_only, gemm, console)

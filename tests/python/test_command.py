@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from conftest import RUN_MODEL, TRAIN_MODEL, needs
@@ -274,6 +275,9 @@ def test_bad_input_is_one_line(tmp_path, text_file):
         (["generate", "--model", "nowhere"], ["nowhere", "no such folder"]),
         (["plan", "--workers", "0"], ["--workers", '"0"']),
         (["plan", "--workers", "2", "--threads", "5"], ["--threads"]),
+        (["plan", "--token", "5"], ["--token", "nothing is drawn", "--lattice"]),
+        (["plan", "--lattice", "--token", "no"], ["--token", '"no"', "a number below 257"]),
+        (["plan", "--lattice", "--data", "nowhere"], ["--data", "nowhere", "cllm prepare"]),
         (["verify", "--workers", "1,x"], ["--workers", "1,x"]),
         (["data", "shakespeare", "--archive", text_file], ["SHA-256"]),
     ]:
@@ -296,6 +300,29 @@ def test_plan_draws_the_tree(tmp_path):
     assert "S = 4 shards" in out and "K = 4 positions" in out and "MiB" in out
     code, out, _ = run("plan", "--workers", 64, "--batch", 96, "--seq", 128, folder=tmp_path)
     assert code == DONE and "64 of them workers" in out and "96 x 128 tokens in S = 24" in out
+
+
+def test_plan_draws_the_clock_of_a_lattice(tmp_path, text_file):
+    code, _, err = run("prepare", text_file, "-o", "set", "--tokenizer", "bpe:300", "--order",
+                       "frequency", folder=tmp_path)
+    assert code == DONE, err
+    code, out, err = run("plan", "--lattice", "--data", "set", "--token", " the", "--symmetry", "6",
+                         folder=tmp_path)
+    assert code == DONE and "vocabulary" in out and "drawn   lattice.svg" in err, err
+    drawing = ElementTree.parse(tmp_path / "lattice.svg").getroot()
+    kinds = [element.tag.partition("}")[2] for element in drawing.iter()]
+    rings = 16
+    assert kinds.count("circle") == rings + 6 * rings, "rings, and a dot for each token on them"
+    texts = [element.text for element in drawing.iter() if element.text]
+    assert any(text.startswith("lit: \u201c the\u201d, token ") and
+               text.endswith(" and 6 kissing neighbours") for text in texts)
+    assert any("of 6, of which" in text for text in texts)
+    colours = [element.get("fill") for element in drawing.iter()]
+    assert colours.count("#e63946") == 1 and colours.count("#f4a261") == 6
+    code, _, err = run("plan", "--lattice", folder=tmp_path)
+    assert code == BAD_INPUT and "--out" in err and "--force" in err
+    code, _, err = run("plan", "--lattice", "--vocab", 1, "--force", folder=tmp_path)
+    assert code == DONE, err
 
 
 def test_verify_prints_one_hash(tmp_path, text_file):
