@@ -90,6 +90,7 @@ TEST(TrainPlacement, OwnersTouchTheStateFirst) {
   const Watchdog watchdog("first touch", std::chrono::seconds(60));
   TrainingCase c = training_cases()[0];
   c.width = 200;  // several blocks
+  c.lattice = true;
   for (const int nodes : {1, 2}) {
     SessionConfig config = session_config(c, 14);
     std::atomic<int> tiles{0};
@@ -103,6 +104,10 @@ TEST(TrainPlacement, OwnersTouchTheStateFirst) {
       const std::size_t all = (range->bytes() + 4095) / 4096;
       EXPECT_EQ(resident_pages(*range), nodes == 1 ? 0 : all);
       for (const float x : range->span()) ASSERT_EQ(x, 0.0f);
+    }
+    for (const AlignedBuffer<float>* buffer :
+         {&state.lattice->embedding(), &state.lattice->gradient()}) {
+      EXPECT_EQ(resident_pages(*buffer), nodes == 1 ? 0 : (buffer->bytes() + 4095) / 4096);
     }
   }
 }

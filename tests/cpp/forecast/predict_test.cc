@@ -12,6 +12,7 @@
 #include "forecast/predict_step.h"
 #include "forecast/shard_costs.h"
 #include "has.h"
+#include "lattice/coupling.h"
 #include "machine/kernel_grids.h"
 #include "model/tile_calls.h"
 
@@ -184,6 +185,26 @@ TEST(PredictStep, HoldsThePassesOfDropout) {
   }
 }
 
+// E' takes one sum over V links for each token, its gradient two; the norm and the update of the
+// coefficients are nothing beside them.
+TEST(PredictStep, HoldsTheLinksOfTheLattice) {
+  for (const int order : {1, 5, 12}) {
+    for (const std::int64_t workers : {1, 3, 14}) {
+      SessionConfig plain = config_of(workers, 128, 3000, 48, 64);
+      plain.model.symmetry_order = order;
+      SessionConfig coupled = plain;
+      coupled.lattice = true;
+      const StepForecast before = predict_step(plain, even_rates(1), "");
+      const StepForecast after = predict_step(coupled, even_rates(1), "");
+      const double links = 1e-6 * 3 * order * 3000 * 128;  // at a nanosecond each
+      EXPECT_NEAR(after.pass_ms - before.pass_ms, links, 0.02 * links + 0.01);
+      EXPECT_DOUBLE_EQ(after.product_ms, before.product_ms);
+      EXPECT_GE(after.tiles, before.tiles + 2 * Coupling::tiles_for(3000, 128));
+      EXPECT_GT(after.milliseconds, before.milliseconds);
+    }
+  }
+}
+
 TEST(PredictStep, MeasurementsWithoutDropoutServeModelsWithout) {
   const SessionConfig c = config_of(1, 32, 70, 5, 16);
   const MachineRates old = without_dropout(even_rates(1));
@@ -291,6 +312,7 @@ TEST(PredictStep, CountsMessagesAsTheStepSendsThem) {
   bench.batch = c.batch;
   bench.workers = 1;
   bench.steps = 2;
+  bench.lattice = true;
   const StepForecast f = predict_step(c, even_rates(1), "");
   EXPECT_DOUBLE_EQ(static_cast<double>(f.messages), measure_step(bench).messages);
 
