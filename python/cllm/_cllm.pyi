@@ -250,6 +250,11 @@ class TrainConfig:
             instead; 10000.0 by default.
         untied: Give the model a head of its own instead of the token embedding; False by default.
         no_bias: Keep every bias of a GPT-2 zero and frozen; False by default.
+        lattice: Couple tokens while training: each one's embedding plus learned parts of its
+            kissing neighbours'; what is saved is a plain model, with the sums as its embedding;
+            False by default.
+        lattice_lr: Learning rate of the parts that the lattice learns, as a multiple of lr; 0:
+            they stay 0; 1.0 by default.
         batch: Sequences that go through together [sequences]; 12 by default.
         grad_accum: Batches added up to one step; the same as a batch that many times larger
             [batches]; 1 by default.
