@@ -1,5 +1,7 @@
 #include "checkpoint/trainer_state.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -124,10 +126,27 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
   }
 }
 
-void write_checkpoint(const std::string& folder, const TrainerState& state,
+namespace {
+
+/// Returns the type that weights are saved as: the one that was asked for, or fp32 where a number
+/// is too large for it, because a run must not end without a checkpoint.
+WeightType type_that_holds(const ParameterLayout& layout, const float* parameters,
+                           WeightType asked) {
+  const float most = asked == WeightType::kFloat16 ? 65504.0f : 3.38e38f;
+  const bool fits = asked == WeightType::kFloat32 ||
+                    std::all_of(parameters, parameters + layout.flat_size(),
+                                [most](float value) { return std::fabs(value) <= most; });
+  return fits ? asked : WeightType::kFloat32;
+}
+
+}  // namespace
+
+void write_checkpoint(const std::string& folder, const TrainerState& asked,
                       const ParameterLayout& layout, const float* parameters,
                       const std::vector<OptimizerRange<const float>>& optimizer,
                       const ExtraFiles& extra, const float* embedding) {
+  TrainerState state = asked;
+  state.weights = type_that_holds(layout, parameters, asked.weights);
   FolderWriter writer(folder);
   add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra, state.weights);
   std::vector<TensorView> all;

@@ -53,6 +53,7 @@ struct OptimizerRange {
 };
 
 /// Writes a model folder with trainer_state.json and optimizer.safetensors in it, atomically.
+/// Weights that are too large for state.weights are saved as fp32.
 /// `parameters` is [layout.flat_size()]; `extra` as in add_model_files. The token embedding in
 /// `parameters` of a coupled model is the effective one, which the model folder holds;
 /// `embedding`[V', C] is the one that is trained, and goes with the coefficients beside the

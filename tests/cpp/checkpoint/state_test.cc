@@ -205,6 +205,20 @@ TEST_F(Checkpoint, WeightsThatAreRoundedForOthersComeBackExactly) {
   }
 }
 
+TEST_F(Checkpoint, WeightsThatFitNoHalfAreSavedWhole) {
+  std::vector<float> large = parameters_;
+  large[3] = 7e4f;
+  TrainerState state = state_;
+  state.weights = WeightType::kFloat16;
+  write_checkpoint(root_ / "large", state, layout_, large.data(),
+                   both_moments<const float>(first_.data(), second_.data()));
+  std::vector<float> p(large.size()), m = p, v = p;
+  const TrainerState found =
+      read_checkpoint(root_ / "large", layout_, p.data(), both_moments(m.data(), v.data()));
+  EXPECT_EQ(found.weights, WeightType::kFloat32);
+  EXPECT_EQ(p, large);
+}
+
 TEST_F(Checkpoint, DamageAnywhereIsFound) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder_)) {
