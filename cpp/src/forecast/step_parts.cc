@@ -60,6 +60,7 @@ std::vector<PartTime> StepParts::report(std::int64_t steps, double seconds,
   for (std::size_t p = 0; p < kAll; ++p) {
     std::uint64_t ns = 0;
     for (const Slot& slot : slots_) ns += slot.ns[p];
+    if (p == kLattice && ns == 0) continue;  // tokens are not coupled
     const double ms = 1e-6 * static_cast<double>(ns) / static_cast<double>(steps);
     parts.push_back({name(p), ms});
     busy += ms;

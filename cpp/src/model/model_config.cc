@@ -94,7 +94,7 @@ void check_numbers(const ModelConfig& config) {
   check_rate(config.dropout.residual, "resid_pdrop");
   check_number(config.norm_epsilon(), 1e-12, 1, "norm epsilon");
   check_number(config.rope_theta, 1e-6, 1e15, "rope-theta");
-  check_number(config.initializer_range, 0, 1e6, "initializer_range");
+  check_number(config.initializer_range, 1e-12, 1e6, "initializer_range");
   if (!config.rope_scaling) return;
   const Llama3Scaling& scaling = *config.rope_scaling;
   check_number(scaling.factor, 1, 1e6, "rope_scaling: factor");

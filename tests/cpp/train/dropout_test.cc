@@ -18,7 +18,12 @@
 namespace cllm {
 namespace {
 
-TrainingCase dropping() { return training_cases().back(); }
+TrainingCase dropping() {
+  const std::vector<TrainingCase> cases = training_cases();
+  return *std::find_if(cases.rbegin(), cases.rend(), [](const TrainingCase& c) {
+    return c.dropout > 0 && c.family == Family::kGpt2;
+  });
+}
 
 class DropoutSession : public testing::Test {
  protected:
