@@ -194,7 +194,8 @@ class Work:
         if not kept.exists():
             self.report.say("counting how often each token comes")
             write_durably(kept, tokenizers.by_frequency(made, self._sample()).json.encode())
-        return tokenizers.read_trained(kept.read_text(), "chars" if made.kind == "chars" else "bpe")
+        return tokenizers.read_trained(kept.read_bytes().decode(),
+                                       "chars" if made.kind == "chars" else "bpe")
 
     def _unordered(self) -> Tokenizer:
         """The tokenizer with the ids that it has of its own."""
@@ -211,7 +212,7 @@ class Work:
         if not kept.exists():
             self.report.say(f"training a tokenizer of {size} tokens")
             write_durably(kept, tokenizers.train_bpe(self._sample(), size).json.encode())
-        return tokenizers.read_trained(kept.read_text())
+        return tokenizers.read_trained(kept.read_bytes().decode())
 
     def tell(self, tokenizer: Tokenizer) -> None:
         """What the user should know of the result."""
