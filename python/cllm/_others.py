@@ -51,7 +51,7 @@ CALLS = {  # whole lines of a script
     "TrainingArguments(load_best_model_at_end=True)":
         '`TrainConfig(keep_best=True)`, then `Model.load("run/checkpoints/best")`',
     "model.generate(..., max_new_tokens=100)":
-        '`model.generate("To be", max_new_tokens=100)`, text to text',
+        '`model.generate("To be", tokens=100)` (or `max_new_tokens`), text to text',
 }
 
 
