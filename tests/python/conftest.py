@@ -40,6 +40,17 @@ def needs(*modules):
 
 
 @pytest.fixture(autouse=True)
+def handlers_of_signals():
+    """A command that ends in this process leaves Ctrl-C ignored, which is right at a program's end
+    and would let the next test wait for ever."""
+    before = {number: signal.getsignal(number)
+              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def no_hang():
     faulthandler.dump_traceback_later(SECONDS, exit=True, file=sys.__stderr__)
     yield
