@@ -238,7 +238,7 @@ class TrainConfig:
         family: How the model is built: as GPT-2, or as Llama, Qwen2 or Qwen3, with rotary
             positions; 'gpt2' by default.
         layers: Transformer blocks; 4 by default.
-        heads: Attention heads; divides dim; 4 by default.
+        heads: Attention heads; divides dim, unless head-dim is given; 4 by default.
         dim: Model width; 128 by default.
         seq: Sequence length; auto: 64, less when the data is short [tokens]; 'auto' by default.
         kv_heads: Heads of keys and values, each for a group of heads; divides heads; auto: as
@@ -604,7 +604,7 @@ class TrainConfig:
     def n_layer(self, value: int) -> None: ...
     @property
     def heads(self) -> int:
-        """Attention heads; divides dim; 4 by default."""
+        """Attention heads; divides dim, unless head-dim is given; 4 by default."""
 
     @heads.setter
     def heads(self, value: int) -> None: ...

@@ -21,18 +21,7 @@ if TYPE_CHECKING:  # `import cllm` stays light
     _Ids: TypeAlias = list[int] | tuple[int, ...] | NDArray[np.integer[Any]]
 
 
-if TYPE_CHECKING:
-    _Kind = type
-else:
-
-    class _Kind(type(_cllm.Model)):
-        """Answers a name of transformers on the class, as in Model.from_pretrained(folder)."""
-
-        def __getattr__(cls, name):
-            _others.refuse(cls, name, _others.MODEL)
-
-
-class Model(_cllm.Model, metaclass=_Kind):
+class Model(_cllm.Model):
     """A model in memory: B sequences of T tokens, V' words.
 
     ::

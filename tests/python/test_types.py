@@ -16,7 +16,7 @@ STUB = ROOT / "python/cllm/_cllm.pyi"
 # inspect.signature shows, which it says in __init__.
 ALLOWED = r"""
 cllm\._cllm\.[A-Z]\w+
-cllm\._cllm\.(EvaluationReport|GroupReport|KernelTime|Machine\w*|Model|Option|Sphere\w+)\.__init__
+cllm\._cllm\.(EvaluationReport|GroupReport|KernelTime|RingReport|Machine\w*|Model|Option|Sphere\w+)\.__init__
 cllm\._cllm\.(StepForecast|StepPlan|StepReport|StepTimes|TokenFileInfo|TreePlan)\.__init__
 cllm\._cllm\.RunOutcome\.__pybind11_native_enum__
 cllm\._cllm\.TrainerConfig\.__init__
