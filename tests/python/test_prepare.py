@@ -76,7 +76,7 @@ def test_any_number_of_processes_writes_the_same_files(corpus, tmp_path, small):
         assert contents(out) == wanted
 
 
-def test_a_single_text_is_cut_and_validation_files_do_not_train(tmp_path):
+def test_a_single_text_is_cut_and_validation_files_do_not_train(tmp_path, capfd):
     lines = [f"line {i}\n" for i in range(1000)]
     one, other = tmp_path / "one.txt", tmp_path / "other.jsonl"
     one.write_text("".join(lines))
@@ -89,10 +89,9 @@ def test_a_single_text_is_cut_and_validation_files_do_not_train(tmp_path):
     assert bytes(val[:4].astype(numpy.uint8)) == b"line"
     assert 0.2 < len(val) / (len(train) + len(val)) < 0.3
     other.write_text('{"text": "kept"}\n' + json.dumps({"text": "".join(lines)}) + "\n")
-    said = []
-    made = prepare([other], tmp_path / "other", val=[one], write=said.append)
+    made = prepare([other], tmp_path / "other", val=[one], progress=True)
     assert [text for _, text in documents_of(tmp_path / "other", "train")] == ["kept"]
-    assert made["val"]["documents"] == 1 and "left out 1 document that" in "".join(said)
+    assert made["val"]["documents"] == 1 and "left out 1 document that" in capfd.readouterr().err
     assert prepare([one], tmp_path / "none", val_fraction=0)["val"]["tokens"] == 0
     with pytest.raises(cllm.InputError, match="to train and to validate"):
         prepare([one], tmp_path / "both", val=[one])
