@@ -184,12 +184,12 @@ void check(const ModelConfig& config) {
 
 std::int64_t parameter_count(const ModelConfig& config) noexcept {
   const std::int64_t C = config.width, F = config.hidden(), Q = config.query_width();
-  const std::int64_t QKV = Q + 2 * config.key_width();
+  const std::int64_t qkv = Q + 2 * config.key_width();
   const bool gpt2 = config.is_gpt2();
-  std::int64_t layer = sum(product(QKV, C), product(Q, C));  // attention's two matrices
+  std::int64_t layer = sum(product(qkv, C), product(Q, C));  // attention's two matrices
   layer = sum(layer, product(gpt2 ? 2 : 3, product(F, C)));  // the hidden layer's
   layer = sum(layer, gpt2 ? sum(6 * C, F) : 2 * C);  // norms, biases of what adds to the stream
-  if (config.has_qkv_biases()) layer = sum(layer, QKV);
+  if (config.has_qkv_biases()) layer = sum(layer, qkv);
   if (config.has_head_norms()) layer = sum(layer, 2 * config.head_width());
   std::int64_t rows = sum(config.vocabulary, gpt2 ? sum(config.context, 2) : 1);
   if (!config.tied_head) rows = sum(rows, config.vocabulary);
