@@ -119,7 +119,7 @@ std::int64_t sum(std::int64_t a, std::int64_t b) noexcept {
 
 std::int64_t ModelConfig::hidden() const noexcept {
   if (hidden_dim > 0) return hidden_dim;
-  return is_gpt2() ? 4 * width : (8 * width + 3 * 64 - 1) / (3 * 64) * 64;
+  return is_gpt2() ? product(4, width) : sum(product(8, width), 3 * 64 - 1) / (3 * 64) * 64;
 }
 
 Activation ModelConfig::activation() const noexcept {
@@ -183,14 +183,15 @@ void check(const ModelConfig& config) {
 }
 
 std::int64_t parameter_count(const ModelConfig& config) noexcept {
-  const std::int64_t C = config.width, F = config.hidden(), Q = config.query_width();
-  const std::int64_t qkv = Q + 2 * config.key_width();
+  const std::int64_t C = config.width, F = config.hidden(), D = config.head_width();
+  const std::int64_t Q = product(config.heads, D);
+  const std::int64_t qkv = sum(Q, product(2, product(config.key_value_heads(), D)));
   const bool gpt2 = config.is_gpt2();
   std::int64_t layer = sum(product(qkv, C), product(Q, C));  // attention's two matrices
   layer = sum(layer, product(gpt2 ? 2 : 3, product(F, C)));  // the hidden layer's
-  layer = sum(layer, gpt2 ? sum(6 * C, F) : 2 * C);  // norms, biases of what adds to the stream
+  layer = sum(layer, gpt2 ? sum(product(6, C), F) : product(2, C));  // norms, biases of what adds to the stream
   if (config.has_qkv_biases()) layer = sum(layer, qkv);
-  if (config.has_head_norms()) layer = sum(layer, 2 * config.head_width());
+  if (config.has_head_norms()) layer = sum(layer, product(2, D));
   std::int64_t rows = sum(config.vocabulary, gpt2 ? sum(config.context, 2) : 1);
   if (!config.tied_head) rows = sum(rows, config.vocabulary);
   return sum(product(rows, C), product(config.layers, layer));

@@ -1,0 +1,75 @@
+"""Trains with and without coupled tokens, on the tokenizer's ids and on ids by frequency, and
+compares validation bits per byte over several seeds at equal tokens.
+
+Every run's result depends on its settings alone, so a busy machine does not change the figures. A
+run that is there already is not made again: give the same folder to add seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+PROGRAM = Path(__file__).resolve().parents[1] / "build/release/bin/train_model"
+ORDERS = ("own", "frequency")
+
+
+def prepare(text: Path, tokenizer: str, order: str, folder: Path) -> Path:
+    made = folder / f"data-{order}"
+    if not (made / "dataset.json").exists():
+        subprocess.run([sys.executable, "-m", "cllm", "prepare", str(text), "--out", str(made),
+                        "--tokenizer", tokenizer, "--order", order, "--quiet"], check=True)
+    return made
+
+
+def bits_per_byte(data: Path, words: list[str], out: Path) -> float:
+    """Of the last evaluation."""
+    if not (out / "final").exists():
+        subprocess.run([str(PROGRAM), "--data", str(data), *words, "--out", str(out), "--overwrite",
+                        "--save-every", "0", "--quiet"], check=True)
+    lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
+    return [float(line["bits_per_byte"]) for line in lines if "bits_per_byte" in line][-1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("text", type=Path, help="what is trained on")
+    parser.add_argument("folder", type=Path, help="for data sets and runs")
+    parser.add_argument("--tokenizer", default="bpe:1024")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rates", type=float, nargs="*", default=[1.0],
+                        help="--lattice-lr of the coupled runs")
+    parser.add_argument("words", nargs="*", help="further options of train_model, after --")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    kinds = [("plain", []), *((f"coupled, rate {rate:g}", ["--lattice", "--lattice-lr", str(rate)])
+                              for rate in options.rates)]
+    table = Table("ids", "tokens", *(f"seed {seed}" for seed in range(1, options.seeds + 1)),
+                  "mean", "deviation", box=None)
+    data = {order: prepare(options.text, options.tokenizer, order, options.folder)
+            for order in ORDERS}
+    found: dict[tuple[str, str], list[float]] = {}
+    for seed in range(1, options.seeds + 1):
+        for order in ORDERS:
+            for kind, more in kinds:
+                out = options.folder / f"{order}-{kind.replace(', rate ', '-')}-{seed}"
+                words = [*options.words, *more, "--seed", str(seed), "--eval-tokens", "0"]
+                found.setdefault((order, kind), []).append(bits_per_byte(data[order], words, out))
+                print(out.name, found[order, kind][-1], file=sys.stderr, flush=True)
+    for (order, kind), bits in found.items():
+        spread = f"{statistics.stdev(bits):.4f}" if len(bits) > 1 else ""
+        table.add_row(order, kind, *(f"{b:.4f}" for b in bits), f"{statistics.mean(bits):.4f}",
+                      spread)
+    Console(soft_wrap=True, highlight=False).print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
