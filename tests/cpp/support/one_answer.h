@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/sha256.h"
+#include "sanitized.h"
 #include "session_fixture.h"
 #include "temporary_folder.h"
 #include "watchdog.h"
@@ -30,9 +31,11 @@ inline std::vector<std::int64_t> one_answer_threads() {
 /// Says whether a step of a case is much more work than others: under sanitizers it takes a second.
 inline bool is_heavy(const TrainingCase& c) { return c.batch * c.sequence * c.width > 100000; }
 
-/// Returns all counts, or for a heavy case one without controls, one with two and one with twelve.
+/// Returns all counts; for a heavy case one without controls, one with two and one with twelve; and
+/// with sanitizers, which look at threads rather than bits, a few of each kind of tree.
 inline std::vector<std::int64_t> one_answer_threads(const TrainingCase& c) {
-  return is_heavy(c) ? std::vector<std::int64_t>{3, 14, 64} : one_answer_threads();
+  if (is_heavy(c)) return {3, 14, 64};
+  return kSanitized ? std::vector<std::int64_t>{2, 3, 6, 14, 24, 64} : one_answer_threads();
 }
 
 /// Sleeps for a random time at every message and tile border, mostly as short as the system can.
