@@ -116,6 +116,7 @@ constexpr std::int64_t kMostHeads = 1 << 14;
 constexpr std::int64_t kMostWidth = 1 << 17;
 constexpr std::int64_t kMostContext = 1 << 24;
 constexpr std::int64_t kMostVocabulary = 1 << 24;
+constexpr std::int64_t kMostSymmetry = 4096;
 constexpr std::int64_t kMostParameters = 100'000'000'000;
 
 /// Throws InputError naming the option (layers, heads, dim, seq, vocab, ...) when a value is not

@@ -48,11 +48,12 @@ struct TreePlan {
   }
 };
 
-/// Plans a tree of `threads` spheres in which no sphere has more than `symmetry_order` children. 1:
-/// one sphere that is root and worker. 2 to V + 1: a root and threads - 1 workers. Above: a root,
-/// c = min(clamp((threads - 1) / 5, 2, V), (threads - 1) / 2) controls, and the rest dealt evenly
-/// below them; a control with more than V below it applies the same rule to its own subtree. Order
-/// 1 branches as order 2 does. Throws InputError for threads < 1 or symmetry_order < 1.
+/// Plans a tree of `threads` spheres in which no sphere has more than V children: `symmetry_order`,
+/// but 2 for order 1, because a tree has to branch. 1: one sphere that is root and worker. 2 to
+/// V + 1: a root and threads - 1 workers. Above: a root, c = min(clamp((threads - 1) / 5, 2, V),
+/// (threads - 1) / 2) controls, and the rest dealt evenly below them; a control with more than V
+/// below it applies the same rule to its own subtree. Throws InputError for threads < 1 or
+/// symmetry_order < 1.
 TreePlan plan_tree(std::int64_t threads, int symmetry_order = 12);
 
 /// Returns how many workers plan_tree(threads, symmetry_order) has, without making it.

@@ -209,7 +209,7 @@ std::vector<Option> make_table() {
         size().unit("threads").automatic(0).on_resume().also({"num-threads"}));
   t.add("symmetry", kInteger, &C::symmetry,
         "most children of a sphere (a tree needs 2), positions in a step, tokens on a ring",
-        row().at_least(1).at_most(4096).also({"symmetry-order"}));
+        size().at_most(kMostSymmetry).also({"symmetry-order"}));
   t.add("positions", kInteger, &C::positions,
         "gradient copies that a step is spread over; auto: by the batch plan",
         size().automatic(0).also({"shards"}));

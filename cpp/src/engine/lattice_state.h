@@ -2,9 +2,9 @@
 // that from it.
 //
 // The parameters hold the effective embedding E' where the model has its token embedding, so that
-// everything that reads weights (passes, packing, saving) reads E' and knows nothing of the
-// lattice. E lies here, and the coefficients w at the end of the flat range. Likewise the shards
-// leave dE' in a gradient; dE is here, and dw at the end of that gradient.
+// passes, packing and model files read it like any other. E lies here, and the coefficients w at
+// the end of the flat range. Likewise the shards leave dE' in a gradient; dE is here, and dw at the
+// end of that gradient.
 //
 // Letters: V' vocabulary, C width, V symmetry order.
 #pragma once
@@ -22,7 +22,12 @@ class LatticeState {
  public:
   /// Makes a state of zeros for a model of this layout, which must have a lattice.
   LatticeState(const ModelConfig& model, const ParameterLayout& layout);
+  /// These say how many bytes E and dE and what dw is summed from have, and how many the tables of
+  /// neighbours.
   static std::size_t bytes_for(const ModelConfig& model);
+  static std::size_t tables_bytes_for(const ModelConfig& model) noexcept {
+    return Neighbours::bytes_for(model.vocabulary, model.symmetry_order);
+  }
 
   /// Couples the model in `parameters`: E is its token embedding, and w is 0.
   void start(float* parameters) noexcept;
@@ -31,6 +36,10 @@ class LatticeState {
   std::int32_t tiles() const noexcept { return coupling_.tiles(); }
   /// Makes a tile of E' in `parameters`.
   void fold(std::int32_t tile, float* parameters, const KernelTable& kernels) const noexcept;
+  /// Makes all of E' on the calling thread: the same bits.
+  void fold(float* parameters, const KernelTable& kernels) const noexcept {
+    for (std::int32_t tile = 0; tile < tiles(); ++tile) fold(tile, parameters, kernels);
+  }
   /// Makes a tile of dE, and its part of dw, from dE' in `gradient`.
   void unfold(std::int32_t tile, const float* parameters, const float* gradient,
               const KernelTable& kernels) noexcept;

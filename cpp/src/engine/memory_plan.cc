@@ -72,23 +72,28 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   memory.evaluation = ForwardStage::bytes_for(config.model, windows, config.sequence, active,
                                               config.precision, spare);
   memory.tables = tables_bytes(config, plan, windows);
+  if (config.lattice) memory.tables += LatticeState::tables_bytes_for(config.model);
   memory.program = program_bytes();
   memory.saving = config.snapshot ? memory.parameters + memory.moments : 0;
   return memory;
 }
 
 void check_memory(const SessionConfig& session) {
-  const double needed = static_cast<double>(plan_memory(session).total());
+  const MemoryPlan plan = plan_memory(session);
+  const double needed = static_cast<double>(plan.total());
   const double limit = memory_limit_bytes();
   if (needed <= limit) return;
   const auto whole_mib = [](double bytes) {
     return std::to_string(std::llround(bytes / 1048576)) + " MiB";
   };
+  const bool mostly_tables =
+      session.lattice && LatticeState::tables_bytes_for(session.model) > plan.total() / 2;
   throw InputError({"the run does not fit in memory", whole_mib(needed),
                     "at most " + whole_mib(limit), "memory plan",
-                    "a smaller " + option_word("batch") + " (with " + option_word("grad-accum") +
-                        " the step batch stays), " + option_word("dim") + " or " +
-                        option_word("layers")});
+                    mostly_tables ? "a smaller " + option_word("symmetry")
+                                  : "a smaller " + option_word("batch") + " (with " +
+                                        option_word("grad-accum") + " the step batch stays), " +
+                                        option_word("dim") + " or " + option_word("layers")});
 }
 
 bool has_room_for_snapshot(SessionConfig session) {

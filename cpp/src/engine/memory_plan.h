@@ -13,7 +13,7 @@ struct MemoryPlan {
   std::size_t activations_and_gradients;  ///< with the packed weights
   std::size_t workers;     ///< scratch and products of the active workers, stacks of all threads
   std::size_t evaluation;  ///< what does not fit into the workspaces of training
-  std::size_t tables;      ///< step batches, the plan of a step
+  std::size_t tables;      ///< step batches, the plan of a step, the lattice's neighbours
   std::size_t program;     ///< code, libraries and data of the process before the first session
   std::size_t saving;      ///< the copy that checkpoints are written from
   std::size_t total() const noexcept {

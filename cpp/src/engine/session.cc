@@ -49,7 +49,6 @@ Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelSta
       tree(std::make_unique<SphereTree>(plan_tree(config.threads, config.model.symmetry_order),
                                         with_workers(config.tree, workers))) {
   train = std::make_shared<TrainStage>(plan, state, kernels(), workers, *tree, config.pass);
-  if (state.lattice) fold = std::make_unique<FoldStage>(state, kernels(), *tree);
 }
 
 Session::Session(const SessionConfig& config)
@@ -106,8 +105,8 @@ StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
   return outcome;
 }
 
-void Session::fold() {
-  if (crew_->fold) crew_->fold->run(*crew_->tree);
+void Session::fold() noexcept {
+  if (state_->lattice) state_->lattice->fold(state_->parameters.data(), kernels());
 }
 
 double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {

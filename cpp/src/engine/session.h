@@ -9,7 +9,6 @@
 
 #include "data/evaluation_windows.h"
 #include "engine/evaluate_stage.h"
-#include "engine/fold_stage.h"
 #include "engine/model_state.h"
 #include "engine/session_config.h"
 #include "engine/touch_stage.h"
@@ -35,8 +34,10 @@ class Session {
                    const std::int64_t* sequences = nullptr);
 
   /// Makes the effective embedding of a coupled model in state(), for whoever reads the parameters
-  /// next: steps and evaluations make it themselves. Without a lattice it does nothing.
-  void fold();
+  /// next: steps and evaluations make it themselves. Without a lattice it does nothing. It runs on
+  /// the calling thread alone, so that a model can be saved whose threads are gone: after a failed
+  /// step, and in a process that fork made.
+  void fold() noexcept;
 
   /// Returns the mean loss over the windows; NaN when `stop` said so. What it makes for rounds of
   /// that many windows, it keeps for later calls until the next resize.
@@ -103,7 +104,6 @@ class Session {
     WorkerPool workers;
     // The stages outlive the tree, because its threads may look at them until they are joined.
     std::unique_ptr<TouchStage> touch;
-    std::unique_ptr<FoldStage> fold;
     std::shared_ptr<TrainStage> train;
     std::map<std::int64_t, std::unique_ptr<EvaluateStage>> evaluate;  // by windows of a round
     std::unique_ptr<SphereTree> tree;

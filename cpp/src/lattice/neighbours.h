@@ -24,10 +24,11 @@ std::int64_t kissing_neighbour(std::int64_t token, std::int64_t direction, std::
 
 /// Holds the neighbours of all tokens and the way back from them. It is immutable after
 /// construction. All rings but the lowest three and the highest two look alike, and one stands for
-/// them, so its size does not grow with the vocabulary.
+/// them, so its size does not grow with the vocabulary; it grows with the square of the order.
 class Neighbours {
  public:
   Neighbours(std::int64_t vocabulary, std::int64_t symmetry_order);
+  static std::size_t bytes_for(std::int64_t vocabulary, std::int64_t symmetry_order) noexcept;
 
   std::int64_t vocabulary() const noexcept { return vocabulary_; }
   std::int64_t symmetry_order() const noexcept { return order_; }
@@ -60,11 +61,19 @@ class Neighbours {
     return slot < alike_ ? slot : slot - alike_ + top_;
   }
   std::int64_t lists() const noexcept { return alike_ + vocabulary_ - top_; }
+  /// Says which tokens share the lists of the ring before them: [begin, end).
+  struct Sharing {
+    std::int64_t begin, end;
+  };
+  static Sharing sharing(std::int64_t vocabulary, std::int64_t order) noexcept;
   void link_out();
   void link_in();
+  /// Calls body(list, link back) for each link into a stored token, by direction, then by token.
+  template <class Body>
+  void for_links_in(Body body) const;
 
   const std::int64_t vocabulary_, order_;
-  std::int64_t alike_, top_;  // tokens [alike_, top_) share the lists of the ring before alike_
+  const std::int64_t alike_, top_;  // tokens [alike_, top_) share lists
   Lists of_, into_;
 };
 

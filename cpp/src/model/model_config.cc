@@ -170,10 +170,7 @@ void check(const ModelConfig& config) {
   check_of_family(config.is_gpt2() || !config.scale_by_layer, config,
                   "scores divided by the layer's number", "not so",
                   "scale_attn_by_inverse_layer_idx");
-  if (config.symmetry_order < 1) {
-    throw InputError({"the symmetry order is too small", std::to_string(config.symmetry_order),
-                      "1 or more", "symmetry", ""});
-  }
+  check_size(config.symmetry_order, kMostSymmetry, "symmetry");
   check_numbers(config);
   const std::int64_t parameters = parameter_count(config);
   if (parameters > kMostParameters) {

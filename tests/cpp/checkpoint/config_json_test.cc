@@ -266,6 +266,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kGpt2, "eos_token_id", "[\"x\"]", "a token, a list of tokens or null"},
         Case{kGpt2, "cllm", "[]", "an object"},
         Case{kGpt2, "cllm", "{\"symmetry_order\": 0, \"tokens\": \"ids\"}", "\"symmetry_order\""},
+        Case{kGpt2, "cllm", "{\"symmetry_order\": 4097, \"tokens\": \"ids\"}", "to 4096"},
         Case{kGpt2, "cllm", "{\"symmetry_order\": 12, \"tokens\": \"words\"}",
              "\"bytes\" or \"ids\""},
         Case{kGpt2, "quantization_config", "{\"bits\": 4}", "\"quantization_config\""},

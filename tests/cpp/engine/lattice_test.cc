@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 
+#include "engine/memory_plan.h"
 #include "engine/model_runner.h"
 #include "one_answer.h"
 #include "sanitized.h"
@@ -176,6 +177,38 @@ TEST(Lattice, FoldsWhatWasWritten) {
   run.session().fold();
   EXPECT_EQ(state.parameters.data()[at + 3], 2 + 0.5f * state.embedding()[12 * 16 + 3])
       << "the radial neighbour of token 0 is the one of ring 1";
+}
+
+// A model whose step failed can be saved: its tree only throws, and folding needs none.
+TEST(Lattice, FoldsAfterAFailedStep) {
+  const TrainingCase c = {"Fold",        1, 2, 16,  16, 41, 4, 2, Precision::kFp32, 0,
+                          Family::kGpt2, 0, 0, true};
+  SessionConfig config = session_config(c, 4);
+  config.tree.before_tile = [](int, const TileClaim&) { throw std::runtime_error("a fault"); };
+  Session session(config);
+  ModelState& state = session.state();
+  start_weights(state);
+  std::vector<std::int32_t> inputs, targets;
+  TextBatches(c).fill(0, inputs, targets);
+  EXPECT_THROW(session.step(0, inputs.data(), targets.data()), std::runtime_error);
+  state.parameters.data()[state.layout.coupling()] = 0.5;
+  session.fold();
+  const float* const E = state.embedding();
+  EXPECT_EQ(state.parameters.data()[state.layout.token_embedding() + 3], E[3] + 0.5f * E[195])
+      << "the radial neighbour of token 0 is the one of ring 1";
+}
+
+// The tables of neighbours grow with the square of the order, the rest of the lattice does not.
+TEST(Lattice, MemoryPlanCountsTheNeighbours) {
+  const auto tables = [](int order, bool lattice) {
+    SessionConfig config = session_config({"Tables", 1, 2, 16, 16, 8000, 4, 1}, 1);
+    config.model.symmetry_order = order;
+    config.lattice = lattice;
+    return plan_memory(config).tables;
+  };
+  EXPECT_GE(tables(12, true), tables(12, false) + std::size_t{2} * 5 * 12 * 12 * sizeof(RowLink));
+  EXPECT_EQ(tables(1000, true) - tables(1000, false), Neighbours::bytes_for(8000, 1000));
+  EXPECT_GE(Neighbours::bytes_for(8000, 1000), 2u * 5 * 1000 * 1000 * sizeof(RowLink));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "cllm/error.h"
 #include "cllm/lattice.h"
+#include "cllm/model_config.h"
 
 namespace cllm {
 namespace {
@@ -100,11 +101,43 @@ TEST(Neighbours, OfAllTokensAreAList) {
   EXPECT_THROW(kissing_neighbours(std::int64_t{1} << 40, 12), InputError);
 }
 
+TEST(Neighbours, OfOneTokenAreItsRowOfTheList) {
+  for (const std::int64_t vocabulary : {1, 5, 13, 30}) {
+    const std::vector<std::int32_t> all = kissing_neighbours(vocabulary, 12);
+    for (std::int64_t token = 0; token < vocabulary; ++token) {
+      const auto row = all.begin() + token * 12;
+      EXPECT_EQ(kissing_neighbours_of(token, vocabulary, 12),
+                std::vector<std::int32_t>(row, row + 12));
+    }
+  }
+  EXPECT_EQ(kissing_neighbours_of(kMostVocabulary - 1, kMostVocabulary, kMostSymmetry).size(),
+            4096u);
+  EXPECT_THROW(kissing_neighbours_of(30, 30, 12), InputError);
+  EXPECT_THROW(kissing_neighbours_of(-1, 30, 12), InputError);
+  EXPECT_THROW(kissing_neighbours_of(0, 30, kMostSymmetry + 1), InputError);
+}
+
+TEST(Neighbours, TakeTheBytesThatArePlanned) {
+  for_lattices([](std::int64_t vocabulary, std::int64_t order) {
+    const Neighbours neighbours(vocabulary, order);
+    std::set<const RowLink*> lists;
+    std::size_t links = 0;
+    for (std::int64_t token = 0; token < vocabulary; ++token) {
+      if (!lists.insert(neighbours.of(token).data()).second) continue;
+      links += neighbours.of(token).size() + neighbours.into(token).size();
+    }
+    EXPECT_EQ(Neighbours::bytes_for(vocabulary, order),
+              links * sizeof(RowLink) + 2 * (lists.size() + 1) * sizeof(std::size_t))
+        << vocabulary << " tokens, order " << order;
+  });
+}
+
 TEST(Neighbours, TheLargestVocabularyTakesNoMoreMemoryThanASmallOne) {
   const std::int64_t last = (std::int64_t{1} << 24) - 1;
   const Neighbours neighbours(last + 1, 12);
   EXPECT_EQ(neighbours.of(last)[0].row, -12);
   EXPECT_EQ(neighbours.of(last / 2).data(), neighbours.of(last / 2 + 12).data());
+  EXPECT_LT(Neighbours::bytes_for(last + 1, 12), 20000u);
 }
 
 }  // namespace

@@ -127,6 +127,8 @@ TEST(ModelConfig, RefusesWhatNoModelOfTheFamilyIs) {
       {gpt2, [](ModelConfig& c) { c.hidden_dim = -1; }, "hidden"},
       {gpt2, [](ModelConfig& c) { c.epsilon = -1; }, "norm epsilon"},
       {gpt2, [](ModelConfig& c) { c.initializer_range = 0; }, "initializer_range"},
+      {gpt2, [](ModelConfig& c) { c.symmetry_order = 0; }, "symmetry: too small"},
+      {gpt2, [](ModelConfig& c) { c.symmetry_order = 4097; }, "at most 4096"},
       {smollm2, [](ModelConfig& c) { c.kv_heads = 2; }, "9 heads, 2 of keys"},
       {smollm2, [](ModelConfig& c) { c.kv_heads = 18; }, "kv-heads"},
       {smollm2, [](ModelConfig& c) { c.head_dim = 63; }, "an even width"},

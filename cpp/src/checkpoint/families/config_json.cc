@@ -46,7 +46,7 @@ std::vector<std::int32_t> end_tokens_of(const ConfigKeys& keys, const ModelDescr
 
 void read_own(const ConfigKeys& own, const ConfigKeys& keys, ModelDescription& model) {
   if (model.config.is_gpt2()) model.config.bias = own.flag("bias", true);
-  model.config.symmetry_order = static_cast<int>(own.size("symmetry_order", 1, 1 << 20));
+  model.config.symmetry_order = static_cast<int>(own.size("symmetry_order", 1, kMostSymmetry));
   const std::string tokens = own.text("tokens", "");
   if (tokens != "bytes" && tokens != "ids") own.refuse("tokens", "\"bytes\" or \"ids\"");
   model.byte_tokens = tokens == "bytes";
