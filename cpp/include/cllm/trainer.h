@@ -74,6 +74,7 @@ class Trainer {
   void set_learning_rate(std::optional<double> rate);
 
   /// Returns what the user should know before the first step; run() tells its observer, and news.
+  /// save() adds what there is to know of the folder that it wrote.
   const std::vector<std::string>& notes() const noexcept;
   std::int64_t steps_done() const noexcept;
   std::int64_t steps_total() const noexcept;
@@ -87,12 +88,12 @@ class Trainer {
   std::vector<SphereReport> spheres() const;
   /// Reports each group, over the steps of this trainer.
   std::vector<GroupReport> groups() const;
-  /// Does the same for the rings of the lattice that had tokens; none without `lattice`.
+  /// Does the same for each band of rings of the lattice that had tokens; none without `lattice`.
   std::vector<RingReport> rings() const;
   std::int64_t workers() const noexcept;
   /// Returns every tensor that is trained, in the order of the file. Writing to one changes the
-  /// model. With `lattice`, the token embedding is the one behind the saved one, and the last
-  /// tensor holds the coefficients: "lattice.w".
+  /// model. With `lattice`, the token embedding is E, the one that is trained; the last tensor
+  /// holds the coefficients, "lattice.w", with which the saved one is made of it.
   std::vector<Tensor> parameters();
   /// Returns the gradient of the last step in the same way, before clipping; the next step
   /// overwrites it. Throws Error when there was no step since construction or resize().

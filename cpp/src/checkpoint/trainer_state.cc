@@ -42,7 +42,10 @@ std::int64_t state_number(const std::string& where, const Json& object, const ch
     const auto number = value.get<std::int64_t>();
     if (number >= least && number <= most) return number;
   }
-  refuse(where, key, value, "a whole number from " + std::to_string(least));
+  const bool bounded = most < std::numeric_limits<std::int64_t>::max();
+  refuse(where, key, value,
+         "a whole number from " + std::to_string(least) +
+             (bounded ? " to " + std::to_string(most) : ""));
 }
 
 /// Returns what a name stands for.
@@ -115,8 +118,8 @@ ModelConfig model_of_state(const std::string& where, const Json& json) {
   model.context = state_number(where, json, "positions", 1);
   model.vocabulary = state_number(where, json, "vocabulary", 1);
   json.at("bias").get_to(model.bias);
-  model.symmetry_order = static_cast<int>(
-      state_number(where, json, "symmetry_order", 1, std::numeric_limits<int>::max()));
+  model.symmetry_order =
+      static_cast<int>(state_number(where, json, "symmetry_order", 1, kMostSymmetry));
   // Versions without dropout did not write these.
   model.dropout = {json.value("embd_pdrop", 0.0), json.value("attn_pdrop", 0.0),
                    json.value("resid_pdrop", 0.0)};
@@ -231,25 +234,32 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
 
 namespace {
 
-/// Returns the type that weights are saved as: the one that was asked for, or fp32 where a number
-/// is too large for it, because a run must not end without a checkpoint.
-WeightType type_that_holds(const ParameterLayout& layout, const float* parameters,
-                           WeightType asked) {
-  const float most = asked == WeightType::kFloat16 ? 65504.0f : 3.38e38f;
-  const bool fits = asked == WeightType::kFloat32 ||
-                    std::all_of(parameters, parameters + layout.flat_size(),
-                                [most](float value) { return std::fabs(value) <= most; });
-  return fits ? asked : WeightType::kFloat32;
+/// Returns the first tensor of the model's file that has a number too large for a type; null when
+/// all fit. The coefficients of a lattice are not in that file.
+const TensorEntry* too_large(const ParameterLayout& layout, const float* parameters,
+                             WeightType type) {
+  if (type == WeightType::kFloat32) return nullptr;
+  const float most = type == WeightType::kFloat16 ? 65504.0f : 3.38e38f;
+  for (const TensorEntry& entry : layout.tensors()) {
+    const float* const first = parameters + entry.offset;
+    const bool fits = entry.coupling || std::all_of(first, first + entry.size, [most](float value) {
+                        return std::fabs(value) <= most;
+                      });
+    if (!fits) return &entry;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
-void write_checkpoint(const std::string& folder, const TrainerState& asked,
-                      const ParameterLayout& layout, const float* parameters,
-                      const std::vector<OptimizerRange<const float>>& optimizer,
-                      const ExtraFiles& extra, const float* embedding) {
+std::string write_checkpoint(const std::string& folder, const TrainerState& asked,
+                             const ParameterLayout& layout, const float* parameters,
+                             const std::vector<OptimizerRange<const float>>& optimizer,
+                             const ExtraFiles& extra, const float* embedding) {
   TrainerState state = asked;
-  state.weights = type_that_holds(layout, parameters, asked.weights);
+  // A run must not end without a checkpoint.
+  const TensorEntry* const large = too_large(layout, parameters, asked.weights);
+  if (large != nullptr) state.weights = WeightType::kFloat32;
   FolderWriter writer(folder);
   add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra, state.weights);
   std::vector<TensorView> all;
@@ -266,6 +276,9 @@ void write_checkpoint(const std::string& folder, const TrainerState& asked,
   writer.add_tensors(kOptimizerName, all);
   writer.add_text(kStateName, trainer_state_json(state));
   writer.commit();
+  if (large == nullptr) return "";
+  return std::string("the weights are saved as fp32, not as ") + option_name(asked.weights) + ": " +
+         large->name + " has a number that is too large for it";
 }
 
 TrainerState read_trainer_state(const std::string& folder) {

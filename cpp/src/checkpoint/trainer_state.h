@@ -53,24 +53,24 @@ struct OptimizerRange {
 };
 
 /// Writes a model folder with trainer_state.json and optimizer.safetensors in it, atomically.
-/// Weights that are too large for state.weights are saved as fp32.
-/// `parameters` is [layout.flat_size()]; `extra` as in add_model_files. The token embedding in
-/// `parameters` of a coupled model is the effective one, which the model folder holds;
+/// Weights that are too large for state.weights are saved as fp32; then it returns a note that says
+/// so, else "". `parameters` is [layout.flat_size()]; `extra` as in add_model_files. The token
+/// embedding in `parameters` of a coupled model is the effective one, which the model folder holds;
 /// `embedding`[V', C] is the one that is trained, and goes with the coefficients beside the
 /// moments.
-void write_checkpoint(const std::string& folder, const TrainerState& state,
-                      const ParameterLayout& layout, const float* parameters,
-                      const std::vector<OptimizerRange<const float>>& optimizer,
-                      const ExtraFiles& extra = {}, const float* embedding = nullptr);
+std::string write_checkpoint(const std::string& folder, const TrainerState& state,
+                             const ParameterLayout& layout, const float* parameters,
+                             const std::vector<OptimizerRange<const float>>& optimizer,
+                             const ExtraFiles& extra = {}, const float* embedding = nullptr);
 
 /// Reads the state alone; the layout for read_checkpoint is made from its model. Checks nothing
 /// else.
 TrainerState read_trainer_state(const std::string& folder);
 
 /// Fills the parameters, the optimizer's ranges and the embedding of a coupled model, padding with
-/// zeros. Verifies every byte against
-/// the manifest first; throws InputError, touching no buffer, when a file is damaged or there is no
-/// manifest. Throws it as well for numbers that are not finite, or negative where none may be.
+/// zeros. Verifies every byte against the manifest first; throws InputError, touching no buffer,
+/// when a file is damaged or there is no manifest. Throws it as well for numbers that are not
+/// finite, or negative where none may be.
 TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
                              float* parameters, const std::vector<OptimizerRange<float>>& optimizer,
                              float* embedding = nullptr);

@@ -57,8 +57,8 @@ void CheckpointWriter::carry_out(const float* parameters, const OptimizerRanges&
   const std::string name = checkpoint_name(job_->state.step);
   result_ = {job_->checkpoints + "/" + name, job_->state.step, "", {}};
   try {
-    write_checkpoint(result_.folder, job_->state, layout_, parameters, optimizer, job_->extra,
-                     embedding);
+    result_.note = write_checkpoint(result_.folder, job_->state, layout_, parameters, optimizer,
+                                    job_->extra, embedding);
     const std::string warning = update_latest_link(job_->checkpoints, name);
     result_.warnings =
         prune_checkpoints(job_->checkpoints, job_->keep, job_->protect, job_->state.step).warnings;

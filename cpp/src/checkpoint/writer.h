@@ -28,6 +28,7 @@ struct CheckpointResult {
   std::int64_t step = 0;
   std::string failure;                ///< why it could not be written; "" when it is complete
   std::vector<std::string> warnings;  ///< an old checkpoint that could not be removed, ...
+  std::string note = {};              ///< of write_checkpoint: another type of weights
 };
 
 /// Runs at most one write at a time. start() takes the copy before it returns, so the next step may

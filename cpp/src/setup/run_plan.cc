@@ -61,6 +61,11 @@ void plan_model(RunPlan& plan) {
   const std::int64_t vocabulary = needed_vocabulary(plan);
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) {
     model = plan.resume->state.model;  // as it was planned when the run started
+    if (model.symmetry_order != c.symmetry) {
+      refuse("the run's model has another symmetry than its configuration",
+             text(model.symmetry_order), text(c.symmetry), option_word("resume", c.resume),
+             "use another checkpoint");
+    }
     if (vocabulary > model.vocabulary) {
       refuse("the data's vocabulary is larger than the run's", text(vocabulary),
              "at most " + text(model.vocabulary), option_word("resume", c.resume));

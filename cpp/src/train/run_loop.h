@@ -59,6 +59,8 @@ class RunLoop {
   void finish_folder();
   void save_final();
   void tell(const std::optional<CheckpointResult>& result, bool must_succeed);
+  /// Tells the note of a save, unless that of the one before was the same.
+  void tell_note(const std::string& note);
   void set_branch_aside(std::int64_t step);
   void set_aside(const FoundCheckpoint& checkpoint);
   /// Returns the names of checkpoints that stay whatever their age.
@@ -93,6 +95,7 @@ class RunLoop {
   Known known_;
   std::optional<JsonLines> metrics_, spheres_, groups_, rings_;
   bool logs_fail_ = false;
+  std::string told_;  // the last note of a save
   CheckpointWriter writer_;
   std::int64_t saving_;       // step of the last checkpoint that was started
   bool was_removed_ = false;  // the run folder, during the run

@@ -27,13 +27,15 @@ void RunLoop::finish_folder() {
 }
 
 void RunLoop::save_final() {
+  std::string note;
   try {
-    trainer_.save(in_run("final"));
+    note = trainer_.save(in_run("final"));
   } catch (const Error&) {
     save_and_wait();  // if the final folder cannot be written, a checkpoint may be
     throw;
   }
   known_.newest = known_.saved = done();
+  tell_note(note);
   observer_.on_checkpoint(in_run("final"));
 }
 
@@ -74,8 +76,6 @@ bool RunLoop::can_save(bool must_succeed) {
 void RunLoop::start_save(bool must_succeed) {
   const PhaseClock::Scope saving(clock_, RunPhase::kSaving);
   if (!folder_ || saving_ == done()) return;
-  trainer_.session.fold();
-  if (!can_save(must_succeed)) return;
   tell(writer_.wait(), false);
   trainer_.window->pause();
   follow_folder();
@@ -86,10 +86,15 @@ void RunLoop::start_save(bool must_succeed) {
   job.extra = trainer_.plan.carried;
   job.keep = trainer_.plan.config.keep;
   job.protect = protected_names();
-  saving_ = done();
-  writer_.start(std::move(job));
+  // The observer has heard of all this and may have written to the weights.
+  trainer_.session.fold();
+  const bool sound = can_save(must_succeed);
+  if (sound) {
+    saving_ = done();
+    writer_.start(std::move(job));
+  }
   trainer_.window->resume();
-  if (!was_removed_) return;
+  if (!sound || !was_removed_) return;
   tell(writer_.wait(), true);
   throw Error(ErrorParts{"the run folder was removed while the run was using it",
                          "step " + text(saving_) + " was saved in a new one", "", folder_->path(),
@@ -104,10 +109,16 @@ void RunLoop::save_and_wait() {
   tell(writer_.wait(), true);
 }
 
+void RunLoop::tell_note(const std::string& note) {
+  if (!note.empty() && note != told_) observer_.on_note(note);
+  told_ = note;
+}
+
 void RunLoop::tell(const std::optional<CheckpointResult>& result, bool must_succeed) {
   if (!result.has_value()) return;
   for (const std::string& warning : result->warnings) observer_.on_note(warning);
   if (result->failure.empty()) {
+    tell_note(result->note);
     if (known_.newest > result->step) set_branch_aside(result->step);
     known_.newest = known_.saved = result->step;
     observer_.on_checkpoint(result->folder);

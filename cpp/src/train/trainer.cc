@@ -1,5 +1,6 @@
 #include "cllm/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/clock.h"
@@ -85,7 +86,13 @@ void Trainer::set_learning_rate(std::optional<double> rate) {
 void Trainer::resize(std::int64_t workers) { impl_->core.resize(workers); }
 bool Trainer::byte_tokens() const noexcept { return impl_->core.plan.byte_tokens; }
 bool Trainer::has_validation() const noexcept { return impl_->core.can_evaluate(); }
-void Trainer::save(const std::string& folder) const { impl_->core.save(folder); }
+void Trainer::save(const std::string& folder) const {
+  const std::string note = impl_->core.save(folder);
+  std::vector<std::string>& notes = impl_->core.plan.notes;
+  if (!note.empty() && std::find(notes.begin(), notes.end(), note) == notes.end()) {
+    notes.push_back(note);
+  }
+}
 
 void Trainer::request_stop() noexcept { impl_->core.stop.store(true, std::memory_order_relaxed); }
 void Trainer::request_save() noexcept {

@@ -35,9 +35,12 @@ DrawBatch draw_from(const RunPlan& plan) {
 }
 
 /// Returns the name of the first tensor with a value that is not finite; "" when there is none.
-std::string first_not_finite(const ParameterLayout& layout, const float* values) {
+/// range(tensor) is the flat range that holds it.
+template <class Range>
+std::string first_not_finite(const ParameterLayout& layout, Range range) {
+  std::int32_t tensor = 0;
   for (const TensorEntry& entry : layout.tensors()) {
-    if (!all_finite(values + entry.offset, entry.size)) return entry.name;
+    if (!all_finite(range(tensor++) + entry.offset, entry.size)) return entry.name;
   }
   return "";
 }
@@ -199,7 +202,9 @@ void TrainerCore::check_finite() const {
   const ModelState& state = session.state();
   const std::vector<const AlignedBuffer<float>*> ranges = state.ranges();
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    const std::string name = first_not_finite(state.layout, ranges[i]->data());
+    const float* const range = ranges[i]->data();
+    const std::string name =
+        first_not_finite(state.layout, [range](std::int32_t) { return range; });
     if (name.empty()) continue;
     const char* const what = i == 0 ? "weight" : session.state_ranges()[i - 1].title;
     throw Error(
@@ -209,16 +214,19 @@ void TrainerCore::check_finite() const {
   }
 }
 
-void TrainerCore::save(const std::string& folder) {
+std::string TrainerCore::save(const std::string& folder) {
   session.fold();
   check_finite();
   const ModelState& state = session.state();
-  write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
-                   optimizer_ranges(), plan.carried, state.embedding());
+  return write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
+                          optimizer_ranges(), plan.carried, state.embedding());
 }
 
 std::string TrainerCore::first_bad_gradient() const {
-  return first_not_finite(session.state().layout, session.gradient());
+  const ModelState& state = session.state();
+  return first_not_finite(state.layout, [&](std::int32_t tensor) {
+    return state.trained_gradient(tensor, session.gradient());
+  });
 }
 
 StepReport TrainerCore::step() {

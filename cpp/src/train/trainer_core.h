@@ -42,8 +42,9 @@ class TrainerCore {
   TrainerState trainer_state(bool waits = true) const;
   /// Returns the optimizer's state as a checkpoint holds it.
   std::vector<OptimizerRange<const float>> optimizer_ranges() const;
-  /// Writes a checkpoint now. Throws Error when a weight or moment is not finite.
-  void save(const std::string& folder);
+  /// Writes a checkpoint now and returns the note of write_checkpoint. Throws Error when a weight
+  /// or moment is not finite.
+  std::string save(const std::string& folder);
   /// Throws Error, which names the tensor, when a weight or moment is not finite.
   void check_finite() const;
 
@@ -56,8 +57,8 @@ class TrainerCore {
   /// Sets the rate that the scale multiplies, in place of the schedule's; nothing: the schedule's.
   void set_rate(std::optional<double> rate);
 
-  /// Returns the first tensor whose gradient was not finite in the last step; "" when there is
-  /// none.
+  /// Returns the first tensor whose gradient, as the optimizer takes it, was not finite in the last
+  /// step; "" when there is none.
   std::string first_bad_gradient() const;
 
   RunPlan plan;

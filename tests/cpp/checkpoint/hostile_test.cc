@@ -268,7 +268,10 @@ TEST_F(HostileFolder, NumbersOfTheStateKeepToTheirRange) {
     }
   }
   EXPECT_NE(complaint("model", "layers", "0"), "");
-  EXPECT_NE(complaint("model", "symmetry_order", "99999999999"), "");
+  EXPECT_EQ(complaint("model", "symmetry_order", "4096"), "");
+  for (const char* value : {"0", "4097", "99999999999"}) {
+    EXPECT_TRUE(has(complaint("model", "symmetry_order", value), "from 1 to 4096")) << value;
+  }
   EXPECT_NE(complaint("data", "size", "-3"), "");
   EXPECT_EQ(complaint("", "seed", "-3"), "");
   for (const char* value : {"-1e-9", "\"fast\"", "[]"}) EXPECT_NE(complaint("", "rate", value), "");

@@ -210,13 +210,40 @@ TEST_F(Checkpoint, WeightsThatFitNoHalfAreSavedWhole) {
   large[3] = 7e4f;
   TrainerState state = state_;
   state.weights = WeightType::kFloat16;
-  write_checkpoint(root_ / "large", state, layout_, large.data(),
-                   both_moments<const float>(first_.data(), second_.data()));
+  const std::string note =
+      write_checkpoint(root_ / "large", state, layout_, large.data(),
+                       both_moments<const float>(first_.data(), second_.data()));
+  EXPECT_EQ(note, "the weights are saved as fp32, not as fp16: " + layout_.tensors()[0].name +
+                      " has a number that is too large for it");
   std::vector<float> p(large.size()), m = p, v = p;
   const TrainerState found =
       read_checkpoint(root_ / "large", layout_, p.data(), both_moments(m.data(), v.data()));
   EXPECT_EQ(found.weights, WeightType::kFloat32);
   EXPECT_EQ(p, large);
+}
+
+// The coefficients of a lattice are beside the moments alone, in 32 bits.
+TEST_F(Checkpoint, LargeCoefficientsWidenNoWeights) {
+  const ParameterLayout coupled(state_.model, true);
+  const auto flat = static_cast<std::size_t>(coupled.flat_size());
+  std::vector<float> weights(flat, 0.5f), first(flat), second(flat);
+  const TensorEntry& w = coupled.tensors().back();
+  std::fill_n(weights.begin() + w.offset, w.size, 1e6f);
+  const std::vector<float> embedding(
+      static_cast<std::size_t>(coupled.tensors()[coupled.token_tensor()].size), 0.25f);
+  TrainerState state = state_;
+  state.weights = WeightType::kFloat16;
+  const std::string folder = root_ / "coupled";
+  EXPECT_EQ(write_checkpoint(folder, state, coupled, weights.data(),
+                             both_moments<const float>(first.data(), second.data()), {},
+                             embedding.data()),
+            "");
+  std::vector<float> p(flat), m(flat), v(flat), e(embedding.size());
+  const TrainerState found =
+      read_checkpoint(folder, coupled, p.data(), both_moments(m.data(), v.data()), e.data());
+  EXPECT_EQ(found.weights, WeightType::kFloat16);
+  EXPECT_EQ(p[static_cast<std::size_t>(w.offset)], 1e6f);
+  EXPECT_EQ(e, embedding);
 }
 
 TEST_F(Checkpoint, DamageAnywhereIsFound) {
