@@ -76,12 +76,15 @@ struct GroupReport {
   std::int64_t moved = 0;      ///< its sequences that went elsewhere, so that positions stay equal
 };
 
-/// Reports the tokens of one ring of the lattice in the steps so far; it is one line of
-/// rings.jsonl.
+/// Reports the tokens of some neighbouring rings of the lattice in the steps so far; it is one line
+/// of rings.jsonl. The lowest 16 rings have one report each; above, each half of a doubling has one
+/// (rings 16 to 23, 24 to 31, 32 to 47, ...), because a vocabulary may have millions of rings. With
+/// ids by frequency, these are frequency bands.
 struct RingReport {
-  std::int64_t ring = 0;
-  std::int64_t first = 0;   ///< its first token; with ids by frequency, rings are frequency bands
-  std::int64_t tokens = 0;  ///< of the ring
+  std::int64_t ring = 0;    ///< the lowest one
+  std::int64_t rings = 1;   ///< how many
+  std::int64_t first = 0;   ///< the first token of the lowest one
+  std::int64_t tokens = 0;  ///< of all of them
   std::int64_t moved = 0;   ///< in sequences that went elsewhere, so that positions stay equal
 };
 

@@ -3,16 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "lattice/ring_bands.h"
+
 namespace cllm {
 
 StepBatches::StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order,
                          DrawBatch draw, std::int64_t vocabulary)
     : length_(static_cast<std::size_t>(plan.sequence)),
+      rings_((vocabulary + symmetry_order - 1) / symmetry_order),
       draw_(std::move(draw)),
       router_(plan, routing, symmetry_order),
       slots_(static_cast<std::size_t>(plan.batch)),
       totals_(static_cast<std::size_t>(symmetry_order)),
-      ring_totals_(static_cast<std::size_t>((vocabulary + symmetry_order - 1) / symmetry_order)) {
+      ring_totals_(rings_ == 0 ? 0 : static_cast<std::size_t>(ring_band(rings_ - 1) + 1)) {
   for (StepBatch* batch : {&drawn_, &laid_out_[0], &laid_out_[1]}) {
     batch->inputs.resize(slots_.size() * length_);
     batch->targets.resize(slots_.size() * length_);
@@ -89,11 +92,13 @@ std::vector<GroupReport> StepBatches::groups() const {
 
 std::vector<RingReport> StepBatches::rings() const {
   std::vector<RingReport> reports;
-  for (std::size_t r = 0; r < ring_totals_.size(); ++r) {
-    const auto ring = static_cast<std::int64_t>(r);
-    const RingCount& total = ring_totals_[r];
+  for (std::size_t b = 0; b < ring_totals_.size(); ++b) {
+    const auto band = static_cast<std::int64_t>(b);
+    const RingCount& total = ring_totals_[b];
     if (total.tokens == 0) continue;
-    reports.push_back({ring, ring * router_.symmetry_order(), total.tokens, total.moved});
+    const std::int64_t first = first_ring(band), end = std::min(first_ring(band + 1), rings_);
+    reports.push_back(
+        {first, end - first, first * router_.symmetry_order(), total.tokens, total.moved});
   }
   return reports;
 }

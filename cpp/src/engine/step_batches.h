@@ -17,7 +17,7 @@ struct StepBatch {
   std::vector<std::int32_t> inputs, targets;  // [B, T]
   std::vector<std::int64_t> sequences;        // [B] the number of each when it was drawn
   std::vector<GroupCount> groups;             // [V]
-  std::vector<RingCount> rings;               // [rings], empty when they are not counted
+  std::vector<RingCount> rings;               // [bands of rings], empty when they are not counted
   std::int64_t step = -1;
 };
 
@@ -49,7 +49,7 @@ class StepBatches {
 
   /// Returns what the counted batches held, by group.
   std::vector<GroupReport> groups() const;
-  /// Returns the same by ring, for those that had tokens.
+  /// Returns the same by band of rings, for those that had tokens.
   std::vector<RingReport> rings() const;
 
  private:
@@ -58,6 +58,7 @@ class StepBatches {
   void count(const StepBatch& batch, std::int64_t times = 1) noexcept;
 
   const std::size_t length_;  // T
+  const std::int64_t rings_;  // of the lattice, 0 when they are not counted
   const DrawBatch draw_;
   Router router_;
   StepBatch drawn_;  // in the order in which they were drawn

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lattice/ring_bands.h"
+
 namespace cllm {
 
 Routing parse_routing(const std::string& name) {
@@ -90,7 +92,8 @@ void Router::count_rings(const std::int32_t* inputs, Span<RingCount> counts) con
   for (std::size_t i = 0; i < seat_.size(); ++i) {
     const std::int64_t moved = seat_[i] != position_of(group_of_[i]) ? 1 : 0;
     for (std::int64_t t = 0; t < sequence_; ++t) {
-      RingCount& count = counts[static_cast<std::uint32_t>(*inputs++) / order];
+      const std::int64_t ring = static_cast<std::uint32_t>(*inputs++) / order;
+      RingCount& count = counts[static_cast<std::size_t>(ring_band(ring))];
       ++count.tokens;
       count.moved += moved;
     }

@@ -39,7 +39,7 @@ struct GroupCount {
   std::int64_t moved = 0;      ///< sequences of the group at another position
 };
 
-/// Says what a step batch held of one ring.
+/// Says what a step batch held of one band of rings (lattice/ring_bands.h).
 struct RingCount {
   std::int64_t tokens = 0;
   std::int64_t moved = 0;  ///< in sequences that went to another position than their group's
@@ -56,8 +56,8 @@ class Router {
   /// overwritten.
   void route(const std::int32_t* inputs, Span<std::int64_t> slots, Span<GroupCount> counts);
 
-  /// Counts the tokens of the batch that was routed last, by ring; counts[rings] is overwritten.
-  /// REQUIRES: the same inputs, each below rings * V.
+  /// Counts the tokens of the batch that was routed last, by band of rings; counts[bands] is
+  /// overwritten. REQUIRES: the same inputs, whose rings are all in these bands.
   void count_rings(const std::int32_t* inputs, Span<RingCount> counts) const noexcept;
 
   /// Returns the position that the sequences of a group should go to.

@@ -146,6 +146,7 @@ std::string_view json_line(const RingReport& report, std::int64_t step, JsonLine
   Line line(buffer);
   line.add("step", step);
   line.add("ring", report.ring);
+  line.add("rings", report.rings);
   line.add("first", report.first);
   line.add("tokens", report.tokens);
   line.add("moved", report.moved);

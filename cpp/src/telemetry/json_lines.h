@@ -30,6 +30,7 @@ std::string_view json_line(const EvaluationReport& report, JsonLineBuffer& buffe
 std::string_view json_line(const SphereReport& report, std::int64_t step, JsonLineBuffer& buffer);
 /// Writes step (likewise), group, position, sequences, tokens, moved.
 std::string_view json_line(const GroupReport& report, std::int64_t step, JsonLineBuffer& buffer);
+/// Writes step (likewise), ring, rings, first, tokens, moved.
 std::string_view json_line(const RingReport& report, std::int64_t step, JsonLineBuffer& buffer);
 
 /// Appends such lines to a file. A line costs a few microseconds and no allocation, and the kernel

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <stdexcept>
 
@@ -130,11 +131,37 @@ TEST(StepBatches, CountsTokensByRing) {
   EXPECT_EQ(rings[0].tokens, 12);
   EXPECT_EQ(rings[0].moved, 4) << "the last sequence of each step";
   EXPECT_EQ(rings[1].ring, 1);
+  EXPECT_EQ(rings[1].rings, 1);
   EXPECT_EQ(rings[1].first, 12);
   EXPECT_EQ(rings[1].tokens, 8);
   EXPECT_EQ(rings[2].tokens, 4);
   EXPECT_EQ(rings[2].moved, 0);
   EXPECT_TRUE(batches_of(source).rings().empty()) << "no lattice";
+}
+
+// A vocabulary of 50 000 has 50 000 rings of order 1, of which few lines are made.
+TEST(StepBatches, CountsTokensOfHighRingsTogether) {
+  BatchShape shape;
+  shape.batch = 50;
+  shape.sequence = 1000;
+  shape.symmetry_order = 1;
+  const auto each_once = [](std::int64_t, std::int32_t* inputs, std::int32_t* targets) {
+    std::iota(inputs, inputs + 50000, 0);
+    std::fill_n(targets, 50000, 0);
+  };
+  StepBatches batches(plan_batch(shape), Routing::kSymmetry, 1, each_once, 50000);
+  bool late = false;
+  batches.take(0, late);
+  const std::vector<RingReport> rings = batches.rings();
+  EXPECT_LE(rings.size(), 64u);
+  std::int64_t next = 0;
+  for (const RingReport& band : rings) {
+    EXPECT_EQ(band.ring, next);
+    EXPECT_EQ(band.first, next);
+    EXPECT_EQ(band.tokens, band.rings) << "from ring " << band.ring;
+    next += band.rings;
+  }
+  EXPECT_EQ(next, 50000) << "the last band ends where the vocabulary does";
 }
 
 TEST(StepBatches, RoutesAndCountsTheCallersSequencesToo) {

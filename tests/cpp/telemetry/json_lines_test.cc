@@ -119,8 +119,8 @@ TEST_F(JsonLinesTest, GroupLineHasEveryField) {
 
 TEST_F(JsonLinesTest, RingLineHasEveryField) {
   JsonLineBuffer buffer;
-  const Json json = Json::parse(json_line(RingReport{3, 36, 1920, 64}, 12, buffer));
-  EXPECT_EQ(json.dump(), R"({"step":12,"ring":3,"first":36,"tokens":1920,"moved":64})");
+  const Json json = Json::parse(json_line(RingReport{24, 8, 288, 1920, 64}, 12, buffer));
+  EXPECT_EQ(json.dump(), R"({"step":12,"ring":24,"rings":8,"first":288,"tokens":1920,"moved":64})");
 }
 
 TEST_F(JsonLinesTest, SphereLineHasEveryField) {
