@@ -1,13 +1,15 @@
 """Compares routing by symmetry with dealing in turn: tokens/s, late batches, cache misses.
 
 Runs of train_model alternate on the same data. Cache misses come from valgrind's cachegrind, where
-it is installed: of a smaller run on one worker, less those of its preparation.
+it is installed: of a smaller run on one worker, less those of its preparation. Valgrind has no
+AVX-512, so that run takes the AVX2 kernels, or the scalar ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import statistics
@@ -27,11 +29,21 @@ SMALL = ["--layers", "2", "--heads", "2", "--dim", "64", "--seq", "32", "--batch
          "--workers", "1"]
 
 
-def train(words: list[str], out: Path, before: tuple[str, ...] = ()) -> str:
+def split_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """What is before the first --, and what is after it: argparse would mix them."""
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1:]
+
+
+def train(words: list[str], out: Path, before: tuple[str, ...] = (), isa: str = "") -> str:
     """Returns what was said on standard error."""
-    return subprocess.run([*before, str(PROGRAM), *words, "--out", str(out), "--eval-every", "0",
-                           "--save-every", "0", "--quiet"], check=True, text=True,
-                          capture_output=True).stderr
+    environment = os.environ | ({"CLLM_ISA": isa} if isa else {})
+    done = subprocess.run([*before, str(PROGRAM), *words, "--out", str(out), "--eval-every", "0",
+                           "--save-every", "0", "--quiet"], text=True, capture_output=True,
+                          env=environment, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return done.stderr
 
 
 def run(words: list[str], folder: Path) -> dict[str, Any]:
@@ -47,7 +59,13 @@ def run(words: list[str], folder: Path) -> dict[str, Any]:
 def misses(words: list[str], folder: Path) -> tuple[int, int]:
     """First-level and last-level misses of data, reads and writes together."""
     said = train(words, folder, ("valgrind", "--tool=cachegrind", "--cache-sim=yes",
-                                 "--cachegrind-out-file=/dev/null"))
+                                 "--cachegrind-out-file=/dev/null"),
+                 "avx2" if "avx2" in Path("/proc/cpuinfo").read_text().split() else "scalar")
+    return data_misses(said)
+
+
+def data_misses(said: str) -> tuple[int, int]:
+    """The same, from what cachegrind says at its end."""
     first, last = (int(re.search(rf"{name} *misses: +([\d,]+)", said)[1].replace(",", ""))
                    for name in ("D1", "LLd"))
     return first, last
@@ -62,15 +80,18 @@ def cache(data: str, steps: int, routing: str, folder: Path) -> tuple[float, flo
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="After -- come options of train_model for the timed runs.")
     parser.add_argument("data", help="a text or a data set")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is run in turn")
     parser.add_argument("--steps", type=int, default=60, help="of a run")
     parser.add_argument("--cache-steps", type=int, default=8, help="of a run under cachegrind")
-    parser.add_argument("words", nargs="*", help="further options of train_model, after --")
-    options = parser.parse_args()
-    words = ["--data", options.data, "--steps", str(options.steps), "--positions", "12",
-             "--batch", "48", *options.words]
+    own, further = split_words(sys.argv[1:])
+    options = parser.parse_args(own)
+    words = ["--data", options.data, *further]
+    for name, usual in (("--steps", str(options.steps)), ("--positions", "12"), ("--batch", "48")):
+        if not any(word.partition("=")[0] == name for word in further):
+            words += [name, usual]
     found: dict[str, list[dict[str, Any]]] = {routing: [] for routing in ROUTINGS}
     table = Table("routing", "tokens/s", "least to most", "late batches", "moved", "D1 misses",
                   "LL misses", box=None)
