@@ -54,7 +54,8 @@ void register_tree_plan(py::module_& m) {
              "Which of the root's children it descends from, from 0; -1 for the root.")
       .done();
   py::class_<TreePlan>(m, "TreePlan", "The tree that a number of threads makes.")
-      .def_readonly("symmetry_order", &TreePlan::symmetry_order, "Most children of a sphere.")
+      .def_readonly("symmetry_order", &TreePlan::symmetry_order,
+                    "Most children of a sphere; 2 where it is 1.")
       .def_readonly("spheres", &TreePlan::spheres, "All of them, by id.")
       .def_readonly("workers", &TreePlan::workers, "Ids of the leaves, from left to right.")
       .def_property_readonly("levels", &levels, "Levels of the tree, the root's included.")
@@ -84,9 +85,10 @@ void register_tree_plan(py::module_& m) {
             return found;
           },
           "Returns the tree as dicts and lists.");
-  m.def("plan_tree", &plan_tree, py::arg("threads"), py::arg("symmetry_order") = 12,
-        "Plans a tree of `threads` spheres, none of which has more than `symmetry_order` "
-        "children.");
+  m.def(
+      "plan_tree", &plan_tree, py::arg("threads"), py::arg("symmetry_order") = 12,
+      "Plans a tree of `threads` spheres, none of which has more children than `symmetry_order`,\n"
+      "or than 2 where that is 1.");
   m.def("threads_for_workers", &threads_for_workers, py::arg("workers"),
         py::arg("symmetry_order") = 12,
         "Returns the fewest spheres whose tree has exactly `workers` workers.");
@@ -129,6 +131,14 @@ void register_lattice(py::module_& m) {
       },
       py::arg("vocab"), py::arg("symmetry"),
       "Returns the neighbours [vocab, symmetry] of every token, by direction.");
+  m.def(
+      "kissing_neighbours_of",
+      [](std::int64_t token, std::int64_t vocab, std::int64_t symmetry) {
+        const std::vector<std::int32_t> all = kissing_neighbours_of(token, vocab, symmetry);
+        return py::array_t<std::int32_t>(symmetry, all.data());
+      },
+      py::arg("token"), py::arg("vocab"), py::arg("symmetry"),
+      "Returns those [symmetry] of one token.");
 }
 
 }  // namespace

@@ -97,11 +97,14 @@ void register_spheres(py::module_& m) {
              "Its sequences that went elsewhere, so that positions stay equal.")
       .done();
   ValueClass<RingReport>(m, "RingReport",
-                         "The tokens of one ring of the lattice in the steps so far; one line of "
-                         "rings.jsonl.")
-      .field("ring", &RingReport::ring, "Number of the ring.")
+                         "The tokens of a band of rings of the lattice in the steps so far; one "
+                         "line of rings.jsonl.\n"
+                         "The lowest 16 rings are a band each; above, each half of a doubling is "
+                         "one.")
+      .field("ring", &RingReport::ring, "Number of its lowest ring.")
+      .field("rings", &RingReport::rings, "How many rings it has.")
       .field("first", &RingReport::first, "Its first token.")
-      .field("tokens", &RingReport::tokens, "Tokens of the ring.")
+      .field("tokens", &RingReport::tokens, "Tokens of all its rings.")
       .field("moved", &RingReport::moved,
              "Those in sequences that went elsewhere, so that positions stay equal.")
       .done();

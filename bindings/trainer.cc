@@ -111,13 +111,16 @@ StepReport step_on(PyTrainer& self, const TokenMatrix& inputs, const TokenMatrix
   return self.trainer.step({in.data(), B, T}, {out.data(), B, T});
 }
 
+void warn_of(const std::string& note) {
+  py::module_::import("cllm._notes").attr("warn_here")(path_object(note));
+}
+
 /// Warns, once, of what run() would tell: in a loop of step() nobody listens.
 void warn_of_notes(PyTrainer& self) {
   if (self.told) return;
   self.told = true;
   if (self.trainer.config().quiet) return;
-  const py::object warn = py::module_::import("cllm._notes").attr("warn_here");
-  for (const std::string& note : self.trainer.notes()) warn(path_object(note));
+  for (const std::string& note : self.trainer.notes()) warn_of(note);
 }
 
 StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTokens& targets) {
@@ -188,10 +191,16 @@ void resize(PyTrainer& self, std::int64_t workers) {
 
 void save(PyTrainer& self, const PathArgument& folder) {
   const std::string path = path_text(folder, "folder");
-  reading(self, [&](Trainer& trainer) {
-    const py::gil_scoped_release release;
-    trainer.save(path);
+  const std::vector<std::string> notes = reading(self, [&](Trainer& trainer) {
+    const auto before = static_cast<std::ptrdiff_t>(trainer.notes().size());
+    {
+      const py::gil_scoped_release release;
+      trainer.save(path);
+    }
+    return std::vector<std::string>(trainer.notes().begin() + before, trainer.notes().end());
   });
+  if (self.trainer.config().quiet) return;
+  for (const std::string& note : notes) warn_of(note);
 }
 
 std::string weights_hash(PyTrainer& self) {
@@ -285,8 +294,8 @@ void add_training(Class& cls) {
 void add_views(Class& cls) {
   cls.def("parameters", &parameters,
           "Every tensor by its name in model.safetensors: float32 views without copies. Writing\n"
-          "to one changes the model. With `lattice` the token embedding is the one behind that\n"
-          "of the file, and \"lattice.w\" has the coefficients.")
+          "to one changes the model. With `lattice` the token embedding is E, from which the\n"
+          "file's is made with the coefficients \"lattice.w\" (cllm.lattice).")
       .def("gradients", &gradients,
            "The gradient of the last step before clipping, likewise; read-only, and overwritten\n"
            "by the next step.")
@@ -294,7 +303,8 @@ void add_views(Class& cls) {
       .def("groups", getter(&Trainer::groups),
            "What the steps held of each symmetry group of tokens.")
       .def("rings", getter(&Trainer::rings),
-           "What they held of each ring of the lattice that had tokens; none without `lattice`.")
+           "What they held of each band of rings of the lattice that had tokens; none without\n"
+           "`lattice`.")
       .def("weights_hash", &weights_hash, "SHA-256 of the model.safetensors that save() writes.")
       .def_property_readonly("config", &config_of,
                              "The configuration with every \"auto\" decided; it cannot be changed.")

@@ -1337,7 +1337,7 @@ class TreePlan:
 
     @property
     def symmetry_order(self) -> int:
-        """Most children of a sphere."""
+        """Most children of a sphere; 2 where it is 1."""
 
     @property
     def workers(self) -> list[int]:
@@ -1605,7 +1605,9 @@ class GroupReport:
         """Tokens of the group, in sequences of any."""
 
 class RingReport:
-    """The tokens of one ring of the lattice in the steps so far; one line of rings.jsonl."""
+    """The tokens of a band of rings of the lattice in the steps so far; one line of rings.jsonl.
+    The lowest 16 rings are a band each; above, each half of a doubling is one.
+    """
 
     def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
@@ -1623,11 +1625,15 @@ class RingReport:
 
     @property
     def ring(self) -> int:
-        """Number of the ring."""
+        """Number of its lowest ring."""
+
+    @property
+    def rings(self) -> int:
+        """How many rings it has."""
 
     @property
     def tokens(self) -> int:
-        """Tokens of the ring."""
+        """Tokens of all its rings."""
 
 class RunOutcome(enum.Enum):
     """How Trainer.run() ended."""
@@ -1773,8 +1779,8 @@ class Trainer:
 
     def parameters(self) -> dict[str, NDArray[np.float32]]:
         """Every tensor by its name in model.safetensors: float32 views without copies. Writing
-        to one changes the model. With `lattice` the token embedding is the one behind that
-        of the file, and "lattice.w" has the coefficients.
+        to one changes the model. With `lattice` the token embedding is E, from which the
+        file's is made with the coefficients "lattice.w" (cllm.lattice).
         """
 
     def request_save(self) -> None:
@@ -1787,7 +1793,9 @@ class Trainer:
         """Another number of computing threads from the next step on. No bit changes."""
 
     def rings(self) -> list[RingReport]:
-        """What they held of each ring of the lattice that had tokens; none without `lattice`."""
+        """What they held of each band of rings of the lattice that had tokens; none without
+        `lattice`.
+        """
 
     def run(
         self,
@@ -2136,6 +2144,9 @@ def is_text(text: str) -> bool:
 def kissing_neighbours(vocab: int, symmetry: int) -> NDArray[np.int32]:
     """Returns the neighbours [vocab, symmetry] of every token, by direction."""
 
+def kissing_neighbours_of(token: int, vocab: int, symmetry: int) -> NDArray[np.int32]:
+    """Returns those [symmetry] of one token."""
+
 def measure_step(
     model: ModelConfig,
     *,
@@ -2171,7 +2182,9 @@ def plan_step(config: TrainConfig) -> StepPlan:
     """
 
 def plan_tree(threads: int, symmetry_order: int = 12) -> TreePlan:
-    """Plans a tree of `threads` spheres, none of which has more than `symmetry_order` children."""
+    """Plans a tree of `threads` spheres, none of which has more children than `symmetry_order`,
+    or than 2 where that is 1.
+    """
 
 def predict_step(config: TrainConfig, machine: Machine, where: str = "machine") -> StepForecast:
     """Plays the step of plan_step(config) through with the times of the machine's kernels. An

@@ -108,7 +108,8 @@ def _label(x: float, y: float, text: str, size: int, colour: str, anchor: str = 
 def draw(tokens: Tokens, symmetry: int, lit: int) -> Iterator[str]:
     """The pieces of the SVG."""
     face = _Face(tokens.vocabulary, symmetry, lit)
-    kissed = list(dict.fromkeys(lattice.neighbours(tokens.vocabulary, symmetry)[lit].tolist()))
+    kissed = list(dict.fromkeys(
+        lattice.neighbours_of(lit, tokens.vocabulary, symmetry).tolist()))
     width, height = 2 * face.middle, 2 * face.middle + 50
     yield (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
            f'width="{width:.0f}" height="{height:.0f}" font-family="sans-serif">\n'

@@ -11,7 +11,8 @@ TRAINER = {  # of a trainer
     "state": "`metrics.jsonl` in the run folder",
     "log_metrics": "`metrics.jsonl` in the run folder",
     "args": "`config`",
-    "model": "`parameters()`, or `Model.load()` of what `save()` wrote",
+    "model": "`Model.load()` of what `save()` wrote, or `parameters()`, which are trained",
+    "state_dict": "`parameters()`, or `Model.load()` of what `save()` wrote",
     "add_callback": "`Trainer(config, callbacks=[...])`",
 }
 MODEL = {  # of a model

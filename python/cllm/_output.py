@@ -1,23 +1,65 @@
-"""Files that commands write: checked before the work, and never over another unless asked to."""
+"""Files that commands write: checked before the work, and never over another unless asked to.
 
+What a command draws again whenever it is asked (drawn()) ends in a seal, so that it may be replaced
+as long as nobody else has changed it."""
+
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cllm
 
+SEAL = "<!-- drawn by cllm: SHA-256 of what is above {} -->\n"  # of XML
+SEAL_SIZE = len(SEAL.format("0" * 64))
 
-def output_file(asked: Path, name: str, *, force: bool, option: str = "--out") -> Path:
+
+def drawn(pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces of an XML file, and its seal."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece.encode())
+        yield piece
+    yield SEAL.format(digest.hexdigest())
+
+
+def _is_drawn(file: Path) -> bool:
+    """Whether it is, byte by byte, what a command made of drawn()."""
+    if file.is_symlink() or not file.is_file():
+        return False
+    try:
+        with file.open("rb") as opened:
+            left = opened.seek(0, os.SEEK_END) - SEAL_SIZE
+            if left < 0:
+                return False
+            opened.seek(left)
+            seal = opened.read()
+            if not seal.startswith(SEAL.partition("{}")[0].encode()):
+                return False  # before all of a large file is read
+            opened.seek(0)
+            digest = hashlib.sha256()
+            while left > 0 and (part := opened.read(min(left, 1 << 20))):
+                digest.update(part)
+                left -= len(part)
+    except OSError:
+        return False
+    return seal == SEAL.format(digest.hexdigest()).encode()
+
+
+def output_file(asked: Path, name: str, *, force: bool, option: str = "--out",
+                redraws: bool = False) -> Path:
     """The file to write: the one that is asked for or, in a folder, one of this name.
 
-    Raises InputError when there is such a file and `force` is off, and when it cannot be written.
+    Raises InputError when there is such a file and `force` is off, unless `redraws` is on and it is
+    as drawn() left it, and when it cannot be written.
     """
     file = asked / name if asked.is_dir() else asked
     if file.is_dir():
         raise cllm.InputError(f"{option}: not a file: got {file}, a folder, expected a name for a "
                               "file")
-    if os.path.lexists(file) and not _is_stream(file) and not force:
+    free = force or not os.path.lexists(file) or _is_stream(file)
+    if not free and not (redraws and _is_drawn(file)):
         raise cllm.InputError(f"{option}: would be overwritten: got {file}, expected a new name "
                               "(or --force)")
     try:

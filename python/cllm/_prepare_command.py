@@ -99,8 +99,9 @@ def prepare(
     end_of_text: Annotated[str | None, typer.Option(
         metavar="TOKEN", help="What ends a document, where the tokenizer does not say.")] = None,
     order: Annotated[str, typer.Option(
-        metavar="WAY", help="Of ids: own, as the tokenizer has them, or frequency: what the texts "
-        "have most often comes first, so that rings of the lattice are frequency bands.")] = "own",
+        metavar="WAY", help="Of ids: own, as the tokenizer has them, or frequency: what the "
+        "training texts have most often comes first, by a sample of 34 million characters where "
+        "they are longer, so that rings of the lattice are frequency bands.")] = "own",
     force: Annotated[bool, typer.Option(
         "--force", help="Replaces a data set that is there.")] = False,
     processes: Annotated[int | None, typer.Option(

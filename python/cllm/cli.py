@@ -168,7 +168,8 @@ def plan(
         "--out", "-o", metavar="FILE", help="With --lattice: the drawing; in a folder, and without "
         "it, lattice.svg.")] = None,
     force: Annotated[bool, typer.Option(
-        "--force", help="Overwrites the file of --out.")] = False,
+        "--force", help="Overwrites the file of --out, whatever it is; a drawing that nobody has "
+        "changed is drawn again without it.")] = False,
 ) -> None:
     """Draws the tree of spheres and says how a step would be cut, what memory and time it takes.
 

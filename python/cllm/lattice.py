@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from cllm import _cllm
 from cllm._cllm import InputError, ModelConfig
 
-__all__ = ["effective_embedding", "groups", "neighbours", "rings"]
+__all__ = ["effective_embedding", "groups", "neighbours", "neighbours_of", "rings"]
 
 SYMMETRY = ModelConfig().symmetry  # unless another is given
 
@@ -49,14 +49,30 @@ def neighbours(vocab: int, symmetry: int = SYMMETRY) -> NDArray[numpy.int32]:
     return _cllm.kissing_neighbours(vocab, symmetry)
 
 
+def neighbours_of(token: int, vocab: int, symmetry: int = SYMMETRY) -> NDArray[numpy.int32]:
+    """Those of one token: [symmetry], by direction."""
+    return _cllm.kissing_neighbours_of(token, vocab, symmetry)
+
+
+def _real(name: str, values: ArrayLike) -> NDArray[Any]:
+    """An array of floating-point numbers, into which parts of numbers can be added."""
+    array = numpy.asarray(values)
+    if array.dtype.kind in "biu":
+        return array.astype(numpy.float32)
+    if array.dtype.kind != "f":
+        raise InputError(f"{name}: not an array of numbers: got {array.dtype}, expected float32 or "
+                         "another real type")
+    return array
+
+
 def effective_embedding(embedding: ArrayLike, w: ArrayLike) -> NDArray[Any]:
     """E'[t] = E[t] + the sum over directions d of w[d] E[n_d(t)].
 
     Args:
-        embedding: E, a row for each token.
+        embedding: E, a row for each token; whole numbers are taken as float32.
         w: A coefficient for each direction; their number is the symmetry.
     """
-    rows, factors = numpy.asarray(embedding), numpy.asarray(w)
+    rows, factors = _real("embedding", embedding), _real("w", w)
     if rows.ndim != 2 or factors.ndim != 1:
         raise InputError(f"embedding, w: got shapes {list(rows.shape)} and {list(factors.shape)}, "
                          "expected [vocab, dim] and [symmetry]")

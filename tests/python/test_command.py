@@ -319,10 +319,33 @@ def test_plan_draws_the_clock_of_a_lattice(tmp_path, text_file):
     assert any("of 6, of which" in text for text in texts)
     colours = [element.get("fill") for element in drawing.iter()]
     assert colours.count("#e63946") == 1 and colours.count("#f4a261") == 6
-    code, _, err = run("plan", "--lattice", folder=tmp_path)
-    assert code == BAD_INPUT and "--out" in err and "--force" in err
-    code, _, err = run("plan", "--lattice", "--vocab", 1, "--force", folder=tmp_path)
+    code, _, err = run("plan", "--lattice", "--vocab", 1, folder=tmp_path)
     assert code == DONE, err
+
+
+def test_plan_draws_again_over_its_own_drawing_alone(tmp_path):
+    file = tmp_path / "lattice.svg"
+    assert run("plan", "--lattice", folder=tmp_path)[0] == DONE
+    first = file.read_bytes()
+    code, _, err = run("plan", "--lattice", "--token", 7, folder=tmp_path)
+    assert code == DONE and file.read_bytes() != first, err
+    drawing = file.read_bytes()
+    linked = tmp_path / "linked.svg"
+    linked.write_bytes(drawing)
+    link = tmp_path / "link.svg"
+    link.symlink_to(linked)
+    for name, content in [("changed", drawing.replace(b"#e63946", b"#e63947")),
+                          ("longer", drawing + b"\n"), ("cut", drawing[:-40]), ("empty", b""),
+                          ("mine", b"<svg/>"), ("seal", drawing[drawing.rindex(b"<!--"):]),
+                          ("link", None)]:
+        other = tmp_path / f"{name}.svg"
+        if content is not None:
+            other.write_bytes(content)
+        code, out, err = run("plan", "--lattice", "-o", other, folder=tmp_path)
+        assert (code, out) == (BAD_INPUT, "") and "--out" in err and "--force" in err, name
+        assert content is None or other.read_bytes() == content, name
+        assert run("plan", "--lattice", "-o", other, "--force", folder=tmp_path)[0] == DONE, name
+    assert linked.read_bytes() == drawing
 
 
 def test_verify_prints_one_hash(tmp_path, text_file):

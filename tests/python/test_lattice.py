@@ -2,10 +2,13 @@
 
 import importlib
 import json
+import os
+import signal
 import struct
+from types import SimpleNamespace
 
 import pytest
-from conftest import needs
+from conftest import ROOT, needs
 
 cllm = pytest.importorskip("cllm")
 numpy = pytest.importorskip("numpy")
@@ -60,6 +63,41 @@ def test_effective_embedding_is_the_sum():
     for token in range(30):
         wanted = embedding[token] + sum(w[d] * embedding[others[token, d]] for d in range(5))
         assert numpy.allclose(found[token], wanted)
+
+
+def test_whole_numbers_are_coupled_too():
+    embedding, w = numpy.arange(60).reshape(30, 2), numpy.array([0.5, 0.25, -1])
+    wanted = lattice.effective_embedding(embedding.astype("f4"), w.astype("f4"))
+    for rows, factors in ((embedding, w), (embedding.astype("u1"), w), (embedding.tolist(), w)):
+        found = lattice.effective_embedding(rows, factors)
+        assert found.dtype == numpy.float32
+        assert numpy.array_equal(found, wanted)
+    whole = lattice.effective_embedding(embedding, [1, 0, 2])
+    first, _, third = (embedding[others] for others in lattice.neighbours(30, 3).T)
+    assert numpy.array_equal(whole, embedding + first + 2 * third)
+    assert lattice.effective_embedding(embedding.astype("f8"), w).dtype == numpy.float64
+    for rows, factors, name in ((embedding * 1j, w, "embedding"), ([["a", "b"]], w, "embedding"),
+                                (embedding, [None], "w")):
+        with pytest.raises(cllm.InputError, match=f"^{name}: not an array of numbers: got"):
+            lattice.effective_embedding(rows, factors)
+
+
+@pytest.mark.parametrize("vocab, symmetry", [(1, 12), (13, 12), (53, 12), (30, 5)])
+def test_the_neighbours_of_one_token(vocab, symmetry):
+    found = lattice.neighbours(vocab, symmetry)
+    for token in range(vocab):
+        assert numpy.array_equal(lattice.neighbours_of(token, vocab, symmetry), found[token])
+    for token in (-1, vocab):
+        with pytest.raises(cllm.InputError, match=f"token: out of range: got {token}"):
+            lattice.neighbours_of(token, vocab, symmetry)
+
+
+def test_the_clock_takes_the_neighbours_that_it_draws(monkeypatch):
+    clock = importlib.import_module("cllm._clock")
+    monkeypatch.setattr(lattice, "neighbours", None)
+    tokens = clock.Tokens(1 << 24, None)  # all neighbours would take 0.8 GB
+    drawing = "".join(clock.draw(tokens, 12, 1 << 23))
+    assert drawing.count(clock.KISSED) == 24, "a line and a dot for each"
 
 
 def test_what_is_no_lattice_is_refused():
@@ -183,3 +221,142 @@ def test_the_first_step_is_that_of_no_lattice(settings):
     losses = [cllm.Trainer(cllm.TrainConfig(**{**SHAPE, **settings, "lattice": on})).step().loss
               for on in (False, True)]
     assert losses[0] == losses[1]
+
+
+# -- saving -------------------------------------------------------------------------------------
+
+def expect_folded(folder):
+    """A checkpoint whose model is what its trainer state makes."""
+    state = saved(folder, "optimizer.safetensors")
+    wanted = lattice.effective_embedding(state["lattice.embedding"], state["lattice.w"])
+    assert numpy.allclose(saved(folder)[EMBEDDING], wanted, atol=1e-6)
+    return state
+
+
+def test_what_callbacks_write_before_a_save_is_in_it(settings, tmp_path):
+    trainer = coupled(settings, steps=3, save_every=2, eval_every=0)
+    moved, written = tmp_path / "moved", []
+
+    def move(report):
+        if report.step == 2:
+            settings["out"].rename(moved)
+
+    def write(note):
+        if "was renamed" in note:
+            trainer.parameters()["lattice.w"][:] = 0.75
+            written.append(note)
+
+    trainer.run(on_step=move, on_note=write)
+    assert len(written) == 1
+    state = expect_folded(moved / "checkpoints/step-00000002")
+    assert (state["lattice.w"] == 0.75).all(), "it was written before the save"
+    expect_folded(moved / "final")
+
+
+def test_a_forked_child_can_save(settings, tmp_path):
+    trainer = coupled(settings, steps=4)
+    trainer.step()
+    trainer.parameters()["lattice.w"][:] = 0.25
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)
+        try:
+            trainer.save(tmp_path / "model")
+            os._exit(0)
+        except BaseException:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    expect_folded(tmp_path / "model")
+
+
+def test_coefficients_do_not_widen_what_is_saved(settings, tmp_path):
+    trainer = coupled(settings, steps=4, save_dtype="fp16")
+    tensors = trainer.parameters()
+    tensors[EMBEDDING][:] *= 1e-6
+    tensors["lattice.w"][:] = 1e5
+    trainer.save(tmp_path / "narrow")
+    assert json.loads((tmp_path / "narrow/config.json").read_text())["dtype"] == "float16"
+    tensors["transformer.ln_f.bias"][3] = 1e6
+    with pytest.warns(cllm.CllmWarning, match=r"as fp32, not as fp16: transformer\.ln_f\.bias"):
+        trainer.save(tmp_path / "wide")
+    assert json.loads((tmp_path / "wide/config.json").read_text())["dtype"] == "float32"
+
+
+def test_a_run_says_once_that_it_saves_wider_weights(settings):
+    notes = []
+    trainer = cllm.Trainer(cllm.TrainConfig(**settings | {"steps": 6, "save_every": 2, "lr": 0.0,
+                                                          "min_lr": 0.0, "save_dtype": "fp16"}))
+    trainer.parameters()["transformer.ln_f.bias"][3] = 1e5
+    trainer.run(on_note=notes.append)
+    assert len([note for note in notes if "saved as fp32, not as fp16" in note]) == 1, notes
+
+
+# -- reports ------------------------------------------------------------------------------------
+
+# Small embeddings and large coefficients: E' and its gradient are moderate, that of E is not.
+def test_a_gradient_that_is_not_finite_is_the_one_of_the_embedding(settings):
+    notes = []
+    trainer = cllm.Trainer(cllm.TrainConfig(**{**SHAPE, **settings, "steps": 1, "warmup": 0,
+                                               "out": "", "val": ""}))
+    tensors = trainer.parameters()
+    tensors[EMBEDDING][:] *= 1e-36
+    tensors["lattice.w"][:] = 0
+    tensors["lattice.w"][0] = 1e36
+    tensors["transformer.ln_f.weight"][:] = 1e4
+    with pytest.raises(cllm.CllmError, match="every update was skipped"):
+        trainer.run(on_note=notes.append)
+    assert any(f"the gradient is not finite, first in {EMBEDDING}" in note for note in notes), notes
+
+
+def test_a_record_of_rings_has_few_lines(settings, tmp_path):
+    tokens = numpy.random.default_rng(5).integers(0, 60000, 4000)
+    trainer = cllm.Trainer(cllm.TrainConfig(**{
+        **settings, **SHAPE, "data": tokens, "vocab": 60000, "symmetry": 1, "dim": 8, "val": "",
+        "steps": 3, "eval_every": 0, "save_every": 0, "out": tmp_path / "run"}))
+    trainer.run()
+    lines = [json.loads(line) for line in (tmp_path / "run/rings.jsonl").read_text().splitlines()]
+    assert len(lines) <= 64
+    assert sum(line["tokens"] for line in lines) == 3 * 6 * 16
+    assert max(line["ring"] + line["rings"] for line in lines) <= 60000
+    assert [report.to_dict() for report in trainer.rings()] == [
+        {name: line[name] for name in line if name != "step"} for line in lines]
+
+
+# -- benchmarks ---------------------------------------------------------------------------------
+
+def test_options_after_two_dashes_are_those_of_the_program(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    compare = importlib.import_module("compare_routing")
+    asked = []
+
+    def train(words, out, *_):
+        asked.append(words)
+        out.mkdir()
+        step = {"loss": 1.0, "tokens_per_s": 5.0, "late": False}
+        (out / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for _ in range(12)))
+        (out / "groups.jsonl").write_text(json.dumps({"moved": 1, "sequences": 2}) + "\n")
+
+    monkeypatch.setattr(compare, "train", train)
+    monkeypatch.setattr(compare, "shutil", SimpleNamespace(which=lambda _: None))
+    monkeypatch.setattr("sys.argv", ["compare_routing.py", "text", "--rounds", "1", "--", "--steps",
+                                     "30", "--dim", "16"])
+    assert compare.main() == 0
+    assert len(asked) == 2
+    for words in asked:
+        assert words[:-2] == ["--data", "text", "--steps", "30", "--dim", "16",
+                              "--positions", "12", "--batch", "48"], "each option once"
+    assert "symmetry" in capsys.readouterr().out
+
+
+def test_misses_are_those_that_cachegrind_says(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    compare = importlib.import_module("compare_routing")
+    assert compare.data_misses(
+        "==7== I1  misses:         37,691\n"
+        "==7== LLi misses:         11,506\n==7== \n"
+        "==7== D   refs:      206,936,930  (198,253,424 rd   + 8,683,506 wr)\n"
+        "==7== D1  misses:     24,777,129  ( 24,280,075 rd   +   497,054 wr)\n"
+        "==7== LLd misses:        214,842  (     24,248 rd   +   190,594 wr)\n"
+        "==7== LL misses:         226,348  (     35,754 rd   +   190,594 wr)\n",
+    ) == (24777129, 214842)

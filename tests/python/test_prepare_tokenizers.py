@@ -98,6 +98,28 @@ def test_ids_by_frequency(texts, tmp_path, small, tokenizer):
     assert again["tokenizer"]["sha256"] == made["tokenizer"]["sha256"]
 
 
+def test_ids_by_frequency_are_those_of_a_sample(texts, tmp_path, monkeypatch):
+    """Of long texts a part is counted, as the help says."""
+    said = f"sample of {round(work.SAMPLE / 1e6)} million characters"
+    command = importlib.import_module("cllm._prepare_command")
+    option = command.prepare.__annotations__["order"].__metadata__[0]
+    for text in (prepare.__doc__, option.help):
+        assert said in " ".join(text.split())
+    counted = []
+    by_frequency = tokenizers.by_frequency
+
+    def listen(tokenizer, sample):
+        sample = list(sample)
+        counted.append(sum(map(len, sample)))
+        return by_frequency(tokenizer, iter(sample))
+
+    monkeypatch.setattr(tokenizers, "by_frequency", listen)
+    prepare([texts], tmp_path / "whole", order="frequency")
+    monkeypatch.setattr(work, "SAMPLE", counted[0] // 4)
+    prepare([texts], tmp_path / "part", order="frequency")
+    assert 0 < counted[1] < counted[0]
+
+
 def test_ids_that_are_given_stay(texts, tmp_path, small):
     prepare([texts], tmp_path / "set", tokenizer="bpe:300", val_fraction=0)
     with pytest.raises(cllm.InputError, match=r"order.*keeps its ids.*expected bytes, chars or"):

@@ -251,8 +251,8 @@ def read_trained(text: str, kind: str = "bpe") -> Tokenizer:
 
 
 def by_frequency(tokenizer: Tokenizer, texts: Iterator[str]) -> Tokenizer:
-    """The same tokenizer with other ids: what these texts have most often comes first, tokens of
-    one frequency as they were. The end of text stays the last."""
+    """The same tokenizer with other ids: what these texts, a sample, have most often comes first,
+    tokens of one frequency as they were. The end of text stays the last."""
     counts = numpy.zeros(tokenizer.vocabulary, numpy.int64)
     encoder = Encoder(tokenizer)
     for some in _batches(texts):

@@ -28,7 +28,7 @@ from cllm.prepare.tokenizers import Encoder, Tokenizer
 from cllm.token_files import read_description
 
 SAVE_EVERY = 5.0  # seconds, and more where a save takes long, as it does with very many files
-SAMPLE = 1 << 25  # characters that a tokenizer is trained on
+SAMPLE = 1 << 25  # characters that a tokenizer is trained on, and tokens are counted in
 
 
 class Work:
@@ -305,8 +305,10 @@ def prepare(inputs: str | Path | Sequence[str | Path], out: str | Path, *,
         val_fraction: Without `val`, part of the text that validates: whole documents, or the end
             of the largest one where all are large.
         end_of_text: The token that ends a document, where the tokenizer does not say.
-        order: "own": ids as the tokenizer has them; "frequency": those that the texts have most
-            often first, the end of text last, so that rings of the lattice are frequency bands.
+        order: "own": ids as the tokenizer has them; "frequency": those first that the training
+            texts have most often, by a sample of 34 million characters spread over them where
+            they are longer, and the end of text last, so that rings of the lattice are frequency
+            bands.
         force: Replaces a data set that is there.
         processes: None: one for each core. Any number gives the same files.
         progress: Says on standard error how far the work is; None: on a terminal and in notebooks.
