@@ -1,11 +1,10 @@
 """Each kind of file is read as a stream of texts: (text, whether its document ends there)."""
 
 import csv
-import gzip
 import io
 import json
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -13,8 +12,10 @@ from cllm._cllm import InputError
 from cllm._words import option
 from cllm.prepare.decoding import Decoder
 from cllm.prepare.inputs import PACKED, kind_of
+from cllm.prepare.unpacking import Whole, missing, unpacked
 
 Chunks = Iterator[tuple[str, bool]]
+Records = Iterator[tuple[str, Any]]
 
 LONGEST_LINE = 1 << 26  # characters of one record, which is held whole
 LARGEST_JSON = 1 << 28  # bytes of one JSON text
@@ -28,79 +29,6 @@ class Reading:
     field: str | None = None  # None: "text", or the only column
     encoding: str | None = None
     errors: str = "strict"
-
-
-def missing(package: str, name: str) -> InputError:
-    return InputError(f"{name}: needs {package}, which is not installed: pip install {package}")
-
-
-def _plain(raw: BinaryIO, name: str) -> BinaryIO:
-    """The unpacked bytes of a file."""
-    if name.lower().endswith(".gz"):
-        return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
-    if name.lower().endswith(".zst"):
-        try:
-            import zstandard
-        except ImportError:
-            raise missing("zstandard", name) from None
-        return _Zstandard(raw, zstandard.ZstdDecompressor())  # type: ignore[return-value]
-    return raw
-
-
-class _Zstandard:
-    """The unpacked bytes of all frames; the library's own stream ends quietly where one is cut."""
-
-    def __init__(self, raw: BinaryIO, library: Any) -> None:
-        self._raw, self._library = raw, library
-        self._frame: Any = None  # under way
-        self._packed = self._unpacked = b""
-
-    def read(self, size: int = -1) -> bytes:
-        while not self._unpacked:
-            # Little at once, because a few bytes may stand for very many.
-            self._packed = self._packed or self._raw.read(1024)
-            if not self._packed:
-                if self._frame is not None:
-                    raise EOFError("the last frame has no end")
-                return b""
-            if self._frame is None:
-                self._frame = self._library.decompressobj()
-            self._unpacked = self._frame.decompress(self._packed)
-            self._packed = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:
-                self._frame = None
-        size = size if size >= 0 else len(self._unpacked)
-        found, self._unpacked = self._unpacked[:size], self._unpacked[size:]
-        return found
-
-
-class _Whole(io.RawIOBase):
-    """Unpacked bytes, of which a damaged or cut archive is an InputError."""
-
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream, self._name = stream, name
-
-    def read(self, size: int = -1) -> bytes:
-        parts, left = [], size
-        while left != 0:
-            try:
-                part = self._stream.read(left)
-            except (EOFError, OSError, zlib.error) as error:
-                if isinstance(error, OSError) and error.errno is not None:
-                    raise InputError(f"{self._name}: cannot be read: {error.strerror}") from None
-                raise self._damaged(error) from None
-            except Exception as error:
-                if type(error).__name__ != "ZstdError":
-                    raise
-                raise self._damaged(error) from None
-            if not part:
-                break
-            parts.append(part)
-            left -= len(part) if size >= 0 else 0
-        return b"".join(parts)
-
-    def _damaged(self, error: Exception) -> InputError:
-        return InputError(f"{self._name}: damaged or cut short: {error}; copy or pack it again")
 
 
 class InputFile:
@@ -123,22 +51,55 @@ class InputFile:
         return self._decoder.replaced + self._halves
 
     def chunks(self) -> Chunks:
+        with self._opened() as raw:
+            if self._kind == "parquet":
+                yield from self._parquet(raw)
+                return
+            stream: Any = Whole(unpacked(raw, self.name), self.name)
+            if self._kind == "squad":
+                yield from self._squad(stream)
+                return
+            read = {"text": self._text, "jsonl": self._jsonl}.get(self._kind, self._csv)
+            yield from read(self._decoder.blocks(stream, self.name))
+
+    def records(self) -> Records:
+        """Whole records in place of texts: the objects of a JSONL or of a list in JSON, the rows of
+        a table by the names of its columns. Each comes with its place, such as "line 3"."""
+        for place, record in self._unchecked_records():
+            try:
+                whole = self._whole(record, place)
+            except RecursionError:
+                raise InputError(f"{self.name}: {place} is nested too deeply: expected texts in a "
+                                 "few lists and objects") from None
+            yield place, whole
+
+    def _unchecked_records(self) -> Records:
+        with self._opened() as raw:
+            if self._kind == "parquet":
+                yield from self._parquet_rows(raw, None)
+                return
+            stream: Any = Whole(unpacked(raw, self.name), self.name)
+            if self._kind == "squad":
+                yield from self._json_records(stream)
+                return
+            blocks = self._decoder.blocks(stream, self.name)
+            if self._kind in ("csv", "tsv"):
+                for place, names, row in self._rows(blocks):
+                    yield place, dict(zip(names, row, strict=True))
+            else:
+                yield from self._json_lines(self._lines(blocks))
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        """The file from its begin, with nothing read or replaced so far."""
         self._decoder = Decoder(self._reading.encoding, self._reading.errors)
         self._halves = 0
         try:
             self._raw = open(self.name, "rb")  # noqa: SIM115
         except OSError as error:
             raise InputError(f"{self.name}: cannot be read: {error.strerror}") from None
-        with self._raw:
-            if self._kind == "parquet":
-                yield from self._parquet(self._raw)
-                return
-            stream: Any = _Whole(_plain(self._raw, self.name), self.name)
-            if self._kind == "squad":
-                yield from self._squad(stream)
-                return
-            read = {"text": self._text, "jsonl": self._jsonl}.get(self._kind, self._csv)
-            yield from read(self._decoder.blocks(stream, self.name))
+        with self._raw as raw:
+            yield raw
 
     # -- kinds ------------------------------------------------------------------------------------
 
@@ -161,22 +122,41 @@ class InputFile:
         if rest:
             yield rest
 
-    def _jsonl(self, blocks: Iterator[str]) -> Chunks:
-        field = self._reading.field or "text"
-        for number, line in enumerate(self._lines(blocks), 1):
+    def _json_lines(self, lines: Iterator[str]) -> Records:
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{self.name}: line {number} is no JSON: {error}") from None
+            yield f"line {number}", record
+
+    def _jsonl(self, blocks: Iterator[str]) -> Chunks:
+        field = self._reading.field or "text"
+        for place, record in self._json_lines(self._lines(blocks)):
             if isinstance(record, str) and self._reading.field is None:
                 text: Any = record
             elif isinstance(record, dict):
-                text = self._value(record, f"line {number}", field)
+                text = self._value(record, place, field)
             else:
-                raise self._no_field(f"line {number}", field, None)
-            yield self._checked(text, f"line {number}", field), True
+                raise self._no_field(place, field, None)
+            yield self._checked(text, place, field), True
+
+    def _json_records(self, stream: BinaryIO) -> Records:
+        """The objects of a list. A file of this name may as well hold one object a line."""
+        text = self._whole_json(stream, "a list of records")
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            if not error.msg.startswith("Extra data"):
+                raise InputError(f"{self.name}: no JSON: {error}") from None
+            yield from self._json_lines(iter(text.split("\n")))
+            return
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.name}: no JSON: {error}") from None
+        for number, record in enumerate(content if isinstance(content, list) else [content], 1):
+            yield f"record {number}", record
 
     def _value(self, record: dict[str, Any], where: str, field: str) -> Any:
         """What the field holds; dots lead to fields of objects inside."""
@@ -190,20 +170,28 @@ class InputFile:
         return found
 
     def _csv(self, blocks: Iterator[str]) -> Chunks:
+        column: int | None = None
+        for _, names, row in self._rows(blocks, self._column):
+            column = self._column(names) if column is None else column
+            yield row[column], True
+
+    def _rows(self, blocks: Iterator[str], check: Callable[[list[str]], object] = len,
+              ) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Place, names of the columns, and values of each row; `check` sees the names first."""
         rows = csv.reader(self._lines(blocks), strict=True,
                           delimiter="\t" if self._kind == "tsv" else ",")
         try:
             names = next(filter(None, rows), None)  # blank lines come before it too
             if names is None:
                 return
-            column = self._column(names)
+            check(names)
             for row in rows:
                 if not row:
                     continue
                 if len(row) != len(names):
                     raise InputError(f"{self.name}: line {rows.line_num}: got {len(row)} columns, "
                                      f"expected {len(names)} as in the first line")
-                yield row[column], True
+                yield f"line {rows.line_num}", names, row
         except csv.Error as error:
             raise InputError(f"{self.name}: line {rows.line_num}: no CSV: {error}") from None
 
@@ -214,6 +202,12 @@ class InputFile:
         return names.index(wanted)
 
     def _parquet(self, raw: BinaryIO) -> Chunks:
+        for place, row in self._parquet_rows(raw, self._column):
+            ((column, text),) = row.items()
+            yield self._checked(text, place, column), True
+
+    def _parquet_rows(self, raw: BinaryIO, choose: Callable[[list[str]], int] | None) -> Records:
+        """The rows, of all columns or of the one that is chosen from their names."""
         try:
             import pyarrow
             import pyarrow.parquet
@@ -221,25 +215,29 @@ class InputFile:
             raise missing("pyarrow", self.name) from None
         if self.name.lower().endswith(PACKED):
             raise InputError(f"{self.name}: Parquet is packed inside: unpack the file itself")
-        row = 0
+        number = 0
         try:
             file = pyarrow.parquet.ParquetFile(raw)
             names = file.schema_arrow.names
-            column = names[self._column(names)] if names else ""
-            for batch in file.iter_batches(batch_size=256, columns=[column], use_threads=False):
-                for text in batch.column(0).to_pylist():
-                    yield self._checked(text, f"row {row}", column), True
-                    row += 1
+            columns = names if choose is None else [names[choose(names)]] if names else [""]
+            for batch in file.iter_batches(batch_size=256, columns=columns, use_threads=False):
+                for row in batch.to_pylist():
+                    yield f"row {number}", row
+                    number += 1
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{self.name}: cannot be read as Parquet: {reason}") from None
 
-    def _squad(self, stream: BinaryIO) -> Chunks:
+    def _whole_json(self, stream: BinaryIO, wanted: str) -> str:
         content = stream.read(LARGEST_JSON + 1)
         if len(content) > LARGEST_JSON:
             raise InputError(f"{self.name}: a JSON text of more than {LARGEST_JSON} bytes: "
-                             "expected SQuAD, or one JSON record a line in a file named .jsonl")
-        text = "".join(self._decoder.blocks(io.BytesIO(content), self.name))
+                             f"expected {wanted}, or one JSON record a line in a file named "
+                             ".jsonl")
+        return "".join(self._decoder.blocks(io.BytesIO(content), self.name))
+
+    def _squad(self, stream: BinaryIO) -> Chunks:
+        text = self._whole_json(stream, "SQuAD")
         try:
             articles = json.loads(text)["data"]
             texts = [_question_text(paragraph) for article in articles
@@ -264,6 +262,20 @@ class InputFile:
         if not isinstance(text, str):
             raise InputError(f'{self.name}: {where}: field "{field}" is no text: got '
                              f"{type(text).__name__}")
+        return self._whole_text(text, where)
+
+    def _whole(self, value: Any, where: str) -> Any:
+        """The same with whole characters in every text."""
+        if isinstance(value, str):
+            return self._whole_text(value, where)
+        if isinstance(value, list):
+            return [self._whole(one, where) for one in value]
+        if isinstance(value, dict):
+            return {self._whole_text(name, where): self._whole(one, where)
+                    for name, one in value.items()}
+        return value
+
+    def _whole_text(self, text: str, where: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:  # "\ud800" in JSON

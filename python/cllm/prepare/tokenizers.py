@@ -42,7 +42,7 @@ class Tokenizer:
                 for token in json.loads(self.json).get("added_tokens", []) if token["special"]}
 
 
-def _library() -> Any:
+def library() -> Any:
     import tokenizers  # slow to import
 
     return tokenizers
@@ -69,7 +69,7 @@ def byte_names() -> list[str]:
 
 
 def _byte_level(model: Any, use_regex: bool, prefix_space: bool = False) -> Any:
-    lib = _library()
+    lib = library()
     tokenizer = lib.Tokenizer(model)
     tokenizer.pre_tokenizer = lib.pre_tokenizers.ByteLevel(add_prefix_space=prefix_space,
                                                            use_regex=use_regex)
@@ -79,12 +79,12 @@ def _byte_level(model: Any, use_regex: bool, prefix_space: bool = False) -> Any:
 
 def of_bytes() -> Tokenizer:
     vocabulary = {name: byte for byte, name in enumerate(byte_names())}
-    return _finished("bytes", _byte_level(_library().models.BPE(vocabulary, []), False), 256)
+    return _finished("bytes", _byte_level(library().models.BPE(vocabulary, []), False), 256)
 
 
 def of_characters(characters: Iterable[str]) -> Tokenizer:
     """Ids follow the code points."""
-    lib = _library()
+    lib = library()
     vocabulary = {character: i for i, character in enumerate(sorted(characters))}
     tokenizer = lib.Tokenizer(lib.models.BPE(vocabulary, []))
     tokenizer.decoder = lib.decoders.Fuse()
@@ -94,7 +94,7 @@ def of_characters(characters: Iterable[str]) -> Tokenizer:
 def train_bpe(texts: Iterator[str], size: int) -> Tokenizer:
     """A byte-level BPE of `size` tokens with the end of text, or fewer where the text is short.
     The same texts give the same file."""
-    lib = _library()
+    lib = library()
     tokenizer = _byte_level(lib.models.BPE(), True)
     trainer = lib.trainers.BpeTrainer(
         vocab_size=size - 1, show_progress=False, special_tokens=[],
@@ -115,14 +115,14 @@ def bpe_size(name: str) -> int | None:
     return size
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no JSON: {error}") from None
 
 
-def _name(token: Any) -> str | None:
+def token_name(token: Any) -> str | None:
     name = token.get("content") if isinstance(token, dict) else token
     return name if isinstance(name, str) else None
 
@@ -134,28 +134,34 @@ def _of_lists(folder: Path, config: dict[str, Any]) -> Any:
         raise InputError(f"{folder}: how this tokenizer splits words is not known: got {kind} "
                          "without tokenizer.json: expected one saved by transformers: "
                          "AutoTokenizer.from_pretrained(...).save_pretrained(...)")
-    lib = _library()
+    lib = library()
     tokenizer = _byte_level(lib.models.BPE.from_file(
         str(folder / "vocab.json"), str(folder / "merges.txt")), True,
         bool(config.get("add_prefix_space", False)))
     named = {}
     for file in ("special_tokens_map.json", "tokenizer_config.json"):
         if (folder / file).is_file():
-            named.update(_read_json(folder / file))
+            named.update(read_json(folder / file))
     special = [name for key in ("bos_token", "eos_token", "unk_token", "pad_token")
-               if (name := _name(named.get(key, END if key != "pad_token" else None)))]
+               if (name := token_name(named.get(key, END if key != "pad_token" else None)))]
     tokenizer.add_special_tokens(list(dict.fromkeys(special)))
     if (folder / "added_tokens.json").is_file():
-        added = _read_json(folder / "added_tokens.json")
+        added = read_json(folder / "added_tokens.json")
         tokenizer.add_tokens([name for name in sorted(added, key=added.get) if name not in special])
     return tokenizer
 
 
-def of_file(path: Path, end: str | None) -> Tokenizer:
-    """The tokenizer of a model's folder, of a run's newest model, or of a tokenizer.json."""
+def newest_model(path: Path) -> Path:
+    """The folder itself or, of a run, that of its newest model."""
     for model in ("final", "checkpoints/latest"):
         if not (path / "tokenizer.json").is_file() and (path / model / "tokenizer.json").is_file():
             path = path / model
+    return path
+
+
+def of_file(path: Path, end: str | None) -> Tokenizer:
+    """The tokenizer of a model's folder, of a run's newest model, or of a tokenizer.json."""
+    path = newest_model(path)
     file = path / "tokenizer.json" if path.is_dir() else path
     by_lists = path.is_dir() and not file.is_file() and all(
         (path / name).is_file() for name in ("vocab.json", "merges.txt"))
@@ -169,12 +175,12 @@ def of_file(path: Path, end: str | None) -> Tokenizer:
                          f'from_pretrained("{path}").save_pretrained(FOLDER))')
     others = {name: (path / name).read_bytes() for name in FILES[1:]
               if path.is_dir() and (path / name).is_file()}
-    config = _read_json(path / "tokenizer_config.json") if "tokenizer_config.json" in others else {}
+    config = read_json(path / "tokenizer_config.json") if "tokenizer_config.json" in others else {}
     if not isinstance(config, dict):
         raise InputError(f"{path}/tokenizer_config.json: no object of settings")
     try:
         tokenizer = (_of_lists(path, config) if by_lists else
-                     _library().Tokenizer.from_file(str(file)))
+                     library().Tokenizer.from_file(str(file)))
         # Byte for byte, so that its hash is that of the file beside a model.
         text = (tokenizer.to_str(pretty=True) if by_lists else
                 file.read_bytes().decode())
@@ -185,7 +191,8 @@ def of_file(path: Path, end: str | None) -> Tokenizer:
         raise InputError(f"{path if by_lists else file}: the tokenizer cannot be read: {reason}"
                          ) from None
     ids = tokenizer.get_vocab(with_added_tokens=True)
-    names = [end] if end else [name for name in (_name(config.get("eos_token")), *ENDS) if name]
+    names = [end] if end else [
+        name for name in (token_name(config.get("eos_token")), *ENDS) if name]
     last = next((name for name in names if name in ids), None)
     if last is None:
         raise InputError(f"{file}: which token ends a text is not known: got none of "
@@ -211,7 +218,7 @@ class Encoder:
             for character, token in vocabulary["vocab"].items():
                 self._table[ord(character)] = token
             return
-        self._tokenizer = _library().Tokenizer.from_str(tokenizer.json)
+        self._tokenizer = library().Tokenizer.from_str(tokenizer.json)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._tokenizer.encode_special_tokens = tokenizer.splits_special
@@ -244,7 +251,7 @@ def cuts_exactly(ids: Callable[[list[str]], list[NDArray[numpy.int32]]]) -> bool
 
 def read_trained(text: str, kind: str = "bpe") -> Tokenizer:
     """A tokenizer that was made here, from its file."""
-    tokenizer = _library().Tokenizer.from_str(text)
+    tokenizer = library().Tokenizer.from_str(text)
     config = json.dumps(_config(END), indent=2) + "\n"
     size = tokenizer.get_vocab_size()
     return Tokenizer(kind, text, size - 1, size, {"tokenizer_config.json": config.encode()})
@@ -264,7 +271,7 @@ def by_frequency(tokenizer: Tokenizer, texts: Iterator[str]) -> Tokenizer:
     content["model"]["vocab"] = {names[int(old)]: new for new, old in enumerate(order)}
     # Ids of "bytes" are the bytes themselves, which these are not.
     kind = "bpe" if tokenizer.kind == "bytes" else tokenizer.kind
-    written = _library().Tokenizer.from_str(json.dumps(content)).to_str(pretty=True)
+    written = library().Tokenizer.from_str(json.dumps(content)).to_str(pretty=True)
     return read_trained(written, kind)
 
 
