@@ -92,7 +92,7 @@ if not TYPE_CHECKING:  # type checkers want `import cllm.prepare`
 
     def __getattr__(name):
         """Imports the parts that are not needed to train, such as cllm.prepare."""
-        if name in ("lattice", "prepare", "token_files"):
+        if name in ("chat", "lattice", "prepare", "token_files"):
             return importlib.import_module(f"cllm.{name}")
         raise AttributeError(f"module 'cllm' has no attribute {name!r}"
                              + _others.hint(name, _others.CLASSES), name=name)
