@@ -14,6 +14,8 @@ from cllm import _process
 from cllm._options import option_name
 from cllm._words import count
 
+CHATS = "Examples of answers"
+
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
@@ -74,12 +76,18 @@ def for_training(given: list[tuple[str, str]], config: Path | None, tokenizer: s
     return [*kept, ("data", str(made)), *([("val", "")] if val else [])]
 
 
+def _refuse(given: dict[str, object], why: str) -> None:
+    for name, value in given.items():
+        if value is not None and value is not False and value != []:
+            raise cllm.InputError(f"{name}: {why}")
+
+
 def prepare(
     inputs: Annotated[list[Path], typer.Argument(
         metavar="INPUT...", help="Texts: .txt, .md, .jsonl, .csv, .tsv, .parquet, SQuAD's .json, "
         "also packed (.gz, .zst); patterns of them, and folders, of which .json is not read.")],
-    out: Annotated[Path, typer.Option(
-        "--out", "-o", metavar="DATASET", help="New folder of the data set.")],
+    out: Annotated[Path | None, typer.Option(
+        "--out", "-o", metavar="DATASET", help="New folder of the data set.")] = None,
     tokenizer: Annotated[str, typer.Option(
         metavar="TOKENIZER", help="bytes, chars, bpe:N (trained here, N tokens), a tokenizer.json "
         "of Hugging Face, or the folder of a model or run that holds it.")] = "bytes",
@@ -108,10 +116,46 @@ def prepare(
         metavar="N", help="Processes; without it, one for each core. All give the same files.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Says nothing but errors.")] = False,
+    chat: Annotated[bool, typer.Option(
+        "--chat", rich_help_panel=CHATS, help="The input is examples of answers, for --model: a "
+        ".jsonl, a list in .json, or a folder with train and valid files. Prints how they would be "
+        "trained on, and makes no data set.")] = False,
+    show: Annotated[int, typer.Option(
+        metavar="N", rich_help_panel=CHATS, help="Examples to print, with their trained tokens in "
+        "colour.")] = 3,
+    model: Annotated[Path | None, typer.Option(
+        metavar="FOLDER", rich_help_panel=CHATS, help="Model or run whose tokenizer and template "
+        "the examples are for.")] = None,
+    format: Annotated[str | None, typer.Option(
+        metavar="FORM", rich_help_panel=CHATS, help="messages, prompt, alpaca, sharegpt or text; "
+        "without it, by the keys of the first example.")] = None,
+    chat_template: Annotated[str | None, typer.Option(
+        metavar="FILE", rich_help_panel=CHATS, help="Template in Jinja, or the name of one of "
+        "several that the model has; without it, the model's.")] = None,
+    max_length: Annotated[int | None, typer.Option(
+        metavar="N", rich_help_panel=CHATS, help="Tokens after which an example is cut; without "
+        "it, 1024, or fewer where the model reads fewer.")] = None,
 ) -> None:
     """Makes a data set of texts: tokens to train on, with their tokenizer.
 
-    Interrupted, it goes on where it stopped when the same command is given again."""
+    Interrupted, it goes on where it stopped when the same command is given again. With --chat it
+    shows which tokens of conversations would be trained."""
+    if chat:
+        _refuse({"--out": out, "--tokenizer": tokenizer != "bytes", "--field": field, "--val": val,
+                 "--val-fraction": val_fraction != 0.1, "--order": order != "own",
+                 "--force": force, "--processes": processes},
+                "is for a data set: expected it without --chat, which prints examples")
+        from cllm._prepare_chat import show_chats
+
+        show_chats(inputs, model, form=format, chat_template=chat_template, max_length=max_length,
+                   shown=show, end_of_text=end_of_text, encoding=encoding, errors=errors,
+                   quiet=quiet)
+        return
+    _refuse({"--show": show != 3, "--model": model, "--format": format,
+             "--chat-template": chat_template, "--max-length": max_length},
+            "is for examples of answers: expected --chat with it")
+    if out is None:
+        raise cllm.InputError("Missing option '--out' / '-o'. (see --help)")
     from cllm.prepare import prepare as make
 
     with _stopped_by_signals():
