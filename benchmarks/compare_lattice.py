@@ -14,10 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from compare_routing import PROGRAM, split_words
 from rich.console import Console
 from rich.table import Table
 
-PROGRAM = Path(__file__).resolve().parents[1] / "build/release/bin/train_model"
 ORDERS = ("own", "frequency")
 
 
@@ -39,15 +39,16 @@ def bits_per_byte(data: Path, words: list[str], out: Path) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="After -- come options of train_model for every run.")
     parser.add_argument("text", type=Path, help="what is trained on")
     parser.add_argument("folder", type=Path, help="for data sets and runs")
     parser.add_argument("--tokenizer", default="bpe:1024")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rates", type=float, nargs="*", default=[1.0],
                         help="--lattice-lr of the coupled runs")
-    parser.add_argument("words", nargs="*", help="further options of train_model, after --")
-    options = parser.parse_args()
+    own, words = split_words(sys.argv[1:])
+    options = parser.parse_args(own)
     options.folder.mkdir(parents=True, exist_ok=True)
     kinds = [("plain", []), *((f"coupled, rate {rate:g}", ["--lattice", "--lattice-lr", str(rate)])
                               for rate in options.rates)]
@@ -60,8 +61,9 @@ def main() -> int:
         for order in ORDERS:
             for kind, more in kinds:
                 out = options.folder / f"{order}-{kind.replace(', rate ', '-')}-{seed}"
-                words = [*options.words, *more, "--seed", str(seed), "--eval-tokens", "0"]
-                found.setdefault((order, kind), []).append(bits_per_byte(data[order], words, out))
+                settings = [*words, *more, "--seed", str(seed), "--eval-tokens", "0"]
+                found.setdefault((order, kind), []).append(
+                    bits_per_byte(data[order], settings, out))
                 print(out.name, found[order, kind][-1], file=sys.stderr, flush=True)
     for (order, kind), bits in found.items():
         spread = f"{statistics.stdev(bits):.4f}" if len(bits) > 1 else ""
