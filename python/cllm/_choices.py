@@ -18,6 +18,7 @@ import numpy as np
 
 import cllm
 from cllm import InputError
+from cllm import _words as words
 from cllm._likelihood import (
     Encode,
     Progress,
@@ -46,7 +47,7 @@ class Question:
 def _one_of(record: dict[str, Any], names: tuple[str, ...], where: str) -> Any:
     there = [name for name in names if name in record]
     if len(there) != 1:
-        seen = " and ".join(there) or ", ".join(list(record)[:12]) or "no fields"
+        seen = " and ".join(there) or words.names(record) or "no fields"
         raise InputError(f"{where}: got {seen}, expected one of {', '.join(names)}")
     return record[there[0]]
 

@@ -9,6 +9,7 @@ from rich.table import Table
 import cllm
 from cllm import _output
 from cllm._cache import cache_folder
+from cllm._words import one_line
 
 # The kernels that a table shows, with their headings.
 _HEADINGS = {
@@ -55,8 +56,7 @@ MOST_BYTES = 1 << 24
 
 def read(file: Path) -> cllm.Machine:
     wanted = "expected what `cllm bench --machine-only` writes"
-    name = str(file).encode(errors="backslashreplace").decode()
-    name = name if len(name) <= 200 else f"{name[:97]}...{name[-100:]}"
+    name = one_line(str(file).encode(errors="backslashreplace").decode(), 200)
     try:
         if file.exists() and not file.is_file():  # reading a pipe would wait for its writer
             raise cllm.InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cllm
+from cllm._words import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,7 @@ class TextTokenizer:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # the library raises plain ones, and panics of its own
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(" ".join(str(error).split()), 200)
             raise cllm.InputError(f"{path}: the tokenizer cannot be read: got {reason}, expected a "
                                   "file of the tokenizers library") from None
         self._tokenizer.no_padding()

@@ -1,5 +1,9 @@
 """Numbers with their nouns, options as the reader writes them, and errors as one line."""
 
+import reprlib
+from collections.abc import Iterable
+from itertools import islice
+
 from cllm import _cllm
 
 
@@ -28,13 +32,41 @@ def on_command_line() -> bool:
     return _cllm.option_word("out").startswith("--")
 
 
-_LONGEST, _END = 1500, 300  # characters of a line, and of its end where the middle is left out
+_LONGEST = 1500  # characters of a line
 
 
-def one_line(text: str) -> str:
-    """What would break the line or drive the terminal is escaped; bytes of file names stay. The
-    middle of a very long text, such as a hostile file gives, is left out."""
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST - _END]}...{text[-_END:]}"
-    return "".join(c if c.isprintable() or 0xDC80 <= ord(c) <= 0xDCFF else repr(c)[1:-1]
-                   for c in text)
+def _escaped(c: str) -> str:
+    """What would break the line or drive the terminal is written out, as up to ten characters;
+    bytes of file names stay."""
+    return c if c.isprintable() or 0xDC80 <= ord(c) <= 0xDCFF else repr(c)[1:-1]
+
+
+def _that_fit(characters: Iterable[str], room: int) -> list[str]:
+    """The first characters, escaped, that have room together."""
+    found = []
+    for c in map(_escaped, characters):
+        room -= len(c)
+        if room < 0:
+            break
+        found.append(c)
+    return found
+
+
+def one_line(text: str, most: int = _LONGEST) -> str:
+    """The text with escapes and without the middle of one that is too long then, such as a hostile
+    file gives: a fifth of the line is its end."""
+    whole = _that_fit(text, most)
+    if len(whole) == len(text):
+        return "".join(whole)
+    begin = _that_fit(text, most - most // 5 - 3)
+    return "".join([*begin, "...", *reversed(_that_fit(reversed(text), most // 5))])
+
+
+def names(found: Iterable[str]) -> str:
+    """The first of some names of a file, each of them short."""
+    return ", ".join(one_line(name, 40) for name in islice(found, 12))
+
+
+def shown(value: object) -> str:
+    """A value of a file as an error shows it: short, and a text in quotes."""
+    return f"'{one_line(value, 100)}'" if isinstance(value, str) else reprlib.repr(value)

@@ -28,6 +28,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import InputError, TokenFileInfo, TokenWriter, read_token_file
+from cllm._words import one_line, shown
 
 __all__ = ["DataSet", "TokenFileInfo", "TokenWriter", "open_tokens", "read_token_file"]
 
@@ -66,7 +67,7 @@ def _check(path: Path, where: str, value: Any, form: dict[str, Any]) -> None:
 
 def _check_name(path: Path, name: str) -> None:
     if not name or name.startswith(".") or "/" in name or "\0" in name:
-        raise InputError(f'{path}: got "{name[:40]}" as a file of the data set: expected a name in '
+        raise InputError(f"{path}: got {shown(name)} as a file of the data set: expected a name in "
                          "its folder")
 
 
@@ -159,7 +160,7 @@ class DataSet:
         sha256 = self.description["tokenizer"]["sha256"]
         if info.tokenizer.hex() != sha256:
             raise InputError(f"{path}: of another tokenizer: got {info.tokenizer.hex()[:12]}, "
-                             f"expected {sha256[:12]} as dataset.json says")
+                             f"expected {one_line(sha256, 12)} as dataset.json says")
         for name, seen, wanted in (("tokens", info.tokens, file["tokens"]),
                                    ("words of the vocabulary", info.vocabulary, self.vocabulary)):
             if seen != wanted:

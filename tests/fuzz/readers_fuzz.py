@@ -39,7 +39,7 @@ FIELDS = (None, "a", "a.b", "")
 def refused(error: cllm.InputError) -> str:
     """What the error says; it must be one short line."""
     said = str(error)
-    assert said and "\n" not in said and len(said) < 3000, said
+    assert said and "\n" not in said and len(said) <= 1500, said
     return said
 
 

@@ -112,6 +112,26 @@ def test_a_damaged_file(case, tmp_path):
     assert words in refused(tmp_path, content)
 
 
+LONG = "\U000e0001" * 10**5  # ten characters each, written out
+
+
+@pytest.mark.parametrize("content", [
+    file_of(SETTINGS | {LONG: b"\xff" * 4}, TENSORS),
+    file_of(SETTINGS | {"general.architecture": LONG}, TENSORS),
+    file_of(SETTINGS | {"llama.embedding_length": LONG}, TENSORS),
+    file_of(SETTINGS | {"llama.rope.freq_base": [LONG] * 9}, TENSORS),
+    file_of(SETTINGS | {"tokenizer.ggml.model": LONG}, TENSORS),
+    file_of(SETTINGS | {"tokenizer.ggml.pre": LONG}, TENSORS),
+    file_of(SETTINGS | {"tokenizer.ggml.pre": "9 of them" + LONG}, TENSORS),
+    file_of(SETTINGS | {"tokenizer.ggml.merges": [LONG]}, TENSORS),
+    file_of(SETTINGS, TENSORS | {LONG: np.ones(4, np.float32)}),
+    file_of(SETTINGS, TENSORS | {LONG: np.ones(4, np.float32)}, kinds={LONG: 99}),
+    file_of(SETTINGS, TENSORS | {LONG: np.ones(4, np.float32)}, shapes={LONG: (1,) * 9}),
+    file_of(SETTINGS, TENSORS | {LONG: np.ones(4, np.float32)}, offsets={LONG: 1 << 40})])
+def test_a_quote_of_the_file_is_short(tmp_path, content):
+    assert "..." in refused(tmp_path, content)
+
+
 NAMED = {name: np.ones(4, np.float32) for name in ("rope_freqs.weight", "blk.0.attn_q.bias")}
 SMALLER = np.ones((4, 3), np.float32)
 

@@ -224,6 +224,18 @@ def test_a_folder_is_read_without_what_is_made_in_it(tmp_path, monkeypatch):
             inputs.find_files([wrong], "out")
 
 
+def test_names_of_fields_are_quoted_in_short(tmp_path):
+    """An unseen character takes ten when it is written out."""
+    name = "\U000e0001" * 4000
+    (tmp_path / "a.csv").write_text(f"{name},{name}x\n1,2\n")
+    (tmp_path / "a.jsonl").write_text(json.dumps({name: 1}) + "\n")
+    for file in ("a.csv", "a.jsonl"):
+        with pytest.raises(cllm.InputError) as caught:
+            documents(tmp_path / file)
+        said = str(caught.value)
+        assert len(said) < 500 and said.endswith("with the name of the text"), said
+
+
 def test_one_line_of_many_megabytes_takes_little_memory(tmp_path):
     (tmp_path / "long.txt").write_bytes(b"word " * (4 << 20))
     file = readers.InputFile(str(tmp_path / "long.txt"), readers.Reading())

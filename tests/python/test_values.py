@@ -145,3 +145,9 @@ def test_an_error_is_one_line_whoever_raises_it():
     assert str(error).endswith("xxx the end") and len(str(error)) < 2000
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     assert (str(cllm.CllmError()), str(cllm.CllmError("a", 2))) == ("", "('a', 2)")
+    for c, escape in ("\U000e0001", "\\U000e0001"), ("\u2028", "\\u2028"), ("\n", "\\n"):
+        for count in (1500, 10**6):
+            said = str(cllm.InputError(c * count))
+            begin, end = said.split("...")
+            assert 1480 < len(said) <= 1500 and {*begin.split(escape), *end.split(escape)} == {""}
+    assert str(cllm.InputError("\n" * 750)) == "\\n" * 750

@@ -24,7 +24,7 @@ class Error : public std::runtime_error {
   explicit Error(const ErrorParts& parts) : std::runtime_error(format(parts)) {}
 
   /// Returns "WHERE: WHAT: got SEEN, expected WANTED (HINT)" on one line. SEEN, WANTED and WHERE
-  /// are cut to 200 bytes each, and control characters are escaped.
+  /// are cut to 200 bytes each, in which control characters are escaped.
   static std::string format(const ErrorParts& parts);
 };
 

@@ -1,5 +1,6 @@
 #include "cllm/error.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
 
@@ -14,23 +15,9 @@ constexpr std::size_t kMostWords = 400;
 
 bool continues_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-/// Cuts the middle out of too long a text: a path tells most at its end, a value at its start.
-/// Characters of UTF-8 stay whole.
-std::string shortened(std::string_view text, std::size_t most) {
-  constexpr std::string_view kGap = "...";
-  constexpr std::size_t kTail = 60;
-  if (text.size() <= most) return std::string(text);
-  std::size_t head = most - kGap.size() - kTail, tail = text.size() - kTail;
-  for (int i = 0; i < 3 && continues_character(text[head]); ++i) --head;
-  for (int i = 0; i < 3 && continues_character(text[tail]); ++i) ++tail;
-  std::string out(text.substr(0, head));
-  out += kGap;
-  return out.append(text.substr(tail));
-}
-
 /// Writes control characters as \n or \x1b, because they would break the line or drive the
 /// terminal.
-std::string escaped(const std::string& text) {
+std::string escaped(std::string_view text) {
   static constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
@@ -54,11 +41,43 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
+/// Returns the bytes of the character that begins the text. Others than UTF-8's are one byte each.
+std::size_t character_bytes(std::string_view text) {
+  std::size_t count = 1;
+  if (static_cast<unsigned char>(text[0]) < 0xC0) return count;
+  while (count < std::min<std::size_t>(4, text.size()) && continues_character(text[count])) ++count;
+  return count;
+}
+
+/// Escapes a text and cuts the middle out of what is too long then: a path tells most at its end, a
+/// value at its start. Characters and escapes stay whole.
+std::string shortened(std::string_view text, std::size_t most) {
+  constexpr std::string_view kGap = "...";
+  constexpr std::size_t kTail = 60;
+  if (text.size() <= most) {
+    std::string whole = escaped(text);
+    if (whole.size() <= most) return whole;
+  }
+  std::string_view tail = text.substr(text.size() - std::min(text.size(), kTail));
+  for (int i = 0; i < 3 && continues_character(tail[0]); ++i) tail.remove_prefix(1);
+  while (escaped(tail).size() > kTail) tail.remove_prefix(character_bytes(tail));
+  std::string out;
+  for (std::string_view rest = text;;) {
+    const std::size_t count = character_bytes(rest);
+    const std::string next = escaped(rest.substr(0, count));
+    if (out.size() + next.size() > most - kGap.size() - kTail) break;
+    out += next;
+    rest.remove_prefix(count);
+  }
+  out += kGap;
+  return out += escaped(tail);
+}
+
 }  // namespace
 
 std::string Error::format(const ErrorParts& parts) {
   const auto part = [](const std::string& text, std::size_t most = kMostBytes) {
-    return escaped(shortened(text, most));
+    return shortened(text, most);
   };
   std::string text;
   if (!parts.where.empty()) text += part(parts.where) + ": ";

@@ -8,6 +8,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import InputError
+from cllm._words import shown
 from cllm.convert.gguf_header import Header, Tensor
 
 PIECE = 1 << 22  # numbers made at once
@@ -40,7 +41,7 @@ class Data:
         end, before = 0, ""
         for tensor in sorted(tensors, key=lambda tensor: tensor.begin):
             if tensor.begin < end:
-                raise self._refuse(tensor, f"shares bytes with tensor {before!r}")
+                raise self._refuse(tensor, f"shares bytes with tensor {shown(before)}")
             end, before = tensor.begin + self._bytes(tensor), tensor.name
             if end > self._header.size:
                 raise self._refuse(tensor, f"ends behind the file: got byte {end:,}, expected at "
@@ -83,7 +84,7 @@ class Data:
         return True
 
     def _refuse(self, tensor: Tensor, what: str) -> InputError:
-        return self._header.refuse(f"tensor {tensor.name!r} {what}")
+        return self._header.refuse(f"tensor {shown(tensor.name)} {what}")
 
     def _type(self, tensor: Tensor) -> Any:
         try:

@@ -15,6 +15,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import InputError
+from cllm._words import shown
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -124,8 +125,8 @@ def _settings(reader: _Reader, header: Header, count: int) -> None:
     for i in range(count):
         key = reader.text(f"name of setting {i}")
         if key in header.settings:
-            raise header.refuse(f"a setting is given twice: got {key!r}")
-        what = f"setting {key!r}"
+            raise header.refuse(f"a setting is given twice: got {shown(key)}")
+        what = f"setting {shown(key)}"
         header.settings[key] = reader.value(reader.number("<I", what), what)
 
 
@@ -134,7 +135,7 @@ def _tensors(reader: _Reader, header: Header, count: int) -> list[Tensor]:
     found = []
     for i in range(count):
         name = reader.text(f"name of tensor {i}")
-        what = f"tensor {name!r}"
+        what = f"tensor {shown(name)}"
         extents = reader.number("<I", what)
         if not 1 <= extents <= MOST_EXTENTS:
             raise header.refuse(f"{what} has an impossible shape: got {extents} extents, expected "
@@ -149,7 +150,7 @@ def _tensors(reader: _Reader, header: Header, count: int) -> list[Tensor]:
 def _alignment(header: Header) -> int:
     value = header.settings.get("general.alignment", ALIGNMENT)
     if not isinstance(value, int) or value < 1 or value & (value - 1) or value > _BLOCK:
-        raise header.refuse(f"general.alignment: got {value}, expected a power of two")
+        raise header.refuse(f"general.alignment: got {shown(value)}, expected a power of two")
     return value
 
 
@@ -193,6 +194,6 @@ def _read(file: BinaryIO, header: Header) -> None:
     begin = -(-reader.at // alignment) * alignment
     for tensor in found:
         if tensor.name in header.tensors:
-            raise header.refuse(f"tensor {tensor.name!r} is there twice")
+            raise header.refuse(f"tensor {shown(tensor.name)} is there twice")
         header.tensors[tensor.name] = Tensor(tensor.name, tensor.shape, tensor.kind,
                                              begin + tensor.begin)

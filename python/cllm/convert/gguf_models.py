@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 
 from cllm._cllm import InputError
+from cllm._words import shown
 from cllm.convert.gguf_header import Header, Tensor
 
 # As in cllm/model_config.h.
@@ -47,7 +48,7 @@ class Settings:
         self.family = str(header.single("general.architecture"))
 
     def refuse(self, key: str, seen: object, wanted: str) -> InputError:
-        said = "is missing" if seen is None else f"got {seen!r}"
+        said = "is missing" if seen is None else f"got {shown(seen)}"
         return self.header.refuse(f"setting {self.family}.{key}: {said}, expected {wanted}")
 
     def size(self, key: str, most: int, otherwise: int | None = None) -> int:
@@ -225,7 +226,7 @@ def describe(header: Header, same: Callable[[Tensor, Tensor], bool]) -> Model:
     make = _FAMILIES.get(settings.family)
     if make is None:
         known = ", ".join(_FAMILIES)
-        raise header.refuse(f"an architecture that cannot be read: got {settings.family!r}, "
+        raise header.refuse(f"an architecture that cannot be read: got {shown(settings.family)}, "
                             f"expected one of {known}")
     found = header.tensors
     head, embedding = found.get("output.weight"), found.get("token_embd.weight")
@@ -241,7 +242,7 @@ def describe(header: Header, same: Callable[[Tensor, Tensor], bool]) -> Model:
     unknown = found.keys() - {source.of for source in model.sources} - {"output.weight"}
     if unknown:
         raise header.refuse(f"a tensor that no {settings.family} model here has: got "
-                            f"{min(unknown)!r}")
+                            f"{shown(min(unknown))}")
     model.config.update(vocab_size=model.vocabulary, tie_word_embeddings=not untied,
                         use_cache=True, dtype="float32")
     return model

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy
 
+from cllm._words import shown
 from cllm.convert.gguf_header import Header
 
 _NORMAL, _UNKNOWN, _CONTROL, _OWN, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6  # types of tokens
@@ -35,6 +36,10 @@ _SPECIAL = {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token",
             "padding": "pad_token"}  # in GGUF, in tokenizer_config.json
 
 
+class _Said(str):
+    """Our own words, which need no quotes."""
+
+
 class GgufTokenizer:
     """Raises InputError for a tokenizer of another kind, and for one that is damaged."""
 
@@ -48,13 +53,13 @@ class GgufTokenizer:
             raise self._refuse("pre", self._get("pre"), f"one of {', '.join(_CUTS)}")
         self._tokens = self._texts("tokens")
         if not 1 <= len(self._tokens) <= vocabulary:
-            raise self._refuse("tokens", f"{len(self._tokens):,} of them",
+            raise self._refuse("tokens", _Said(f"{len(self._tokens):,} of them"),
                                f"at most {vocabulary:,}, the rows of the embedding")
         self._types = self._types_of_tokens()
         self._vocabulary = {token: i for i, token in enumerate(self._tokens)
                             if self._types[i] != _UNUSED}
         if len(self._vocabulary) != len(self._tokens) - self._types.count(_UNUSED):
-            raise self._refuse("tokens", "one of them twice", "distinct ones")
+            raise self._refuse("tokens", _Said("one of them twice"), "distinct ones")
         self._merges = self._checked_merges()
         self._ids = {name: self._id(name) for name in (*_SPECIAL, "eot")}
         self._context = context
@@ -85,14 +90,15 @@ class GgufTokenizer:
         return self._header.single(f"tokenizer.ggml.{key}")
 
     def _refuse(self, key: str, seen: object, wanted: str) -> Exception:
-        shown = "nothing" if seen is None else seen if " of them" in str(seen) else repr(seen)
+        found = "nothing" if seen is None else seen if isinstance(seen, _Said) else shown(seen)
         return self._header.refuse(f"tokenizer.ggml.{key}: a tokenizer that cannot be read: got "
-                                   f"{shown}, expected {wanted}")
+                                   f"{found}, expected {wanted}")
 
     def _texts(self, key: str) -> list[str]:
         value = self._get(key)
         if not isinstance(value, list):
-            raise self._refuse(key, value if value is None else "no texts", "a list of texts")
+            seen = None if value is None else _Said("no texts")
+            raise self._refuse(key, seen, "a list of texts")
         return value
 
     def _types_of_tokens(self) -> list[int]:
@@ -101,7 +107,7 @@ class GgufTokenizer:
             return [_NORMAL] * len(self._tokens)
         if (not isinstance(value, numpy.ndarray) or value.dtype.kind not in "iu"
                 or len(value) != len(self._tokens)):
-            raise self._refuse("token_type", "something else",
+            raise self._refuse("token_type", _Said("something else"),
                                f"{len(self._tokens)} numbers, one for each token")
         return [int(kind) for kind in value]
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from cllm import _words as words
 from cllm._cllm import InputError
 from cllm._words import option
 from cllm.prepare.decoding import Decoder
@@ -225,7 +226,7 @@ class InputFile:
                     yield f"row {number}", row
                     number += 1
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = words.one_line(" ".join(str(error).split()), 200)
             raise InputError(f"{self.name}: cannot be read as Parquet: {reason}") from None
 
     def _whole_json(self, stream: BinaryIO, wanted: str) -> str:
@@ -252,7 +253,7 @@ class InputFile:
     # -- what is wrong ----------------------------------------------------------------------------
 
     def _no_field(self, where: str, field: str, names: list[str] | None) -> InputError:
-        have = "no record" if names is None else ", ".join(names[:12]) or "no fields"
+        have = "no record" if names is None else words.names(names) or "no fields"
         return InputError(f'{self.name}: {where} has no field "{field}": got {have}, expected '
                           f"{option('field')} with the name of the text")
 

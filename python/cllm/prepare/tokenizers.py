@@ -12,7 +12,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import InputError
-from cllm._words import option
+from cllm._words import one_line, option
 
 END = "<|endoftext|>"
 ENDS = (END, "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "[EOS]", "<|im_end|>")
@@ -187,7 +187,7 @@ def of_file(path: Path, end: str | None) -> Tokenizer:
     except (KeyboardInterrupt, SystemExit, InputError):
         raise
     except BaseException as error:  # the library raises plain ones, and panics of its own
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(" ".join(str(error).split()), 200)
         raise InputError(f"{path if by_lists else file}: the tokenizer cannot be read: {reason}"
                          ) from None
     ids = tokenizer.get_vocab(with_added_tokens=True)

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <vector>
 
 #include "base/crc32c.h"
@@ -375,6 +376,18 @@ TEST(ErrorText, LongAndUnprintableInputIsCutAndEscaped) {
   for (int i = 0; i < 200; ++i) wide += "\u20ac";
   const std::string cut = Error::format({"", wide, "", "", ""});
   EXPECT_TRUE(has(cut, "\u20ac...\u20ac")) << cut;
+  // An escape counts as what it takes, and stays whole too.
+  const std::regex whole(
+      R"((a|b|\\n|\\x[0-9a-f]{2})*(\.\.\.(a|b|\\n|\\x[0-9a-f]{2})*)?)");
+  for (const std::string each : {"\x1b", "\n", "\u009b", "ab\x7f"}) {
+    for (const std::size_t count : {51, 60, 199, 5000}) {
+      std::string controls;
+      for (std::size_t i = 0; i < count; ++i) controls += each;
+      const std::string said = Error::format({"", controls, "", "", ""}).substr(6);
+      EXPECT_LE(said.size(), 200u) << each.size() << " bytes " << count << " times";
+      EXPECT_TRUE(std::regex_match(said, whole)) << said;
+    }
+  }
   EXPECT_EQ(Error::format({"a\u009b\u00e9\xff", "", "", "", ""}), "a\\x9b\u00e9\xff");
   EXPECT_EQ(Error::format({"what", std::string(200, 'y'), "", "", ""}),
             "what: got " + std::string(200, 'y'));
