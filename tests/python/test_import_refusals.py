@@ -253,6 +253,77 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
     assert code == 130 and "interrupted" in said and os.listdir(tmp_path) == ["m.gguf"]
 
 
+@pytest.fixture
+def old_model(tmp_path):
+    """A model that is to be replaced, and a file to replace it by."""
+    (tmp_path / "m.gguf").write_bytes(file_of(SETTINGS, TENSORS))
+    import_gguf(tmp_path / "m.gguf", tmp_path / "model")
+    (tmp_path / "model/generation_config.json").write_text("mine")
+    (tmp_path / "model").chmod(0o750)
+    return tmp_path
+
+
+def seen(folder):
+    """What is there, and whether it is the same folder and the same files."""
+    return {path.relative_to(folder): (path.stat().st_ino, path.stat().st_mode, path.is_file()
+                                       and path.read_bytes()) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_is_replaced_is_there_as_it_was_when_replacing_fails(old_model, monkeypatch, error):
+    """Each call that changes folders fails once, before or after what it does."""
+    from cllm.convert import gguf_import, new_folder
+
+    before = seen(old_model)
+    calls = []
+    failing = [-1, False]
+
+    def failed(call):
+        def instead(*args, **options):
+            calls.append(call)
+            at, late = failing
+            if len(calls) - 1 == at and not late:
+                raise error
+            found = call(*args, **options)
+            if len(calls) - 1 == at:
+                raise error
+            return found
+        return instead
+
+    monkeypatch.setattr(new_folder.tempfile, "mkdtemp", failed(new_folder.tempfile.mkdtemp))
+    monkeypatch.setattr(new_folder, "sync_folder", failed(new_folder.sync_folder))
+    monkeypatch.setattr(gguf_import, "write_weights", failed(gguf_import.write_weights))
+    monkeypatch.setattr(new_folder.Path, "replace", failed(new_folder.Path.replace))
+    for late in (False, True):
+        for at in range(100):
+            calls.clear()
+            failing[:] = at, late
+            try:
+                import_gguf(old_model / "m.gguf", old_model / "model", force=True)
+            except (OSError, KeyboardInterrupt, cllm.InputError):
+                assert len(calls) > at and at < 90
+                assert {k: v for k, v in seen(old_model).items() if k.parts[0][0] != "."} == before
+                left = [name for name in os.listdir(old_model) if name.startswith(".")]
+                assert not left or (late and calls[-1].__name__ == "mkdtemp")  # nobody has its name
+                for name in left:
+                    (old_model / name).rmdir()
+                continue
+            break
+        assert at > 6 and len(calls) == at
+        assert sorted(os.listdir(old_model)) == ["m.gguf", "model"]
+        new = seen(old_model)
+        assert new.keys() == before.keys() and new != before
+        before = new
+
+
+def test_a_link_to_a_model_is_followed(old_model):
+    (old_model / "link").symlink_to("model")
+    import_gguf(old_model / "m.gguf", old_model / "link", force=True)
+    assert (old_model / "link").is_symlink()
+    assert (old_model / "model/generation_config.json").read_text() != "mine"
+    assert sorted(os.listdir(old_model)) == ["link", "m.gguf", "model"]
+
+
 def test_without_the_package_one_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gguf", None)
     code, said = run("import", tmp_path / "m.gguf", tmp_path / "model")

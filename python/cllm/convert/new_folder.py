@@ -34,11 +34,13 @@ def check_new_folder(out: Path, *, force: bool) -> None:
 
 @contextmanager
 def new_folder(out: Path, *, force: bool) -> Iterator[Path]:
-    """A hidden folder to write in, which takes the place of `out` at the end."""
+    """A hidden folder to write in, which takes the place of `out` at the end. Where anything fails,
+    what was there is there as it was."""
     check_new_folder(out, force=force)
+    place = Path(os.path.realpath(out))  # a link stays one
     try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}."))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = _beside(place)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
@@ -49,13 +51,38 @@ def new_folder(out: Path, *, force: bool) -> Iterator[Path]:
         yield partial
         sync_folder(partial)
         check_new_folder(out, force=force)  # meanwhile something may have come
-        if out.exists():
-            shutil.rmtree(out)
-        partial.replace(out)
-        sync_folder(out.absolute().parent)
+        _put(partial, place)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _beside(place: Path) -> Path:
+    """A new hidden folder."""
+    return Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+
+
+def _put(partial: Path, place: Path) -> None:
+    """Renames a folder to a name that another one may have, which is moved aside and, once the new
+    one has its name for good, removed."""
+    if not place.exists():
+        partial.replace(place)
+        sync_folder(place.parent)
+        return
+    old = _beside(place)
+    try:
+        place.replace(old)
+        partial.replace(place)
+        sync_folder(place.parent)
+    except BaseException:
+        if not partial.exists():
+            place.replace(partial)
+        if place.exists():
+            old.rmdir()
+        else:
+            old.replace(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _umask() -> int:
