@@ -218,7 +218,10 @@ void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count
   if (count == 0) return;
   const ModelState& state = *impl_->state;
   const std::unique_ptr<Gemm> gemm = make_gemm(default_gemm_backend(), kernels());
-  Generator generator(config(), state.layout, state.parameters.data(), *gemm, kernels());
+  const auto given = static_cast<std::int64_t>(prompt.size());
+  const std::int64_t added = std::min(count - 1, config().context);  // the last one is not read
+  Generator generator(config(), state.layout, state.parameters.data(), *gemm, kernels(),
+                      given + added);
   Span<const float> logits = generator.prefill(prompt);
   // A vocabulary that was rounded up has entries that are no tokens.
   std::int64_t known = byte_tokens() ? kByteVocabulary : config().vocabulary;

@@ -15,13 +15,19 @@ std::size_t floats(std::int64_t count) { return static_cast<std::size_t>(count);
 }  // namespace
 
 Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
-                     const float* parameters, Gemm& gemm, const KernelTable& kernels)
-    : config_(config), layout_(layout), parameters_(parameters), gemm_(gemm), kernels_(kernels) {
-  const std::int64_t T = config.context, C = config.width;
-  const std::int64_t rows = std::min(kChunk, T);
-  window_.reserve(floats(T));
-  keys_ = AlignedBuffer<float>(floats(config.layers * config.key_width() * T));
-  values_ = AlignedBuffer<float>(floats(config.layers * config.key_width() * T));
+                     const float* parameters, Gemm& gemm, const KernelTable& kernels,
+                     std::int64_t most)
+    : config_(config),
+      room_(std::clamp<std::int64_t>(most, 1, config.context)),
+      layout_(layout),
+      parameters_(parameters),
+      gemm_(gemm),
+      kernels_(kernels) {
+  const std::int64_t S = room_, C = config.width;
+  const std::int64_t rows = std::min(kChunk, S);
+  window_.reserve(floats(S));
+  keys_ = AlignedBuffer<float>(floats(config.layers * config.key_width() * S));
+  values_ = AlignedBuffer<float>(floats(config.layers * config.key_width() * S));
   x_ = AlignedBuffer<float>(floats(rows * C));
   sum_ = AlignedBuffer<float>(floats(rows * C));
   normed_ = AlignedBuffer<float>(floats(rows * C));
@@ -30,8 +36,8 @@ Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
   hidden_ =
       AlignedBuffer<float>(floats(rows * layout.layer(0).linear(LinearSite::kHidden).outputs));
   activated_ = AlignedBuffer<float>(floats(rows * config.hidden()));
-  scores_ = AlignedBuffer<float>(floats(T));
-  weights_ = AlignedBuffer<float>(floats(T));
+  scores_ = AlignedBuffer<float>(floats(S));
+  weights_ = AlignedBuffer<float>(floats(S));
   mean_ = AlignedBuffer<float>(floats(rows));
   rstd_ = AlignedBuffer<float>(floats(rows));
   zeros_ = AlignedBuffer<float>(floats(std::max(C, config.qkv_width())));
@@ -46,6 +52,7 @@ Span<const float> Generator::prefill(Span<const std::int32_t> tokens) {
   if (tokens.empty()) throw InputError(ErrorParts{"no token to start from", "", "", "prompt", ""});
   for (const std::int32_t token : tokens) check_token(token);
   const std::size_t kept = std::min(tokens.size(), floats(config_.context));
+  check_room(static_cast<std::int64_t>(kept));
   window_.assign(tokens.end() - kept, tokens.end());
   extend(0);
   return logits_.span();
@@ -58,6 +65,7 @@ Span<const float> Generator::step(std::int32_t token) {
     window_.erase(window_.begin(), window_.end() - config_.context / 2);
     first = 0;
   }
+  check_room(context() + 1);
   window_.push_back(token);
   extend(first);
   return logits_.span();
@@ -68,6 +76,12 @@ void Generator::check_token(std::int32_t token) const {
   throw InputError({"token outside the vocabulary", std::to_string(token),
                     "0 to " + std::to_string(config_.vocabulary - 1), "prompt",
                     "the text was encoded with another tokenizer"});
+}
+
+void Generator::check_room(std::int64_t tokens) const {
+  if (tokens <= room_) return;
+  throw Error({"no room for so many tokens", std::to_string(tokens),
+               "at most " + std::to_string(room_), "the generator", ""});
 }
 
 void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x, float* y) {
@@ -170,16 +184,16 @@ void Generator::add_to_stream(const Linear& linear, std::int64_t rows, const flo
 }
 
 void Generator::attend(std::int64_t layer, std::int64_t first, std::int64_t rows) {
-  const std::int64_t D = config_.head_width(), T = config_.context, group = config_.head_group();
+  const std::int64_t D = config_.head_width(), S = room_, group = config_.head_group();
   const std::int64_t Q = config_.query_width(), K = config_.key_width(), W = config_.qkv_width();
   float scale = 1.0f / std::sqrt(static_cast<float>(D));
   if (config_.scale_by_layer) scale /= static_cast<float>(layer + 1);
   float* const scores = scores_.data();
   for (std::int64_t h = 0; h < config_.heads; ++h) {
     const std::int64_t key_head = h / group;
-    const std::int64_t at = (layer * config_.key_value_heads() + key_head) * D * T;
-    float* const keys = keys_.data() + at;      // [D, T]
-    float* const values = values_.data() + at;  // [T, D]
+    const std::int64_t at = (layer * config_.key_value_heads() + key_head) * D * S;
+    float* const keys = keys_.data() + at;      // [D, S]
+    float* const values = values_.data() + at;  // [S, D]
     for (std::int64_t r = 0; r < rows; ++r) {
       const float* const row = qkv_.data() + r * W;
       const float* const q = row + h * D;
@@ -187,14 +201,14 @@ void Generator::attend(std::int64_t layer, std::int64_t first, std::int64_t rows
       const float* const v = k + K;
       const std::int64_t seen = first + r + 1;
       if (h % group == 0) {
-        for (std::int64_t d = 0; d < D; ++d) keys[d * T + seen - 1] = k[d];
+        for (std::int64_t d = 0; d < D; ++d) keys[d * S + seen - 1] = k[d];
         std::copy(v, v + D, values + (seen - 1) * D);
       }
 
       std::fill(scores, scores + seen, 0.0f);
       for (std::int64_t d = 0; d < D; ++d) {
         const float qd = q[d] * scale;
-        const float* const of_keys = keys + d * T;
+        const float* const of_keys = keys + d * S;
         for (std::int64_t j = 0; j < seen; ++j) scores[j] += qd * of_keys[j];
       }
       float top = 0, sum = 0;

@@ -22,13 +22,15 @@ namespace cllm {
 /// / 2 tokens in every T / 2 steps. A token that left the window is forgotten.
 class Generator {
  public:
-  /// Makes a generator. `parameters` are in `layout` order; all arguments must outlive it.
+  /// Makes a generator. `parameters` are in `layout` order; all arguments must outlive it. `most`
+  /// is how many tokens it will read between two calls of prefill(): there is room for so many, or
+  /// for a window of T if that is less, because the windows of some models take gigabytes.
   Generator(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
-            Gemm& gemm, const KernelTable& kernels);
+            Gemm& gemm, const KernelTable& kernels, std::int64_t most);
 
   /// Forgets everything and reads `tokens`, of which only the last T count. Returns the logits[V']
   /// after the last one, which are valid until the next call. Throws InputError when there is no
-  /// token, or one is outside the vocabulary.
+  /// token, or one is outside the vocabulary, and Error when there is no room for them.
   Span<const float> prefill(Span<const std::int32_t> tokens);
 
   /// Reads one more token, with the same result and errors.
@@ -39,6 +41,7 @@ class Generator {
 
  private:
   void check_token(std::int32_t token) const;
+  void check_room(std::int64_t tokens) const;
   float epsilon() const noexcept { return static_cast<float>(config_.norm_epsilon()); }
   const float* bias_of(const Linear& linear) const noexcept {
     return linear.bias == kAbsent ? zeros_.data() : parameters_ + linear.bias;
@@ -64,22 +67,23 @@ class Generator {
   static constexpr std::int64_t kChunk = 64;
 
   const ModelConfig config_;
+  const std::int64_t room_;  // S tokens: T, or `most` if that is less
   const ParameterLayout& layout_;
   const float* const parameters_;
   Gemm& gemm_;
   const KernelTable& kernels_;
 
   std::vector<std::int32_t> window_;  // the tokens whose keys and values are cached
-  AlignedBuffer<float> keys_;         // [L, heads of keys, D, T]: a query times them runs along T
-  AlignedBuffer<float> values_;       // [L, heads of keys, T, D]
+  AlignedBuffer<float> keys_;         // [L, heads of keys, D, S]: a query times them runs along S
+  AlignedBuffer<float> values_;       // [L, heads of keys, S, D]
   AlignedBuffer<float> x_, sum_;      // [chunk, C] residual stream and its successor
   AlignedBuffer<float> normed_;       // [chunk, C]
   AlignedBuffer<float> qkv_;          // [chunk, Q + 2K]
   AlignedBuffer<float> attended_;     // [chunk, Q]
   AlignedBuffer<float> hidden_;       // [chunk, F], with a gate [chunk, 2F]
   AlignedBuffer<float> activated_;    // [chunk, F]
-  AlignedBuffer<float> scores_;       // [T]
-  AlignedBuffer<float> weights_;      // [T] exp of the scores
+  AlignedBuffer<float> scores_;       // [S]
+  AlignedBuffer<float> weights_;      // [S] exp of the scores
   AlignedBuffer<float> mean_, rstd_;  // [chunk]
   AlignedBuffer<float> zeros_;        // for a linear map without a bias
   std::vector<float> frequencies_;    // of the turns of q and k; none with learned positions

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <vector>
 
 #include "base/rng.h"
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
+#include "limited_child.h"
 #include "temporary_folder.h"
 #include "tokenizer_text.h"
 
@@ -126,6 +128,26 @@ TEST_F(ModelFolder, ListenersEndTheText) {
     return false;
   });
   EXPECT_EQ(calls, 1) << "nothing comes after it";
+}
+
+TEST_F(ModelFolder, ALongContextTakesMemoryForWhatIsGenerated) {
+  ModelConfig config{2, 4, 32, std::int64_t{1} << 24, 270};
+  config.family = Family::kLlama;
+  const std::string said = say_in_child([&](const SayLine& say) {
+    Model model = Model::create(config, 1, false, 1);  // 8 GiB for all of the context
+    std::int64_t heard = 0;
+    model.generate({1, 2, 3}, 20, greedy_, [&](std::int32_t) { return ++heard > 0; });
+    say(std::to_string(heard));
+  });
+  EXPECT_EQ(said, "20\n");
+}
+
+TEST_F(ModelFolder, ContinuesForAsLongAsItIsHeard) {
+  Model model = Model::create(config_, 1, false, 1);
+  std::int64_t heard = 0;
+  model.generate({1, 2, 3}, std::numeric_limits<std::int64_t>::max(), greedy_,
+                 [&](std::int32_t) { return ++heard < 90; });
+  EXPECT_EQ(heard, 90);
 }
 
 TEST_F(ModelFolder, FindsTheModelOfARun) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/rng.h"
 #include "cllm/error.h"
 #include "gemm/gemm.h"
+#include "limited_child.h"
 #include "model_reference.h"
 
 namespace cllm {
@@ -74,11 +76,12 @@ void expect_close(Span<const float> seen, const Vector& wanted, const std::strin
 }
 
 struct Fixture {
-  explicit Fixture(const ModelConfig& config)
+  explicit Fixture(const ModelConfig& config) : Fixture(config, config.context) {}
+  Fixture(const ModelConfig& config, std::int64_t most)
       : layout(config),
         parameters(random_parameters(layout)),
         gemm(make_gemm(GemmBackend::kNative, kernels())),
-        generator(config, layout, parameters.data(), *gemm, kernels()),
+        generator(config, layout, parameters.data(), *gemm, kernels(), most),
         reference(config, layout, parameters.data()) {}
 
   const ParameterLayout layout;
@@ -163,6 +166,39 @@ TEST(Generator, SlidesToTheLastHalfWindow) {
   // A prompt longer than the window: its end counts.
   expect_close(f.generator.prefill(tokens),
                f.reference.logits(Tokens(tokens.end() - 7, tokens.end())), "long prompt");
+}
+
+TEST(Generator, RoomForAsManyTokensAsComeIsEnough) {
+  for (const std::int64_t most : {1, 9, 70, 139}) {
+    const ModelConfig config = config_of(2, 2, 16, 140, 31);
+    Fixture all(config), few(config, most);
+    const Tokens tokens = some_tokens(most, config.vocabulary);
+    const Tokens start(tokens.begin(), tokens.begin() + (most + 1) / 2);
+    all.generator.prefill(start);
+    few.generator.prefill(start);
+    for (std::size_t n = start.size(); n < tokens.size(); ++n) {
+      const Span<const float> wanted = all.generator.step(tokens[n]);
+      const Span<const float> seen = few.generator.step(tokens[n]);
+      EXPECT_TRUE(std::equal(seen.begin(), seen.end(), wanted.begin())) << "token " << n;
+    }
+    EXPECT_THROW(few.generator.prefill(some_tokens(most + 1, config.vocabulary)), Error);
+    const Span<const float> whole = few.generator.prefill(tokens);
+    expect_close(whole, all.reference.logits(tokens), "all of " + std::to_string(most));
+    EXPECT_THROW(few.generator.step(tokens[0]), Error);
+    EXPECT_EQ(few.generator.context(), most) << "an error changes nothing";
+  }
+}
+
+TEST(Generator, ALongContextTakesNoMemoryThatAShortTextDoesNotNeed) {
+  ModelConfig config = family_of(Family::kLlama, 4, 4);
+  config.context = std::int64_t{1} << 24;
+  const std::string said = say_in_child([&](const SayLine& say) {
+    Fixture f(config, 3);  // 6 GiB for all of the context
+    f.generator.prefill(Tokens{1, 2});
+    expect_close(f.generator.step(4), f.reference.logits({1, 2, 4}), "two and one");
+    say(testing::Test::HasFailure() ? "wrong" : "right");
+  });
+  EXPECT_EQ(said, "right\n");
 }
 
 TEST(Generator, OnePositionWorks) {
