@@ -7,6 +7,14 @@ namespace {
 
 constexpr std::int64_t kShards = 48, kRows = 1024;
 
+/// Returns how many workspaces there are for a number of workers. A shard holds whole sequences, so
+/// those of a long context are large; several workers then share one, and all of them together
+/// have at most four times the rows that each worker has where sequences are short.
+int workspaces_of(int active_workers, std::int64_t rows) {
+  const std::int64_t fit = 4 * kRows * active_workers / rows;
+  return static_cast<int>(std::clamp<std::int64_t>(fit, 1, active_workers));
+}
+
 }  // namespace
 
 std::int64_t ForwardStage::shard_sequences(std::int64_t length) {
@@ -35,7 +43,9 @@ ForwardStage::Workspaces ForwardStage::workspaces_for(const BatchPlan& plan,
                                                       std::size_t spare_floats) {
   const std::size_t floats = Workspace::floats_for(config, {plan.largest_shard(), plan.sequence},
                                                    Pass::kForward, precision);
-  const int wanted = std::min(static_cast<int>(plan.shards.size()), active_workers);
+  const std::int64_t rows = plan.largest_shard() * plan.sequence;
+  const int wanted =
+      std::min(static_cast<int>(plan.shards.size()), workspaces_of(active_workers, rows));
   const auto fit = static_cast<int>(std::min<std::size_t>(spare_floats / floats, kShards));
   if (spare_floats > 0 && fit == 0) return {1, floats, false};  // a team can work in one
   return {fit > 0 ? std::min(fit, wanted) : wanted, floats, fit > 0};

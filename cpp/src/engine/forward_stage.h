@@ -37,7 +37,8 @@ class ForwardStage final : private TileRunner, private Conductor {
 
   /// Makes a stage. `spare` is memory that is free during every run; it holds as many workspaces as
   /// fit. When `spare` is too small for one, the stage makes one of its own; when it is empty, the
-  /// stage makes one for each active worker. REQUIRES: 1 <= sequences <= most_sequences(length).
+  /// stage makes one for each active worker, or fewer if sequences are long. REQUIRES: 1 <=
+  /// sequences <= most_sequences(length).
   ForwardStage(std::int64_t sequences, std::int64_t length, ModelState& state,
                const WorkerPool& workers, SphereTree& tree, Span<float> spare = {});
 

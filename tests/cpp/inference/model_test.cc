@@ -237,6 +237,22 @@ TEST_F(ModelArrays, LogitsDependOnTheirSequenceAlone) {
   }
 }
 
+TEST_F(ModelArrays, LongSequencesThatShareWorkspacesGiveTheSameLogits) {
+  constexpr std::int64_t kLong = 5000;
+  config_ = {2, 3, 12, kLong, 11};
+  std::vector<std::int32_t> tokens;
+  for (std::int64_t i = 0; i < 4 * kLong; ++i) {
+    tokens.push_back(static_cast<std::int32_t>(i * i % 11));
+  }
+  const TokenArray array{tokens.data(), 4, kLong};
+  Model one = Model::create(config_, 3, false, 1);
+  const std::vector<float> alone = logits(one, array);
+  for (const std::int64_t workers : {2, 3, 5}) {
+    Model more = Model::create(config_, 3, false, workers);
+    EXPECT_EQ(logits(more, array), alone) << workers << " workers";
+  }
+}
+
 TEST_F(ModelArrays, LossAndGradientsBelongToTheLogits) {
   Model one = Model::create(config_, 3, false, 1), three = Model::create(config_, 3, false, 3);
   const std::vector<double> found = gradients(one);
