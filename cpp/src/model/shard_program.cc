@@ -36,7 +36,9 @@ std::size_t ShardProgram::worker_scratch_floats(const ModelConfig& config,
   // What is stored as Bf16 leaves a product as floats; gate and what it multiplies always do.
   std::int64_t tile = bf16 ? most_product_tile(rows) : 0;
   if (config.is_gated()) tile = 2 * most_product_tile(rows);
-  if (bf16 && !config.is_gpt2()) tile = std::max(tile, most_tile_of_heads(rows, D));
+  if (bf16 && !config.is_gpt2()) {
+    tile = std::max(tile, most_tile_of_heads(rows, config.qkv_width(), D));
+  }
   return std::max(
       {attention(largest.length, D, config.head_group()), head, static_cast<std::size_t>(tile)});
 }

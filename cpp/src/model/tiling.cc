@@ -51,8 +51,8 @@ std::int64_t most_product_tile(std::int64_t rows) {
   return std::min(rows, kMostProductRows) * kProductColumns;
 }
 
-std::int64_t most_tile_of_heads(std::int64_t rows, std::int64_t head_width) {
-  return std::min(rows, kMostProductRows) * head_columns(head_width);
+std::int64_t most_tile_of_heads(std::int64_t rows, std::int64_t columns, std::int64_t head_width) {
+  return std::min(rows, kMostProductRows) * std::min(columns, head_columns(head_width));
 }
 
 Grid weight_gradient_grid(std::int64_t in, std::int64_t out) {

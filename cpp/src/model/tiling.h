@@ -51,9 +51,9 @@ Grid product_grid(std::int64_t rows, std::int64_t columns, std::int64_t width,
 Grid grid_of_heads(Grid grid, std::int64_t head_width);
 
 /// Returns the most elements of a tile of product_grid for shards of at most `rows`, and of a tile
-/// of whole heads.
+/// of whole heads among `columns`.
 std::int64_t most_product_tile(std::int64_t rows);
-std::int64_t most_tile_of_heads(std::int64_t rows, std::int64_t head_width);
+std::int64_t most_tile_of_heads(std::int64_t rows, std::int64_t columns, std::int64_t head_width);
 
 /// Cuts the gradient of a weight [in, out], summed over the rows of a shard. The tile packs both
 /// operands, so tiles are large where many remain, and none is much smaller than the others.

@@ -206,5 +206,16 @@ TEST(Shard, SequencesDoNotMeet) {
   }
 }
 
+TEST(Shard, ScratchOfHeadsHoldsNoMoreColumnsThanThereAre) {
+  ModelConfig config = small_model(30, 64, 50);
+  config.family = Family::kLlama;
+  config.heads = 3;
+  config.kv_heads = 1;
+  config.head_dim = 130;  // whole heads end where a panel ends after 4160 columns
+  const std::size_t floats =
+      ShardProgram::worker_scratch_floats(config, {8, 64}, kernels(), Precision::kBf16);
+  EXPECT_EQ(floats, static_cast<std::size_t>(512 * config.qkv_width()));
+}
+
 }  // namespace
 }  // namespace cllm
