@@ -39,6 +39,9 @@ struct AnyArgument : Argument {
 struct OptionalNumber : Argument {
   using Argument::Argument;
 };
+struct ScalingArgument : Argument {
+  using Argument::Argument;
+};
 struct StepListener : Argument {
   using Argument::Argument;
 };
@@ -96,6 +99,10 @@ struct handle_type_name<cllm::python::AnyArgument> {
 template <>
 struct handle_type_name<cllm::python::OptionalNumber> {
   static constexpr auto name = const_name("float | None");
+};
+template <>
+struct handle_type_name<cllm::python::ScalingArgument> {
+  static constexpr auto name = const_name("dict[str, typing.Any] | None");
 };
 template <>
 struct handle_type_name<cllm::python::StepListener> {

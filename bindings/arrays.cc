@@ -55,12 +55,12 @@ std::string path_text(const py::handle& path, const char* argument) {
     if (PyErr_ExceptionMatches(PyExc_TypeError)) {
       PyErr_Clear();
       throw py::type_error(
-          Error::format({"not a path", py::repr(path), "a str or an os.PathLike", argument, ""}));
+          Error::format({"not a path", shown(path), "a str or an os.PathLike", argument, ""}));
     }
     if (!PyErr_ExceptionMatches(PyExc_ValueError)) throw py::error_already_set();
     PyErr_Clear();
     throw InputError(
-        {"text holds what no path can", py::repr(path), "no zero character", argument, ""});
+        {"text holds what no path can", shown(path), "no zero character", argument, ""});
   }
   const auto owner = py::reinterpret_steal<py::bytes>(bytes);
   return std::string(owner);
@@ -108,7 +108,7 @@ std::vector<std::int32_t> token_list(const py::object& tokens, const char* argum
   py::object array = tokens;
   if (!py::isinstance<py::array>(array)) {
     if (!py::hasattr(array, "__iter__")) {
-      throw InputError({"not tokens", py::repr(array), "ids of tokens", argument, ""});
+      throw InputError({"not tokens", shown(array), "ids of tokens", argument, ""});
     }
     array = py::list(array);
   }
@@ -137,7 +137,15 @@ std::string utf8_text(const py::str& text, const char* argument) {
   if (bytes != nullptr) return {bytes, static_cast<std::size_t>(size)};
   PyErr_Clear();
   throw InputError(
-      {"text that UTF-8 cannot write", py::repr(text), "no lone surrogates", argument, ""});
+      {"text that UTF-8 cannot write", shown(text), "no lone surrogates", argument, ""});
+}
+
+std::string shown(const py::handle& value) {
+  try {
+    return py::repr(value);
+  } catch (const py::error_already_set&) {  // an integer of thousands of digits
+    return "a " + std::string(py::str(py::type::handle_of(value).attr("__name__")));
+  }
 }
 
 std::optional<double> number_or_none(const OptionalNumber& value, const char* argument) {
@@ -146,7 +154,7 @@ std::optional<double> number_or_none(const OptionalNumber& value, const char* ar
   if (PyErr_Occurred() == nullptr && !py::isinstance<py::str>(value)) return number;
   PyErr_Clear();
   throw py::type_error(
-      Error::format({"not a number", py::repr(value), "a number, or None", argument, ""}));
+      Error::format({"not a number", shown(value), "a number, or None", argument, ""}));
 }
 
 Arrays array_views(const std::vector<Tensor>& tensors) { return views(tensors); }

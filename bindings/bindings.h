@@ -67,6 +67,9 @@ constexpr std::int64_t kAnyToken = std::int64_t{1} << 31;
 std::vector<std::int32_t> token_list(const py::object& tokens, const char* argument,
                                      std::int64_t vocabulary);
 
+/// Returns a value as a message shows it, which says little of one that cannot be written out.
+std::string shown(const py::handle& value);
+
 /// Returns a text in UTF-8. Throws InputError, which names the argument, for a lone surrogate.
 std::string utf8_text(const py::str& text, const char* argument);
 

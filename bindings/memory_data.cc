@@ -74,8 +74,7 @@ MemoryData::Pointer from_rows(const py::list& rows, const char* argument) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::string place = std::string(argument) + "[" + std::to_string(i) + "]";
     if (!is_row(rows[i])) {
-      throw InputError(
-          {"not a row of ids", py::repr(rows[i]), "rows only, or ids only", place, ""});
+      throw InputError({"not a row of ids", shown(rows[i]), "rows only, or ids only", place, ""});
     }
     const bool is_array = py::hasattr(rows[i], "__array__");
     const py::object ids_of_row = is_array ? py::object(rows[i]) : py::list(rows[i]);
@@ -94,7 +93,7 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
     items = py::list(py::reinterpret_borrow<py::object>(value));
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_TypeError)) throw;
-    throw InputError({"not data", py::repr(value), kAcceptedData, argument, ""});
+    throw InputError({"not data", shown(value), kAcceptedData, argument, ""});
   }
   if (!items.empty() && is_mapping(items[0])) {
     throw InputError({"not a text", "a " + type_name(items[0]), "texts or ids of tokens",
@@ -106,7 +105,7 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
     return MemoryData::tokens(token_list(items, argument, kAnyToken), argument);
   }
   if (are_files(items)) {
-    throw InputError({"these are names of files", py::repr(value), kAcceptedData, argument,
+    throw InputError({"these are names of files", shown(value), kAcceptedData, argument,
                       "join the files, or give a list of what they hold"});
   }
   std::vector<std::string> documents;
@@ -116,7 +115,7 @@ MemoryData::Pointer from_items(const py::handle& value, const char* argument) {
       continue;
     }
     if (!py::isinstance<py::str>(item)) {
-      throw InputError({"not a text", py::repr(item), "texts only, or ids only",
+      throw InputError({"not a text", shown(item), "texts only, or ids only",
                         std::string(argument) + "[" + std::to_string(documents.size()) + "]", ""});
     }
     documents.push_back(utf8_text(item.cast<py::str>(), argument));

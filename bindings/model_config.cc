@@ -1,8 +1,10 @@
 // A ModelConfig is a value in Python, whose fields are arguments too.
 #include "cllm/model_config.h"
 
+#include <cmath>
 #include <optional>
 
+#include "arguments.h"
 #include "bindings.h"
 #include "cllm/error.h"
 #include "value_class.h"
@@ -11,7 +13,6 @@ namespace cllm::python {
 namespace {
 
 using Size = std::optional<std::int64_t>;
-using Scaling = py::typing::Dict<py::str, py::object>;
 
 Family family_of(const std::string& name) {
   const std::optional<Family> family = family_named(name);
@@ -37,23 +38,48 @@ py::object scaling_dict(const ModelConfig& c) {
   return found;
 }
 
+/// Throws for what a key of rope_scaling holds.
+[[noreturn]] void refuse_scaling(const char* key, const std::string& what, const py::handle& seen,
+                                 const std::string& wanted) {
+  throw InputError(
+      {what, seen ? shown(seen) : "", wanted, std::string("rope_scaling: ") + key, ""});
+}
+
+double scaling_number(const py::dict& given, const char* key) {
+  if (!given.contains(key)) refuse_scaling(key, "missing", {}, "a number");
+  const py::object value = given[key];
+  const bool is_other = py::isinstance<py::bool_>(value) || !PyNumber_Check(value.ptr());
+  const double number = is_other ? 0 : PyFloat_AsDouble(value.ptr());
+  const bool has_failed = PyErr_Occurred() != nullptr;
+  PyErr_Clear();
+  if (is_other || has_failed) refuse_scaling(key, "not a number", value, "a number");
+  if (!std::isfinite(number)) refuse_scaling(key, "not finite", value, "a number");
+  return number;
+}
+
 std::optional<Llama3Scaling> scaling_of(const py::handle& value) {
   if (value.is_none()) return std::nullopt;
-  const auto given = value.cast<py::dict>();
-  const py::object type = given.attr("get")("rope_type");
-  if (!type.equal(py::str("llama3"))) {
-    throw InputError({"no such scaling of rotary positions", py::str(type), "llama3",
-                      "rope_scaling: rope_type", ""});
+  if (!py::isinstance<py::dict>(value)) {
+    throw InputError(
+        {"not a dict", shown(value), "one as config.json has it, or None", "rope_scaling", ""});
   }
-  const auto number = [&given](const char* key) {
-    if (given.contains(key)) return given[key].cast<double>();
-    throw InputError({"a number is missing", "", key, "rope_scaling", ""});
-  };
+  const auto given = py::reinterpret_borrow<py::dict>(value);
+  const char* const kind = given.contains("rope_type") ? "rope_type" : "type";  // the older name
+  if (!given.contains(kind)) refuse_scaling("rope_type", "missing", {}, "llama3");
+  const py::object type = given[kind];
+  if (!py::isinstance<py::str>(type) || !type.equal(py::str("llama3"))) {
+    refuse_scaling(kind, "no such scaling of rotary positions", type, "llama3");
+  }
   Llama3Scaling scaling;
-  scaling.factor = number("factor");
-  scaling.low_frequency = number("low_freq_factor");
-  scaling.high_frequency = number("high_freq_factor");
-  scaling.original = static_cast<std::int64_t>(number("original_max_position_embeddings"));
+  scaling.factor = scaling_number(given, "factor");
+  scaling.low_frequency = scaling_number(given, "low_freq_factor");
+  scaling.high_frequency = scaling_number(given, "high_freq_factor");
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  const double original = scaling_number(given, kOriginal);
+  if (!(std::abs(original) < 1e15) || original != std::floor(original)) {
+    refuse_scaling(kOriginal, "not a number of tokens", given[kOriginal], "a whole number");
+  }
+  scaling.original = static_cast<std::int64_t>(original);
   return scaling;
 }
 
@@ -139,8 +165,8 @@ ModelConfig make(std::int64_t layers, std::int64_t heads, std::int64_t dim, std:
                  double resid_pdrop, const std::string& family, Size kv_heads, Size head_dim,
                  Size hidden, const std::optional<std::string>& activation,
                  std::optional<double> norm_epsilon, double rope_theta,
-                 const std::optional<Scaling>& rope_scaling, bool tied_head,
-                 double initializer_range, bool scale_attn_by_inverse_layer_idx) {
+                 const ScalingArgument& rope_scaling, bool tied_head, double initializer_range,
+                 bool scale_attn_by_inverse_layer_idx) {
   ModelConfig c{layers, heads, dim,      seq,
                 vocab,  bias,  symmetry, {embd_pdrop, attn_pdrop, resid_pdrop}};
   c.family = family_of(family);
@@ -150,7 +176,7 @@ ModelConfig make(std::int64_t layers, std::int64_t heads, std::int64_t dim, std:
   if (activation) c.activation_kind = activation_of(*activation);
   c.epsilon = norm_epsilon.value_or(0);
   c.rope_theta = rope_theta;
-  if (rope_scaling) c.rope_scaling = scaling_of(*rope_scaling);
+  c.rope_scaling = scaling_of(rope_scaling);
   c.tied_head = tied_head;
   c.initializer_range = initializer_range;
   c.scale_by_layer = scale_attn_by_inverse_layer_idx;

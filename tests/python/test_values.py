@@ -103,12 +103,43 @@ def test_a_model_config_is_made_again_from_its_fields_and_its_text():
 @pytest.mark.parametrize("given, wanted", [
     ({"family": "mamba"}, "no such family of models: got mamba, expected gpt2, llama"),
     ({"activation": "swish"}, "no such activation: got swish"),
-    ({"rope_scaling": {"rope_type": "yarn"}}, "rope_scaling: rope_type"),
-    ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "expected low_freq_factor"),
 ])
 def test_a_model_config_refuses_by_name(given, wanted):
     with pytest.raises(cllm.InputError, match=wanted):
         cllm.ModelConfig(**given)
+
+
+SCALING = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+           "original_max_position_embeddings": 256}
+NUMBERS = tuple(SCALING)[1:]
+
+
+@pytest.mark.parametrize("scaling, key, what", [
+    ("llama3", "", "not a dict: got 'llama3'"), ([8.0], "", "not a dict"),
+    ({}, "rope_type", "missing"),
+    *((SCALING | {"rope_type": type}, "rope_type", "no such scaling")
+      for type in ("yarn", "", None, 3, "\udcff", "x" * 10**6)),
+    ({"type": "linear", "factor": 2.0}, "type", "no such scaling"),
+    *(({k: v for k, v in SCALING.items() if k != key}, key, "missing") for key in NUMBERS),
+    *((SCALING | {key: value}, key, what) for key in NUMBERS for value, what in (
+        (math.inf, "not finite"), (-math.inf, "not finite"), (math.nan, "not finite"),
+        ("8", "not a number: got '8'"), (None, "not a number"), (True, "not a number"),
+        ([8.0], "not a number"), (10**400, "not a number"), (10**5000, "not a number: got a int"),
+        (1e300, ""), (0, ""), (-1, ""))),
+    (SCALING | {NUMBERS[-1]: 256.5}, NUMBERS[-1], "not a number of tokens: got 256.5"),
+])
+def test_a_scaling_that_cannot_be_is_refused_by_its_key(scaling, key, what):
+    with pytest.raises(cllm.InputError) as caught:
+        cllm.ModelConfig(family="llama", rope_scaling=scaling)
+    said = str(caught.value)
+    assert said.startswith(f"rope_scaling: {key}: {what}" if key else f"rope_scaling: {what}")
+    assert "\n" not in said and len(said) < 500
+
+
+def test_numbers_of_numpy_and_the_older_name_are_a_scaling_too():
+    given = {key: np.float32(value) for key, value in SCALING.items() if key != "rope_type"}
+    made = cllm.ModelConfig(family="llama", rope_scaling={"type": "llama3", **given})
+    assert made == cllm.ModelConfig(family="llama", rope_scaling=SCALING)
 
 
 def test_the_configuration_of_a_trainer_cannot_be_changed(settings):
@@ -144,10 +175,10 @@ def test_an_error_is_one_line_whoever_raises_it():
     assert str(error).startswith("a\\nb \\x1b[31m \\u2028 \udcffxxx")
     assert str(error).endswith("xxx the end") and len(str(error)) < 2000
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
-    assert (str(cllm.CllmError()), str(cllm.CllmError("a", 2))) == ("", "('a', 2)")
     for c, escape in ("\U000e0001", "\\U000e0001"), ("\u2028", "\\u2028"), ("\n", "\\n"):
         for count in (1500, 10**6):
             said = str(cllm.InputError(c * count))
             begin, end = said.split("...")
             assert 1480 < len(said) <= 1500 and {*begin.split(escape), *end.split(escape)} == {""}
     assert str(cllm.InputError("\n" * 750)) == "\\n" * 750
+    assert (str(cllm.CllmError()), str(cllm.CllmError("a", 2))) == ("", "('a', 2)")
