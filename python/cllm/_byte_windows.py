@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import cllm
 from cllm._likelihood import Progress, Window, check_ids, encoder, log_likelihoods, windows_of
+from cllm._words import count
 from cllm.prepare.inputs import find_files
 from cllm.prepare.readers import Chunks, InputFile, Reading
 from cllm.token_files import DESCRIPTION, DataSet
@@ -111,6 +112,10 @@ def evaluate(model: cllm.Model, path: str, size: int, most: int | None,
         check_ids(model, ids, path)
         tokens += len(ids)
         parts += windows_of(start[-1:] + ids, len(ids), model.config.seq, row)
+    if not parts:
+        raise cllm.InputError(f"{path}: too little to evaluate: got {count(tokens, 'token')}, "
+                              f"expected at least {2 - len(start[-1:])} in one of "
+                              f"{count(len(found), 'window')}")
     likely = log_likelihoods(model, parts, len(found), begin(len(parts)))
     sizes = [len(text.encode()) for text in found]
     return Report(sizes, [-float(sum_) / math.log(2) / bytes_

@@ -172,6 +172,9 @@ def evaluate(model: cllm.Model, questions: list[Question],
         for choice in question.choices:
             tokens, before = _pair(question.context, choice, encode, start)
             check_ids(model, tokens, question.where)
+            if len(tokens) <= max(before, 1):
+                raise InputError(f"{question.where}: an answer without tokens to predict: got "
+                                 f"{words.shown(choice)}, expected text that the tokenizer keeps")
             cut += len(tokens) > model.config.seq + 1
             windows += windows_of(tokens, len(tokens) - before, model.config.seq, rows)
             rows += 1

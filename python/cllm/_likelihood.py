@@ -51,7 +51,11 @@ class Window(NamedTuple):
 def windows_of(tokens: list[int], targets: int, length: int, row: int) -> Iterator[Window]:
     """What a model of a context of `length` tokens has to see. A long context is cut from the left;
     more targets than fit are predicted by halves of the model's context, each after the half before
-    it."""
+    it. The first token is no target, because nothing comes before it; without targets there is
+    nothing to see."""
+    targets = min(targets, len(tokens) - 1)
+    if targets < 1:
+        return
     step = targets if targets <= length else max(length // 2, 1)
     for at in range(len(tokens) - targets, len(tokens), step):
         end = min(at + step, len(tokens))

@@ -51,7 +51,12 @@ class TextTokenizer:
         self.known = max(ids, default=-1) + 1  # every id of it is below
 
     def encode(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text).ids
+        from cllm.prepare.tokenizers import cannot_encode
+
+        try:
+            ids: list[int] = self._tokenizer.encode(text).ids
+        except Exception as error:
+            raise cannot_encode(error) from None
         return ids
 
     def ids_of(self, texts: list[str]) -> list[NDArray[np.int32]]:

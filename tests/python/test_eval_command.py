@@ -282,6 +282,51 @@ def test_what_cannot_be_is_one_line(place, monkeypatch, words, part):
     assert code == BAD_INPUT and said.startswith("cllm: ") and part in said
 
 
+@pytest.fixture
+def blind(tmp_path):
+    """A model whose tokenizer has tokens for two words, and none for anything else."""
+    tokenizers = pytest.importorskip("tokenizers")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({"the": 1, "king": 2}))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    model = cllm.Model.create(cllm.ModelConfig(vocab=3, layers=1, heads=1, dim=8, seq=20), seed=1)
+    model.save(tmp_path / "blind")
+    tokenizer.save(str(tmp_path / "blind/tokenizer.json"))
+    (tmp_path / "blind/manifest.json").unlink()
+    return tmp_path / "blind"
+
+
+@pytest.mark.parametrize("end", [None, 0])
+def test_a_text_that_gives_no_tokens_is_too_little(blind, end):
+    config = json.loads((blind / "config.json").read_text())
+    (blind / "config.json").write_text(json.dumps(config | {"eos_token_id": end}))
+    file = blind.parent / "blind.txt"
+    words = (blind, "--data", file, "--window-bytes", 16)
+    for text, tokens in ((" " * 40, 0), ("the\n", 1), (" " * 40 + "king" + " " * 40 + "the", 2)):
+        file.write_text(text)
+        code, said = evaluate(*words)
+        if tokens and end is not None:
+            assert code == DONE and f", {tokens} token" in said
+            continue
+        assert code == BAD_INPUT and f"{file}: too little to evaluate: got {tokens} token" in said
+        assert f"expected at least {2 if end is None else 1} in one of" in said
+    file.write_text(" " * 40 + "the king the")  # windows of none, none, one and two tokens
+    found = measured(*words)["data"]
+    assert found["tokens"] == 3 and [w["bits_per_byte"] > 0 for w in found["windows"]] == [
+        False, False, end is not None, True]
+
+
+def test_an_answer_that_gives_no_tokens_is_refused(blind):
+    file = blind.parent / "blind.jsonl"
+    answer = "line 1: an answer without tokens to predict: got '"
+    for context, choices, words in (("the", ["king", " "], answer), ("", ["king", "the"], answer),
+                                    ("the", ["king", "queen"], "tokenizer does not take a text")):
+        write(file, [{"context": context, "choices": choices, "label": 0}])
+        code, said = evaluate(blind, "--choices", file)
+        assert code == BAD_INPUT and words in said
+    with pytest.raises(cllm.InputError, match="tokenizer does not take a text"):
+        cllm.Model.load(blind).generate("queen", tokens=2)
+
+
 def test_a_model_that_is_not_there(place):
     assert evaluate(place / "nowhere", "--data", place / "text.txt")[0] == BAD_INPUT
     assert evaluate(place / "text.txt", "--data", place / "text.txt")[0] == BAD_INPUT

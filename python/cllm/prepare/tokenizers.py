@@ -236,9 +236,18 @@ def byte_ids(texts: list[str]) -> list[NDArray[numpy.int32]]:
     return [numpy.frombuffer(text.encode(), numpy.uint8).astype(numpy.int32) for text in texts]
 
 
+def cannot_encode(error: Exception) -> InputError:
+    """What is said where the library raises, as it does for a word that it does not have."""
+    return InputError(f"the tokenizer does not take a text: got {one_line(str(error), 200)}, "
+                      "expected one that has tokens for any text")
+
+
 def ids_of(tokenizer: Any, texts: list[str]) -> list[NDArray[numpy.int32]]:
     """What a tokenizer of the library gives, without what it puts around a prompt."""
-    encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    try:
+        encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    except Exception as error:
+        raise cannot_encode(error) from None
     return [numpy.array(one.ids, numpy.int32) for one in encoded]
 
 
