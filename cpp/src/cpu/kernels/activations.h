@@ -1,6 +1,5 @@
 // These activations are applied to what a product left, while it is in the cache, and keep their
-// slopes for the backward pass: GELU in both forms, and
-// ReLU.
+// slopes for the backward pass: GELU in both forms, and ReLU.
 #pragma once
 
 #include "base/matrix_view.h"
@@ -49,27 +48,34 @@ V gelu_gate(const T* stored, V x, V square) {
   return gate_below(stored, mul(x, fma(square, set1(-kGelu2B), set1(-kGelu2A))));
 }
 
-/// x, g and slope (unless its data is null) are [rows, columns]; bias is [columns]. With s =
-/// sigmoid(z): gelu' = s + h s (1 - s) z' = s + gelu (1 - s) (a + 3 b h^2). The gate is known here,
-/// so the derivative costs a quarter of making the gate again in backward.
+/// x, g and slope (unless its data is null) are [rows, columns]; bias is [columns]. `activate`
+/// gives the value at h = x + bias and, unless it is handed null, the derivative there.
+template <class T, class Activate>
+void bias_activation(std::int64_t rows, std::int64_t columns, const float* bias,
+                     MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope,
+                     Activate activate) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for_vectors(columns, [&](std::int64_t i, int count) {
+      const V h = add(load_some(x.row(r) + i, count), load_some(bias + i, count));
+      V derivative = zero();
+      store_some(g.row(r) + i, activate(h, slope.data == nullptr ? nullptr : &derivative), count);
+      if (slope.data != nullptr) store_some(slope.row(r) + i, derivative, count);
+    });
+  }
+}
+
+/// With s = sigmoid(z): gelu' = s + h s (1 - s) z' = s + gelu (1 - s) (a + 3 b h^2). The gate is
+/// known here, so the derivative costs a quarter of making the gate again in backward.
 template <class T>
 void bias_gelu(std::int64_t rows, std::int64_t columns, const float* bias,
                MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* const from = x.row(r);
-    T* const to = g.row(r);
-    for_vectors(columns, [&](std::int64_t i, int count) {
-      const V h = add(load_some(from + i, count), load_some(bias + i, count));
-      const V square = mul(h, h);
-      const V gate = gelu_gate(to, h, square);
-      const V value = mul(h, gate);
-      store_some(to + i, value, count);
-      if (slope.data == nullptr) return;
-      const V inner = fma(square, set1(3.0f * kGeluB), set1(kGeluA));
-      const V derivative = fma(mul(value, sub(set1(1.0f), gate)), inner, gate);
-      store_some(slope.row(r) + i, derivative, count);
-    });
-  }
+  bias_activation(rows, columns, bias, x, g, slope, [&](V h, V* derivative) {
+    const V square = mul(h, h), gate = gelu_gate(g.data, h, square), value = mul(h, gate);
+    if (derivative == nullptr) return value;
+    const V inner = fma(square, set1(3.0f * kGeluB), set1(kGeluA));
+    *derivative = fma(mul(value, sub(set1(1.0f), gate)), inner, gate);
+    return value;
+  });
 }
 
 /// Returns the share of the normal distribution below x, where bell = e^(-x^2/2). Its tail beyond
@@ -90,40 +96,27 @@ inline V normal_share(V x, V bell) {
   return sub(add(set1(0.5f), copy_sign(set1(0.5f), x)), copy_sign(tail, x));
 }
 
-/// Takes what bias_gelu takes. With the share s of the normal distribution below h: gelu = h s,
-/// gelu' = s + h e^(-h^2/2) / sqrt(2 pi).
+/// With the share s of the normal distribution below h: gelu = h s, gelu' = s + h e^(-h^2/2) /
+/// sqrt(2 pi).
 template <class T>
 void bias_gelu_erf(std::int64_t rows, std::int64_t columns, const float* bias,
                    MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* const from = x.row(r);
-    T* const to = g.row(r);
-    for_vectors(columns, [&](std::int64_t i, int count) {
-      const V h = add(load_some(from + i, count), load_some(bias + i, count));
-      const V bell = vexp(mul(mul(h, h), set1(-0.5f)));
-      const V share = normal_share(h, bell);
-      store_some(to + i, mul(h, share), count);
-      if (slope.data == nullptr) return;
-      store_some(slope.row(r) + i, fma(mul(h, bell), set1(0.3989422804f), share), count);
-    });
-  }
+  bias_activation(rows, columns, bias, x, g, slope, [](V h, V* derivative) {
+    const V bell = vexp(mul(mul(h, h), set1(-0.5f))), share = normal_share(h, bell);
+    if (derivative != nullptr) *derivative = fma(mul(h, bell), set1(0.3989422804f), share);
+    return mul(h, share);
+  });
 }
 
-/// Takes what bias_gelu takes. The slope is 0 below the smallest normal number and 1 from there on.
+/// The slope is 0 below the smallest normal number and 1 from there on.
 template <class T>
 void bias_relu(std::int64_t rows, std::int64_t columns, const float* bias,
                MatrixView<const float> x, MatrixView<T> g, MatrixView<T> slope) {
   const V least = set1(0x1p-126f);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* const from = x.row(r);
-    T* const to = g.row(r);
-    for_vectors(columns, [&](std::int64_t i, int count) {
-      const V h = add(load_some(from + i, count), load_some(bias + i, count));
-      store_some(to + i, max(zero(), h), count);  // in this order a NaN passes through
-      if (slope.data == nullptr) return;
-      store_some(slope.row(r) + i, zero_below(set1(1.0f), h, least), count);
-    });
-  }
+  bias_activation(rows, columns, bias, x, g, slope, [least](V h, V* derivative) {
+    if (derivative != nullptr) *derivative = zero_below(set1(1.0f), h, least);
+    return max(zero(), h);  // in this order a NaN passes through
+  });
 }
 
 /// Does gelu_backward of kRows rows, added to the sums of the rows above.
