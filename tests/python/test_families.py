@@ -4,7 +4,6 @@ The sizes are odd on purpose. The folders are made here; where torch is missing 
 """
 
 import shutil
-import warnings
 
 import pytest
 from conftest import needs
@@ -14,6 +13,18 @@ np = pytest.importorskip("numpy")
 cllm = pytest.importorskip("cllm")
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+
+from against_torch import (
+    difference,
+    differences,
+    forward,
+    opened,
+    same_training,
+    step,
+    stirred,
+    tokens_of,
+    until_end,
+)
 
 TOLERANCE, BF16_TOLERANCE = 1e-4, 2e-2
 VOCABULARY, LENGTH, BATCH = 101, 33, 3
@@ -54,32 +65,13 @@ NAMES = tuple(configs())
 
 
 def reference(name):
-    """A model in which every parameter, norms and biases too, is a number of its own."""
     torch.manual_seed(5)
-    model = transformers.AutoModelForCausalLM.from_config(
-        configs()[name], attn_implementation="eager").train()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    return model
+    return stirred(transformers.AutoModelForCausalLM.from_config(
+        configs()[name], attn_implementation="eager").train())
 
 
-def tokens_of(seed):
-    """inputs[B, T] and targets[B, T]."""
-    tokens = np.random.default_rng(seed).integers(0, VOCABULARY, (BATCH, LENGTH + 1))
-    return tokens[:, :-1], tokens[:, 1:]
-
-
-def forward(model, inputs, targets):
-    logits = model(torch.from_numpy(np.ascontiguousarray(inputs))).logits
-    flat = torch.from_numpy(np.ascontiguousarray(targets)).flatten()
-    return logits, torch.nn.functional.cross_entropy(logits.flatten(0, 1), flat)
-
-
-def difference(found, expected):
-    expected = expected.detach().numpy()
-    assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+def tokens(seed):
+    return tokens_of(seed, VOCABULARY, BATCH, LENGTH)
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -93,17 +85,7 @@ def pair(request, tmp_path_factory):
 
 def test_logits_loss_and_every_gradient(pair):
     ours, theirs, _ = pair
-    inputs, targets = tokens_of(7)
-    logits, loss = forward(theirs, inputs, targets)
-    theirs.zero_grad()
-    loss.backward()
-    worst = {"logits": difference(ours.logits(inputs), logits)}
-    our_loss, gradients = ours.loss_and_gradients(inputs, targets)
-    worst["loss"] = abs(our_loss - loss.item()) / loss.item()
-    expected = dict(theirs.named_parameters())
-    assert gradients.keys() == expected.keys()
-    for name, gradient in gradients.items():
-        worst[name] = difference(gradient, expected[name].grad)
+    worst = differences(ours, theirs, *tokens(7))
     name = max(worst, key=worst.get)
     print(f"logits {worst['logits']:.2e}, worst {name} {worst[name]:.2e}")
     assert worst[name] <= TOLERANCE, name
@@ -115,24 +97,18 @@ def test_greedy_generation(pair):
     found = theirs.eval().generate(torch.tensor([start]), max_new_tokens=30, do_sample=False,
                                    eos_token_id=None, pad_token_id=0)[0, len(start):].tolist()
     theirs.train()
-    ends = [i for i, token in enumerate(found) if token in ours.end_tokens]
-    expected = found[:ends[0]] if ends else found
-    assert ours.generate(start, tokens=30, temperature=0).tolist() == expected
+    assert ours.generate(start, tokens=30, temperature=0).tolist() == until_end(
+        found, ours.end_tokens)
 
 
 def test_a_folder_written_here_opens_there_and_here(pair, tmp_path, caplog):
     ours, theirs, _ = pair
     ours.save(tmp_path / "saved")
-    caplog.clear()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "saved",
-                                                                  attn_implementation="eager")
-    assert not caplog.records
+    again = opened(tmp_path / "saved", caplog, attn_implementation="eager")
     before, after = theirs.config.to_dict(), again.config.to_dict()
     for key in before.keys() - {"_name_or_path", "architectures", "transformers_version"}:
         assert after[key] == before[key], key
-    inputs, targets = tokens_of(7)
+    inputs, targets = tokens(7)
     with torch.no_grad():
         assert torch.equal(forward(again, inputs, targets)[0], forward(theirs, inputs, targets)[0])
     assert again.state_dict().keys() == theirs.state_dict().keys()
@@ -156,7 +132,7 @@ def test_other_names_of_the_same_tensors(pair, tmp_path):
         bare["layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(6)  # of older versions
     shutil.copytree(source, tmp_path / "bare")
     save_file(bare, tmp_path / "bare/model.safetensors", metadata={"format": "pt"})
-    inputs, _ = tokens_of(7)
+    inputs, _ = tokens(7)
     assert np.array_equal(cllm.Model.load(tmp_path / "bare").logits(inputs), ours.logits(inputs))
     bare["lm_head.weight"] = bare.get("lm_head.weight") + 1
     save_file(bare, tmp_path / "bare/model.safetensors", metadata={"format": "pt"})
@@ -174,41 +150,14 @@ def test_a_new_model_opens_there(pair, tmp_path):
     made.save(tmp_path / "new")
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "new").eval()
     assert type(theirs) is type(pair[1])
-    inputs, targets = tokens_of(7)
+    inputs, targets = tokens(7)
     with torch.no_grad():
         assert difference(made.logits(inputs), forward(theirs, inputs, targets)[0]) <= TOLERANCE
 
 
-RATE, CLIP, EPSILON = 3e-3, 1.0, 1e-6  # an epsilon above what is rounding noise
 # The slope of a ReLU jumps at 0. With tokens of these seeds nothing comes within rounding of it;
 # with those of 0 a number is 3e-8, and its unit is on there and off here.
 SEEDS = (1, 2, 3)
-
-
-def trainer_of(folder, tmp_path, **others):
-    np.random.default_rng(3).integers(0, VOCABULARY, 2000).astype("<u2").tofile(
-        tmp_path / "tokens.bin")
-    return cllm.Trainer(cllm.TrainConfig(
-        data=tmp_path / "tokens.bin", vocab=VOCABULARY, init=folder, out=tmp_path / "run",
-        seq=LENGTH, batch=BATCH, steps=10, lr=RATE, min_lr=RATE, schedule="constant", warmup=0,
-        weight_decay=0.1, beta1=0.9, beta2=0.99, epsilon=EPSILON, clip=CLIP, workers=2, **others))
-
-
-def their_losses(model, steps):
-    trained = list(model.parameters())
-    optimizer = torch.optim.AdamW(
-        [{"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.1},
-         {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0}],
-        lr=RATE, betas=(0.9, 0.99), eps=EPSILON)
-    losses = []
-    for step in range(steps):
-        loss = forward(model, *tokens_of(SEEDS[step % 3]))[1]
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, CLIP)
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -216,9 +165,11 @@ def their_losses(model, steps):
 def test_ten_steps_of_adamw(name, precision, tmp_path):
     theirs = reference(name)
     theirs.save_pretrained(tmp_path / "start")
-    trainer = trainer_of(tmp_path / "start", tmp_path, precision=precision)
-    ours = [trainer.step(*tokens_of(SEEDS[step % 3])).loss for step in range(10)]
-    losses = their_losses(theirs, 10)
+    trainer, optimizer = same_training(tmp_path / "start", tmp_path, theirs, VOCABULARY, BATCH,
+                                       LENGTH, rate=3e-3, workers=2, precision=precision)
+    batches = [tokens(SEEDS[i % 3]) for i in range(10)]
+    ours = [trainer.step(*batch).loss for batch in batches]
+    losses = [step(theirs, optimizer, 1.0, *batch)[0] for batch in batches]
     assert losses[-1] < losses[0] - 0.1, "the steps were not negligible"
     assert np.abs(np.array(ours) - losses).max() <= (
         TOLERANCE if precision == "fp32" else BF16_TOLERANCE)

@@ -5,7 +5,6 @@ The folders are made here with torch and transformers; where these are missing t
 
 import json
 import shutil
-import warnings
 
 import pytest
 from conftest import needs
@@ -16,6 +15,8 @@ cllm = pytest.importorskip("cllm")
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from against_torch import opened
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -25,17 +26,6 @@ def theirs():
     config = transformers.GPT2Config(vocab_size=101, n_positions=33, n_embd=60, n_layer=2, n_head=5,
                                      bos_token_id=0, eos_token_id=0)
     return transformers.GPT2LMHeadModel(config).eval()
-
-
-def opened(folder, caplog):
-    """The model of a folder, which opens without a word."""
-    caplog.clear()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        transformers.AutoConfig.from_pretrained(folder)
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-    assert not caplog.records
-    return model
 
 
 def test_several_files_are_one_model(theirs, tmp_path):

@@ -1,7 +1,6 @@
 """`cllm import`: models as llama.cpp has them become folders that transformers opens alike."""
 
 import json
-import warnings
 
 import pytest
 from conftest import needs
@@ -14,6 +13,7 @@ transformers = pytest.importorskip("transformers")
 cllm = pytest.importorskip("cllm")
 
 import gguf_writing
+from against_torch import opened, stirred
 from cllm.convert import import_gguf
 from gguf_writing import END, TOOL, write_model
 
@@ -47,18 +47,7 @@ MODELS = {
 def new_model(name):
     """A model whose every number counts: norms and biases are random too."""
     torch.manual_seed(5)
-    model = transformers.AutoModelForCausalLM.from_config(MODELS[name]()).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
-
-
-def opened(folder):
-    """The model of a folder, which opens without a word."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    return stirred(transformers.AutoModelForCausalLM.from_config(MODELS[name]()).eval(), 0.1)
 
 
 def logits(model):
@@ -71,11 +60,9 @@ def logits(model):
 def test_a_model_comes_back_as_it_was(name, tmp_path, caplog):
     model = new_model(name)
     write_model(tmp_path / "m.gguf", model)
-    caplog.clear()
     made = import_gguf(tmp_path / "m.gguf", tmp_path / "model")
     assert made.family == model.config.model_type and made.types.keys() == {"F32"}
-    again = opened(tmp_path / "model")
-    assert not caplog.records, "transformers warns through logging"
+    again = opened(tmp_path / "model", caplog)
     assert torch.equal(logits(again), logits(model))
     assert made.parameters == sum(p.numel() for p in model.parameters())
     assert again.config.tie_word_embeddings == model.config.tie_word_embeddings

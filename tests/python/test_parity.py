@@ -19,6 +19,7 @@ if MISSING:
 import cllm
 import numpy as np
 import torch
+from against_torch import difference, differences, forward, same_training, step, stirred, tokens_of
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 TOLERANCE = 1e-4  # largest difference over the tensor's largest magnitude
@@ -45,36 +46,15 @@ SHAPES = {
 
 
 def reference(shape, seed=5):
-    """A model of transformers in which every parameter, biases too, is a number of its own."""
     torch.manual_seed(seed)
-    model = GPT2LMHeadModel(GPT2Config(
+    return stirred(GPT2LMHeadModel(GPT2Config(
         n_layer=shape.layers, n_head=shape.heads, n_embd=shape.width, n_positions=shape.positions,
         vocab_size=shape.vocabulary, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
-        bos_token_id=0, eos_token_id=0))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    return model
+        bos_token_id=0, eos_token_id=0)))
 
 
-def tokens_of(shape, seed=7):
-    """inputs[B, T] and targets[B, T]."""
-    tokens = np.random.default_rng(seed).integers(0, shape.vocabulary,
-                                                  (shape.batch, shape.length + 1))
-    return tokens[:, :-1], tokens[:, 1:]
-
-
-def forward(model, inputs, targets):
-    """Logits and mean loss as tensors of torch."""
-    logits = model(torch.from_numpy(np.ascontiguousarray(inputs))).logits
-    flat = torch.from_numpy(np.ascontiguousarray(targets)).flatten()
-    return logits, torch.nn.functional.cross_entropy(logits.flatten(0, 1), flat)
-
-
-def difference(found, expected):
-    expected = expected.detach().numpy()
-    assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+def tokens(shape, seed=7):
+    return tokens_of(seed, shape.vocabulary, shape.batch, shape.length)
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=str)
@@ -89,17 +69,7 @@ def pair(request, tmp_path_factory):
 
 def test_logits_loss_and_every_gradient(pair, record_property):
     ours, theirs, shape = pair
-    inputs, targets = tokens_of(shape)
-    logits, loss = forward(theirs, inputs, targets)
-    theirs.zero_grad()
-    loss.backward()
-    worst = {"logits": difference(ours.logits(inputs), logits)}
-    our_loss, gradients = ours.loss_and_gradients(inputs, targets)
-    worst["loss"] = abs(our_loss - loss.item()) / loss.item()
-    expected = dict(theirs.named_parameters())
-    assert gradients.keys() == expected.keys()
-    for name, gradient in gradients.items():
-        worst[name] = difference(gradient, expected[name].grad)
+    worst = differences(ours, theirs, *tokens(shape))
     name = max(worst, key=worst.get)
     record_property("worst", f"{name}: {worst[name]:.2e}")
     print(f"logits {worst['logits']:.2e}, loss {worst['loss']:.2e}, worst {name} {worst[name]:.2e}")
@@ -110,17 +80,11 @@ def test_a_folder_written_here_opens_there(pair, tmp_path):
     ours, theirs, shape = pair
     ours.save(tmp_path / "saved")
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "saved")
-    inputs, targets = tokens_of(shape)
+    inputs, targets = tokens(shape)
     with torch.no_grad():
         logits = forward(theirs, inputs, targets)[0]
         assert torch.equal(forward(again, inputs, targets)[0], logits), "not a bit was lost"
     assert difference(ours.logits(inputs), logits) <= TOLERANCE
-
-
-def write_tokens(path, vocabulary, count):
-    """A headerless file of 16-bit tokens."""
-    tokens = np.random.default_rng(3).integers(0, vocabulary, count)
-    tokens.astype("<u2").tofile(path)
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
@@ -137,34 +101,20 @@ def test_ten_steps_of_adamw(tmp_path, bias):
         text = (tmp_path / "start/config.json").read_text()
         own = '{"cllm": {"bias": false, "symmetry_order": 12, "tokens": "ids"},'
         (tmp_path / "start/config.json").write_text(text.replace("{", own, 1))
-    write_tokens(tmp_path / "tokens.bin", shape.vocabulary, 2000)
-    # AdamW takes a gradient that is rounding noise for a direction, unless epsilon is larger.
-    rate, clip, epsilon = 3e-3, 1.0, 1e-6
-    trainer = cllm.Trainer(cllm.TrainConfig(
-        data=tmp_path / "tokens.bin", vocab=shape.vocabulary, init=tmp_path / "start",
-        out=tmp_path / "run", seq=shape.length, batch=shape.batch, steps=10, lr=rate, min_lr=rate,
-        schedule="constant", warmup=0, weight_decay=0.1, beta1=0.9, beta2=0.99, epsilon=epsilon,
-        clip=clip, workers=2))
-    trained = [p for p in theirs.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        [{"params": [p for p in trained if p.dim() >= 2], "weight_decay": 0.1},
-         {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0}],
-        lr=rate, betas=(0.9, 0.99), eps=epsilon)
+    clip = 1.0
+    trainer, optimizer = same_training(tmp_path / "start", tmp_path, theirs, shape.vocabulary,
+                                       shape.batch, shape.length, rate=3e-3, clip=clip, workers=2)
     clipped, first = 0, None
-    for step in range(10):
-        inputs, targets = tokens_of(shape, seed=step % 3)  # repeated, so that there is something
-        loss = forward(theirs, inputs, targets)[1]         # to learn
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(trained, clip).item()
-        optimizer.step()
-        report = trainer.step(inputs, targets)
-        assert abs(report.loss - loss.item()) <= TOLERANCE, step
+    for i in range(10):
+        batch = tokens(shape, seed=i % 3)  # repeated, so that there is something to learn
+        loss, norm = step(theirs, optimizer, clip, *batch)
+        report = trainer.step(*batch)
+        assert abs(report.loss - loss) <= TOLERANCE, i
         assert report.grad_norm == pytest.approx(norm, rel=1e-4)
         clipped += norm > clip
-        first = first or loss.item()
+        first = first or loss
     assert clipped > 0, "clipping was tested too"
-    assert loss.item() < first - 0.1, "the steps were not negligible"
+    assert loss < first - 0.1, "the steps were not negligible"
     for name, parameter in theirs.named_parameters():
         ours = trainer.parameters()[name]
         if name.endswith("c_attn.bias"):

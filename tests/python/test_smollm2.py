@@ -2,7 +2,6 @@
 here, and what is trained and saved here opens there.
 """
 
-import numpy
 import pytest
 from conftest import needs
 
@@ -11,7 +10,10 @@ cllm = pytest.importorskip("cllm")
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from against_torch import difference, forward, same_training, step, tokens_of
+
 TOLERANCE = 1e-3
+VOCABULARY = 49152
 PROMPTS = """The capital of France is the city
 Once upon a time there was a king
 Water boils at a temperature of one hundred
@@ -42,20 +44,14 @@ def starts(smollm2):
     return torch.tensor([tokenizer.encode(prompt)[:STARTS] for prompt in PROMPTS])
 
 
-def difference(found, expected):
-    expected = expected.detach().numpy()
-    return float(numpy.abs(found - expected).max() / numpy.abs(expected).max())
-
-
-def batch(seed, shape=(2, 65)):
-    tokens = numpy.random.default_rng(seed).integers(17, 49152, shape)
-    return tokens[:, :-1], tokens[:, 1:]
+def batch(seed, sequences=2, length=64):
+    return tokens_of(seed, VOCABULARY, sequences, length, first=17)
 
 
 def test_logits(ours, theirs):
-    inputs, _ = batch(1, (2, 129))
+    inputs, targets = batch(1, length=128)
     with torch.no_grad():
-        logits = theirs(torch.from_numpy(inputs.copy())).logits
+        logits, _ = forward(theirs, inputs, targets)
     assert difference(ours.logits(inputs), logits) <= TOLERANCE
 
 
@@ -72,31 +68,15 @@ def test_a_hundred_greedy_tokens_of_ten_prompts(ours, theirs, starts):
 
 
 def test_ten_steps_of_training(smollm2, tmp_path):
-    numpy.random.default_rng(3).integers(17, 49152, 2000).astype("<u2").tofile(
-        tmp_path / "tokens.bin")
-    rate = 1e-4
-    trainer = cllm.Trainer(cllm.TrainConfig(
-        data=tmp_path / "tokens.bin", vocab=49152, init=smollm2, out=tmp_path / "run", seq=64,
-        batch=2, steps=10, lr=rate, min_lr=rate, schedule="constant", warmup=0, weight_decay=0.1,
-        beta1=0.9, beta2=0.99, epsilon=1e-6, clip=1.0))
     theirs = transformers.AutoModelForCausalLM.from_pretrained(smollm2).train()
-    optimizer = torch.optim.AdamW(
-        [{"params": [p for p in theirs.parameters() if p.dim() >= 2], "weight_decay": 0.1},
-         {"params": [p for p in theirs.parameters() if p.dim() < 2], "weight_decay": 0.0}],
-        lr=rate, betas=(0.9, 0.99), eps=1e-6)
+    trainer, optimizer = same_training(smollm2, tmp_path, theirs, VOCABULARY, 2, 64, rate=1e-4,
+                                       first=17)
     first = None
-    for step in range(10):
-        inputs, targets = batch(step % 2)
-        logits = theirs(torch.from_numpy(inputs.copy())).logits
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1),
-                                                 torch.from_numpy(targets.copy()).flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
-        optimizer.step()
-        assert trainer.step(inputs, targets).loss == pytest.approx(loss.item(), rel=TOLERANCE), step
-        first = first or loss.item()
-    assert loss.item() < first - 1, "the steps were not negligible"
+    for i in range(10):
+        loss, _ = step(theirs, optimizer, 1.0, *batch(i % 2))
+        assert trainer.step(*batch(i % 2)).loss == pytest.approx(loss, rel=TOLERANCE), i
+        first = first or loss
+    assert loss < first - 1, "the steps were not negligible"
 
 
 def log_likelihood(model, context, continuation):
