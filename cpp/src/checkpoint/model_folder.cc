@@ -49,10 +49,10 @@ bool is_hub_name(const std::string& name) {
 
 }  // namespace
 
-std::vector<TensorView> tensor_views(const ParameterLayout& layout, const float* values,
+std::vector<TensorView> tensor_views(const TensorTable& table, const float* values,
                                      const std::string& prefix) {
   std::vector<TensorView> views;
-  for (const TensorEntry& entry : layout.tensors()) {
+  for (const TensorEntry& entry : table.tensors()) {
     views.push_back({prefix + entry.name, entry.shape, values + entry.offset});
   }
   return views;

@@ -15,7 +15,7 @@ namespace cllm {
 
 /// Returns the tensors of moments `values`, which are laid out like the parameters, named `prefix`
 /// + name.
-std::vector<TensorView> tensor_views(const ParameterLayout& layout, const float* values,
+std::vector<TensorView> tensor_views(const TensorTable& table, const float* values,
                                      const std::string& prefix);
 /// Returns the tensors of a model: all but the coefficients of the lattice, which act through the
 /// token embedding.

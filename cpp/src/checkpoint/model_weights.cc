@@ -162,10 +162,10 @@ void read_tensor(const SafetensorsFile& file, const std::string& name, const Ten
   read_checked(file, *tensor, entry, values, out);
 }
 
-void read_tensors(const SafetensorsFile& file, const ParameterLayout& layout,
-                  const std::string& prefix, Values values, float* out) {
-  std::fill(out, out + layout.flat_size(), 0.0f);
-  for (const TensorEntry& entry : layout.tensors()) {
+void read_tensors(const SafetensorsFile& file, const TensorTable& table, const std::string& prefix,
+                  Values values, float* out) {
+  std::fill(out, out + table.flat_size(), 0.0f);
+  for (const TensorEntry& entry : table.tensors()) {
     read_tensor(file, prefix + entry.name, entry, values, out + entry.offset);
   }
 }

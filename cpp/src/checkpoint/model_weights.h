@@ -24,9 +24,9 @@ enum class Values { kFinite, kFiniteNotNegative };
 void read_tensor(const SafetensorsFile& file, const std::string& name, const TensorEntry& entry,
                  Values values, float* out);
 
-/// Fills `out`[layout.flat_size()] from the tensors named `prefix` + name of one file. Throws
+/// Fills `out`[table.flat_size()] from the tensors named `prefix` + name of one file. Throws
 /// InputError naming the tensor, how many of its values are not allowed, and the first of them.
-void read_tensors(const SafetensorsFile& file, const ParameterLayout& layout,
-                  const std::string& prefix, Values values, float* out);
+void read_tensors(const SafetensorsFile& file, const TensorTable& table, const std::string& prefix,
+                  Values values, float* out);
 
 }  // namespace cllm

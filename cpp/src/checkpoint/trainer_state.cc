@@ -263,9 +263,11 @@ std::string write_checkpoint(const std::string& folder, const TrainerState& aske
   FolderWriter writer(folder);
   add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra, state.weights);
   std::vector<TensorView> all;
-  if (state.weights != WeightType::kFloat32) all = tensor_views(layout, parameters, kWeightsPrefix);
+  if (state.weights != WeightType::kFloat32)
+    all = tensor_views(layout.weights(), parameters, kWeightsPrefix);
   for (const OptimizerRange<const float>& range : optimizer) {
-    const std::vector<TensorView> views = tensor_views(layout, range.values, range.name + ".");
+    const std::vector<TensorView> views =
+        tensor_views(layout.trainables(), range.values, range.name + ".");
     all.insert(all.end(), views.begin(), views.end());
   }
   if (layout.coupled()) {
@@ -303,11 +305,11 @@ TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& l
   if (state.weights == WeightType::kFloat32) {
     read_model_parameters(folder, layout, parameters);
   } else {
-    read_tensors(file, layout, kWeightsPrefix, Values::kFinite, parameters);
+    read_tensors(file, layout.weights(), kWeightsPrefix, Values::kFinite, parameters);
   }
   for (const OptimizerRange<float>& range : optimizer) {
     const Values values = range.may_be_negative ? Values::kFinite : Values::kFiniteNotNegative;
-    read_tensors(file, layout, range.name + ".", values, range.values);
+    read_tensors(file, layout.trainables(), range.name + ".", values, range.values);
   }
   if (layout.coupled()) {
     const TensorEntry& w = layout.tensors().back();

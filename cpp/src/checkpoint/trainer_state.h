@@ -49,7 +49,7 @@ template <class Float>
 struct OptimizerRange {
   std::string name;
   bool may_be_negative;
-  Float* values;  ///< [layout.flat_size()]
+  Float* values;  ///< [layout.trainables().flat_size()]
 };
 
 /// Writes a model folder with trainer_state.json and optimizer.safetensors in it, atomically.

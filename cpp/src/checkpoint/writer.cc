@@ -16,9 +16,10 @@ CheckpointWriter::CheckpointWriter(const ParameterLayout& layout, const float* p
       parameters_(parameters),
       optimizer_(std::move(optimizer)),
       embedding_(embedding),
-      copy_(snapshot ? (1 + optimizer_.size()) * static_cast<std::size_t>(layout.flat_size()) +
-                           static_cast<std::size_t>(embedded())
-                     : 0) {}
+      copy_(snapshot
+                ? static_cast<std::size_t>(layout.flat_size() + embedded()) +
+                      optimizer_.size() * static_cast<std::size_t>(layout.trainables().flat_size())
+                : 0) {}
 
 CheckpointWriter::~CheckpointWriter() {
   if (!thread_.joinable()) return;
@@ -41,7 +42,7 @@ void CheckpointWriter::start(CheckpointJob job) {
   const float* const parameters = copied(parameters_, layout_.flat_size());
   OptimizerRanges optimizer = optimizer_;
   for (OptimizerRange<const float>& range : optimizer) {
-    range.values = copied(range.values, layout_.flat_size());
+    range.values = copied(range.values, layout_.trainables().flat_size());
   }
   const float* const embedding = copied(embedding_, embedded());
   owner_ = getpid();

@@ -38,10 +38,10 @@ BatchPlan ForwardStage::plan(std::int64_t sequences, std::int64_t length) {
 }
 
 ForwardStage::Workspaces ForwardStage::workspaces_for(const BatchPlan& plan,
-                                                      const ModelConfig& config,
+                                                      const ParameterLayout& layout,
                                                       Precision precision, int active_workers,
                                                       std::size_t spare_floats) {
-  const std::size_t floats = Workspace::floats_for(config, {plan.largest_shard(), plan.sequence},
+  const std::size_t floats = Workspace::floats_for(layout, {plan.largest_shard(), plan.sequence},
                                                    Pass::kForward, precision);
   const std::int64_t rows = plan.largest_shard() * plan.sequence;
   const int wanted =
@@ -51,10 +51,10 @@ ForwardStage::Workspaces ForwardStage::workspaces_for(const BatchPlan& plan,
   return {fit > 0 ? std::min(fit, wanted) : wanted, floats, fit > 0};
 }
 
-std::size_t ForwardStage::bytes_for(const ModelConfig& config, std::int64_t sequences,
+std::size_t ForwardStage::bytes_for(const ParameterLayout& layout, std::int64_t sequences,
                                     std::int64_t length, int active_workers, Precision precision,
                                     std::size_t spare) {
-  const Workspaces w = workspaces_for(plan(sequences, length), config, precision, active_workers,
+  const Workspaces w = workspaces_for(plan(sequences, length), layout, precision, active_workers,
                                       spare / sizeof(float));
   return w.in_spare ? 0 : static_cast<std::size_t>(w.count) * w.floats * sizeof(float);
 }
@@ -67,7 +67,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
       jobs_(state.config, state.layout, plan_, Pass::kForward, state.weights()),
       no_targets_(static_cast<std::size_t>(plan_.largest_shard() * length), -1),
       shard_loss_(plan_.shards.size(), 0.0) {
-  const Workspaces w = workspaces_for(plan_, state.config, state.precision,
+  const Workspaces w = workspaces_for(plan_, state.layout, state.precision,
                                       tree.most_active_workers(), spare.size());
   const auto count = static_cast<std::size_t>(w.count);
   if (!w.in_spare) {
@@ -75,7 +75,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
     spare = own_memory_.span();
   }
   for (std::size_t i = 0; i < count; ++i) {
-    workspaces_.emplace_back(state.config, ShardShape{plan_.largest_shard(), length},
+    workspaces_.emplace_back(state.layout, ShardShape{plan_.largest_shard(), length},
                              Pass::kForward, state.precision, spare.data() + i * w.floats);
   }
   std::vector<JobPlan> jobs(plan_.positions.size());

@@ -31,7 +31,7 @@ class ForwardStage final : private TileRunner, private Conductor {
   static std::int64_t shard_sequences(std::int64_t length);
   /// Returns the bytes of the workspaces for this many active workers, beyond those in `spare` that
   /// it can use.
-  static std::size_t bytes_for(const ModelConfig& config, std::int64_t sequences,
+  static std::size_t bytes_for(const ParameterLayout& layout, std::int64_t sequences,
                                std::int64_t length, int active_workers,
                                Precision precision = Precision::kFp32, std::size_t spare = 0);
 
@@ -58,7 +58,7 @@ class ForwardStage final : private TileRunner, private Conductor {
     std::size_t floats;
     bool in_spare;
   };
-  static Workspaces workspaces_for(const BatchPlan& plan, const ModelConfig& config,
+  static Workspaces workspaces_for(const BatchPlan& plan, const ParameterLayout& layout,
                                    Precision precision, int active_workers,
                                    std::size_t spare_floats);
 

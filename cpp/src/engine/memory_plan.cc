@@ -42,16 +42,18 @@ std::size_t program_bytes() {
 }  // namespace
 
 MemoryPlan plan_memory(const SessionConfig& config) {
-  const ParameterLayout layout(config.model, config.lattice);
+  const ParameterLayout layout = layout_of(config);
   const BatchPlan plan =
-      plan_session_batch(config.model, config.batch, config.sequence, config.positions);
+      plan_session_batch(layout, config.batch, config.sequence, config.positions);
   const int active = config.active_workers();
-  const auto flat = static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
+  const auto bytes = [](const TensorTable& table) {
+    return static_cast<std::size_t>(table.flat_size()) * sizeof(float);
+  };
   MemoryPlan memory{};
-  memory.parameters = flat;
-  memory.moments = make_optimizer(config)->ranges().size() * flat;
+  memory.parameters = bytes(layout.weights());
+  memory.moments = make_optimizer(config)->ranges().size() * bytes(layout.trainables());
   memory.activations_and_gradients =
-      TrainStage::bytes_for(plan, config.model, layout, active, config.precision, config.pass);
+      TrainStage::bytes_for(plan, layout, active, config.precision, config.pass);
   if (packs_weights(config, layout)) {
     memory.activations_and_gradients += PackedWeights::bytes_for(layout, config.precision);
   }
@@ -67,10 +69,10 @@ MemoryPlan plan_memory(const SessionConfig& config) {
       static_cast<std::size_t>(config.threads) * kThreadBytes;
   if (config.gemm != GemmBackend::kNative) memory.workers += (computing + 1) * kLibraryBytes;
   const std::size_t spare =
-      TrainStage::workspace_bytes_for(plan, config.model, active, config.precision, config.pass);
+      TrainStage::workspace_bytes_for(plan, layout, active, config.precision, config.pass);
   const std::int64_t windows = ForwardStage::most_sequences(config.sequence);
-  memory.evaluation = ForwardStage::bytes_for(config.model, windows, config.sequence, active,
-                                              config.precision, spare);
+  memory.evaluation =
+      ForwardStage::bytes_for(layout, windows, config.sequence, active, config.precision, spare);
   memory.tables = tables_bytes(config, plan, windows);
   if (config.lattice) memory.tables += LatticeState::tables_bytes_for(config.model);
   memory.program = program_bytes();

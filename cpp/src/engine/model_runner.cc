@@ -35,8 +35,8 @@ struct ModelRunner::Crew {
     const auto count = static_cast<int>(workers);
     const Allowance ours = allowance();
     const int active = std::min(count, ours.most_workers());
-    check_memory(training ? TrainStage::bytes_for(plan, config, state.layout, active)
-                          : ForwardStage::bytes_for(config, sequences, length, active));
+    check_memory(training ? TrainStage::bytes_for(plan, state.layout, active)
+                          : ForwardStage::bytes_for(state.layout, sequences, length, active));
     const std::int64_t shard =
         training ? plan.largest_shard() : ForwardStage::shard_sequences(length);
     const TreePlan plan_of_tree =
@@ -74,7 +74,7 @@ ModelRunner::Crew& ModelRunner::crew(std::unique_ptr<Crew>& last, std::int64_t s
   last.reset();  // before the next one is made, so that only one takes memory
   BatchPlan plan;
   if (training) {
-    plan = plan_session_batch(state_.config, sequences, length, 0);
+    plan = plan_session_batch(state_.layout, sequences, length, 0);
   } else {
     plan.batch = sequences;
     plan.sequence = length;

@@ -1,5 +1,5 @@
-// A ModelState holds the flat ranges that training changes: the parameters and what the optimizer
-// keeps beside them.
+// A ModelState holds the flat ranges of a model: its weights, what training changes, and what the
+// optimizer keeps beside that.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,8 @@ struct ModelState {
         layout(model, coupled),
         parameters(static_cast<std::size_t>(layout.flat_size())) {
     if (coupled) lattice = std::make_unique<LatticeState>(model, layout);
-    for (std::size_t i = 0; i < ranges; ++i) optimizer_state.emplace_back(parameters.size());
+    const auto trained = static_cast<std::size_t>(layout.trainables().flat_size());
+    for (std::size_t i = 0; i < ranges; ++i) optimizer_state.emplace_back(trained);
     for (AlignedBuffer<float>& range : optimizer_state) state_pointers.push_back(range.data());
   }
 
@@ -46,25 +47,29 @@ struct ModelState {
   const float* embedding() const noexcept {
     return lattice ? lattice->embedding().data() : nullptr;
   }
-  /// These return the ranges in which training finds a tensor at its offset: the parameters and the
+  /// These return the ranges in which training finds a trainable at its offset: the values and the
   /// flat range `of` a gradient, but for a coupled embedding what lies behind these.
   float* trained(std::int32_t tensor) noexcept {
     const bool behind = lattice && lattice->holds(tensor);
-    return behind ? lattice->embedding().data() - lattice->offset() : parameters.data();
+    return behind ? lattice->embedding().data() - lattice->offset() : trainables().data();
   }
   const float* trained_gradient(std::int32_t tensor, const float* of) const noexcept {
     const bool behind = lattice && lattice->holds(tensor);
     return behind ? lattice->gradient().data() - lattice->offset() : of;
   }
 
-  /// Returns every flat range, the parameters first.
+  /// Holds the values of what is trained.
+  AlignedBuffer<float>& trainables() noexcept { return parameters; }
+  const AlignedBuffer<float>& trainables() const noexcept { return parameters; }
+
+  /// Returns every flat range that training changes, the values first.
   std::vector<AlignedBuffer<float>*> ranges() {
-    std::vector<AlignedBuffer<float>*> all = {&parameters};
+    std::vector<AlignedBuffer<float>*> all = {&trainables()};
     for (AlignedBuffer<float>& range : optimizer_state) all.push_back(&range);
     return all;
   }
   std::vector<const AlignedBuffer<float>*> ranges() const {
-    std::vector<const AlignedBuffer<float>*> all = {&parameters};
+    std::vector<const AlignedBuffer<float>*> all = {&trainables()};
     for (const AlignedBuffer<float>& range : optimizer_state) all.push_back(&range);
     return all;
   }
@@ -73,7 +78,7 @@ struct ModelState {
   const Precision precision;  ///< of the products of its passes
   const ParameterLayout layout;
   AlignedBuffer<float> parameters;  ///< [layout.flat_size()]; a coupled embedding as last folded
-  std::vector<AlignedBuffer<float>> optimizer_state;  ///< the same size, one for each range
+  std::vector<AlignedBuffer<float>> optimizer_state;  ///< [size of the trainables] for each range
   std::vector<float*> state_pointers;                 ///< to them, for Optimizer::run
   std::int64_t updates = 0;                           ///< applied so far
   std::unique_ptr<LatticeState> lattice;              ///< null: tokens are not coupled

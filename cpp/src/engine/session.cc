@@ -15,10 +15,6 @@ TreeOptions with_workers(TreeOptions options, WorkerPool& workers) {
   return options;
 }
 
-BatchPlan plan_for(const SessionConfig& config) {
-  return plan_session_batch(config.model, config.batch, config.sequence, config.positions);
-}
-
 int workers_of(const SessionConfig& config) {
   return static_cast<int>(count_workers(config.threads, config.model.symmetry_order));
 }
@@ -53,7 +49,7 @@ Session::Crew::Crew(const SessionConfig& config, const BatchPlan& plan, ModelSta
 
 Session::Session(const SessionConfig& config)
     : config_(config),
-      plan_(plan_for(config)),
+      plan_(plan_session_batch(config)),
       optimizer_(make_optimizer(config)),
       state_(make_state(config, *optimizer_)),
       crew_(std::make_unique<Crew>(config_, plan_, *state_)),

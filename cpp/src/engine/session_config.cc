@@ -24,15 +24,22 @@ int SessionConfig::active_workers() const {
   return tree.activate_all ? workers : std::min(workers, tree.cores);
 }
 
-BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::int64_t sequence,
-                             std::int64_t positions) {
+ParameterLayout layout_of(const SessionConfig& config) {
+  return ParameterLayout(config.model, config.lattice);
+}
+
+BatchPlan plan_session_batch(const SessionConfig& config) {
+  return plan_session_batch(layout_of(config), config.batch, config.sequence, config.positions);
+}
+
+BatchPlan plan_session_batch(const ParameterLayout& layout, std::int64_t batch,
+                             std::int64_t sequence, std::int64_t positions) {
   BatchShape shape;
   shape.batch = batch;
   shape.sequence = sequence;
-  const ParameterLayout layout(model);
-  shape.parameters = layout.parameters();
+  shape.parameters = layout.trainables().parameters();
   shape.flops_per_token = layout.flops_per_token(sequence);
-  shape.symmetry_order = model.symmetry_order;
+  shape.symmetry_order = layout.config().symmetry_order;
   shape.positions = positions;
   return plan_batch(shape);
 }

@@ -50,9 +50,13 @@ struct SessionConfig {
   int active_workers() const;
 };
 
-/// Returns the batch plan of a session, which depends on shapes only.
-BatchPlan plan_session_batch(const ModelConfig& model, std::int64_t batch, std::int64_t sequence,
-                             std::int64_t positions);
+/// Returns the layout of a session's model.
+ParameterLayout layout_of(const SessionConfig& config);
+
+/// These return the batch plan of a session, which depends on shapes only.
+BatchPlan plan_session_batch(const SessionConfig& config);
+BatchPlan plan_session_batch(const ParameterLayout& layout, std::int64_t batch,
+                             std::int64_t sequence, std::int64_t positions);
 
 /// Says whether a session's steps pack the weights first: with native products, where it pays.
 bool packs_weights(const SessionConfig& config, const ParameterLayout& layout);

@@ -5,7 +5,7 @@
 namespace cllm {
 
 TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
-    : state_(state), ranges_(state.ranges()), owned_(state.layout, tree.owners()) {
+    : state_(state), ranges_(state.ranges()), owned_(state.layout.weights(), tree.owners()) {
   std::vector<JobPlan> jobs(static_cast<std::size_t>(owned_.owners()));
   for (int s = 0; s < owned_.owners(); ++s) {
     JobPlan& job = jobs[static_cast<std::size_t>(s)];
@@ -19,7 +19,7 @@ TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
 
 void TouchStage::run_tile(int, const TileClaim& claim) {
   constexpr std::int64_t kPage = 4096 / sizeof(float);
-  const Block& block = state_.layout.blocks()[owned_.block(claim.job, claim.tile)];
+  const Block& block = state_.layout.weights().blocks()[owned_.block(claim.job, claim.tile)];
   const auto touch = [&block](AlignedBuffer<float>& range, std::int64_t first) {
     for (std::int64_t i = 0; i < block.size; i += kPage) {
       range[static_cast<std::size_t>(first + i)] = 0.0f;

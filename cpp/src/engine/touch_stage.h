@@ -1,4 +1,4 @@
-// A TouchStage writes to every page of parameters and moments before anyone else does, on the
+// A TouchStage writes to every page of weights and moments before anyone else does, on the
 // threads that will update them, because the kernel gives a page memory near its first writer.
 //
 // Otherwise the root would write the parameters first (initial weights, a checkpoint). All of them
@@ -27,8 +27,8 @@ class TouchStage final : private TileRunner, private Conductor {
   bool on_done(Stage& stage, int job) override;
 
   ModelState& state_;
-  const std::vector<AlignedBuffer<float>*> ranges_;
-  const OwnedBlocks owned_;  // the same as in a training step
+  const std::vector<AlignedBuffer<float>*> ranges_;  // of one size
+  const OwnedBlocks owned_;                          // the same as in a training step
   int jobs_done_ = 0;
   std::unique_ptr<Stage> stage_;
 };

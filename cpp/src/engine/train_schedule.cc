@@ -17,8 +17,8 @@ int TrainSchedule::workspaces_for(const BatchPlan& plan, int active_workers) {
 TrainSchedule::TrainSchedule(const BatchPlan& plan, const ParameterLayout& layout, int owners,
                              int active_workers, ExtraTiles extra)
     : plan_(plan),
-      blocks_(static_cast<std::int32_t>(layout.blocks().size())),
-      owned_(layout, owners),
+      blocks_(static_cast<std::int32_t>(layout.trainables().blocks().size())),
+      owned_(layout.trainables(), owners),
       extra_(extra),
       packings_(std::min(owned_.owners(), extra.packed)),
       folds_(std::min(owned_.owners(), extra.coupled)),

@@ -17,35 +17,34 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
       workers_(workers),
       jobs_(state.config, state.layout, plan, pass, state.weights()),
       shard_loss_(plan.shards.size(), 0.0),
-      norm_partial_(state.layout.blocks().size(), 0.0),
+      norm_partial_(state.layout.trainables().blocks().size(), 0.0),
       in_order_(static_cast<std::size_t>(plan.batch)) {
   std::iota(in_order_.begin(), in_order_.end(), 0);
   const ShardShape largest{plan.largest_shard(), plan.sequence};
-  const auto flat = static_cast<std::size_t>(state.layout.flat_size());
+  const auto flat = static_cast<std::size_t>(state.layout.trainables().flat_size());
   for (int b = 0; b < gradient_buffers(); ++b) gradients_.emplace_back(flat);
-  const std::size_t floats = Workspace::floats_for(state.config, largest, pass, state.precision);
+  const std::size_t floats = Workspace::floats_for(state.layout, largest, pass, state.precision);
   const auto count = static_cast<std::size_t>(workspaces());
   workspace_memory_ = AlignedBuffer<float>(count * floats);
   for (std::size_t b = 0; b < count; ++b) {
-    workspaces_.emplace_back(state.config, largest, pass, state.precision,
+    workspaces_.emplace_back(state.layout, largest, pass, state.precision,
                              workspace_memory_.data() + b * floats);
   }
   TileRunner& runner = *this;
   stage_ = std::make_unique<Stage>(jobs(jobs_), tree.owned_runs(), runner);
 }
 
-std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ModelConfig& config,
-                                  const ParameterLayout& layout, int active_workers,
-                                  Precision precision, Pass pass) {
+std::size_t TrainStage::bytes_for(const BatchPlan& plan, const ParameterLayout& layout,
+                                  int active_workers, Precision precision, Pass pass) {
   const auto gradients = static_cast<std::size_t>(gradient_buffers_for(plan, active_workers)) *
-                         static_cast<std::size_t>(layout.flat_size()) * sizeof(float);
-  return gradients + workspace_bytes_for(plan, config, active_workers, precision, pass);
+                         static_cast<std::size_t>(layout.trainables().flat_size()) * sizeof(float);
+  return gradients + workspace_bytes_for(plan, layout, active_workers, precision, pass);
 }
 
-std::size_t TrainStage::workspace_bytes_for(const BatchPlan& plan, const ModelConfig& config,
+std::size_t TrainStage::workspace_bytes_for(const BatchPlan& plan, const ParameterLayout& layout,
                                             int active_workers, Precision precision, Pass pass) {
   return static_cast<std::size_t>(workspaces_for(plan, active_workers)) *
-         Workspace::bytes_for(config, {plan.largest_shard(), plan.sequence}, pass, precision);
+         Workspace::bytes_for(layout, {plan.largest_shard(), plan.sequence}, pass, precision);
 }
 
 StepOutcome TrainStage::run(SphereTree& tree, const StepInput& input) {
@@ -92,8 +91,9 @@ void TrainStage::run_tile(int worker, const TileClaim& claim) {
 }
 
 void TrainStage::run_norm_tile(std::size_t index) {
-  const Block& block = state_.layout.blocks()[index];
-  const TensorEntry& tensor = state_.layout.tensors()[static_cast<std::size_t>(block.tensor)];
+  const TensorTable& trainables = state_.layout.trainables();
+  const Block& block = trainables.blocks()[index];
+  const TensorEntry& tensor = trainables.tensors()[static_cast<std::size_t>(block.tensor)];
   if (tensor.coupling) state_.lattice->sum_parts(buffer_of(last_node()));
   const bool trains =
       input_.optimizer == nullptr ? !tensor.frozen : input_.optimizer->trains(tensor);
@@ -103,8 +103,9 @@ void TrainStage::run_norm_tile(std::size_t index) {
 
 void TrainStage::run_update_tile(std::size_t index) {
   if (!updates_) return;
-  const Block& block = state_.layout.blocks()[index];
-  input_.optimizer->run(kernels_, state_.layout, block,
+  const TensorTable& trainables = state_.layout.trainables();
+  const Block& block = trainables.blocks()[index];
+  input_.optimizer->run(kernels_, trainables, block,
                         state_.trained_gradient(block.tensor, gradient()),
                         state_.trained(block.tensor), state_.state_pointers.data());
 }
@@ -133,7 +134,7 @@ void TrainStage::run_merge_tile(int merge, std::int32_t tile) {
   const MergePlan& plan = plan_.merges[static_cast<std::size_t>(merge)];
   const float* sources[3];
   for (int i = 0; i < plan.count; ++i) sources[i] = buffer_of(plan.inputs[i]);
-  merge_block(kernels_, state_.layout.blocks()[static_cast<std::size_t>(tile)],
+  merge_block(kernels_, state_.layout.trainables().blocks()[static_cast<std::size_t>(tile)],
               {sources, static_cast<std::size_t>(plan.count)}, buffer_of(plan.inputs[0]));
 }
 

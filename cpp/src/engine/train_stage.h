@@ -65,12 +65,12 @@ class TrainStage final : private TileRunner, public TrainSchedule {
   /// it.
   Span<float> workspace_memory() noexcept { return workspace_memory_.span(); }
 
-  static std::size_t workspace_bytes_for(const BatchPlan& plan, const ModelConfig& config,
+  static std::size_t workspace_bytes_for(const BatchPlan& plan, const ParameterLayout& layout,
                                          int active_workers, Precision precision, Pass pass);
   /// Returns the bytes of gradient buffers and workspaces for this many active workers.
-  static std::size_t bytes_for(const BatchPlan& plan, const ModelConfig& config,
-                               const ParameterLayout& layout, int active_workers,
-                               Precision precision = Precision::kFp32, Pass pass = Pass::kTraining);
+  static std::size_t bytes_for(const BatchPlan& plan, const ParameterLayout& layout,
+                               int active_workers, Precision precision = Precision::kFp32,
+                               Pass pass = Pass::kTraining);
 
  private:
   void run_tile(int worker, const TileClaim& claim) override;

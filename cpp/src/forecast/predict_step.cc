@@ -31,10 +31,10 @@ struct Costs {
     };
     const ShardShape largest{batch.largest_shard(), batch.sequence};
     const auto open = std::min<std::int64_t>(schedule.positions(), active);
-    const auto flat = 4 * static_cast<double>(layout.flat_size());
+    const auto flat = 4 * static_cast<double>(layout.trainables().flat_size());
     footprints.activations =
         kib(static_cast<double>(open) *
-            static_cast<double>(Workspace::bytes_for(s.model, largest, s.pass, s.precision)));
+            static_cast<double>(Workspace::bytes_for(layout, largest, s.pass, s.precision)));
     footprints.gradients = kib(flat * schedule.gradient_buffers());
     footprints.optimizer = kib(4 * flat);
   }
@@ -49,7 +49,8 @@ struct Costs {
                          claim.tile, precision);
       }
       case JobKind::kMerge: {
-        const auto elements = layout.blocks()[static_cast<std::size_t>(claim.tile)].size;
+        const auto elements =
+            layout.trainables().blocks()[static_cast<std::size_t>(claim.tile)].size;
         const char* const kernel = schedule.sources(claim.job) == 2 ? "sum_2" : "sum_3";
         return {0, clock.nanoseconds(kernel, {elements, footprints.gradients})};
       }
@@ -76,7 +77,7 @@ struct Costs {
            Coupling::tiles_for(model.vocabulary, model.width);
   }
   std::int64_t block(const TileClaim& claim) const {
-    return layout.blocks()[schedule.block(claim.job, claim.tile)].size;
+    return layout.trainables().blocks()[schedule.block(claim.job, claim.tile)].size;
   }
 
   const KernelClock clock;
@@ -129,9 +130,9 @@ MachineRates rates_for(const Machine& machine, std::int64_t workers) {
 
 StepForecast predict_step(const SessionConfig& config, const MachineRates& rates,
                           const std::string& where) {
-  const ParameterLayout layout(config.model, config.lattice);
+  const ParameterLayout layout = layout_of(config);
   const BatchPlan batch =
-      plan_session_batch(config.model, config.batch, config.sequence, config.positions);
+      plan_session_batch(layout, config.batch, config.sequence, config.positions);
   const TreePlan tree = plan_tree(config.threads, config.model.symmetry_order);
   const std::int64_t active = config.active_workers();
   const std::int32_t packed_tiles =

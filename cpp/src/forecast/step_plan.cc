@@ -35,8 +35,7 @@ StepForecast predict_step(const TrainConfig& config, const Machine& machine,
 
 StepPlan plan_step(const TrainConfig& config) {
   const SessionConfig session = checked_session(config);
-  const BatchPlan batch =
-      plan_session_batch(session.model, session.batch, session.sequence, session.positions);
+  const BatchPlan batch = plan_session_batch(session);
   const MemoryPlan memory = plan_memory(session);
   StepPlan plan;
   plan.model = session.model;

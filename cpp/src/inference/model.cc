@@ -163,7 +163,7 @@ const std::vector<std::int32_t>& Model::end_tokens() const noexcept {
 bool Model::byte_tokens() const noexcept { return impl_->description.byte_tokens; }
 
 std::vector<Tensor> Model::parameters() {
-  return tensor_refs(impl_->state->layout, impl_->state->parameters.data(), impl_->state);
+  return tensor_refs(impl_->state->layout.weights(), impl_->state->parameters.data(), impl_->state);
 }
 
 void Model::check_shape(const char* name, std::int64_t sequences, std::int64_t length) const {

@@ -3,9 +3,11 @@
 namespace cllm {
 
 ParameterLayout::ParameterLayout(const ModelConfig& config, bool lattice)
-    : network_(describe_network(config, table_)), attention_(config.layers * config.query_width()) {
+    : config_(config),
+      network_(describe_network(config, weights_)),
+      attention_(config.layers * config.query_width()) {
   for (const Linear& linear : network_.linears()) multiplying_ += linear.size();
-  if (lattice) table_.add_coupling("lattice.w", config.symmetry_order);
+  if (lattice) weights_.add_coupling("lattice.w", config.symmetry_order);
 }
 
 std::size_t ParameterLayout::token_tensor() const noexcept {

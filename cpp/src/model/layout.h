@@ -1,5 +1,9 @@
-// A ParameterLayout says where the weights of a model lie: its tensors in the flat range, and the
-// network that reads them.
+// A ParameterLayout says where the numbers of a model lie: the weights that a forward pass reads,
+// the trainables that training changes, and the network that they belong to.
+//
+// Each of both has a table of tensors in a flat range. Loops over gradient, moments, sums, owners
+// and updates go over the trainables; passes, packing and files of models go over the weights.
+// Training a whole model changes its weights, so that both are the same table.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +21,19 @@ class ParameterLayout {
   /// Lays a model out; with `lattice`, the coefficients that couple its tokens come last.
   explicit ParameterLayout(const ModelConfig& config, bool lattice = false);
 
-  const std::vector<TensorEntry>& tensors() const noexcept { return table_.tensors(); }
-  const std::vector<Block>& blocks() const noexcept { return table_.blocks(); }
-  std::int64_t flat_size() const noexcept { return table_.flat_size(); }
-  std::int64_t parameters() const noexcept { return table_.parameters(); }
+  const ModelConfig& config() const noexcept { return config_; }
+
+  /// These list the weights, and count them without padding.
+  const TensorTable& weights() const noexcept { return weights_; }
+  const std::vector<TensorEntry>& tensors() const noexcept { return weights_.tensors(); }
+  std::int64_t flat_size() const noexcept { return weights_.flat_size(); }
+  std::int64_t parameters() const noexcept { return weights_.parameters(); }
+
+  /// Lists what has gradient and moments.
+  const TensorTable& trainables() const noexcept { return weights_; }
+  /// Returns the place among the trainables of the weight at an offset; kAbsent if there is no such
+  /// weight, or if it is frozen.
+  std::int64_t trainable(std::int64_t weight) const noexcept { return weight; }
 
   const Network& network() const noexcept { return network_; }
   const NetworkLayer& layer(std::int64_t l) const noexcept {
@@ -44,7 +57,8 @@ class ParameterLayout {
   std::int64_t flops_per_token(std::int64_t sequence) const noexcept;
 
  private:
-  TensorTable table_;
+  ModelConfig config_;
+  TensorTable weights_;
   Network network_;
   std::int64_t multiplying_ = 0;  // numbers in the weights of all linear maps
   std::int64_t attention_ = 0;    // L Q, of the queries' width Q

@@ -82,7 +82,7 @@ void ShardOps<T>::run(std::int64_t tile) const {
 template <class T>
 void ShardOps<T>::sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
                              std::int64_t offset) const {
-  if (offset == kAbsent) return;
+  if (cuts.layout->trainable(offset) == kAbsent) return;
   kernels.column_sums(groups, columns, {partial, columns}, gradient(offset), data.accumulate);
 }
 

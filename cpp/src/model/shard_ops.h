@@ -114,8 +114,11 @@ struct ShardOps {
   const float* bias_of(const Linear& linear) const noexcept {
     return linear.bias == kAbsent ? cuts.zeros.data() : parameter(linear.bias);
   }
-  float* gradient(std::int64_t offset) const noexcept { return data.gradient + offset; }
-  /// Adds up the gradient at `offset`, if there is such a tensor.
+  /// Returns the gradient of the weight at `offset`. REQUIRES: it is trained.
+  float* gradient(std::int64_t offset) const noexcept {
+    return data.gradient + cuts.layout->trainable(offset);
+  }
+  /// Adds up the gradient of the weight at `offset`, if there is one that is trained.
   void sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
                   std::int64_t offset) const;
   /// Calls body(rows, sequence, first) for the rows of each sequence in turn; `first` is the place

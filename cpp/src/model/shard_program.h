@@ -21,7 +21,7 @@ namespace cllm {
 /// Says what one shard reads and writes.
 struct ShardData {
   const float* parameters;  ///< flat range of the layout
-  float* gradient;          ///< the same range; training only
+  float* gradient;          ///< flat range of the trainables; training only
   Workspace* workspace;
   const std::int32_t* inputs;   ///< [R] token ids
   const std::int32_t* targets;  ///< [R] token ids; -1: not counted (evaluation only)

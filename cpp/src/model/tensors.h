@@ -5,16 +5,16 @@
 #include <vector>
 
 #include "cllm/tensor.h"
-#include "model/layout.h"
+#include "model/tensor_table.h"
 
 namespace cllm {
 
-/// Returns the tensors of a flat range that `owner` keeps alive.
+/// Returns the tensors of a flat range of `table` that `owner` keeps alive.
 template <class T>
-std::vector<TensorRef<T>> tensor_refs(const ParameterLayout& layout, T* values,
+std::vector<TensorRef<T>> tensor_refs(const TensorTable& table, T* values,
                                       const std::shared_ptr<const void>& owner) {
   std::vector<TensorRef<T>> refs;
-  for (const TensorEntry& entry : layout.tensors()) {
+  for (const TensorEntry& entry : table.tensors()) {
     refs.push_back({entry.name, entry.shape, std::shared_ptr<T>(owner, values + entry.offset)});
   }
   return refs;

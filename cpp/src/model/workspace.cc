@@ -70,34 +70,35 @@ void cut_backward(Cutter& cut, const ModelConfig& config, std::int64_t R, const 
 
 }  // namespace
 
-Workspace::Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
+Workspace::Workspace(const ParameterLayout& layout, const ShardShape& largest, Pass pass,
                      Precision precision)
-    : precision_(precision), memory_(floats_for(config, largest, pass, precision)) {
-  lay_out(memory_.data(), config, largest, pass);
+    : precision_(precision), memory_(floats_for(layout, largest, pass, precision)) {
+  lay_out(memory_.data(), layout, largest, pass);
 }
 
-Workspace::Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
+Workspace::Workspace(const ParameterLayout& layout, const ShardShape& largest, Pass pass,
                      Precision precision, float* memory)
     : precision_(precision) {
-  lay_out(memory, config, largest, pass);
+  lay_out(memory, layout, largest, pass);
 }
 
-std::size_t Workspace::floats_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
-                                  Precision precision) {
+std::size_t Workspace::floats_for(const ParameterLayout& layout, const ShardShape& largest,
+                                  Pass pass, Precision precision) {
   constexpr std::int64_t kPage = 4096 / sizeof(float);
   Workspace counting(precision);
-  const auto floats = static_cast<std::int64_t>(counting.lay_out(nullptr, config, largest, pass));
+  const auto floats = static_cast<std::int64_t>(counting.lay_out(nullptr, layout, largest, pass));
   return static_cast<std::size_t>(ceil_div(floats, kPage) * kPage);
 }
 
-std::size_t Workspace::bytes_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
-                                 Precision precision) {
-  return sizeof(float) * floats_for(config, largest, pass, precision);
+std::size_t Workspace::bytes_for(const ParameterLayout& layout, const ShardShape& largest,
+                                 Pass pass, Precision precision) {
+  return sizeof(float) * floats_for(layout, largest, pass, precision);
 }
 
-std::size_t Workspace::lay_out(float* base, const ModelConfig& config, const ShardShape& largest,
-                               Pass pass) {
+std::size_t Workspace::lay_out(float* base, const ParameterLayout& layout,
+                               const ShardShape& largest, Pass pass) {
   Cutter cut(base);
+  const ModelConfig& config = layout.config();
   const bool bf16 = precision_ == Precision::kBf16;
   const std::int64_t R = largest.rows(), C = config.width, V = config.vocabulary;
   // GPT-2 alone has means and biases of norms.

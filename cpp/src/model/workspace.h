@@ -7,7 +7,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/bf16.h"
-#include "cllm/model_config.h"
+#include "model/layout.h"
 #include "model/pass.h"
 #include "model/precision.h"
 
@@ -72,11 +72,11 @@ struct PartialSums {
 class Workspace {
  public:
   /// Makes room for shards of at most `largest` sequences.
-  Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass,
+  Workspace(const ParameterLayout& layout, const ShardShape& largest, Pass pass,
             Precision precision = Precision::kFp32);
   /// Does the same in memory of the caller, which must outlive it: floats_for() floats.
-  Workspace(const ModelConfig& config, const ShardShape& largest, Pass pass, Precision precision,
-            float* memory);
+  Workspace(const ParameterLayout& layout, const ShardShape& largest, Pass pass,
+            Precision precision, float* memory);
 
   std::vector<LayerActivations> layers;
   float* x_final;     // [R, C] leaving the last layer
@@ -103,13 +103,14 @@ class Workspace {
   const Operands<T>& operands() const noexcept;
 
   /// These return how many floats one takes, a whole number of pages, and how many bytes.
-  static std::size_t floats_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
+  static std::size_t floats_for(const ParameterLayout& layout, const ShardShape& largest, Pass pass,
                                 Precision precision = Precision::kFp32);
-  static std::size_t bytes_for(const ModelConfig& config, const ShardShape& largest, Pass pass,
+  static std::size_t bytes_for(const ParameterLayout& layout, const ShardShape& largest, Pass pass,
                                Precision precision = Precision::kFp32);
 
  private:
-  std::size_t lay_out(float* base, const ModelConfig& config, const ShardShape& largest, Pass pass);
+  std::size_t lay_out(float* base, const ParameterLayout& layout, const ShardShape& largest,
+                      Pass pass);
   explicit Workspace(Precision precision) : precision_(precision) {}
 
   Precision precision_;

@@ -50,15 +50,15 @@ void AdamW::begin(std::int64_t update, double learning_rate, double gradient_sca
   args_ = adamw_args(config_, update, learning_rate, gradient_scale);
 }
 
-void AdamW::run(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
-                const float* gradient, float* parameters, float* const* state) const {
-  const TensorEntry& tensor = layout.tensors()[static_cast<std::size_t>(block.tensor)];
+void AdamW::run(const KernelTable& kernels, const TensorTable& trainables, const Block& block,
+                const float* gradient, float* values, float* const* state) const {
+  const TensorEntry& tensor = trainables.tensors()[static_cast<std::size_t>(block.tensor)];
   if (!trains(tensor)) return;
   AdamWArgs args = args_;
   if (tensor.coupling) args.learning_rate *= static_cast<float>(config_.lattice_rate);
   if (!tensor.decays) args.weight_decay = 0;
   kernels.adamw(static_cast<std::size_t>(block.size), args, gradient + block.offset,
-                parameters + block.offset, state[0] + block.offset, state[1] + block.offset);
+                values + block.offset, state[0] + block.offset, state[1] + block.offset);
 }
 
 }  // namespace cllm

@@ -19,7 +19,7 @@ struct AdamWConfig {
 AdamWArgs adamw_args(const AdamWConfig& config, std::int64_t update, double learning_rate,
                      double gradient_scale);
 
-/// Keeps a moment of the gradient and one of its square for each parameter.
+/// Keeps a moment of the gradient and one of its square for each trainable.
 class AdamW final : public Optimizer {
  public:
   explicit AdamW(const AdamWConfig& config) : config_(config) {}
@@ -29,8 +29,8 @@ class AdamW final : public Optimizer {
     return !tensor.frozen && !(tensor.coupling && config_.lattice_rate == 0);
   }
   void begin(std::int64_t update, double learning_rate, double gradient_scale) override;
-  void run(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
-           const float* gradient, float* parameters, float* const* state) const override;
+  void run(const KernelTable& kernels, const TensorTable& trainables, const Block& block,
+           const float* gradient, float* values, float* const* state) const override;
 
  private:
   const AdamWConfig config_;

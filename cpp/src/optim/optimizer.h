@@ -1,4 +1,4 @@
-// What an optimizer is to the engine: ranges of state beside the parameters, and an update that is
+// What an optimizer is to the engine: ranges of state beside the trainables, and an update that is
 // made block by block.
 #pragma once
 
@@ -6,12 +6,11 @@
 #include <vector>
 
 #include "cpu/kernel_table.h"
-#include "model/layout.h"
+#include "model/tensor_table.h"
 
 namespace cllm {
 
-/// One number for each parameter that is kept from update to update, laid out as the parameters
-/// are.
+/// One number for each trainable that is kept from update to update, laid out as these are.
 struct StateRange {
   const char* name;   ///< in checkpoints, as torch names it: "exp_avg"
   const char* title;  ///< in messages: "first moment"
@@ -31,10 +30,10 @@ class Optimizer {
   /// Prepares an update. `update` counts applied updates from 1; `gradient_scale` multiplies every
   /// gradient (clip_scale).
   virtual void begin(std::int64_t update, double learning_rate, double gradient_scale) = 0;
-  /// Updates one block from its gradient. All ranges are flat ranges of the layout; `state` has one
-  /// for each of ranges(). Tensors that it does not train stay as they are.
-  virtual void run(const KernelTable& kernels, const ParameterLayout& layout, const Block& block,
-                   const float* gradient, float* parameters, float* const* state) const = 0;
+  /// Updates one block from its gradient. All ranges are flat ranges of the trainables; `state` has
+  /// one for each of ranges(). Tensors that it does not train stay as they are.
+  virtual void run(const KernelTable& kernels, const TensorTable& trainables, const Block& block,
+                   const float* gradient, float* values, float* const* state) const = 0;
 };
 
 /// The factor that brings a gradient of this norm down to `clip`; 1 when clip is 0 or not reached.

@@ -27,9 +27,9 @@ std::vector<std::int32_t> deal_runs(Span<const std::int64_t> weights, int owners
   return begins;
 }
 
-OwnedBlocks::OwnedBlocks(const ParameterLayout& layout, int owners) {
+OwnedBlocks::OwnedBlocks(const TensorTable& table, int owners) {
   std::vector<std::int64_t> sizes;
-  for (const Block& b : layout.blocks()) sizes.push_back(b.size);
+  for (const Block& b : table.blocks()) sizes.push_back(b.size);
   begins_ = deal_runs(sizes, std::min(owners, static_cast<int>(sizes.size())));
 }
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/span.h"
-#include "model/layout.h"
+#include "model/tensor_table.h"
 
 namespace cllm {
 
@@ -15,12 +15,12 @@ namespace cllm {
 /// Run o is [result[o], result[o + 1]). REQUIRES: 1 <= owners <= weights.size().
 std::vector<std::int32_t> deal_runs(Span<const std::int64_t> weights, int owners);
 
-/// Deals the blocks of a layout to owners, in runs of about the same number of elements. Immutable
+/// Deals the blocks of a table to owners, in runs of about the same number of elements. Immutable
 /// after construction.
 class OwnedBlocks {
  public:
   /// Makes runs for `owners` owners, or one for each block where there are fewer blocks.
-  OwnedBlocks(const ParameterLayout& layout, int owners);
+  OwnedBlocks(const TensorTable& table, int owners);
 
   int owners() const noexcept { return static_cast<int>(begins_.size()) - 1; }
   /// These say how many blocks an owner has (at least 1), and the index of its i-th block.

@@ -5,7 +5,7 @@
 
 #include "base/span.h"
 #include "cpu/kernel_table.h"
-#include "model/layout.h"
+#include "model/tensor_table.h"
 #include "plan/batch_plan.h"
 
 namespace cllm {

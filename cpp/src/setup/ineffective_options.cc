@@ -95,7 +95,7 @@ class Notes {
 
   void engine() {
     const SessionConfig& s = plan_.session;
-    const BatchPlan batch = plan_session_batch(s.model, s.batch, s.sequence, s.positions);
+    const BatchPlan batch = plan_session_batch(s);
     if (batch.positions.size() == 1 && given("routing"))
       unused("routing", "the step has one position");
   }

@@ -114,7 +114,7 @@ void plan_session(RunPlan& plan) {
   }
   const std::string idle = idle_cores_note(s);
   if (!idle.empty()) plan.news.push_back(idle);
-  plan_session_batch(s.model, s.batch, s.sequence, s.positions);  // throws for impossible positions
+  plan_session_batch(s);  // throws for impossible positions
 }
 
 /// Takes the settings of a resumed run from its folder and from what is asked for.

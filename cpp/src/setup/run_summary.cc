@@ -79,7 +79,7 @@ std::string save_line(const RunPlan& plan) {
 
 std::string engine_lines(const RunPlan& plan) {
   const SessionConfig& s = plan.session;
-  const BatchPlan batch = plan_session_batch(s.model, s.batch, s.sequence, s.positions);
+  const BatchPlan batch = plan_session_batch(s);
   const MemoryPlan memory = plan_memory(s);
   std::string out;
   out += "step    " + grouped(s.batch) + " x " + counted(s.sequence, "token") + " in " +

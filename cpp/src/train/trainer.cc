@@ -114,7 +114,7 @@ std::int64_t Trainer::workers() const noexcept {
 
 std::vector<Tensor> Trainer::parameters() {
   const std::shared_ptr<ModelState> state = impl_->core.session.shared_state();
-  std::vector<Tensor> all = tensor_refs(state->layout, state->parameters.data(), state);
+  std::vector<Tensor> all = tensor_refs(state->layout.weights(), state->parameters.data(), state);
   if (state->lattice) {
     all[state->layout.token_tensor()].data = std::shared_ptr<float>(state, state->embedding());
   }
@@ -129,7 +129,7 @@ std::vector<ConstTensor> Trainer::gradients() const {
   }
   const std::shared_ptr<const ModelState> state = session.shared_state();
   std::vector<ConstTensor> all =
-      tensor_refs(state->layout, session.gradient(), session.gradient_owner());
+      tensor_refs(state->layout.trainables(), session.gradient(), session.gradient_owner());
   if (state->lattice) {
     all[state->layout.token_tensor()].data =
         std::shared_ptr<const float>(state, state->lattice->gradient().data());

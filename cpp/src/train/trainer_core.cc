@@ -37,9 +37,9 @@ DrawBatch draw_from(const RunPlan& plan) {
 /// Returns the name of the first tensor with a value that is not finite; "" when there is none.
 /// range(tensor) is the flat range that holds it.
 template <class Range>
-std::string first_not_finite(const ParameterLayout& layout, Range range) {
+std::string first_not_finite(const TensorTable& table, Range range) {
   std::int32_t tensor = 0;
-  for (const TensorEntry& entry : layout.tensors()) {
+  for (const TensorEntry& entry : table.tensors()) {
     if (!all_finite(range(tensor++) + entry.offset, entry.size)) return entry.name;
   }
   return "";
@@ -204,7 +204,7 @@ void TrainerCore::check_finite() const {
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     const float* const range = ranges[i]->data();
     const std::string name =
-        first_not_finite(state.layout, [range](std::int32_t) { return range; });
+        first_not_finite(state.layout.trainables(), [range](std::int32_t) { return range; });
     if (name.empty()) continue;
     const char* const what = i == 0 ? "weight" : session.state_ranges()[i - 1].title;
     throw Error(
@@ -224,7 +224,7 @@ std::string TrainerCore::save(const std::string& folder) {
 
 std::string TrainerCore::first_bad_gradient() const {
   const ModelState& state = session.state();
-  return first_not_finite(state.layout, [&](std::int32_t tensor) {
+  return first_not_finite(state.layout.trainables(), [&](std::int32_t tensor) {
     return state.trained_gradient(tensor, session.gradient());
   });
 }

@@ -78,7 +78,7 @@ TEST_P(TrainFault, EveryBorderOfAStep) {
   // Jobs: positions, merges (one of three here), norms, updates and packings by owner.
   const int positions = 3, merges = 1;
   const SessionConfig plain = session_config(case_, GetParam());
-  const int owners = OwnedBlocks(ParameterLayout(plain.model),
+  const int owners = OwnedBlocks(layout_of(plain).trainables(),
                                  plan_tree(GetParam()).owners(plain.active_workers()))
                          .owners();
   const int first_update = positions + merges + owners;

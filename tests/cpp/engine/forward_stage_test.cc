@@ -9,11 +9,12 @@ namespace {
 TEST(ForwardStage, WorkersShareWorkspacesOfLongSequences) {
   ModelConfig config{2, 2, 16, 1 << 20, 50};
   config.family = Family::kLlama;
-  const auto workspaces = [&config](std::int64_t length, int workers) {
+  const ParameterLayout layout(config);
+  const auto workspaces = [&layout](std::int64_t length, int workers) {
     const ShardShape shard{ForwardStage::shard_sequences(length), length};
-    const std::size_t one = Workspace::bytes_for(config, shard, Pass::kForward);
+    const std::size_t one = Workspace::bytes_for(layout, shard, Pass::kForward);
     const std::size_t all =
-        ForwardStage::bytes_for(config, ForwardStage::most_sequences(length), length, workers);
+        ForwardStage::bytes_for(layout, ForwardStage::most_sequences(length), length, workers);
     EXPECT_EQ(all % one, 0u);
     return all / one;
   };

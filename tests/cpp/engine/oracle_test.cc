@@ -41,7 +41,7 @@ class Oracle {
         parameters_(static_cast<std::size_t>(layout_.flat_size())),
         first_moment_(parameters_.size()),
         second_moment_(parameters_.size()),
-        workspace_(config.model, {plan.largest_shard(), plan.sequence}, Pass::kTraining,
+        workspace_(layout_, {plan.largest_shard(), plan.sequence}, Pass::kTraining,
                    config.precision),
         gemm_(make_gemm(config.gemm, kernels())),
         scratch_(ShardProgram::worker_scratch_floats(
@@ -222,9 +222,7 @@ SessionConfig config_of(const OracleCase& c) {
   return config;
 }
 
-BatchPlan plan_of(const SessionConfig& config) {
-  return plan_session_batch(config.model, config.batch, config.sequence, config.positions);
-}
+BatchPlan plan_of(const SessionConfig& config) { return plan_session_batch(config); }
 
 std::vector<std::size_t> in_order(std::size_t positions) {
   std::vector<std::size_t> order(positions);
@@ -303,7 +301,7 @@ TEST(TrainOracleItself, CasesMeetClippingBlocksAndShards) {
   EXPECT_GT(*std::max_element(norms.begin(), norms.end()), accumulating.clip);
   EXPECT_LT(*std::min_element(norms.begin(), norms.end()), accumulating.clip);
   const ParameterLayout layout(large.model);
-  EXPECT_GT(layout.blocks().size(), layout.tensors().size());
+  EXPECT_GT(layout.trainables().blocks().size(), layout.tensors().size());
 }
 
 /// The comparison can fail: with two positions of different pairs exchanged the sum is another.

@@ -99,7 +99,7 @@ TEST(TrainPlacement, OwnersTouchTheStateFirst) {
     config.allowance.cpus.back().node = nodes - 1;
     Session session(config);
     const ModelState& state = session.state();
-    EXPECT_EQ(tiles, nodes == 1 ? 0 : static_cast<int>(state.layout.blocks().size()));
+    EXPECT_EQ(tiles, nodes == 1 ? 0 : static_cast<int>(state.layout.weights().blocks().size()));
     for (const AlignedBuffer<float>* range : state.ranges()) {
       const std::size_t all = (range->bytes() + 4095) / 4096;
       EXPECT_EQ(resident_pages(*range), nodes == 1 ? 0 : all);

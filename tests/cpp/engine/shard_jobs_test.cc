@@ -24,7 +24,7 @@ ModelConfig model_of(std::int64_t layers, std::int64_t width, std::int64_t vocab
 struct Planned {
   Planned(const ModelConfig& model, std::int64_t batch, std::int64_t positions, Pass pass)
       : layout(model),
-        plan(plan_session_batch(model, batch, model.context, positions)),
+        plan(plan_session_batch(layout, batch, model.context, positions)),
         shards(model, layout, plan, pass, WeightLayout::kPlain) {
     jobs.resize(plan.positions.size());
     for (std::size_t p = 0; p < jobs.size(); ++p) shards.lay_out(static_cast<int>(p), jobs[p]);

@@ -166,8 +166,8 @@ TEST_P(ModelGradient, IsTheSameWhenActivationsAreMadeAgain) {
     ShardRunner again(wanted.config, wanted.layout, c.shards.front(), c.length, kernels(),
                       Pass::kRecomputing, precision);
     const ShardShape largest{c.shards.front(), c.length};
-    EXPECT_LE(Workspace::bytes_for(wanted.config, largest, Pass::kRecomputing, precision),
-              Workspace::bytes_for(wanted.config, largest, Pass::kTraining, precision));
+    EXPECT_LE(Workspace::bytes_for(wanted.layout, largest, Pass::kRecomputing, precision),
+              Workspace::bytes_for(wanted.layout, largest, Pass::kTraining, precision));
     const double loss = run_shards(c, wanted, kept, TileOrder::kForward);
     for (const TileOrder order :
          {TileOrder::kForward, TileOrder::kReversed, TileOrder::kShuffled}) {

@@ -212,8 +212,8 @@ TEST(Shard, ScratchOfHeadsHoldsNoMoreColumnsThanThereAre) {
   config.heads = 3;
   config.kv_heads = 1;
   config.head_dim = 130;  // whole heads end where a panel ends after 4160 columns
-  const std::size_t floats =
-      ShardProgram::worker_scratch_floats(config, {8, 64}, kernels(), Precision::kBf16);
+  const std::size_t floats = ShardProgram::worker_scratch_floats(ParameterLayout(config), {8, 64},
+                                                                 kernels(), Precision::kBf16);
   EXPECT_EQ(floats, static_cast<std::size_t>(512 * config.qkv_width()));
 }
 

@@ -7,6 +7,7 @@
 
 #include "cllm/error.h"
 #include "cpu/features.h"
+#include "model/layout.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 
@@ -187,7 +188,7 @@ TEST(AdamWBlocks, MatchTheFormulaInDouble) {
   model.vocabulary = 4000;  // the token embedding has two blocks
   model.bias = false;
   const ParameterLayout layout(model);
-  ASSERT_GT(layout.blocks().size(), layout.tensors().size());
+  ASSERT_GT(layout.trainables().blocks().size(), layout.tensors().size());
   const auto size = static_cast<std::size_t>(layout.flat_size());
   AdamWConfig config;
   config.epsilon = 1e-4;
@@ -205,8 +206,8 @@ TEST(AdamWBlocks, MatchTheFormulaInDouble) {
       AdamW adamw(config);
       float* const state[] = {m.data(), v.data()};
       adamw.begin(t, 0.01, 0.5);
-      for (const Block& block : layout.blocks()) {
-        adamw.run(*table, layout, block, g.data(), w.data(), state);
+      for (const Block& block : layout.trainables().blocks()) {
+        adamw.run(*table, layout.trainables(), block, g.data(), w.data(), state);
       }
       for (const TensorEntry& tensor : layout.tensors()) {
         const bool vector = tensor.shape.size() == 1;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "model/layout.h"
+
 namespace cllm {
 namespace {
 
@@ -27,7 +29,7 @@ TEST(DealRuns, LeavesNobodyEmpty) {
 TEST(OwnedBlocks, EveryBlockHasOneOwnerAndTheyHaveAboutAsMuch) {
   const ParameterLayout layout({6, 6, 384, 256, 65});
   for (const int owners : {1, 2, 3, 5, 12}) {
-    const OwnedBlocks owned(layout, owners);
+    const OwnedBlocks owned(layout.trainables(), owners);
     ASSERT_EQ(owned.owners(), owners);
     std::size_t next = 0;
     for (int o = 0; o < owners; ++o) {
@@ -35,15 +37,15 @@ TEST(OwnedBlocks, EveryBlockHasOneOwnerAndTheyHaveAboutAsMuch) {
       std::int64_t elements = 0;
       for (std::int32_t i = 0; i < owned.count(o); ++i, ++next) {
         ASSERT_EQ(owned.block(o, i), next);
-        elements += layout.blocks()[next].size;
+        elements += layout.trainables().blocks()[next].size;
       }
       EXPECT_LE(std::abs(elements - layout.parameters() / owners), kBlockSize) << owners;
     }
-    EXPECT_EQ(next, layout.blocks().size());
+    EXPECT_EQ(next, layout.trainables().blocks().size());
   }
   const ParameterLayout small({1, 1, 1, 1, 2});
-  const OwnedBlocks each(small, 1000);
-  EXPECT_EQ(static_cast<std::size_t>(each.owners()), small.blocks().size());
+  const OwnedBlocks each(small.trainables(), 1000);
+  EXPECT_EQ(static_cast<std::size_t>(each.owners()), small.trainables().blocks().size());
 }
 
 }  // namespace

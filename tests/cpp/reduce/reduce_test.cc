@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cpu/features.h"
+#include "model/layout.h"
 #include "reduce/buffer_pool.h"
 
 namespace cllm {
@@ -36,7 +37,7 @@ void merge_all(const KernelTable& table, const ParameterLayout& layout, int posi
   for (const MergePlan& merge : merges) {
     const float* sources[3] = {};
     for (int i = 0; i < merge.count; ++i) sources[i] = buffer(merge.inputs[i]);
-    for (const Block& block : layout.blocks()) {
+    for (const Block& block : layout.trainables().blocks()) {
       merge_block(table, block, {sources, static_cast<std::size_t>(merge.count)},
                   buffer(merge.inputs[0]));
     }
@@ -51,7 +52,7 @@ TEST(Merge, AddsEveryContributionOnceAndTouchesNoPadding) {
       std::vector<std::vector<float>> buffers(static_cast<std::size_t>(positions),
                                               std::vector<float>(size, -5.0f));
       for (int p = 0; p < positions; ++p) {
-        for (const Block& b : layout.blocks()) {
+        for (const Block& b : layout.trainables().blocks()) {
           for (std::int64_t i = b.offset; i < b.offset + b.size; ++i) {
             buffers[static_cast<std::size_t>(p)][static_cast<std::size_t>(i)] = contribution(p, i);
           }
@@ -59,7 +60,7 @@ TEST(Merge, AddsEveryContributionOnceAndTouchesNoPadding) {
       }
       merge_all(*table, layout, positions, buffers);
       std::vector<float> wanted(size, -5.0f);
-      for (const Block& b : layout.blocks()) {
+      for (const Block& b : layout.trainables().blocks()) {
         for (std::int64_t i = b.offset; i < b.offset + b.size; ++i) {
           float sum = 0;
           for (int p = 0; p < positions; ++p) sum += contribution(p, i);
@@ -85,7 +86,7 @@ TEST(Merge, AddsNeighboursLevelByLevel) {
   const auto at = [&](std::size_t p, std::size_t i) { return before[p][i]; };
   merge_all(kernels(), layout, 12, buffers);
   std::size_t straight = 0;
-  for (const Block& b : layout.blocks()) {
+  for (const Block& b : layout.trainables().blocks()) {
     for (std::int64_t j = b.offset; j < b.offset + b.size; ++j) {
       const auto i = static_cast<std::size_t>(j);
       const float a = (at(0, i) + at(1, i)) + (at(2, i) + at(3, i));
@@ -115,7 +116,7 @@ TEST(Norm, IsTheRootOfAllSquaresInBlockOrder) {
   }
   for (const KernelTable* table : runnable_kernels()) {
     std::vector<double> partials;
-    for (const Block& b : layout.blocks()) {
+    for (const Block& b : layout.trainables().blocks()) {
       partials.push_back(norm_partial(*table, b, gradient.data()));
     }
     EXPECT_NEAR(global_norm(partials), std::sqrt(squares), 4e-6 * std::sqrt(squares));

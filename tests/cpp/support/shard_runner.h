@@ -30,8 +30,8 @@ class ShardRunner {
   ShardRunner(const ModelConfig& config, const ParameterLayout& layout, std::int64_t most_sequences,
               std::int64_t length, const KernelTable& kernels, Pass pass = Pass::kTraining,
               Precision precision = Precision::kFp32)
-      : gradient(static_cast<std::size_t>(layout.flat_size())),
-        workspace(config, {most_sequences, length}, pass, precision),
+      : gradient(static_cast<std::size_t>(layout.trainables().flat_size())),
+        workspace(layout, {most_sequences, length}, pass, precision),
         config_(config),
         layout_(layout),
         kernels_(kernels),
@@ -41,7 +41,7 @@ class ShardRunner {
         pass_(pass) {
     fill_nan(gradient.data(), gradient.size());
     fill_nan(workspace.layers.front().x,
-             Workspace::floats_for(config, {most_sequences, length}, pass, precision));
+             Workspace::floats_for(layout, {most_sequences, length}, pass, precision));
     fill_nan(scratch_.data(), scratch_.size());
   }
 
@@ -70,7 +70,7 @@ class ShardRunner {
     return loss;
   }
 
-  AlignedBuffer<float> gradient;  // the layout's flat range
+  AlignedBuffer<float> gradient;  // flat range of the trainables
   Workspace workspace;
   const PackedWeights* packed = nullptr;
   const DropoutSource* dropout = nullptr;

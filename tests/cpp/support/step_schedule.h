@@ -113,7 +113,7 @@ class StepSchedule {
 
   double cost_of(const TileClaim& claim) const {
     const auto elements = [this](std::size_t block) {
-      return static_cast<double>(layout.blocks()[block].size);
+      return static_cast<double>(layout.trainables().blocks()[block].size);
     };
     switch (schedule.kind(claim.job)) {
       case JobKind::kPosition: {

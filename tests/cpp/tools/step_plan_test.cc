@@ -31,8 +31,7 @@ TEST_P(StepPlanOfARun, IsTheRunsOwn) {
   for (const auto& [name, value] : GetParam()) set_option(config, name, value);
   const StepPlan plan = plan_step(config);
   const SessionConfig session = plan_run(config).session;
-  const BatchPlan batch =
-      plan_session_batch(session.model, session.batch, session.sequence, session.positions);
+  const BatchPlan batch = plan_session_batch(session);
   const MemoryPlan memory = plan_memory(session);
   EXPECT_EQ(plan.model, session.model);
   EXPECT_EQ(plan.batch, session.batch);
