@@ -36,6 +36,7 @@ enum class RandomStream : std::uint32_t {
   kTest = 5,
   kWindowOrder = 6,
   kWindowPhase = 7,
+  kInitialAdapters = 8,
 };
 
 using RandomBlock = std::array<std::uint32_t, 4>;

@@ -19,9 +19,12 @@ constexpr std::size_t kThreadBytes = 64 << 10, kLibraryBytes = 4 << 20;
 
 /// Returns the bytes of step batches (as drawn, and two laid out), two rounds of evaluation, rotary
 /// positions for shards of about four shapes, and the words and lists of phases: about 60 a layer
-/// in each position, with two laps in seven places of 128 bytes.
-std::size_t tables_bytes(const SessionConfig& config, const BatchPlan& plan, std::int64_t windows) {
-  const std::int64_t pair = 2 * sizeof(std::int32_t), phases = 60 * config.model.layers;
+/// and 12 an adapter in each position, with two laps in seven places of 128 bytes.
+std::size_t tables_bytes(const SessionConfig& config, const ParameterLayout& layout,
+                         const BatchPlan& plan, std::int64_t windows) {
+  std::int64_t each = 60;
+  for (const Linear& linear : layout.layer(0).linears) each += linear.adapter.exists() ? 12 : 0;
+  const std::int64_t pair = 2 * sizeof(std::int32_t), phases = each * config.model.layers;
   const std::int64_t tokens = 3 * config.batch * config.sequence + 2 * windows * config.sequence;
   const auto positions = static_cast<std::int64_t>(plan.positions.size());
   const std::int64_t turns =
@@ -51,6 +54,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   };
   MemoryPlan memory{};
   memory.parameters = bytes(layout.weights());
+  if (layout.adapted()) memory.parameters += bytes(layout.trainables());
   memory.moments = make_optimizer(config)->ranges().size() * bytes(layout.trainables());
   memory.activations_and_gradients =
       TrainStage::bytes_for(plan, layout, active, config.precision, config.pass);
@@ -73,7 +77,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   const std::int64_t windows = ForwardStage::most_sequences(config.sequence);
   memory.evaluation =
       ForwardStage::bytes_for(layout, windows, config.sequence, active, config.precision, spare);
-  memory.tables = tables_bytes(config, plan, windows);
+  memory.tables = tables_bytes(config, layout, plan, windows);
   if (config.lattice) memory.tables += LatticeState::tables_bytes_for(config.model);
   memory.program = program_bytes();
   memory.saving = config.snapshot ? memory.parameters + memory.moments : 0;

@@ -43,7 +43,7 @@ struct ModelRunner::Crew {
         plan_tree(threads_for_workers(workers, config.symmetry_order), config.symmetry_order);
     pool = std::make_unique<WorkerPool>(
         count, default_gemm_backend(), kernels(),
-        ShardProgram::worker_scratch_floats(config, {shard, length}, kernels()),
+        ShardProgram::worker_scratch_floats(state.layout, {shard, length}, kernels()),
         plan_placement(ours, plan_of_tree, active).worker_cpus);
     TreeOptions options;
     options.cores = ours.most_workers();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -17,15 +18,18 @@ namespace cllm {
 
 struct ModelState {
   /// Makes a state of zeros. `ranges` is the number of the optimizer's ranges; 0 for a model that
-  /// only runs. With `coupled`, its tokens are coupled in the lattice.
+  /// only runs. With `coupled`, its tokens are coupled in the lattice; with `lora`, it has
+  /// adapters.
   explicit ModelState(const ModelConfig& model, std::size_t ranges = 0,
-                      Precision products = Precision::kFp32, bool coupled = false)
+                      Precision products = Precision::kFp32, bool coupled = false,
+                      const std::optional<LoraConfig>& lora = std::nullopt)
       : config(model),
         precision(products),
-        layout(model, coupled),
+        layout(model, coupled, lora),
         parameters(static_cast<std::size_t>(layout.flat_size())) {
     if (coupled) lattice = std::make_unique<LatticeState>(model, layout);
     const auto trained = static_cast<std::size_t>(layout.trainables().flat_size());
+    if (layout.adapted()) adapters = AlignedBuffer<float>(trained);
     for (std::size_t i = 0; i < ranges; ++i) optimizer_state.emplace_back(trained);
     for (AlignedBuffer<float>& range : optimizer_state) state_pointers.push_back(range.data());
   }
@@ -59,8 +63,10 @@ struct ModelState {
   }
 
   /// Holds the values of what is trained.
-  AlignedBuffer<float>& trainables() noexcept { return parameters; }
-  const AlignedBuffer<float>& trainables() const noexcept { return parameters; }
+  AlignedBuffer<float>& trainables() noexcept { return layout.adapted() ? adapters : parameters; }
+  const AlignedBuffer<float>& trainables() const noexcept {
+    return layout.adapted() ? adapters : parameters;
+  }
 
   /// Returns every flat range that training changes, the values first.
   std::vector<AlignedBuffer<float>*> ranges() {
@@ -78,6 +84,7 @@ struct ModelState {
   const Precision precision;  ///< of the products of its passes
   const ParameterLayout layout;
   AlignedBuffer<float> parameters;  ///< [layout.flat_size()]; a coupled embedding as last folded
+  AlignedBuffer<float> adapters;    ///< [size of the trainables] if the layout has adapters
   std::vector<AlignedBuffer<float>> optimizer_state;  ///< [size of the trainables] for each range
   std::vector<float*> state_pointers;                 ///< to them, for Optimizer::run
   std::int64_t updates = 0;                           ///< applied so far

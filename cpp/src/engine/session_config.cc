@@ -25,7 +25,7 @@ int SessionConfig::active_workers() const {
 }
 
 ParameterLayout layout_of(const SessionConfig& config) {
-  return ParameterLayout(config.model, config.lattice);
+  return ParameterLayout(config.model, config.lattice, config.lora);
 }
 
 BatchPlan plan_session_batch(const SessionConfig& config) {
@@ -51,8 +51,8 @@ bool packs_weights(const SessionConfig& config, const ParameterLayout& layout) {
 }
 
 std::size_t scratch_floats(const SessionConfig& config, const BatchPlan& plan) {
-  return ShardProgram::worker_scratch_floats(config.model, largest_shard(config, plan), kernels(),
-                                             config.precision);
+  return ShardProgram::worker_scratch_floats(layout_of(config), largest_shard(config, plan),
+                                             kernels(), config.precision);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const SessionConfig& config) {

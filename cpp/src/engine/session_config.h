@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "cllm/lora_config.h"
 #include "cllm/model_config.h"
 #include "cllm/train_config.h"
 #include "cpu/allowance.h"
@@ -26,6 +28,8 @@ struct SessionConfig {
   std::int64_t positions = 0;  ///< K; 0: the plan's rule decides
   std::int64_t threads = 1;    ///< spheres
   bool lattice = false;        ///< tokens are coupled with their kissing neighbours
+  /// The weights are frozen and adapters trained; null: the weights are trained.
+  std::optional<LoraConfig> lora;
   AdamWConfig adamw;
   Schedule schedule;
   double clip = 1.0;

@@ -3,9 +3,19 @@
 #include <algorithm>
 
 namespace cllm {
+namespace {
+
+/// Returns the ranges that are as long as the weights. Adapters and their moments are short, so
+/// that it is the same who writes to them first.
+std::vector<AlignedBuffer<float>*> ranges_of(ModelState& state) {
+  if (state.layout.adapted()) return {&state.parameters};
+  return state.ranges();
+}
+
+}  // namespace
 
 TouchStage::TouchStage(ModelState& state, const SphereTree& tree)
-    : state_(state), ranges_(state.ranges()), owned_(state.layout.weights(), tree.owners()) {
+    : state_(state), ranges_(ranges_of(state)), owned_(state.layout.weights(), tree.owners()) {
   std::vector<JobPlan> jobs(static_cast<std::size_t>(owned_.owners()));
   for (int s = 0; s < owned_.owners(); ++s) {
     JobPlan& job = jobs[static_cast<std::size_t>(s)];

@@ -125,8 +125,11 @@ void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {
   data.loss_scale = static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
   data.loss = &shard_loss_[static_cast<std::size_t>(place.shard)];
   data.packed = state_.packed.get();
-  if (state_.config.dropout.any()) data.dropout = &input_.dropout;
+  if (state_.config.dropout.any() || state_.layout.adapter_dropout() > 0) {
+    data.dropout = &input_.dropout;
+  }
   data.first_sequence = shard.first_sequence;
+  data.adapters = state_.adapters.data();
   place.program->run(place.phase, claim.tile, data, workers_.context(worker));
 }
 

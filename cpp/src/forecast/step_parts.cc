@@ -60,7 +60,8 @@ std::vector<PartTime> StepParts::report(std::int64_t steps, double seconds,
   for (std::size_t p = 0; p < kAll; ++p) {
     std::uint64_t ns = 0;
     for (const Slot& slot : slots_) ns += slot.ns[p];
-    if (p == kLattice && ns == 0) continue;  // tokens are not coupled
+    const bool seldom = p == kLattice || p == static_cast<std::size_t>(Part::kAdapters);
+    if (seldom && ns == 0) continue;  // the model has none
     const double ms = 1e-6 * static_cast<double>(ns) / static_cast<double>(steps);
     parts.push_back({name(p), ms});
     busy += ms;

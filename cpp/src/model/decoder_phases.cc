@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "model/phase_list.h"
+#include "model/linear_phases.h"
 
 namespace cllm {
 namespace {
 
-class DecoderPhases : public PhaseList {
+class DecoderPhases : public LinearPhases {
  public:
-  DecoderPhases(const ShardCuts& cuts, Pass pass) : PhaseList(cuts, pass) {
+  DecoderPhases(const ShardCuts& cuts, Pass pass) : LinearPhases(cuts, pass) {
     forward();
     head();
     if (trains(pass)) backward();
@@ -18,6 +18,9 @@ class DecoderPhases : public PhaseList {
 
  private:
   const NetworkLayer& layer(std::int64_t l) const { return cuts_.layout->layer(l); }
+  bool trains_below(std::int64_t l, LinearSite site) const {
+    return cuts_.layout->trains_below(l, site);
+  }
 
   // -- norms, which have their own tiles or run in those of a product
   Accesses norm1(std::int64_t l, Range rows) const {
@@ -60,8 +63,7 @@ class DecoderPhases : public PhaseList {
         pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
       inside(l);
       linear(LinearSite::kOutput, l, [&](Range rows) {
-        return fused({reads(Buffer::kActivated, l, rows), reads(Buffer::kMiddle, l, rows),
-                      writes(Buffer::kX, l + 1, rows)},
+        return fused({reads(Buffer::kMiddle, l, rows), writes(Buffer::kX, l + 1, rows)},
                      l + 1 < layers ? norm1(l + 1, rows) : norm_final(rows));
       });
     }
@@ -73,19 +75,15 @@ class DecoderPhases : public PhaseList {
   /// Adds the phases from a layer's first norm to its activation; they run again when their results
   /// were not kept.
   void inside(std::int64_t l) {
-    linear(LinearSite::kQkv, l, [&](Range rows) {
-      return Accesses{reads(Buffer::kNormed1, rows), writes(Buffer::kQkv, l, rows)};
-    });
+    linear(LinearSite::kQkv, l,
+           [&](Range rows) { return Accesses{writes(Buffer::kQkv, l, rows)}; });
     attention(l);
     linear(LinearSite::kProjection, l, [&](Range rows) {
-      return fused({reads(Buffer::kAttended, l, rows), reads(Buffer::kX, l, rows),
-                    writes(Buffer::kMiddle, l, rows)},
-                   norm2(l, rows));
+      return fused({reads(Buffer::kX, l, rows), writes(Buffer::kMiddle, l, rows)}, norm2(l, rows));
     });
     if (!cuts_.whole_rows) pass(Op::kNorm2, l, [&](Range rows) { return norm2(l, rows); });
     linear(LinearSite::kHidden, l, [&](Range rows) {
-      return Accesses{reads(Buffer::kNormed2, rows), writes(Buffer::kActivated, l, rows),
-                      writes(Buffer::kSlope, l, rows)};
+      return Accesses{writes(Buffer::kActivated, l, rows), writes(Buffer::kSlope, l, rows)};
     });
   }
 
@@ -147,6 +145,7 @@ class DecoderPhases : public PhaseList {
             return cuts_.features_fused() ? joined(product, norm_final_backward(rows)) : product;
           },
           c);
+      if (!is_trained(cuts_.layout->network().head.weight)) continue;
       add({Op::kTokenWeight,
            0,
            c,
@@ -162,7 +161,8 @@ class DecoderPhases : public PhaseList {
   // The chain of gradients that go down comes first, because everything waits for it. A weight's
   // gradient needs all rows, so its tiles come one operation after the last of these. By then the
   // rows are complete, and its tiles keep workers busy while the last rows of a small operation are
-  // computed.
+  // computed. Where adapters are trained, gradients go no further down than the lowest of them, and
+  // the input of a linear map there is made again by a norm's forward pass.
   void backward() {
     const std::int64_t layers = cuts_.config.layers;
     if (!cuts_.features_fused()) {
@@ -175,10 +175,11 @@ class DecoderPhases : public PhaseList {
         input_gradients(l + 1);  // before the next ones overwrite what it reads
         pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
         inside(l);
+        adapt(LinearSite::kOutput, l);
       }
       linear_backward(LinearSite::kOutput, l, [&](Range rows) {
-        return Accesses{reads(Buffer::kDx, above(l), rows), reads(Buffer::kSlope, l, rows),
-                        writes(Buffer::kDhidden, rows), writes(Buffer::kHiddenSums, rows)};
+        return Accesses{reads(Buffer::kSlope, l, rows), writes(Buffer::kDhidden, rows),
+                        writes(Buffer::kHiddenSums, rows)};
       });
       if (l + 1 == layers) {
         final_vectors(l);
@@ -186,38 +187,45 @@ class DecoderPhases : public PhaseList {
         input_gradients(l + 1);
       }
       linear_backward(LinearSite::kHidden, l, [&](Range rows) {
-        return fused({reads(Buffer::kDhidden, rows), writes(Buffer::kDnorm, rows)},
-                     norm2_backward(l, rows));
+        return fused({writes(Buffer::kDnorm, rows)}, norm2_backward(l, rows));
       });
-      linear_weight(LinearSite::kOutput, l, Buffer::kOutputGradient,
-                    {reads(Buffer::kActivated, l, all()), reads(Buffer::kDx, above(l), all())});
-      if (layer(l).linear(LinearSite::kHidden).bias != kAbsent) {
+      linear_weight(LinearSite::kOutput, l);
+      if (is_trained(layer(l).linear(LinearSite::kHidden).bias)) {
         vectors(Op::kHiddenVectors, l, Buffer::kHiddenSums, Buffer::kHiddenVectorGradient);
       }
-      if (!cuts_.whole_rows) {
+      if (!trains_below(l, LinearSite::kHidden)) {
+        if (adapted(LinearSite::kHidden, l)) {
+          pass(Op::kNorm2, l, [&](Range rows) { return norm2(l, rows); });
+        }
+      } else if (!cuts_.whole_rows) {
         pass(Op::kNorm2Backward, l, [&](Range rows) { return norm2_backward(l, rows); });
       }
-      linear_backward(LinearSite::kProjection, l, [&](Range rows) {
-        return Accesses{reads(Buffer::kDmiddle, rows), writes(Buffer::kDnorm, rows)};
-      });
-      linear_weight(LinearSite::kHidden, l, Buffer::kHiddenGradient,
-                    {reads(Buffer::kNormed2, all()), reads(Buffer::kDhidden, all())});
-      vectors(Op::kMiddleVectors, l, Buffer::kNorm2Sums, Buffer::kMiddleVectorGradient);
-      attention_backward(l);
-      linear_weight(LinearSite::kProjection, l, Buffer::kProjectionGradient,
-                    {reads(Buffer::kAttended, l, all()), reads(Buffer::kDmiddle, all())});
+      linear_backward(LinearSite::kProjection, l,
+                      [&](Range rows) { return Accesses{writes(Buffer::kDnorm, rows)}; });
+      linear_weight(LinearSite::kHidden, l);
+      if (is_trained(layer(l).norm2.weight)) {
+        vectors(Op::kMiddleVectors, l, Buffer::kNorm2Sums, Buffer::kMiddleVectorGradient);
+      }
+      if (trains_below(l, LinearSite::kProjection)) attention_backward(l);
+      linear_weight(LinearSite::kProjection, l);
       linear_backward(LinearSite::kQkv, l, [&](Range rows) {
-        return fused({reads(Buffer::kDqkv, rows), writes(Buffer::kDnorm, rows)},
-                     norm1_backward(l, rows));
+        return fused({writes(Buffer::kDnorm, rows)}, norm1_backward(l, rows));
       });
-      if (layer(l).linear(LinearSite::kQkv).bias != kAbsent || layer(l).query_norm) {
+      const std::optional<Norm>& query_norm = layer(l).query_norm;
+      if (is_trained(layer(l).linear(LinearSite::kQkv).bias) ||
+          (query_norm && is_trained(query_norm->weight))) {
         vectors(Op::kQkvVectors, l, Buffer::kQkvSums, Buffer::kQkvVectorGradient);
       }
-      if (!cuts_.whole_rows) {
+      if (!trains_below(l, LinearSite::kQkv)) {
+        if (adapted(LinearSite::kQkv, l)) {
+          pass(Op::kNorm1, l, [&](Range rows) { return norm1(l, rows); });
+        }
+      } else if (!cuts_.whole_rows) {
         pass(Op::kNorm1Backward, l, [&](Range rows) { return norm1_backward(l, rows); });
       }
     }
     input_gradients(0);
+    if (!is_trained(cuts_.layout->token_embedding())) return;
     add(Op::kEmbedBackward, 0, cuts_.embed_tiles(),
         {reads(Buffer::kDx, below(0), all()), writes(Buffer::kTokenGradient, all())});
   }
@@ -241,8 +249,8 @@ class DecoderPhases : public PhaseList {
   }
 
   void input_gradients(std::int64_t l) {
-    linear_weight(LinearSite::kQkv, l, Buffer::kQkvGradient,
-                  {reads(Buffer::kNormed1, all()), reads(Buffer::kDqkv, all())});
+    linear_weight(LinearSite::kQkv, l);
+    if (!is_trained(layer(l).norm1.weight)) return;
     vectors(Op::kInputVectors, l, Buffer::kNorm1Sums, Buffer::kInputVectorGradient);
   }
   void final_vectors(std::int64_t l) {

@@ -10,10 +10,17 @@
 
 namespace cllm {
 
-/// Dropout applies to the sum of both embeddings, to the weights of a head, and to what attention
-/// and the hidden layer add to the residual stream. The values decide what a seed draws: never
-/// renumber them.
-enum class DropoutSite : std::uint32_t { kEmbedding, kAttention, kMiddle, kOutput };
+/// Dropout applies to the sum of both embeddings, to the weights of a head, to what attention and
+/// the hidden layer add to the residual stream, and to what adapters read. The values decide what a
+/// seed draws: never renumber them. Adapters have that of the embeddings, and heads from 1 on, one
+/// for each linear map.
+enum class DropoutSite : std::uint32_t {
+  kEmbedding,
+  kAttention,
+  kMiddle,
+  kOutput,
+  kAdapter = kEmbedding
+};
 
 /// Holds what the dropout of a step is drawn from.
 struct DropoutSource {

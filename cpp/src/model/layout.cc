@@ -1,13 +1,31 @@
 #include "model/layout.h"
 
+#include "base/refuse.h"
+#include "model/adapters.h"
+
 namespace cllm {
 
-ParameterLayout::ParameterLayout(const ModelConfig& config, bool lattice)
-    : config_(config),
-      network_(describe_network(config, weights_)),
-      attention_(config.layers * config.query_width()) {
-  for (const Linear& linear : network_.linears()) multiplying_ += linear.size();
+ParameterLayout::ParameterLayout(const ModelConfig& config, bool lattice,
+                                 const std::optional<LoraConfig>& lora)
+    : config_(config), network_(describe_network(config, weights_)), adapted_(lora.has_value()) {
   if (lattice) weights_.add_coupling("lattice.w", config.symmetry_order);
+  if (!lora) return;
+  if (lattice) {
+    refuse("adapters leave the embedding as it is, which a lattice trains", "both", "one of them",
+           "lattice");
+  }
+  add_adapters(*lora, weights_, network_, adapters_);
+  adapter_dropout_ = lora->dropout;
+  find_lowest();
+}
+
+void ParameterLayout::find_lowest() noexcept {
+  lowest_ = place_of(config_.layers, LinearSite::kQkv);
+  for (std::int64_t l = config_.layers; l-- > 0;) {
+    for (std::size_t i = kLinearSites; i-- > 0;) {
+      if (layer(l).linears[i].adapter.exists()) lowest_ = place_of(l, static_cast<LinearSite>(i));
+    }
+  }
 }
 
 std::size_t ParameterLayout::token_tensor() const noexcept {
@@ -17,7 +35,21 @@ std::size_t ParameterLayout::token_tensor() const noexcept {
 }
 
 std::int64_t ParameterLayout::flops_per_token(std::int64_t sequence) const noexcept {
-  return 6 * multiplying_ + 6 * attention_ * sequence;
+  const Linear& head = network_.head;
+  std::int64_t numbers = (trains(head.weight) ? 3 : 2) * head.size(), attentions = 0;
+  for (std::int64_t l = 0; l < config_.layers; ++l) {
+    for (std::size_t i = 0; i < kLinearSites; ++i) {
+      const Linear& linear = layer(l).linears[i];
+      const int below = trains_below(l, static_cast<LinearSite>(i)) ? 1 : 0;
+      numbers += (1 + below + (trains(linear.weight) ? 1 : 0)) * linear.size();
+      numbers += (2 + below) * linear.adapter.width() * linear.inputs;
+      for (const AdapterPart& part : linear.adapter.parts) {
+        numbers += 3 * part.outputs * linear.adapter.rank;
+      }
+    }
+    attentions += trains_below(l, LinearSite::kProjection) ? 3 : 1;
+  }
+  return 2 * numbers + 2 * attentions * config_.query_width() * sequence;
 }
 
 }  // namespace cllm

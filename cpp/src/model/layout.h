@@ -3,12 +3,15 @@
 //
 // Each of both has a table of tensors in a flat range. Loops over gradient, moments, sums, owners
 // and updates go over the trainables; passes, packing and files of models go over the weights.
-// Training a whole model changes its weights, so that both are the same table.
+// Training a whole model changes its weights, so that both are the same table. With adapters the
+// weights are frozen, and the adapters are the trainables.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "cllm/lora_config.h"
 #include "cllm/model_config.h"
 #include "model/network.h"
 #include "model/tensor_table.h"
@@ -18,8 +21,10 @@ namespace cllm {
 /// Holds tensors and network. It is immutable after construction.
 class ParameterLayout {
  public:
-  /// Lays a model out; with `lattice`, the coefficients that couple its tokens come last.
-  explicit ParameterLayout(const ModelConfig& config, bool lattice = false);
+  /// Lays a model out; with `lattice`, the coefficients that couple its tokens come last; with
+  /// `lora`, it has adapters. Throws InputError for adapters that it cannot have.
+  explicit ParameterLayout(const ModelConfig& config, bool lattice = false,
+                           const std::optional<LoraConfig>& lora = std::nullopt);
 
   const ModelConfig& config() const noexcept { return config_; }
 
@@ -30,10 +35,20 @@ class ParameterLayout {
   std::int64_t parameters() const noexcept { return weights_.parameters(); }
 
   /// Lists what has gradient and moments.
-  const TensorTable& trainables() const noexcept { return weights_; }
+  const TensorTable& trainables() const noexcept { return adapted_ ? adapters_ : weights_; }
+  /// Says whether adapters are trained, beside frozen weights.
+  bool adapted() const noexcept { return adapted_; }
+  /// Returns the part of their input that adapters do not see in training.
+  double adapter_dropout() const noexcept { return adapter_dropout_; }
   /// Returns the place among the trainables of the weight at an offset; kAbsent if there is no such
   /// weight, or if it is frozen.
-  std::int64_t trainable(std::int64_t weight) const noexcept { return weight; }
+  std::int64_t trainable(std::int64_t weight) const noexcept { return adapted_ ? kAbsent : weight; }
+  bool trains(std::int64_t weight) const noexcept { return trainable(weight) != kAbsent; }
+  /// Says whether anything is trained below a linear map, so that the gradient of its input is
+  /// needed. The embeddings are below all.
+  bool trains_below(std::int64_t layer, LinearSite site) const noexcept {
+    return place_of(layer, site) > lowest_;
+  }
 
   const Network& network() const noexcept { return network_; }
   const NetworkLayer& layer(std::int64_t l) const noexcept {
@@ -53,15 +68,24 @@ class ParameterLayout {
 
   /// Returns the floating-point operations of forward and backward for one token: 6 for each number
   /// of a weight that multiplies, with the head's, and 6 L Q T for attention, where half of the
-  /// pairs are masked.
+  /// pairs are masked. The gradients that adapters leave out are not counted.
   std::int64_t flops_per_token(std::int64_t sequence) const noexcept;
 
  private:
+  /// Numbers the linear maps of the layers in the order in which a row meets them.
+  static std::int64_t place_of(std::int64_t layer, LinearSite site) noexcept {
+    return layer * static_cast<std::int64_t>(kLinearSites) + static_cast<std::int64_t>(site);
+  }
+  void find_lowest() noexcept;
+
   ModelConfig config_;
   TensorTable weights_;
+  TensorTable adapters_;
   Network network_;
-  std::int64_t multiplying_ = 0;  // numbers in the weights of all linear maps
-  std::int64_t attention_ = 0;    // L Q, of the queries' width Q
+  bool adapted_ = false;
+  double adapter_dropout_ = 0;
+  std::int64_t lowest_ =
+      -1;  // place of the lowest linear map with an adapter; -1: embeddings train
 };
 
 }  // namespace cllm

@@ -1,8 +1,10 @@
 // These are the parts of a network that hold weights: what they multiply and where their weights
-// lie. The offsets count floats in the flat range of parameters, which gradient and moments share.
+// lie. Offsets count floats in the flat range of the weights, those of adapters in that of the
+// trainables.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "cpu/product_kernels.h"
 
@@ -30,6 +32,25 @@ enum class Epilogue : std::uint8_t {
 /// The offset of what a model does not have.
 constexpr std::int64_t kAbsent = -1;
 
+/// Is the adapter of some outputs of a linear map, which files have as a map of its own.
+struct AdapterPart {
+  std::int64_t first = 0, outputs = 0;  ///< columns of y
+  std::int64_t b = 0;                   ///< offset of B[outputs, rank] among the trainables
+};
+
+/// Describes what is added to y[R, outputs] = x[R, inputs] W: for part p of P, s u_p B_p^T in its
+/// columns, where u = x A^T. The parts' A lie one below the other, and so u[R, P rank] is one
+/// product.
+struct Adapter {
+  std::int64_t rank = 0;  ///< of each part
+  float scale = 0;        ///< s
+  std::int64_t a = 0;     ///< offset of A[P rank, inputs] among the trainables
+  std::vector<AdapterPart> parts;
+  bool exists() const noexcept { return !parts.empty(); }
+  /// Returns the columns of u.
+  std::int64_t width() const noexcept { return rank * static_cast<std::int64_t>(parts.size()); }
+};
+
 /// Describes y[R, outputs] = x[R, inputs] W + b.
 struct Linear {
   std::int64_t inputs = 0;
@@ -39,6 +60,7 @@ struct Linear {
   WeightOrder order = WeightOrder::kInOut;
   InputFrom from = InputFrom::kNorm;
   Epilogue epilogue = Epilogue::kNone;
+  Adapter adapter;  ///< without parts: none
 
   /// These return rows, columns and size of the stored weight.
   std::int64_t rows() const noexcept { return order == WeightOrder::kInOut ? inputs : outputs; }

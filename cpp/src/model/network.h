@@ -17,14 +17,15 @@ namespace cllm {
 /// The linear maps of a layer are numbered in the order in which a row meets them.
 enum class LinearSite : std::uint8_t { kQkv, kProjection, kHidden, kOutput };
 constexpr std::size_t kLinearSites = 4;
+constexpr std::size_t site_index(LinearSite site) noexcept {
+  return static_cast<std::size_t>(site);
+}
 
 struct NetworkLayer {
   Norm norm1, norm2;
   std::array<Linear, kLinearSites> linears;
   std::optional<Norm> query_norm, key_norm = std::nullopt;  ///< [D], of each head before it turns
-  const Linear& linear(LinearSite site) const noexcept {
-    return linears[static_cast<std::size_t>(site)];
-  }
+  const Linear& linear(LinearSite site) const noexcept { return linears[site_index(site)]; }
 };
 
 struct Network {

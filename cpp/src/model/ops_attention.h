@@ -66,7 +66,7 @@ void ShardOps<T>::attention_backward(std::int64_t tile) const {
   args.ld_dqkv = W;
   stored_kernels.attention_backward(args);
   if (!cuts.turns.empty()) turn_back(s, k, args);
-  if (parts.linear(LinearSite::kQkv).bias == kAbsent) return;
+  if (!cuts.layout->trains(parts.linear(LinearSite::kQkv).bias)) return;
   const auto sum = [&](std::int64_t columns, const T* gradient, std::int64_t at) {
     stored_kernels.column_sums(L, columns, {gradient, W}, workspace.qkv_bias + s * W + at, false);
   };

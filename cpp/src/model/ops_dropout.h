@@ -43,13 +43,14 @@ void ShardOps<T>::add_residual(const Range& m, const Range& n, const float* bias
 
 /// Turns the gradient of the residual stream in the rows of a pass's tile into that of the product
 /// which was added to it in `layer`. It writes the operand of the backward products, if that is not
-/// dx itself, and the sum over the rows, which is the gradient of the product's bias, if it has
-/// one.
+/// dx itself, and the sum over the rows, which is the gradient of the product's bias, if it has one
+/// that is trained.
 template <class T>
 void ShardOps<T>::hand_down(std::int64_t tile, const float* dx, DropoutSite site,
                             std::int64_t layer, T* operand, const PartialSums& of_pass) const {
   const Range rows = pass_range(tile);
-  float* const sums = of_pass.below == nullptr ? nullptr : of_pass.below + tile * C;
+  const bool summed = of_pass.below != nullptr && !cuts.layout->adapted();
+  float* const sums = summed ? of_pass.below + tile * C : nullptr;
   if (!drops(cuts.config.dropout.residual)) {
     if (sums == nullptr) return;
     return kernels.column_sums(rows.size(), C, {dx + rows.begin * C, C}, sums, false);

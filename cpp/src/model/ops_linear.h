@@ -38,7 +38,7 @@ const T* ShardOps<T>::linear_gradient(LinearSite site) const noexcept {
   return dx_operand();
 }
 
-/// Computes c = (x W)[m, n].
+/// Computes c = (x W)[m, n], with what an adapter adds.
 template <class T>
 void ShardOps<T>::times_weight(const Linear& linear, const Range& m, const Range& n,
                                MatrixView<float> c) const {
@@ -51,9 +51,10 @@ void ShardOps<T>::times_weight(const Linear& linear, const Range& m, const Range
                    {parameter(linear.weight) + n.begin * step, linear.columns()},
                    c,
                    false});
+  if (linear.adapter.exists()) add_adapter(linear, m, n, c);
 }
 
-/// Computes c = (dy W^T)[m, n].
+/// Computes c = (dy W^T)[m, n], with what an adapter adds.
 template <class T>
 void ShardOps<T>::times_transpose(const Linear& linear, const Range& m, const Range& n,
                                   MatrixView<float> c) const {
@@ -66,6 +67,7 @@ void ShardOps<T>::times_transpose(const Linear& linear, const Range& m, const Ra
                    {parameter(linear.weight) + n.begin * step, linear.columns()},
                    c,
                    false});
+  if (linear.adapter.exists()) add_adapter_backward(linear, m, n, c);
 }
 
 template <class T>

@@ -6,6 +6,15 @@
 
 namespace cllm {
 
+/// Names what a norm's backward pass reads and writes beside the gradient of its output.
+struct NormSides {
+  const float* x;         ///< [R, C] what entered it
+  const float* mean;      ///< [R] of a layer norm
+  const float* rstd;      ///< [R]
+  const float* residual;  ///< [R, C] the gradient that went past it; null: none
+  float* dx;              ///< [R, C] receives the gradient of x
+};
+
 template <class T>
 void ShardOps<T>::norm(std::int64_t tile, const Norm& norm, const float* x, T* out, float* mean,
                        float* rstd) const {

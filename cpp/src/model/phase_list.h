@@ -21,16 +21,22 @@ enum class Buffer : std::int32_t {
   kMiddle,
   kStats2,
   kActivated,
+  kQkvAdapted,  // what adapters read, by the site of the linear map
+  kProjectionAdapted,
+  kHiddenAdapted,
+  kOutputAdapted,
   kSlope,
-  kOutputGradient,  // of the layer's weights and vectors, one for each operation that writes them
-  kHiddenGradient,
+  kQkvGradient,  // of the layer's weights and vectors, one for each operation that writes them
   kProjectionGradient,
-  kQkvGradient,
+  kHiddenGradient,
+  kOutputGradient,
   kHiddenVectorGradient,
   kMiddleVectorGradient,
   kQkvVectorGradient,
   kInputVectorGradient,
-  kStatsFinal,
+  kAdapterA,  // gradients of adapters, for each site
+  kAdapterB = kAdapterA + kLinearSites,
+  kStatsFinal = kAdapterB + kLinearSites,
   kNormed1,
   kNormed2,
   kFeatures,
@@ -42,7 +48,9 @@ enum class Buffer : std::int32_t {
   kDnorm,
   kDhidden,
   kDqkv,
-  kHiddenSums,
+  kDadapted,  // for each site
+  kDropped = kDadapted + kLinearSites,
+  kHiddenSums = kDropped + kLinearSites,
   kQkvSums,
   kNorm1Sums,
   kNorm2Sums,
@@ -91,6 +99,12 @@ class PhaseList {
         {op, layer, 0, 0, 1, static_cast<std::int32_t>(tiles), all(), std::move(accesses)});
   }
 
+  /// Adds tiles of a linear map, each of which needs all rows.
+  void add(Op op, LinearSite site, std::int64_t layer, std::int64_t tiles, Accesses accesses) {
+    add(op, layer, tiles, std::move(accesses));
+    phases_.back().site = site;
+  }
+
   /// Adds one phase for the tiles of each row of `grid`; `accesses` gives those of its rows.
   template <class AccessesOf>
   void product(Op op, std::int64_t layer, const Grid& grid, AccessesOf accesses,
@@ -101,15 +115,6 @@ class PhaseList {
                          static_cast<std::int32_t>(grid.column_tiles()), in_shard(chunk, range),
                          accesses(range), site});
     }
-  }
-
-  template <class AccessesOf>
-  void linear(LinearSite site, std::int64_t layer, AccessesOf accesses) {
-    product(Op::kLinear, layer, cuts_.linear(site).forward, accesses, 0, site);
-  }
-  template <class AccessesOf>
-  void linear_backward(LinearSite site, std::int64_t layer, AccessesOf accesses) {
-    product(Op::kLinearBackward, layer, cuts_.linear(site).backward, accesses, 0, site);
   }
 
   /// Adds tiles of `tile_rows` of `rows` rows. A phase has as many of them as fit into the rows of
@@ -139,14 +144,7 @@ class PhaseList {
     return cuts_.whole_rows ? joined(std::move(a), pass) : a;
   }
 
-  void linear_weight(LinearSite site, std::int64_t l, Buffer gradient, Accesses operands) {
-    operands.push_back(writes(gradient, l, all()));
-    add(Op::kLinearWeight, l, cuts_.linear(site).weight.tiles(), std::move(operands));
-    phases_.back().site = site;
-  }
-  void vectors(Op op, std::int64_t l, Buffer sums, Buffer gradient) {
-    add(op, l, 1, {reads(sums, all()), writes(gradient, l, all())});
-  }
+  bool is_trained(std::int64_t weight) const { return cuts_.layout->trains(weight); }
 
   const ShardCuts& cuts_;
   const Pass pass_;

@@ -26,6 +26,7 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
     if (linear.epilogue == Epilogue::kHeads) {
       linears[i].forward = grid_of_heads(linears[i].forward, config.head_width());
     }
+    if (linear.adapter.exists()) cut_adapter(linear, linears[i]);
   }
   const Linear& head = tensors.network().head;
   token_weight = weight_gradient_grid(head.rows(), head.columns());
@@ -41,10 +42,21 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
                                     shape.sequences * key_heads * query_blocks()));
   chunk_rows = logit_rows(R, config.vocabulary);
   loss_rows = cllm::loss_rows(chunk_rows, config.vocabulary);
-  zeros.resize(static_cast<std::size_t>(std::max(C, config.qkv_width())));
+  zeros.resize(static_cast<std::size_t>(std::max({C, config.qkv_width(), kProductColumns})));
   if (tensors.network().position_embedding) return;
   turns.resize(static_cast<std::size_t>(shape.length * config.head_width()));
   fill_rotary_table(rotary_frequencies(config), 0, shape.length, turns.data());
+}
+
+void ShardCuts::cut_adapter(const Linear& linear, LinearCuts& cuts) const {
+  const Adapter& adapter = linear.adapter;
+  const std::int64_t rows = cuts.forward.tile_rows;
+  cuts.adapted = {shape.rows(), adapter.width(), rows, adapter.width()};
+  cuts.adapted_parts = {shape.rows(), adapter.width(), rows, adapter.rank};
+  cuts.adapter_a = weight_gradient_grid(adapter.width(), linear.inputs);
+  for (const AdapterPart& part : adapter.parts) {
+    cuts.b.push_back(weight_gradient_grid(part.outputs, adapter.rank));
+  }
 }
 
 }  // namespace cllm

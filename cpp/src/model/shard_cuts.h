@@ -18,11 +18,21 @@ struct AttentionGroup {
   std::int64_t items;  ///< (sequence, head of keys) pairs
 };
 
-/// Says how the three products of a linear map are cut.
+/// Says how the products of a linear map are cut, and those of its adapter, of P parts and rank r.
 struct LinearCuts {
   Grid forward;   // rows x outputs, those of one part
   Grid backward;  // rows x inputs: the gradient of the input
   Grid weight;    // rows x columns of the weight: its gradient
+  // A tile of the first two has all columns of u, or of one part.
+  Grid adapted = {};         // rows x P r: u
+  Grid adapted_parts = {};   // the same, part by part: the gradient of u
+  Grid adapter_a = {};       // P r x inputs: the gradient of A
+  std::vector<Grid> b = {};  // outputs of a part x r: the gradient of its B
+  std::int32_t b_tiles() const noexcept {
+    std::int32_t tiles = 0;
+    for (const Grid& part : b) tiles += part.tiles();
+    return tiles;
+  }
 };
 
 struct ShardCuts {
@@ -49,9 +59,7 @@ struct ShardCuts {
   std::vector<float> turns;  // [T, D] cosines and sines of rotary positions, if the model has them
   std::vector<float> zeros;  // as many as the longest bias, for a linear map without one
 
-  const LinearCuts& linear(LinearSite site) const noexcept {
-    return linears[static_cast<std::size_t>(site)];
-  }
+  const LinearCuts& linear(LinearSite site) const noexcept { return linears[site_index(site)]; }
   std::int64_t pass_tiles() const noexcept { return ceil_div(shape.rows(), pass_rows); }
   std::int64_t query_blocks() const noexcept { return ceil_div(shape.length, query_rows); }
   /// Returns about how many rows go through the shard together: those of a tile of a product.
@@ -95,6 +103,7 @@ struct ShardCuts {
   Grid features(std::int64_t chunk) const { return product(chunk_size(chunk), config.width); }
 
  private:
+  void cut_adapter(const Linear& linear, LinearCuts& cuts) const;
   Grid product(std::int64_t rows, std::int64_t columns) const {
     return product_grid(rows, columns, config.width, weights);
   }

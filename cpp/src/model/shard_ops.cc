@@ -1,5 +1,6 @@
 #include "model/shard_ops.h"
 
+#include "model/ops_adapter.h"
 #include "model/ops_attention.h"
 #include "model/ops_dropout.h"
 #include "model/ops_embed.h"
@@ -70,6 +71,16 @@ void ShardOps<T>::run(std::int64_t tile) const {
       return embed_backward(tile);
     case Op::kLinearWeight:
       return linear_weight(tile);
+    case Op::kAdapt:
+      return adapt(tile);
+    case Op::kAdaptBackward:
+      return adapt_backward(tile);
+    case Op::kDropAgain:
+      return drop_again(tile);
+    case Op::kAdapterA:
+      return adapter_a(tile);
+    case Op::kAdapterB:
+      return adapter_b(tile);
     case Op::kFinalVectors:
     case Op::kHiddenVectors:
     case Op::kMiddleVectors:
@@ -82,7 +93,7 @@ void ShardOps<T>::run(std::int64_t tile) const {
 template <class T>
 void ShardOps<T>::sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
                              std::int64_t offset) const {
-  if (cuts.layout->trainable(offset) == kAbsent) return;
+  if (!cuts.layout->trains(offset)) return;
   kernels.column_sums(groups, columns, {partial, columns}, gradient(offset), data.accumulate);
 }
 

@@ -16,14 +16,7 @@ MatrixView<T> part_of(T* matrix, std::int64_t columns, const Range& m, const Ran
   return MatrixView<T>{matrix, columns}.at(m.begin, n.begin);
 }
 
-/// Names what a norm's backward pass reads and writes beside the gradient of its output.
-struct NormSides {
-  const float* x;         ///< [R, C] what entered it
-  const float* mean;      ///< [R] of a layer norm
-  const float* rstd;      ///< [R]
-  const float* residual;  ///< [R, C] the gradient that went past it; null: none
-  float* dx;              ///< [R, C] receives the gradient of x
-};
+struct NormSides;
 
 /// Runs tiles of one phase. T is the type in which the operands of products are stored.
 template <class T>
@@ -63,6 +56,23 @@ struct ShardOps {
                               std::int64_t tile) const;
   void attended_gradient(const Linear& linear, const Range& m, const Range& n) const;
   void norm_gradient(const Linear& linear, const Range& m, const Range& n, std::int64_t tile) const;
+  // ops_adapter.h
+  void adapt(std::int64_t tile) const;
+  void adapt_backward(std::int64_t tile) const;
+  void add_adapter(const Linear& linear, const Range& m, const Range& n, MatrixView<float> c) const;
+  void add_adapter_backward(const Linear& linear, const Range& m, const Range& n,
+                            MatrixView<float> c) const;
+  void adapter_a(std::int64_t tile) const;
+  void adapter_b(std::int64_t tile) const;
+  const T* adapter_input() const noexcept;
+  void drop(const Range& m, const Range& n, MatrixView<const float> added,
+            MatrixView<float> x) const;
+  void drop_rows(const Range& m) const;
+  void drop_again(std::int64_t tile) const;
+  void store_scaled(const Range& m, const Range& n, float scale, MatrixView<float> product,
+                    MatrixView<T> out) const;
+  T* adapted() const noexcept { return layer_operands.adapted[site_index(phase.site)]; }
+  T* dadapted() const noexcept { return operands.dadapted[site_index(phase.site)]; }
   // ops_hidden.h
   void activate(const Linear& linear, const Range& m, const Range& n) const;
   void gate(const Linear& linear, const Range& m, const Range& n) const;
@@ -101,7 +111,6 @@ struct ShardOps {
   void combine_blocks(std::int64_t begin, std::int64_t rows, float* lse) const;
   float* chunk_logits() const noexcept;
 
-  // The rest is shorthand.
   /// Multiplies by a weight, which is stored as floats.
   void multiply_weight(const GemmArgsOf<T, float>& args) const {
     if (data.packed == nullptr) return gemm.run(args);
@@ -171,7 +180,6 @@ struct ShardOps {
 
   static constexpr bool kFloat = std::is_same_v<T, float>;
   static constexpr std::int64_t kLogitStep = kPerFloat<T>;
-
   const ShardCuts& cuts;
   const ShardData& data;
   Workspace& workspace;

@@ -25,9 +25,10 @@ void ShardProgram::run(std::size_t phase, std::int32_t tile, const ShardData& da
   }
 }
 
-std::size_t ShardProgram::worker_scratch_floats(const ModelConfig& config,
+std::size_t ShardProgram::worker_scratch_floats(const ParameterLayout& layout,
                                                 const ShardShape& largest,
                                                 const KernelTable& kernels, Precision precision) {
+  const ModelConfig& config = layout.config();
   const bool bf16 = precision == Precision::kBf16;
   const auto attention =
       bf16 ? kernels.bf16.attention_scratch_floats : kernels.attention_scratch_floats;
@@ -35,7 +36,8 @@ std::size_t ShardProgram::worker_scratch_floats(const ModelConfig& config,
   const std::int64_t rows = largest.rows(), D = config.head_width();
   // What is stored as Bf16 leaves a product as floats; gate and what it multiplies always do.
   std::int64_t tile = bf16 ? most_product_tile(rows) : 0;
-  if (config.is_gated()) tile = 2 * most_product_tile(rows);
+  // What an adapter adds after dropout is made beside what it is added to.
+  if (config.is_gated() || layout.adapter_dropout() > 0) tile = 2 * most_product_tile(rows);
   if (bf16 && !config.is_gpt2()) {
     tile = std::max(tile, most_tile_of_heads(rows, config.qkv_width(), D));
   }

@@ -33,6 +33,7 @@ struct ShardData {
   /// Dropout rates draw from it in training; null: nothing is dropped.
   const DropoutSource* dropout = nullptr;
   std::int64_t first_sequence = 0;  ///< of the shard in the step batch
+  const float* adapters = nullptr;  ///< flat range of the trainables, if they are adapters
 };
 
 /// Holds what a worker computes with; there is one for each thread, passed by reference.
@@ -48,6 +49,7 @@ enum class Op : std::uint8_t {
   kNorm1,
   kNorm2,
   kNormFinal,
+  kAdapt,  // for the linear map that comes next
   kLinear,
   kAttention,
   // Head.
@@ -60,11 +62,15 @@ enum class Op : std::uint8_t {
   kNormFinalBackward,
   kNorm2Backward,
   kNorm1Backward,
+  kAdaptBackward,
   kLinearBackward,
   kAttentionBackward,
   kEmbedBackward,
-  // Gradients of weights, and of biases and norms.
+  // Gradients of weights, of adapters, and of biases and norms.
   kLinearWeight,
+  kDropAgain,  // what adapters read
+  kAdapterA,
+  kAdapterB,
   kFinalVectors,
   kHiddenVectors,
   kMiddleVectors,
@@ -102,7 +108,7 @@ class ShardProgram {
   void run(std::size_t phase, std::int32_t tile, const ShardData& data,
            const WorkerContext& worker) const;
 
-  static std::size_t worker_scratch_floats(const ModelConfig& config, const ShardShape& largest,
+  static std::size_t worker_scratch_floats(const ParameterLayout& layout, const ShardShape& largest,
                                            const KernelTable& kernels,
                                            Precision precision = Precision::kFp32);
 

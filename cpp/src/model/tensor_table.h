@@ -12,6 +12,7 @@ namespace cllm {
 enum class Initialization : std::uint8_t {
   kNormal,    ///< normal numbers of the deviation that the model's config says
   kResidual,  ///< the same over sqrt(2 L): what adds to the residual stream (GPT-2, 2019)
+  kUniform,   ///< uniform within 1 / sqrt(columns): A of an adapter
   kOnes,
   kZeros,
 };

@@ -22,6 +22,7 @@ class TileCalls {
     return {begin, std::min(cuts_.shape.rows(), begin + cuts_.pass_rows)};
   }
 
+  bool adapted() const { return cuts_.layout->adapted(); }
   bool places() const { return cuts_.layout->network().position_embedding.has_value(); }
 
   /// Dropout draws for each sequence apart, so there is a call for the rows of each.
@@ -42,7 +43,7 @@ class TileCalls {
   /// It also makes the sums for the bias of the linear map below, if there is one.
   void hand_down(const Range& rows) const {
     if (rates().residual > 0) return by_sequence("dropout_rows", true, rows, width());
-    if (gpt2()) listener_.pass("column_sums", false, rows.size(), width());
+    if (gpt2() && !adapted()) listener_.pass("column_sums", false, rows.size(), width());
   }
   void norm(const Range& rows) const {
     listener_.pass(gpt2() ? "norm_forward" : "rmsnorm_forward", true, rows.size(), width());
@@ -62,10 +63,46 @@ class TileCalls {
     listener_.product(form, by_weight, m.size(), grid.column_range(tile_).size(), k);
     return m;
   }
+  /// Dropout of what an adapter reads, or of its gradient.
+  void drop(const Range& rows, std::int64_t n) const {
+    if (cuts_.layout->adapter_dropout() > 0) by_sequence("bias_dropout_residual", false, rows, n);
+  }
+  /// What an adapter adds to the columns n of a linear map.
+  void add_adapter(const Linear& linear, const Range& m, const Range& n) const {
+    for (const AdapterPart& part : linear.adapter.parts) {
+      const std::int64_t columns =
+          std::min(n.end, part.first + part.outputs) - std::max(n.begin, part.first);
+      if (columns > 0) {
+        listener_.product(GemmForm::kNT, false, m.size(), columns, linear.adapter.rank);
+      }
+    }
+  }
+  /// Each tile makes those columns of a gate, and of what it multiplies.
+  void add_adapters(const Linear& linear, const Range& m, const Range& n) const {
+    add_adapter(linear, m, n);
+    const std::int64_t half = linear.outputs / 2;
+    if (linear.parts() == 2) add_adapter(linear, m, {half + n.begin, half + n.end});
+  }
+  void adapt_backward(const Linear& linear) const {
+    const Grid& grid = cuts_.linear(phase_.site).adapted_parts;
+    const auto part = static_cast<std::size_t>(grid.column_range(tile_).begin / grid.tile_columns);
+    product(grid, GemmForm::kNN, false, linear.adapter.parts[part].outputs);
+  }
+  void adapter_b() const {
+    std::int64_t tile = tile_;
+    for (const Grid& grid : cuts_.linear(phase_.site).b) {
+      if (tile < grid.tiles()) {
+        return listener_.product(GemmForm::kTN, false, grid.row_range(tile).size(),
+                                 grid.column_range(tile).size(), cuts_.shape.rows());
+      }
+      tile -= grid.tiles();
+    }
+  }
   void linear(const Linear& linear) const {
     const Grid& grid = cuts_.linear(phase_.site).forward;
     const Range m = product(grid, linear.forward_form(), true, linear.inputs);
     const std::int64_t n = grid.column_range(tile_).size();
+    add_adapters(linear, m, grid.column_range(tile_));
     switch (linear.epilogue) {
       case Epilogue::kNone:
         return;
@@ -101,6 +138,10 @@ class TileCalls {
   void linear_backward(const Linear& linear) const {
     const Grid& grid = cuts_.linear(phase_.site).backward;
     const Range m = product(grid, linear.backward_form(), true, linear.outputs);
+    if (linear.adapter.exists()) {
+      product(grid, GemmForm::kNN, false, linear.adapter.width());
+      drop(m, grid.column_range(tile_).size());
+    }
     if (linear.from == InputFrom::kActivation) {
       const char* kernel = cuts_.config.is_gated() ? "swiglu_backward" : "gelu_backward";
       listener_.pass(kernel, true, m.size(), grid.column_range(tile_).size());
@@ -131,7 +172,7 @@ class TileCalls {
       listener_.pass("rotary_backward", !normed, T, (group + 1) * D);
       if (normed) listener_.pass("rmsnorm_backward", true, T * (group + 1), D);
     }
-    if (!config.has_qkv_biases()) return;
+    if (!config.has_qkv_biases() || adapted()) return;
     listener_.pass("column_sums", true, T, group * D);
     for (int part = 0; part < 2; ++part) listener_.pass("column_sums", true, T, D);
   }
@@ -156,6 +197,19 @@ void TileCalls::list() const {
     case Op::kNorm2:
     case Op::kNormFinal:
       return norm(pass_range());
+    case Op::kDropAgain:
+      return drop(cuts_.linear(phase_.site).adapted.row_range(tile_), linear.inputs);
+    case Op::kAdapt:
+      drop(cuts_.linear(phase_.site).adapted.row_range(tile_), linear.inputs);
+      product(cuts_.linear(phase_.site).adapted, GemmForm::kNT, false, linear.inputs);
+      return;
+    case Op::kAdaptBackward:
+      return adapt_backward(linear);
+    case Op::kAdapterA:
+      product(cuts_.linear(phase_.site).adapter_a, GemmForm::kTN, false, R);
+      return;
+    case Op::kAdapterB:
+      return adapter_b();
     case Op::kLinear:
       return this->linear(linear);
     case Op::kAttention:
@@ -204,6 +258,8 @@ void TileCalls::list() const {
       if (!cuts_.config.has_qkv_biases()) return;
       return sums(cuts_.shape.sequences, layer.linear(LinearSite::kQkv).outputs, 1);
     case Op::kFinalVectors:
+      if (adapted()) return;
+      [[fallthrough]];
     case Op::kMiddleVectors:
     case Op::kInputVectors:
       return sums(cuts_.pass_tiles(), width(), gpt2() ? 3 : 1);
@@ -224,9 +280,9 @@ void list_calls(const ShardCuts& cuts, const Phase& phase, std::int32_t tile,
 
 const char* part_name(Part part) {
   constexpr std::array<const char*, kParts> kNames = {
-      "product qkv", "product projection", "product hidden", "product output",      "product head",
-      "product dX",  "product dW",         "attention",      "norm and activation", "embedding",
-      "loss"};
+      "product qkv",  "product projection",  "product hidden", "product output",
+      "product head", "product dX",          "product dW",     "product adapters",
+      "attention",    "norm and activation", "embedding",      "loss"};
   return kNames[static_cast<std::size_t>(part)];
 }
 
@@ -236,6 +292,12 @@ PhaseParts parts_of(const Phase& phase) {
       return {part_of(phase.site), Part::kNormAndActivation};
     case Op::kLinearWeight:
       return {Part::kWeightGradients, Part::kWeightGradients};
+    case Op::kAdapt:
+    case Op::kAdaptBackward:
+    case Op::kDropAgain:
+    case Op::kAdapterA:
+    case Op::kAdapterB:
+      return {Part::kAdapters, Part::kAdapters};
     case Op::kLogits:
     case Op::kLoss:
     case Op::kLogitGradient:

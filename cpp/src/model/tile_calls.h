@@ -38,12 +38,13 @@ enum class Part : std::uint8_t {
   kHead,
   kInputGradients,
   kWeightGradients,
+  kAdapters,  ///< phases of their own; what tiles of linear maps add counts there
   kAttention,
   kNormAndActivation,
   kEmbedding,
   kLoss,
 };
-constexpr std::size_t kParts = 11;
+constexpr std::size_t kParts = 12;
 
 /// "product qkv", "attention".
 const char* part_name(Part part);

@@ -19,7 +19,7 @@ Grid levelled(Grid grid) {
   return grid;
 }
 
-constexpr std::int64_t kMostProductRows = 512, kProductColumns = 128;
+constexpr std::int64_t kMostProductRows = 512;
 
 /// Returns the columns of a tile of whole heads, which begins where packed weights have a panel.
 std::int64_t head_columns(std::int64_t head_width) {

@@ -8,6 +8,9 @@
 
 namespace cllm {
 
+/// A tile of a product has at most so many columns, unless it has whole heads.
+constexpr std::int64_t kProductColumns = 128;
+
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
 
 /// Describes a half-open range of rows or columns.

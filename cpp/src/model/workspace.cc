@@ -26,9 +26,25 @@ class Cutter {
   std::size_t used_ = 0;
 };
 
+/// Makes room for columns_of(linear) columns of each linear map with an adapter. All layers have
+/// the same.
+template <class T, class Columns>
+std::array<T*, kLinearSites> cut_adapted(Cutter& cut, const ParameterLayout& layout, std::int64_t R,
+                                         Columns columns_of) {
+  std::array<T*, kLinearSites> all{};
+  for (std::size_t i = 0; i < kLinearSites; ++i) {
+    const Linear& linear = layout.layer(0).linears[i];
+    if (linear.adapter.exists()) all[i] = cut.take<T>(R * columns_of(linear));
+  }
+  return all;
+}
+std::int64_t adapted_columns(const Linear& linear) { return linear.adapter.width(); }
+std::int64_t input_columns(const Linear& linear) { return linear.inputs; }
+
 template <class T>
-void cut_forward(Cutter& cut, const ModelConfig& config, std::int64_t R, Pass pass,
+void cut_forward(Cutter& cut, const ParameterLayout& layout, std::int64_t R, Pass pass,
                  Operands<T>& o) {
+  const ModelConfig& config = layout.config();
   const std::int64_t C = config.width, F = config.hidden();
   o.layers.clear();
   for (std::int64_t l = 0; l < config.layers; ++l) {
@@ -42,16 +58,21 @@ void cut_forward(Cutter& cut, const ModelConfig& config, std::int64_t R, Pass pa
     layer.activated = cut.take<T>(R * F);
     if (trains(pass)) layer.slope = cut.take<T>(R * F);
     if (trains(pass) && config.is_gated()) layer.up_slope = cut.take<T>(R * F);
+    layer.adapted = cut_adapted<T>(cut, layout, R, adapted_columns);
     o.layers.push_back(layer);
   }
   o.normed1 = cut.take<T>(R * C);
   o.normed2 = cut.take<T>(R * C);
   o.features = cut.take<T>(R * C);
+  if (trains(pass) && layout.adapter_dropout() > 0) {
+    o.dropped = cut_adapted<T>(cut, layout, R, input_columns);
+  }
 }
 
 template <class T>
-void cut_backward(Cutter& cut, const ModelConfig& config, std::int64_t R, const Workspace& w,
+void cut_backward(Cutter& cut, const ParameterLayout& layout, std::int64_t R, const Workspace& w,
                   Operands<T>& o) {
+  const ModelConfig& config = layout.config();
   const std::int64_t C = config.width, Q = config.query_width();
   if constexpr (std::is_same_v<T, float>) {
     o.dx[0] = w.dx[0];
@@ -66,6 +87,7 @@ void cut_backward(Cutter& cut, const ModelConfig& config, std::int64_t R, const 
   }
   o.dhidden = cut.take<T>(R * config.hidden() * (config.is_gated() ? 2 : 1));
   o.dqkv = cut.take<T>(R * config.qkv_width());
+  o.dadapted = cut_adapted<T>(cut, layout, R, adapted_columns);
 }
 
 }  // namespace
@@ -129,7 +151,7 @@ std::size_t Workspace::lay_out(float* base, const ParameterLayout& layout,
   if (!trains(pass)) x_final = layers.front().x;
   mean_final = take_if(means, R);
   rstd_final = cut.take(R);
-  bf16 ? cut_forward(cut, config, R, pass, halves_) : cut_forward(cut, config, R, pass, floats_);
+  bf16 ? cut_forward(cut, layout, R, pass, halves_) : cut_forward(cut, layout, R, pass, floats_);
   const std::int64_t chunk = most_logit_rows(R, V);
   logits = cut.take(chunk * V);
   const std::int64_t blocks = ceil_div(V, kLeastVocabularyBlock);
@@ -142,8 +164,8 @@ std::size_t Workspace::lay_out(float* base, const ParameterLayout& layout,
   dx[1] = cut.take(R * C);
   dmiddle = cut.take(R * C);
   dnorm = cut.take(R * C);
-  bf16 ? cut_backward(cut, config, R, *this, halves_)
-       : cut_backward(cut, config, R, *this, floats_);
+  bf16 ? cut_backward(cut, layout, R, *this, halves_)
+       : cut_backward(cut, layout, R, *this, floats_);
   // A shard with fewer rows may be cut in more tiles, but a tile has at least 16 rows.
   const std::int64_t groups = ceil_div(R, 16) + 1;
   hidden_bias = take_if(config.is_gpt2(), groups * config.hidden());

@@ -2,6 +2,7 @@
 // backward.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct LayerOperands {
   T* activated;  // [R, F]  what the hidden layer hands to its second product
   T* slope;      // [R, F]  the activation's derivative, by the gate; null without a backward pass
   T* up_slope;   // [R, F]  the derivative by what the gate multiplies
+  /// [R, P r] s x A^T of the linear maps with adapters, of P parts and rank r.
+  std::array<T*, kLinearSites> adapted;
 };
 
 /// Holds what products read, stored as T. Gradients that are also added up or normalised exist as
@@ -58,6 +61,8 @@ struct Operands {
   T* dattended;  // [R, Q]  the memory of dnorm, if it is as wide and has the type
   T* dhidden;    // [R, F]  of the gate and what it multiplies: [R, 2F]
   T* dqkv;       // [R, Q + 2K]
+  std::array<T*, kLinearSites> dadapted;  // [R, P r] s times the gradient of x A^T
+  std::array<T*, kLinearSites> dropped;   // [R, inputs] x for adapters after dropout; else null
 };
 
 /// Holds sums over groups of rows, which are later added up in group order: [groups, N] each.

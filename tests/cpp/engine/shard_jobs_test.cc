@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
+#include <string>
 
 #include "cllm/error.h"
 #include "engine/session.h"
@@ -22,8 +24,9 @@ ModelConfig model_of(std::int64_t layers, std::int64_t width, std::int64_t vocab
 }
 
 struct Planned {
-  Planned(const ModelConfig& model, std::int64_t batch, std::int64_t positions, Pass pass)
-      : layout(model),
+  Planned(const ModelConfig& model, std::int64_t batch, std::int64_t positions, Pass pass,
+          const std::optional<LoraConfig>& lora = std::nullopt)
+      : layout(model, false, lora),
         plan(plan_session_batch(layout, batch, model.context, positions)),
         shards(model, layout, plan, pass, WeightLayout::kPlain) {
     jobs.resize(plan.positions.size());
@@ -84,6 +87,26 @@ TEST(ShardJobs, OrderIsThatOfAllPairsOfPhases) {
       SCOPED_TRACE("width " + std::to_string(width));
       for (int position : {0, 1}) expect_order_of_all_pairs(step, position);
       EXPECT_GE(step.jobs[1].laps.back().times, 4) << "the shards of one shape are not a lap";
+    }
+  }
+}
+
+// Adapters leave out what lies below the lowest of them, which other phases of full training wait
+// for.
+TEST(ShardJobs, OrderWithAdaptersToo) {
+  for (const char* target : {kAllLinear, "c_attn", "attn.c_proj", "c_fc", "mlp.c_proj"}) {
+    for (const double dropout : {0.0, 0.1}) {
+      LoraConfig lora;
+      lora.targets = {target};
+      lora.dropout = dropout;
+      for (const Pass pass : {Pass::kTraining, Pass::kRecomputing}) {
+        for (const std::int64_t width : {32, 640}) {
+          const Planned step(model_of(2, width), 8 * 11 + 3, 2, pass, lora);
+          SCOPED_TRACE(std::string(target) + ", width " + std::to_string(width));
+          for (int position : {0, 1}) expect_order_of_all_pairs(step, position);
+          EXPECT_GE(step.jobs[1].laps.back().times, 3) << "the shards of one shape are not a lap";
+        }
+      }
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "interposed.h"
+#include "lora_cases.h"
 #include "session_fixture.h"
 #include "syscall_trap.h"
 #include "watchdog.h"
@@ -60,6 +61,15 @@ class SteadyRun {
   int step_ = 0;
 };
 
+/// The fixture's cases, and adapters with dropout in both precisions.
+std::vector<TrainingCase> steady_cases() {
+  std::vector<TrainingCase> cases = training_cases();
+  for (const TrainingCase& c : lora_cases()) {
+    if (c.lora->dropout > 0) cases.push_back(c);
+  }
+  return cases;
+}
+
 TEST(TrainSteady, NeitherAllocatesNorMapsNorLocks) {
 #if !CLLM_INTERPOSED
   GTEST_SKIP() << "a sanitizer stands in front of the C library";
@@ -69,7 +79,7 @@ TEST(TrainSteady, NeitherAllocatesNorMapsNorLocks) {
   delete new std::string(100, 'x');
   calls.stop();
   ASSERT_GE(calls.allocations, 4) << "the counters must see what is called";
-  for (const TrainingCase& c : training_cases()) {
+  for (const TrainingCase& c : steady_cases()) {
     for (std::int64_t threads : {1, 3, 4, 14, 64}) {
       SteadyRun run(c, threads);
       run.before_step = [] { calls.start(); };

@@ -276,13 +276,17 @@ TEST(TileCalls, AreMeasured) {
             of_family(config_of(1, 64, 70, 9, 30), Family::kQwen3)}) {
         ModelConfig model = c.model;
         if (drops) model.dropout = {0.1, 0.1, 0.1};
-        const ParameterLayout layout(model);
-        for (Pass pass : {Pass::kTraining, Pass::kRecomputing}) {
-          const ShardProgram program(model, layout, {c.batch, c.sequence}, pass,
-                                     WeightLayout::kPacked);
-          for (const Phase& phase : program.phases()) {
-            for (std::int32_t t = 0; t < phase.tiles; ++t) {
-              list_calls(program.cuts(), phase, t, calls);
+        LoraConfig lora;
+        lora.dropout = drops ? 0.1 : 0;
+        const ParameterLayout whole(model), adapted(model, false, lora);
+        for (const ParameterLayout* layout : {&whole, &adapted}) {
+          for (Pass pass : {Pass::kTraining, Pass::kRecomputing}) {
+            const ShardProgram program(model, *layout, {c.batch, c.sequence}, pass,
+                                       WeightLayout::kPacked);
+            for (const Phase& phase : program.phases()) {
+              for (std::int32_t t = 0; t < phase.tiles; ++t) {
+                list_calls(program.cuts(), phase, t, calls);
+              }
             }
           }
         }

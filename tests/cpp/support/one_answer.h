@@ -81,7 +81,8 @@ class TrainingRun {
   void take_up(const TrainingRun& from) {
     const ModelState& old = from.session_->state();
     for (std::size_t i = 0; i < old.ranges().size(); ++i) {
-      std::copy_n(old.ranges()[i]->data(), old.parameters.size(), state().ranges()[i]->data());
+      const AlignedBuffer<float>& range = *old.ranges()[i];
+      std::copy_n(range.data(), range.size(), state().ranges()[i]->data());
     }
     if (old.lattice) {
       std::copy_n(old.lattice->embedding().data(), old.lattice->embedding().size(),

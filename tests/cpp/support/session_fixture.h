@@ -2,12 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "engine/session.h"
+#include "model/adapters.h"
 #include "model/initialize.h"
 
 namespace cllm {
@@ -21,6 +23,7 @@ struct TrainingCase {
   std::int64_t kv_heads = 0, head_width = 0;  ///< as ModelConfig has them
   bool lattice = false;
   int symmetry_order = 12;
+  std::optional<LoraConfig> lora = std::nullopt;  ///< adapters are trained, beside frozen weights
 };
 
 /// Returns cases with remainders everywhere; one position; twelve; bf16, with pairs that have no
@@ -52,6 +55,7 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   if (c.family != Family::kGpt2) config.model.hidden_dim = 2 * c.width + 5;
   config.model.symmetry_order = c.symmetry_order;
   config.lattice = c.lattice;
+  config.lora = c.lora;
   config.adamw.lattice_rate = 3;
   config.seed = 9;
   config.batch = c.batch;
@@ -59,6 +63,7 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   config.positions = c.positions;
   config.threads = threads;
   config.schedule = {ScheduleKind::kCosine, 3e-3, 3e-4, 2, 30};
+  if (c.lora) config.schedule.peak = 3e-2;  // adapters start without effect
   config.precision = c.precision;
   config.pack_always = true;  // small steps would not; the oracle never does
   config.tree.cores = 2;
@@ -119,12 +124,13 @@ class TextBatches {
 inline void start_weights(ModelState& state, std::uint64_t seed = 7) {
   initialize(state.config, state.layout, seed, state.parameters.data());
   state.start_lattice();
+  if (state.layout.adapted()) initialize_adapters(state.layout, seed, state.adapters.data());
 }
 
-/// Returns what training has changed: the parameters, with E of a coupled model.
+/// Returns what training has changed: the trainables, with E of a coupled model.
 inline std::vector<float> trained_weights(const ModelState& state) {
-  std::vector<float> all(state.parameters.data(),
-                         state.parameters.data() + state.parameters.size());
+  const AlignedBuffer<float>& values = state.trainables();
+  std::vector<float> all(values.data(), values.data() + values.size());
   if (state.lattice) {
     std::copy_n(state.lattice->embedding().data(), state.lattice->embedding().size(),
                 all.begin() + state.lattice->offset());

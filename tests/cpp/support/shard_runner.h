@@ -36,7 +36,7 @@ class ShardRunner {
         layout_(layout),
         kernels_(kernels),
         gemm_(make_gemm(GemmBackend::kNative, kernels)),
-        scratch_(ShardProgram::worker_scratch_floats(config, {most_sequences, length}, kernels,
+        scratch_(ShardProgram::worker_scratch_floats(layout, {most_sequences, length}, kernels,
                                                      precision)),
         pass_(pass) {
     fill_nan(gradient.data(), gradient.size());
@@ -63,6 +63,7 @@ class ShardRunner {
     data.packed = packed;
     data.dropout = dropout;
     data.first_sequence = first_sequence;
+    data.adapters = adapters;
     const WorkerContext worker{&kernels_, gemm_.get(), scratch_.data()};
     for (const auto& [phase, tile] : order_of(program, order)) {
       program.run(phase, tile, data, worker);
@@ -73,6 +74,7 @@ class ShardRunner {
   AlignedBuffer<float> gradient;  // flat range of the trainables
   Workspace workspace;
   const PackedWeights* packed = nullptr;
+  const float* adapters = nullptr;
   const DropoutSource* dropout = nullptr;
   std::int64_t first_sequence = 0;  // first sequence of the batch, in the step batch
 

@@ -52,6 +52,16 @@ class TileCosts {
     const LinearCuts& cuts = p.linear(group.site);
     const Linear& linear = p.layout->layer(0).linear(group.site);
     switch (group.op) {
+      case Op::kAdapt:
+        return product(cuts.adapted, tile, linear.inputs);
+      case Op::kDropAgain:
+        return 16.0 * static_cast<double>(cuts.adapted.tile_rows * linear.inputs);
+      case Op::kAdaptBackward:
+        return product(cuts.adapted_parts, tile, linear.outputs);
+      case Op::kAdapterA:
+        return product(cuts.adapter_a, tile, R);
+      case Op::kAdapterB:
+        return product(cuts.b.front(), 0, R);
       case Op::kLinear:
         return product(cuts.forward, tile, linear.inputs * linear.parts());
       case Op::kLinearBackward:

@@ -1,0 +1,188 @@
+#include "model/adapters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/refuse.h"
+#include "base/rng.h"
+
+namespace cllm {
+namespace {
+
+/// Says whether a target is the whole name of a linear map or the end of it, from a dot on.
+bool names(const std::string& target, const std::string& name) {
+  if (target.size() >= name.size()) return target == name;
+  const std::size_t at = name.size() - target.size();
+  return name[at - 1] == '.' && name.compare(at, target.size(), target) == 0;
+}
+
+/// Remembers which targets were found.
+class Targets {
+ public:
+  explicit Targets(const std::vector<std::string>& names) : names_(names) {
+    if (names.empty()) refuse("no linear map gets an adapter", "no targets", kAllLinear, "targets");
+  }
+
+  bool have(const std::string& name) {
+    known_.insert(name.substr(name.rfind('.') + 1));
+    bool found = false;
+    for (const std::string& target : names_) {
+      if (target != kAllLinear && !names(target, name)) continue;
+      found_.insert(target);
+      found = true;
+    }
+    return found;
+  }
+
+  void check_found() const {
+    for (const std::string& target : names_) {
+      if (found_.count(target) > 0) continue;
+      std::string all = kAllLinear;
+      for (const std::string& name : known_) all += ", " + name;
+      refuse("the model has no linear map of this name", "\"" + target + "\"", all, "targets");
+    }
+  }
+
+ private:
+  const std::vector<std::string>& names_;
+  std::set<std::string> found_, known_;
+};
+
+void check_values(const LoraConfig& lora, std::int64_t width) {
+  if (lora.rank < 1 || lora.rank > width) {
+    refuse("no rank of an adapter", std::to_string(lora.rank),
+           "1 to " + std::to_string(width) + ", the width of the model", "rank");
+  }
+  if (!(lora.alpha > 0) || !std::isfinite(lora.alpha)) {
+    refuse("not a scale of adapters", std::to_string(lora.alpha), "above 0", "alpha");
+  }
+  if (!(lora.dropout >= 0 && lora.dropout < 1)) {
+    refuse("not a part that can be dropped", std::to_string(lora.dropout), "at least 0 and below 1",
+           "dropout");
+  }
+}
+
+/// Throws unless every layer has the adapters of the first: all are cut in the same way.
+void check_layers(const Network& network) {
+  const auto same = [](const Linear& a, const Linear& b) {
+    return std::equal(a.adapter.parts.begin(), a.adapter.parts.end(), b.adapter.parts.begin(),
+                      b.adapter.parts.end(), [](const AdapterPart& p, const AdapterPart& q) {
+                        return p.first == q.first;
+                      });
+  };
+  for (const NetworkLayer& layer : network.layers) {
+    if (std::equal(layer.linears.begin(), layer.linears.end(),
+                   network.layers.front().linears.begin(), same)) {
+      continue;
+    }
+    refuse("not every layer has the same adapters", "the name of a map of one layer",
+           "names that all layers have, such as q_proj", "targets");
+  }
+}
+
+/// Calls body(linear, p) for part p of each linear map's adapter.
+template <class Body>
+void for_parts(const Network& network, Body body) {
+  for (const Linear& linear : network.linears()) {
+    for (std::size_t p = 0; p < linear.adapter.parts.size(); ++p) body(linear, p);
+  }
+}
+
+}  // namespace
+
+double LoraConfig::scale() const noexcept {
+  const auto r = static_cast<double>(rank);
+  return alpha / (rslora ? std::sqrt(r) : r);
+}
+
+bool operator==(const LoraConfig& a, const LoraConfig& b) noexcept {
+  return a.rank == b.rank && a.alpha == b.alpha && a.dropout == b.dropout && a.rslora == b.rslora &&
+         a.targets == b.targets;
+}
+
+void check(const LoraConfig& lora, const ModelConfig& model) {
+  ParameterLayout(model, false, lora);
+}
+
+std::vector<LinearPart> parts_of(const Linear& linear, const TensorTable& weights) {
+  const std::vector<TensorEntry>& tensors = weights.tensors();
+  auto tensor = std::lower_bound(
+      tensors.begin(), tensors.end(), linear.weight,
+      [](const TensorEntry& entry, std::int64_t offset) { return entry.offset < offset; });
+  std::vector<LinearPart> parts;
+  for (std::int64_t first = 0; first < linear.outputs; ++tensor) {
+    const std::string suffix = ".weight";
+    const std::int64_t outputs = tensor->size / linear.inputs;
+    parts.push_back({tensor->name.substr(0, tensor->name.size() - suffix.size()), first, outputs});
+    first += outputs;
+  }
+  return parts;
+}
+
+void add_adapters(const LoraConfig& lora, const TensorTable& weights, Network& network,
+                  TensorTable& trainables) {
+  check_values(lora, network.token_embedding.width);
+  Targets targets(lora.targets);
+  for (NetworkLayer& layer : network.layers) {
+    for (Linear& linear : layer.linears) {
+      Adapter& adapter = linear.adapter;
+      adapter.rank = lora.rank;
+      adapter.scale = static_cast<float>(lora.scale());
+      std::vector<TensorPart> a, b;
+      for (const LinearPart& part : parts_of(linear, weights)) {
+        if (!targets.have(part.name)) continue;
+        a.push_back({part.name + ".lora_A.weight", {lora.rank, linear.inputs}});
+        b.push_back({part.name + ".lora_B.weight", {part.outputs, lora.rank}});
+        adapter.parts.push_back({part.first, part.outputs});
+      }
+      if (!adapter.exists()) continue;
+      adapter.a = trainables.add(std::move(a), Initialization::kUniform);
+      for (std::size_t p = 0; p < b.size(); ++p) {
+        adapter.parts[p].b = trainables.add(b[p].name, b[p].shape, Initialization::kZeros);
+      }
+    }
+  }
+  targets.check_found();
+  check_layers(network);
+}
+
+void initialize_adapters(const ParameterLayout& layout, std::uint64_t seed, float* adapters) {
+  const std::vector<TensorEntry>& tensors = layout.trainables().tensors();
+  for (std::size_t t = 0; t < tensors.size(); ++t) {
+    if (tensors[t].initialization != Initialization::kUniform) continue;
+    const double most = 1 / std::sqrt(static_cast<double>(tensors[t].shape.back()));
+    for (std::int64_t i = 0; i < tensors[t].size; ++i) {
+      const RandomBlock block =
+          random_block(seed, RandomStream::kInitialAdapters, static_cast<std::uint32_t>(t),
+                       static_cast<std::uint64_t>(i));
+      const double u = uniform_double(random_bits64(block, 0));
+      adapters[tensors[t].offset + i] = static_cast<float>((2 * u - 1) * most);
+    }
+  }
+}
+
+void merge_adapters(const ParameterLayout& layout, const float* adapters, float* weights) {
+  for_parts(layout.network(), [&](const Linear& linear, std::size_t p) {
+    const Adapter& adapter = linear.adapter;
+    const AdapterPart& part = adapter.parts[p];
+    const std::int64_t r = adapter.rank, inputs = linear.inputs;
+    const bool in_out = linear.order == WeightOrder::kInOut;
+    const float* const a = adapters + adapter.a + static_cast<std::int64_t>(p) * r * inputs;
+    const float* const b = adapters + part.b;
+    for (std::int64_t o = 0; o < part.outputs; ++o) {
+      for (std::int64_t i = 0; i < inputs; ++i) {
+        double sum = 0;
+        for (std::int64_t k = 0; k < r; ++k) {
+          sum += static_cast<double>(b[o * r + k]) * static_cast<double>(a[k * inputs + i]);
+        }
+        const std::int64_t output = part.first + o;
+        const std::int64_t at = in_out ? i * linear.outputs + output : output * inputs + i;
+        float& w = weights[linear.weight + at];
+        w = static_cast<float>(static_cast<double>(w) + static_cast<double>(adapter.scale) * sum);
+      }
+    }
+  });
+}
+
+}  // namespace cllm
