@@ -108,6 +108,7 @@ void ForwardStage::run_tile(int worker, const TileClaim& claim) {
   }
   const WorkerContext& context = workers_.context(worker);
   if (claim.job == shards()) {
+    if (state_.is_packed) return;
     return state_.packed->pack(claim.tile, Pass::kForward, state_.parameters.data(),
                                *context.kernels);
   }

@@ -90,6 +90,9 @@ struct ModelState {
   std::int64_t updates = 0;                           ///< applied so far
   std::unique_ptr<LatticeState> lattice;              ///< null: tokens are not coupled
   std::unique_ptr<PackedWeights> packed;  ///< each stage fills it first; null: tiles pack their own
+  /// A training step has packed weights that are frozen, so that no stage needs to pack them again:
+  /// nobody may change them from then on. The root sets it between the jobs that read it.
+  bool is_packed = false;
 };
 
 }  // namespace cllm

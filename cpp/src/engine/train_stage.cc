@@ -75,6 +75,7 @@ void TrainStage::run_tile(int worker, const TileClaim& claim) {
     case JobKind::kMerge:
       return run_merge_tile(table()[claim.job].index, claim.tile);
     case JobKind::kPacking:
+      if (state_.is_packed) return;
       return state_.packed->pack(packed_tile(claim.job, claim.tile), Pass::kTraining,
                                  state_.parameters.data(), kernels_);
     case JobKind::kFold:
@@ -162,6 +163,7 @@ void TrainStage::decide() {
     outcome_.loss = outcome_.gradient_norm = std::numeric_limits<double>::quiet_NaN();
     return;
   }
+  state_.is_packed = state_.packed && state_.layout.adapted() && !input_.instead_of_tile;
   double loss = 0;
   for (double l : shard_loss_) loss += l;
   outcome_.loss = loss / static_cast<double>(plan_.batch * plan_.sequence);

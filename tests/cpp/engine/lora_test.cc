@@ -102,6 +102,29 @@ TEST_P(Lora, MergedWeightsGiveTheSameLogits) {
 INSTANTIATE_TEST_SUITE_P(Shapes, Lora, testing::ValuesIn(lora_cases()),
                          [](const auto& test) { return test.param.name; });
 
+// Nobody may write to frozen weights after a step: here that shows that they are packed once.
+TEST(LoraPacking, HappensOnce) {
+  const TrainingCase c = lora_cases()[0];
+  SessionConfig config = session_config(c, 3);
+  config.pack_always = true;
+  std::string digests[2];
+  for (const bool changed : {false, true}) {
+    Session session(config);
+    ModelState& state = session.state();
+    start_weights(state);
+    const TextBatches text(c);
+    std::vector<std::int32_t> inputs, targets;
+    for (int step = 0; step < 3; ++step) {
+      text.fill(step, inputs, targets);
+      session.step(step, inputs.data(), targets.data());
+      const Linear& output = state.layout.layer(0).linear(LinearSite::kOutput);
+      if (changed) std::fill_n(state.parameters.data() + output.weight, output.size(), 1.0f);
+    }
+    digests[changed ? 1 : 0] = digest(state);
+  }
+  EXPECT_EQ(digests[0], digests[1]);
+}
+
 /// The adapters after four steps with a product library.
 std::vector<float> adapters_by(GemmBackend backend, const TrainingCase& c, std::int64_t threads) {
   SessionConfig config = session_config(c, threads);
