@@ -110,13 +110,13 @@ sanitizer_build() {
 asan_tests() {
   sanitizer_build asan engine_tests kernels_tests unit_tests &&
     run_ctest asan -LE long \
-      -E '^(GoldenBits|Shapes/(SteadyShape|ModelGradient|OneAnswer))\.|/ModelGradient\.IsTheDerivative'
+      -E '^(GoldenBits|Shapes/(SteadyShape|ModelGradient|OneAnswer))\.|/ModelGradient\.IsTheDerivative|/Lora\.SameBits'
 }
 tsan_tests() {
   sanitizer_build tsan engine_tests &&
     without_randomisation ctest --test-dir build/tsan -j "$jobs" --output-on-failure \
       --no-tests=error -L engine -LE long \
-      -E '^(GoldenBits|Shapes/SteadyShape)\.|/OneAnswer\.(OtherWeights|NothingIsLeft)'
+      -E '^(GoldenBits|Shapes/SteadyShape)\.|/OneAnswer\.(OtherWeights|NothingIsLeft)|/Lora\.[^S]'
 }
 # By the other compiler: the library with all kernels is compiled, the scalar kernels are tested
 # without those for AVX2 and AVX-512, which the other builds test.
