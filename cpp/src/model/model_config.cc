@@ -186,7 +186,8 @@ std::int64_t parameter_count(const ModelConfig& config) noexcept {
   const bool gpt2 = config.is_gpt2();
   std::int64_t layer = sum(product(qkv, C), product(Q, C));  // attention's two matrices
   layer = sum(layer, product(gpt2 ? 2 : 3, product(F, C)));  // the hidden layer's
-  layer = sum(layer, gpt2 ? sum(product(6, C), F) : product(2, C));  // norms, biases of what adds to the stream
+  layer = sum(layer, gpt2 ? sum(product(6, C), F)
+                          : product(2, C));  // norms, biases of what adds to the stream
   if (config.has_qkv_biases()) layer = sum(layer, qkv);
   if (config.has_head_norms()) layer = sum(layer, product(2, D));
   std::int64_t rows = sum(config.vocabulary, gpt2 ? sum(config.context, 2) : 1);

@@ -377,8 +377,7 @@ TEST(ErrorText, LongAndUnprintableInputIsCutAndEscaped) {
   const std::string cut = Error::format({"", wide, "", "", ""});
   EXPECT_TRUE(has(cut, "\u20ac...\u20ac")) << cut;
   // An escape counts as what it takes, and stays whole too.
-  const std::regex whole(
-      R"((a|b|\\n|\\x[0-9a-f]{2})*(\.\.\.(a|b|\\n|\\x[0-9a-f]{2})*)?)");
+  const std::regex whole(R"((a|b|\\n|\\x[0-9a-f]{2})*(\.\.\.(a|b|\\n|\\x[0-9a-f]{2})*)?)");
   for (const std::string each : {"\x1b", "\n", "\u009b", "ab\x7f"}) {
     for (const std::size_t count : {51, 60, 199, 5000}) {
       std::string controls;
