@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <regex>
+#include <string_view>
 #include <vector>
 
 #include "base/crc32c.h"
@@ -364,6 +364,28 @@ TEST_F(HostileFolder, LinksInACircleAreBadInput) {
   }
 }
 
+/// Says whether a text is made of a, b, line feeds and bytes as they are escaped, and of at most
+/// one gap.
+bool is_whole(std::string_view text) {
+  int gaps = 0;
+  while (!text.empty()) {
+    std::size_t size = 0;
+    if (text[0] == 'a' || text[0] == 'b') size = 1;
+    if (text.substr(0, 2) == "\\n") size = 2;
+    if (text.substr(0, 3) == "...") {
+      size = 3;
+      ++gaps;
+    }
+    if (text.size() >= 4 && text.substr(0, 2) == "\\x" &&
+        text.find_first_not_of("0123456789abcdef", 2) >= 4) {
+      size = 4;
+    }
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return gaps <= 1;
+}
+
 TEST(ErrorText, LongAndUnprintableInputIsCutAndEscaped) {
   const std::string text = Error::format(
       {"what", std::string(3'000'000, 'x'), "w\x1b[2J", "dir\nline", std::string(5000, 'h')});
@@ -377,14 +399,13 @@ TEST(ErrorText, LongAndUnprintableInputIsCutAndEscaped) {
   const std::string cut = Error::format({"", wide, "", "", ""});
   EXPECT_TRUE(has(cut, "\u20ac...\u20ac")) << cut;
   // An escape counts as what it takes, and stays whole too.
-  const std::regex whole(R"((a|b|\\n|\\x[0-9a-f]{2})*(\.\.\.(a|b|\\n|\\x[0-9a-f]{2})*)?)");
   for (const std::string each : {"\x1b", "\n", "\u009b", "ab\x7f"}) {
     for (const std::size_t count : {51, 60, 199, 5000}) {
       std::string controls;
       for (std::size_t i = 0; i < count; ++i) controls += each;
       const std::string said = Error::format({"", controls, "", "", ""}).substr(6);
       EXPECT_LE(said.size(), 200u) << each.size() << " bytes " << count << " times";
-      EXPECT_TRUE(std::regex_match(said, whole)) << said;
+      EXPECT_TRUE(is_whole(said)) << said;
     }
   }
   EXPECT_EQ(Error::format({"a\u009b\u00e9\xff", "", "", "", ""}), "a\\x9b\u00e9\xff");
