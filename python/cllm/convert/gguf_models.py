@@ -14,6 +14,7 @@ from cllm.convert.gguf_header import Header, Tensor
 # As in cllm/model_config.h.
 MOST_LAYERS, MOST_HEADS, MOST_WIDTH = 1 << 14, 1 << 14, 1 << 17
 MOST_CONTEXT, MOST_VOCABULARY = 1 << 24, 1 << 24
+EPSILONS, THETAS = (1e-12, 1.0), (1e-6, 1e15)
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,15 @@ class Settings:
             raise self.refuse(key, shown, f"a whole number from 1 to {most}")
         return value
 
-    def number(self, key: str, otherwise: float | None = None) -> float:
+    def number(self, key: str, between: tuple[float, float],
+               otherwise: float | None = None) -> float:
         value = self.header.settings.get(f"{self.family}.{key}", otherwise)
-        if not isinstance(value, float | int) or not 0 < value < 1e30:
-            raise self.refuse(key, value, "a number above 0")
-        return float(str(numpy.float32(value)))  # as it was written: 1e-05
+        least, most = between
+        if isinstance(value, float | int) and 0 < value < 1e30:
+            written = float(str(numpy.float32(value)))  # as it was: 1e-05
+            if least <= written <= most:
+                return written
+        raise self.refuse(key, value, f"a number from {least:g} to {most:g}")
 
     def must_be_off(self, key: str, what: str) -> None:
         value = self.header.single(f"{self.family}.{key}")
@@ -107,7 +112,7 @@ def _gpt2(settings: Settings, untied: bool) -> Model:
         "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_layer": layers,
         "n_head": heads, "n_embd": width, "n_positions": context, "n_ctx": context,
         "n_inner": None if hidden == 4 * width else hidden, "activation_function": "gelu_new",
-        "layer_norm_epsilon": settings.number("attention.layer_norm_epsilon", 1e-5),
+        "layer_norm_epsilon": settings.number("attention.layer_norm_epsilon", EPSILONS, 1e-5),
         "initializer_range": 0.02, "scale_attn_weights": True}
     return Model(config, context, vocabulary, sources)
 
@@ -170,13 +175,13 @@ def _llama(settings: Settings, untied: bool) -> Model:
     sources.append(Source("model.norm.weight", (width,), "output_norm.weight"))
     if untied:
         sources.append(Source("lm_head.weight", (vocabulary, width), "output.weight"))
-    theta = settings.number("rope.freq_base", 10000.0)
+    theta = settings.number("rope.freq_base", THETAS, 10000.0)
     config: dict[str, Any] = {
         "architectures": [_LLAMA_NAMES[family]], "model_type": family, "num_hidden_layers": layers,
         "num_attention_heads": heads, "num_key_value_heads": shared, "hidden_size": width,
         "head_dim": head, "intermediate_size": hidden, "hidden_act": "silu",
         "max_position_embeddings": context, "initializer_range": 0.02,
-        "rms_norm_eps": settings.number("attention.layer_norm_rms_epsilon"),
+        "rms_norm_eps": settings.number("attention.layer_norm_rms_epsilon", EPSILONS),
         "attention_dropout": 0.0,
         "rope_parameters": {"rope_theta": theta, "rope_type": "default"},
         "rope_scaling": None, "rope_theta": theta}
