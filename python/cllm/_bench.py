@@ -29,22 +29,31 @@ class Case:
     vocab: int
     batch: int
     seq: int
+    family: str = "gpt2"
+    kv_heads: int | None = None
+    head_dim: int | None = None
+    hidden: int | None = None
 
     def words(self) -> list[str]:
-        return [word for name, value in asdict(self).items() for word in (f"--{name}", str(value))]
+        return [word for name, value in asdict(self).items() if value is not None
+                for word in (f"--{name.replace('_', '-')}", str(value))]
 
     def __str__(self) -> str:
-        return (f"{count(self.layers, 'layer')}, {count(self.heads, 'head')}, width {self.dim}, "
-                f"vocabulary {self.vocab}, {self.batch} x {count(self.seq, 'token')}")
+        return (f"{self.family}, {count(self.layers, 'layer')}, {count(self.heads, 'head')}, "
+                f"width {self.dim}, vocabulary {self.vocab}, {self.batch} x "
+                f"{count(self.seq, 'token')}")
 
 
-# Shapes that training on CPUs is often compared at: nanoGPT's recipes, and GPT-2's smallest.
+# Shapes that training on CPUs is often compared at: nanoGPT's recipes, GPT-2's smallest, and of the
+# Llama family SmolLM2-135M and a sibling of B.
 CASES = {
     "A": Case(4, 4, 128, 65, 12, 64),
     "B": Case(6, 6, 384, 65, 64, 256),
     "C": Case(12, 12, 768, 50304, 4, 64),
     "D": Case(12, 12, 768, 50304, 4, 512),
     "E": Case(6, 8, 512, 8192, 16, 256),
+    "F": Case(30, 9, 576, 49152, 4, 256, "llama", kv_heads=3, hidden=1536),
+    "G": Case(6, 6, 384, 65, 64, 256, "llama", kv_heads=6, hidden=1024),
 }
 
 
@@ -83,6 +92,16 @@ def ours(case: Case, workers: int, effort: Effort, gemm: str = "auto") -> Result
     coupled = ["--lattice"] if effort.lattice else []
     return _program("cllm._step_program", [*case.words(), "--workers", str(workers),
                                            *effort.words(), "--gemm", gemm, *coupled])
+
+
+def check_in_torch(case: Case) -> None:
+    """Raises InputError for a shape that the program in PyTorch does not have."""
+    if case.family not in ("gpt2", "llama"):
+        raise cllm.InputError(f'--vs torch: no such model to compare with: got "{case.family}", '
+                              'expected "gpt2" or "llama"')
+    if case.head_dim not in (None, case.dim // case.heads):
+        raise cllm.InputError(f"--vs torch: heads of another width: got {case.head_dim}, expected "
+                              f"{case.dim // case.heads}, width over heads")
 
 
 def torch_step(case: Case, workers: int, effort: Effort, *, compiled: bool,

@@ -4,6 +4,7 @@ import json
 import statistics
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,11 @@ def chosen(names: Sequence[str], model: Path | None, batch: int | None, seq: int
     if seq is not None and seq > config.seq:
         raise cllm.InputError(f"--seq: longer than the model's context: got {seq}, expected at "
                               f"most {config.seq}")
-    return {str(model): Case(config.layers, config.heads, config.dim, config.vocab,
-                             batch or 12, seq or config.seq)}
+    case = Case(config.layers, config.heads, config.dim, config.vocab, batch or 12,
+                seq or config.seq, config.family, hidden=config.hidden)
+    if config.family != "gpt2":
+        case = replace(case, kv_heads=config.kv_heads, head_dim=config.head_dim)
+    return {str(model): case}
 
 
 def _step_row(table: Table, name: str, r: Result) -> None:
@@ -111,6 +115,8 @@ def _part_table(results: dict[str, Any]) -> Table:
 def versus_torch(cases: dict[str, Case], workers: int, effort: Effort, rounds: int, force_mkl: bool,
                  eager_only: bool, gemm: str, console: Console | None) -> dict[str, Any]:
     _bench.require_torch()
+    for case in cases.values():
+        _bench.check_in_torch(case)
     results: dict[str, Any] = {}
     with _bench.forced_mkl() as library:
         preload = library if force_mkl else None

@@ -11,6 +11,9 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     for name in ("layers", "heads", "dim", "vocab", "batch", "seq", "workers"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--family", default="gpt2")
+    for name in ("kv-heads", "head-dim", "hidden"):
+        parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--seconds", type=float, default=5.0, help="of timed steps")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--steps", type=int, default=0, help="that many timed steps instead")
@@ -34,7 +37,8 @@ def main() -> None:
     parser.add_argument("--lattice", action="store_true")
     shape = parser.parse_args()
     model = cllm.ModelConfig(layers=shape.layers, heads=shape.heads, dim=shape.dim, seq=shape.seq,
-                             vocab=shape.vocab)
+                             vocab=shape.vocab, family=shape.family, kv_heads=shape.kv_heads,
+                             head_dim=shape.head_dim, hidden=shape.hidden)
     times = cllm.measure_step(model, batch=shape.batch, workers=shape.workers, gemm=shape.gemm,
                               precision=shape.precision, lattice=shape.lattice,
                               seconds=shape.seconds, steps=shape.steps)

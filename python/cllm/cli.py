@@ -245,7 +245,7 @@ def _at_least(option: str, value: float | None, least: float) -> None:
 @_reported
 def bench(
     cases: Annotated[list[str] | None, typer.Argument(
-        help="A to E: shapes of nanoGPT's recipes and GPT-2; all when none is named.")] = None,
+        help="A to G: shapes of nanoGPT, GPT-2 and Llama; all when none is named.")] = None,
     model: Annotated[Path | None, typer.Option(
         help="A model folder whose shape is timed instead.")] = None,
     batch: Annotated[int | None, typer.Option(help="With --model: sequences in a step.")] = None,

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 from conftest import needs
@@ -145,7 +146,7 @@ def test_case_a(tmp_path):
 
 def test_bad_input_is_one_line(tmp_path, model_folder):
     for words, parts in [
-        (["X"], ['"X"', "A, B, C, D, E"]),
+        (["X"], ['"X"', "A, B, C, D, E, F, G"]),
         (["A", "--model", model_folder], ["--model", '"A"']),
         (["A", "--batch", "3"], ["--batch", "--model"]),
         (["--model", "nowhere"], ["nowhere", "no such folder"]),
@@ -220,10 +221,63 @@ def test_torch_in_turn_with_ours(tmp_path, model_folder):
         assert "PyTorch eager, forced" in out and len(found["ratios_forced"]) == 2
 
 
+def shape_of(config):
+    """What the program in PyTorch reads."""
+    return types.SimpleNamespace(layers=config.layers, heads=config.heads, dim=config.dim,
+                                 kv_heads=config.kv_heads, hidden=config.hidden, seq=config.seq,
+                                 vocab=config.vocab)
+
+
 @needs("torch")
 def test_torch_trains_the_same_model():
     from cllm import _torch_step
 
-    model = _torch_step.Gpt(TINY.layers, TINY.heads, TINY.dim, TINY.vocab, TINY.seq)
+    model = _torch_step.Gpt(shape_of(TINY))
     mine = cllm.Model.create(TINY).parameters()
     assert sum(p.numel() for p in model.parameters()) == sum(p.size for p in mine.values())
+
+
+LLAMA = cllm.ModelConfig(family="llama", layers=2, heads=4, kv_heads=2, dim=32, hidden=72, seq=16,
+                         vocab=70, norm_epsilon=1e-5)
+
+
+def test_a_llama_is_timed_as_what_it_is(tmp_path):
+    cllm.Model.create(LLAMA, byte_tokens=False).save(tmp_path / "model")
+    code, out, err = run("--model", tmp_path / "model", "--steps", 2, "--workers", 1, "--json",
+                         folder=tmp_path)
+    assert code == DONE, err
+    found = json.loads(out)[str(tmp_path / "model")]
+    assert found["parameters"] == LLAMA.parameters
+
+
+def test_torch_is_not_compared_with_another_model(tmp_path):
+    config = cllm.ModelConfig(family="qwen2", layers=1, heads=2, dim=16, seq=16, vocab=70)
+    cllm.Model.create(config, byte_tokens=False).save(tmp_path / "model")
+    code, out, err = run("--model", tmp_path / "model", "--vs", "torch", folder=tmp_path)
+    assert (code, out) == (BAD_INPUT, "") and '"qwen2"' in err.splitlines()[-1]
+
+
+@needs("torch")
+def test_the_llama_in_torch_has_our_loss():
+    import numpy as np
+    import torch
+    from cllm import _torch_step
+
+    ours = cllm.Model.create(LLAMA, seed=3, byte_tokens=False)
+    theirs = _torch_step.Llama(shape_of(LLAMA))
+    names = {"q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj",
+             "projection": "self_attn.o_proj", "gate": "mlp.gate_proj", "up": "mlp.up_proj",
+             "down": "mlp.down_proj", "norm1": "input_layernorm",
+             "norm2": "post_attention_layernorm"}
+    values = ours.parameters()
+    state = {"tokens.weight": values["model.embed_tokens.weight"],
+             "norm.weight": values["model.norm.weight"]}
+    for layer in range(LLAMA.layers):
+        for mine, name in names.items():
+            state[f"blocks.{layer}.{mine}.weight"] = values[f"model.layers.{layer}.{name}.weight"]
+    theirs.load_state_dict({name: torch.tensor(np.array(value)) for name, value in state.items()},
+                           strict=False)
+    tokens = np.random.default_rng(1).integers(70, size=(3, 17)).astype(np.int32)
+    loss, _ = ours.loss_and_gradients(tokens[:, :-1], tokens[:, 1:])
+    expected = theirs(torch.tensor(tokens[:, :-1]).long(), torch.tensor(tokens[:, 1:]).long())
+    assert loss == pytest.approx(float(expected), rel=1e-5)
