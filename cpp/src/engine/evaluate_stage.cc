@@ -28,7 +28,7 @@ double EvaluateStage::run(SphereTree& tree, const EvaluationWindows& windows,
   for (std::int64_t round = 0; round < rounds; ++round) {
     if (stop && stop()) return kNone;
     const Round& tokens = rounds_[round % 2];
-    ForwardInput input{tokens.inputs.data(), tokens.targets.data()};
+    ForwardInput input{{tokens.inputs.data(), tokens.targets.data()}};
     std::exception_ptr failed;  // an exception inside a run would end the tree
     input.meanwhile = [&] {
       try {

@@ -118,8 +118,8 @@ void ForwardStage::run_tile(int worker, const TileClaim& claim) {
   ShardData data{};
   data.parameters = state_.parameters.data();
   data.workspace = &workspaces_[static_cast<std::size_t>(lane_of(claim.job, lanes()))];
-  data.inputs = input_.inputs + first_row;
-  data.targets = input_.targets == nullptr ? no_targets_.data() : input_.targets + first_row;
+  data.rows = input_.rows.from(first_row);
+  if (data.rows.targets == nullptr) data.rows.targets = no_targets_.data();
   data.loss = &shard_loss_[shard];
   if (input_.logits != nullptr) {
     data.all_logits = input_.logits + first_row * state_.config.vocabulary;

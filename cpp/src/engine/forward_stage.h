@@ -13,9 +13,8 @@ namespace cllm {
 
 /// Says what one run reads and writes.
 struct ForwardInput {
-  const std::int32_t* inputs;   ///< [sequences, T]
-  const std::int32_t* targets;  ///< [sequences, T], -1 is not counted; nullptr: no losses
-  float* logits = nullptr;      ///< [sequences, T, V'] or nullptr
+  TokenRows rows;           ///< [sequences, T]; its targets may be null: no losses
+  float* logits = nullptr;  ///< [sequences, T, V'] or nullptr
   /// Once it is set, no more tiles are computed; null: never.
   const std::atomic<bool>* cancel = nullptr;
   std::function<void()> meanwhile = nullptr;  ///< runs on the root while the workers compute

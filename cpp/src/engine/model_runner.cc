@@ -88,7 +88,7 @@ void ModelRunner::logits(const TokenArray& tokens, float* logits) {
   for (std::int64_t first = 0; first < tokens.sequences; first += most) {
     const std::int64_t sequences = std::min(most, tokens.sequences - first);
     Crew& c = crew(forward_, sequences, tokens.length, false);
-    ForwardInput input{tokens.data + first * tokens.length, nullptr};
+    ForwardInput input{{tokens.data + first * tokens.length}};
     input.logits = logits + first * tokens.length * state_.config.vocabulary;
     try {
       c.forward->run(*c.tree, input);
@@ -110,7 +110,7 @@ double ModelRunner::loss_sum(const EvaluationWindows& windows, std::int64_t leng
     if (stop && stop()) return std::numeric_limits<double>::quiet_NaN();
     windows.fill(first, round, inputs.data(), targets.data());
     try {
-      c.forward->run(*c.tree, {inputs.data(), targets.data()});
+      c.forward->run(*c.tree, {{inputs.data(), targets.data()}});
     } catch (...) {
       forward_.reset();
       throw;
@@ -123,8 +123,7 @@ double ModelRunner::loss_sum(const EvaluationWindows& windows, std::int64_t leng
 ModelRunner::Gradient ModelRunner::gradient(const TokenArray& inputs, const TokenArray& targets) {
   Crew& c = crew(training_, inputs.sequences, inputs.length, true);
   StepInput input{};
-  input.inputs = inputs.data;
-  input.targets = targets.data;
+  input.rows = {inputs.data, targets.data};
   try {
     const double loss = c.train->run(*c.tree, input).loss;
     return {loss, c.train->gradient()};

@@ -80,12 +80,10 @@ void Session::set_active(int workers) {
   }
 }
 
-StepOutcome Session::step(std::int64_t step, const std::int32_t* inputs,
-                          const std::int32_t* targets, std::function<void()> meanwhile,
+StepOutcome Session::step(std::int64_t step, const TokenRows& rows, std::function<void()> meanwhile,
                           const std::int64_t* sequences) {
   StepInput input;
-  input.inputs = inputs;
-  input.targets = targets;
+  input.rows = rows;
   input.learning_rate = learning_rate(step);
   input.clip = config_.clip;
   input.optimizer = optimizer_.get();

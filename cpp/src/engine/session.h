@@ -25,11 +25,11 @@ class Session {
  public:
   explicit Session(const SessionConfig& config);
 
-  /// Makes one update from inputs[B, T] and targets[B, T]. `step` (from 0) decides the learning
-  /// rate and, with `sequences`[B], the dropout: what a sequence drops depends on its number there,
-  /// or on its index when there are no numbers. `meanwhile` runs on the calling thread while the
-  /// workers compute.
-  StepOutcome step(std::int64_t step, const std::int32_t* inputs, const std::int32_t* targets,
+  /// Makes one update from rows[B, T]. `step` (from 0) decides the learning rate and, with
+  /// `sequences`[B], the dropout: what a sequence drops depends on its number there, or on its
+  /// index when there are no numbers. `meanwhile` runs on the calling thread while the workers
+  /// compute.
+  StepOutcome step(std::int64_t step, const TokenRows& rows,
                    std::function<void()> meanwhile = nullptr,
                    const std::int64_t* sequences = nullptr);
 

@@ -8,9 +8,10 @@
 namespace cllm {
 
 StepBatches::StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order,
-                         DrawBatch draw, std::int64_t vocabulary)
+                         DrawBatch draw, std::int64_t vocabulary, bool documents)
     : length_(static_cast<std::size_t>(plan.sequence)),
       rings_((vocabulary + symmetry_order - 1) / symmetry_order),
+      documents_(documents),
       draw_(std::move(draw)),
       router_(plan, routing, symmetry_order),
       slots_(static_cast<std::size_t>(plan.batch)),
@@ -19,28 +20,36 @@ StepBatches::StepBatches(const BatchPlan& plan, Routing routing, std::int64_t sy
   for (StepBatch* batch : {&drawn_, &laid_out_[0], &laid_out_[1]}) {
     batch->inputs.resize(slots_.size() * length_);
     batch->targets.resize(slots_.size() * length_);
+    batch->first_keys.resize(documents ? slots_.size() * length_ : 0);
     batch->sequences.resize(slots_.size());
     batch->groups.resize(totals_.size());
     batch->rings.resize(ring_totals_.size());
   }
 }
 
-void StepBatches::lay_out(const std::int32_t* inputs, const std::int32_t* targets, StepBatch& to) {
-  router_.route(inputs, slots_, to.groups);
-  if (!to.rings.empty()) router_.count_rings(inputs, to.rings);
+void StepBatches::lay_out(const TokenRows& rows, StepBatch& to) {
+  router_.route(rows.inputs, slots_, to.groups);
+  if (!to.rings.empty()) router_.count_rings(rows.inputs, to.rings);
+  to.first_keys.resize(rows.first_keys == nullptr ? 0 : to.inputs.size());
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const std::size_t place = static_cast<std::size_t>(slots_[i]) * length_;
     to.sequences[static_cast<std::size_t>(slots_[i])] = static_cast<std::int64_t>(i);
-    std::copy_n(inputs + i * length_, length_, to.inputs.data() + place);
-    std::copy_n(targets + i * length_, length_, to.targets.data() + place);
+    const auto copy = [&](const std::int32_t* from, std::vector<std::int32_t>& column) {
+      std::copy_n(from + i * length_, length_, column.data() + place);
+    };
+    copy(rows.inputs, to.inputs);
+    copy(rows.targets, to.targets);
+    if (rows.first_keys != nullptr) copy(rows.first_keys, to.first_keys);
   }
 }
 
 void StepBatches::draw(std::int64_t step) {
   StepBatch& batch = laid_out_[static_cast<std::size_t>(step % 2)];
   if (batch.step == step) return;
-  draw_(step, drawn_.inputs.data(), drawn_.targets.data());
-  lay_out(drawn_.inputs.data(), drawn_.targets.data(), batch);
+  drawn_.first_keys.resize(documents_ ? drawn_.inputs.size() : 0);
+  draw_(step, {drawn_.inputs.data(), drawn_.targets.data(),
+               documents_ ? drawn_.first_keys.data() : nullptr});
+  lay_out(drawn_.rows(), batch);
   batch.step = step;
 }
 
@@ -61,8 +70,8 @@ const StepBatch& StepBatches::take(std::int64_t step, bool& late) {
   return batch;
 }
 
-const StepBatch& StepBatches::route(const std::int32_t* inputs, const std::int32_t* targets) {
-  lay_out(inputs, targets, drawn_);
+const StepBatch& StepBatches::route(const TokenRows& rows) {
+  lay_out(rows, drawn_);
   count(drawn_);
   return drawn_;
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/token_rows.h"
 #include "cllm/train_observer.h"
 #include "lattice/routing.h"
 
@@ -15,24 +16,28 @@ namespace cllm {
 /// Holds inputs and targets of one step in the order of the batch plan.
 struct StepBatch {
   std::vector<std::int32_t> inputs, targets;  // [B, T]
+  std::vector<std::int32_t> first_keys;       // [B, T]; empty: each sequence is one document
   std::vector<std::int64_t> sequences;        // [B] the number of each when it was drawn
   std::vector<GroupCount> groups;             // [V]
   std::vector<RingCount> rings;               // [bands of rings], empty when they are not counted
   std::int64_t step = -1;
+
+  TokenRows rows() const noexcept {
+    return {inputs.data(), targets.data(), first_keys.empty() ? nullptr : first_keys.data()};
+  }
 };
 
-/// Draws the sequences of a step into inputs[B, T] and targets[B, T].
-using DrawBatch =
-    std::function<void(std::int64_t step, std::int32_t* inputs, std::int32_t* targets)>;
+/// Draws the sequences of a step into rows[B, T].
+using DrawBatch = std::function<void(std::int64_t step, const RowsToFill& to)>;
 
 /// Draws and lays out batches. It allocates at construction only. Thread safety: the root's thread
 /// only.
 class StepBatches {
  public:
   /// Makes batches of one plan; `vocabulary` is that of the lattice whose rings are counted, 0 for
-  /// none.
+  /// none. With `documents`, `draw` also says where documents begin.
   StepBatches(const BatchPlan& plan, Routing routing, std::int64_t symmetry_order, DrawBatch draw,
-              std::int64_t vocabulary = 0);
+              std::int64_t vocabulary = 0, bool documents = false);
 
   /// Lays out the batch of a step, unless that is done. It keeps two at a time: for one step and
   /// for the next. It throws nothing, because it runs while the step before is computed, which must
@@ -45,7 +50,7 @@ class StepBatches {
   void give_back(const StepBatch& batch) noexcept { count(batch, -1); }
   /// Does the same as take() for sequences that the caller gives. The result stays until the next
   /// call.
-  const StepBatch& route(const std::int32_t* inputs, const std::int32_t* targets);
+  const StepBatch& route(const TokenRows& rows);
 
   /// Returns what the counted batches held, by group.
   std::vector<GroupReport> groups() const;
@@ -54,11 +59,12 @@ class StepBatches {
 
  private:
   void draw(std::int64_t step);
-  void lay_out(const std::int32_t* inputs, const std::int32_t* targets, StepBatch& to);
+  void lay_out(const TokenRows& rows, StepBatch& to);
   void count(const StepBatch& batch, std::int64_t times = 1) noexcept;
 
   const std::size_t length_;  // T
   const std::int64_t rings_;  // of the lattice, 0 when they are not counted
+  const bool documents_;      // in the sequences that are drawn
   const DrawBatch draw_;
   Router router_;
   StepBatch drawn_;  // in the order in which they were drawn

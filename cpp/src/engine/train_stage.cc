@@ -120,8 +120,7 @@ void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {
   data.parameters = state_.parameters.data();
   data.gradient = buffer_of(claim.job);
   data.workspace = &workspaces_[static_cast<std::size_t>(workspace_of(claim.job))];
-  data.inputs = input_.inputs + first_row;
-  data.targets = input_.targets + first_row;
+  data.rows = input_.rows.from(first_row);
   data.accumulate = place.shard != plan_.positions[position].first_shard;
   data.loss_scale = static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
   data.loss = &shard_loss_[static_cast<std::size_t>(place.shard)];

@@ -15,8 +15,7 @@ namespace cllm {
 
 /// Holds the input of a step. The workers read all of it until the step ends.
 struct StepInput {
-  const std::int32_t* inputs;   ///< [B, T]
-  const std::int32_t* targets;  ///< [B, T]
+  TokenRows rows;  ///< [B, T]
   double learning_rate;
   double clip;
   std::function<void()> meanwhile;  ///< runs on the root while the workers compute

@@ -98,7 +98,7 @@ StepTimes measure_step(const StepBench& bench) {
   const std::vector<std::int32_t> inputs = random_tokens(config, 0);
   const std::vector<std::int32_t> targets = random_tokens(config, 1);
   std::int64_t step = 0;
-  for (; step < kWarmingSteps; ++step) session.step(step, inputs.data(), targets.data());
+  for (; step < kWarmingSteps; ++step) session.step(step, {inputs.data(), targets.data()});
 
   const std::uint64_t sent = messages_sent(session.tree());
   const auto wanted = static_cast<std::size_t>(bench.steps);
@@ -107,7 +107,7 @@ StepTimes measure_step(const StepBench& bench) {
   while (wanted > 0 ? took.size() < wanted
                     : took.size() < kFewestSteps || total < 1e3 * bench.seconds) {
     const std::uint64_t start = now_ns();
-    session.step(step++, inputs.data(), targets.data());
+    session.step(step++, {inputs.data(), targets.data()});
     took.push_back(1e-6 * static_cast<double>(now_ns() - start));
     total += took.back();
   }
@@ -130,7 +130,7 @@ StepTimes measure_step(const StepBench& bench) {
   const std::uint64_t start = now_ns();
   const std::int64_t again = std::max<std::int64_t>(2, times.steps / 2);
   parts.start(session);
-  for (std::int64_t i = 0; i < again; ++i) session.step(step++, inputs.data(), targets.data());
+  for (std::int64_t i = 0; i < again; ++i) session.step(step++, {inputs.data(), targets.data()});
   const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
   times.parts = parts.report(again, seconds, times.workers);
   times.parts_milliseconds = 1e3 * seconds / static_cast<double>(again);

@@ -14,7 +14,7 @@ void ShardOps<T>::embed(std::int64_t tile) const {
   const float* tokens = parameter(cuts.layout->token_embedding());  // [V', C]
   const std::int64_t places = cuts.layout->position_embedding();    // [T, C]
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-    const float* const token = tokens + data.inputs[r] * C;
+    const float* const token = tokens + data.rows.inputs[r] * C;
     float* const x = activations.x + r * C;
     if (places == kAbsent) {
       std::memcpy(x, token, static_cast<std::size_t>(C) * sizeof(float));
@@ -53,7 +53,7 @@ void ShardOps<T>::embed_backward(std::int64_t tile) const {
   }
   for (std::int64_t r = 0; r < R; ++r) {
     const float* from = dx + r * C + begin;
-    add_to(network.token_embedding.weight, data.inputs[r], from);
+    add_to(network.token_embedding.weight, data.rows.inputs[r], from);
     if (places) add_to(network.position_embedding->weight, r % cuts.shape.length, from);
   }
 }

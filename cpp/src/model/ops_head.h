@@ -61,7 +61,7 @@ void ShardOps<T>::logit_gradient(std::int64_t tile) const {
   float* lse = scratch;
   combine_blocks(begin, rows, lse);
   float* block = workspace.logits + begin * V;
-  const std::int32_t* targets = data.targets + first;
+  const std::int32_t* targets = data.rows.targets + first;
   for (std::int64_t r = 0; r < rows; ++r) {
     workspace.row_loss[first + r] = lse[r] - block[r * V + targets[r]];
   }
@@ -107,7 +107,7 @@ void ShardOps<T>::loss() const {
   float* lse = scratch;
   combine_blocks(0, rows, lse);
   for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int32_t target = data.targets[first + r];
+    const std::int32_t target = data.rows.targets[first + r];
     workspace.row_loss[first + r] =
         target < 0 ? 0.0f : lse[r] - chunk_logits()[r * cuts.config.vocabulary + target];
   }

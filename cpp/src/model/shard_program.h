@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "base/token_rows.h"
 #include "gemm/gemm.h"
 #include "model/dropout.h"
 #include "model/packed_weights.h"
@@ -23,12 +24,11 @@ struct ShardData {
   const float* parameters;  ///< flat range of the layout
   float* gradient;          ///< flat range of the trainables; training only
   Workspace* workspace;
-  const std::int32_t* inputs;   ///< [R] token ids
-  const std::int32_t* targets;  ///< [R] token ids; -1: not counted (evaluation only)
-  bool accumulate;              ///< false: the gradient is overwritten (first shard of a position)
-  float loss_scale;             ///< 1 / tokens of the step batch: scales the gradient, not the loss
-  double* loss;                 ///< receives the sum of the rows' losses, rows in order
-  float* all_logits = nullptr;  ///< [R, V'] receives every row's logits (evaluation only)
+  TokenRows rows;    ///< [R]
+  bool accumulate;   ///< false: the gradient is overwritten (first shard of a position)
+  float loss_scale;  ///< 1 / counted targets of the step batch: scales the gradient, not the loss
+  double* loss;      ///< receives the sum of the rows' losses, rows in order
+  float* all_logits = nullptr;            ///< [R, V'] receives every row's logits (evaluation only)
   const PackedWeights* packed = nullptr;  ///< of these parameters, in the workspace's precision
   /// Dropout rates draw from it in training; null: nothing is dropped.
   const DropoutSource* dropout = nullptr;

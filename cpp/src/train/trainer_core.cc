@@ -29,8 +29,8 @@ DrawBatch draw_from(const RunPlan& plan) {
   const Sampler sampler(plan.train, plan.session.batch, plan.session.sequence,
                         static_cast<std::uint64_t>(plan.config.seed),
                         shuffle_named(plan.config.shuffle));
-  return [sampler](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
-    sampler.fill(step, inputs, targets);
+  return [sampler](std::int64_t step, const RowsToFill& to) {
+    sampler.fill(step, to.inputs, to.targets);
   };
 }
 
@@ -247,15 +247,15 @@ StepReport TrainerCore::step(const TokenArray& inputs, const TokenArray& targets
   }
   check_tokens("inputs", inputs, s.model.context, s.model.vocabulary);
   check_tokens("targets", targets, s.model.context, s.model.vocabulary);
-  return run_step(batches.route(inputs.data, targets.data), nullptr);
+  return run_step(batches.route({inputs.data, targets.data}), nullptr);
 }
 
 StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> meanwhile) {
   has_gradient = false;
   const int workers = session.tree().active_workers();
   const std::uint64_t start = now_ns();
-  const StepOutcome out = session.step(steps_done, batch.inputs.data(), batch.targets.data(),
-                                       std::move(meanwhile), batch.sequences.data());
+  const StepOutcome out =
+      session.step(steps_done, batch.rows(), std::move(meanwhile), batch.sequences.data());
   cancelled_ = out.cancelled;
   if (cancelled_) {
     batches.give_back(batch);

@@ -35,7 +35,7 @@ class CancelledRun {
     text_.fill(step, inputs_, targets_);
     tile_limit_.store(cancel_at, std::memory_order_relaxed);
     tiles_.store(0, std::memory_order_relaxed);
-    const StepOutcome out = session_->step(step, inputs_.data(), targets_.data());
+    const StepOutcome out = session_->step(step, {inputs_.data(), targets_.data()});
     EXPECT_FALSE(out.skipped);
     EXPECT_EQ(out.cancelled, !std::isfinite(out.loss));
     return out;

@@ -52,7 +52,7 @@ std::vector<Border> borders_of(const TrainingCase& c, std::int64_t threads) {
   Session session(config);
   start_weights(session.state());
   const Batch batch = batch_of(c, 0);
-  session.step(0, batch.inputs.data(), batch.targets.data());
+  session.step(0, {batch.inputs.data(), batch.targets.data()});
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
@@ -62,7 +62,7 @@ std::vector<Border> borders_of(const TrainingCase& c, std::int64_t threads) {
 std::string fault_of_step(Session& session, const Batch& batch) {
   const auto start = Clock::now();
   const std::string text =
-      message_of<Fault>([&] { session.step(1, batch.inputs.data(), batch.targets.data()); });
+      message_of<Fault>([&] { session.step(1, {batch.inputs.data(), batch.targets.data()}); });
   EXPECT_LT(Clock::now() - start, std::chrono::seconds(1));
   return text;
 }
@@ -99,7 +99,7 @@ TEST_P(TrainFault, EveryBorderOfAStep) {
     Session session(config);
     ModelState& state = session.state();
     start_weights(state);
-    session.step(0, first.inputs.data(), first.targets.data());
+    session.step(0, {first.inputs.data(), first.targets.data()});
     const std::string before = digest(state);
     armed = true;
     EXPECT_EQ(fault_of_step(session, second), name_of(border));
@@ -121,7 +121,7 @@ TEST_P(TrainFault, MeanwhileThrows) {
   auto batch = std::make_unique<Batch>(batch_of(case_, 0));
   const std::string before = digest(session->state());
   const std::string text = message_of<Fault>([&] {
-    session->step(0, batch->inputs.data(), batch->targets.data(),
+    session->step(0, {batch->inputs.data(), batch->targets.data()},
                   [] { throw Fault("no next batch"); });
   });
   EXPECT_EQ(text, "no next batch");

@@ -86,7 +86,7 @@ std::string train(const GoldenCase& golden, bool pack) {
   std::vector<std::int32_t> inputs, targets;
   for (int step = 0; step < kSteps; ++step) {
     text.fill(step, inputs, targets);
-    EXPECT_FALSE(session.step(step, inputs.data(), targets.data()).skipped);
+    EXPECT_FALSE(session.step(step, {inputs.data(), targets.data()}).skipped);
   }
   return digest(state).substr(0, 16);
 }

@@ -28,7 +28,7 @@ std::vector<float> train(const TrainingCase& c, bool lattice, double rate, bool 
   std::vector<std::int32_t> inputs, targets;
   for (int step = 0; step < 5; ++step) {
     text.fill(step, inputs, targets);
-    EXPECT_FALSE(session.step(step, inputs.data(), targets.data()).skipped);
+    EXPECT_FALSE(session.step(step, {inputs.data(), targets.data()}).skipped);
   }
   const std::int64_t size = ParameterLayout(config.model).flat_size();
   std::vector<float> all = trained_weights(state);
@@ -190,7 +190,7 @@ TEST(Lattice, FoldsAfterAFailedStep) {
   start_weights(state);
   std::vector<std::int32_t> inputs, targets;
   TextBatches(c).fill(0, inputs, targets);
-  EXPECT_THROW(session.step(0, inputs.data(), targets.data()), std::runtime_error);
+  EXPECT_THROW(session.step(0, {inputs.data(), targets.data()}), std::runtime_error);
   state.parameters.data()[state.layout.coupling()] = 0.5;
   session.fold();
   const float* const E = state.embedding();

@@ -47,7 +47,7 @@ void train_four_steps(Session& session, const TrainingCase& c) {
   std::vector<std::int32_t> inputs, targets;
   for (int step = 0; step < 4; ++step) {
     text.fill(step, inputs, targets);
-    session.step(step, inputs.data(), targets.data());
+    session.step(step, {inputs.data(), targets.data()});
   }
 }
 
@@ -120,7 +120,7 @@ TEST(LoraPacking, HappensOnce) {
     std::vector<std::int32_t> inputs, targets;
     for (int step = 0; step < 3; ++step) {
       text.fill(step, inputs, targets);
-      session.step(step, inputs.data(), targets.data());
+      session.step(step, {inputs.data(), targets.data()});
       const Linear& output = state.layout.layer(0).linear(LinearSite::kOutput);
       if (changed) std::fill_n(state.parameters.data() + output.weight, output.size(), 1.0f);
     }

@@ -150,7 +150,7 @@ TEST(ManyPositions, OneWorkerFindsABufferForEach) {
     start_weights(session.state());
     std::vector<std::int32_t> inputs, targets;
     TextBatches(c).fill(0, inputs, targets);
-    EXPECT_FALSE(session.step(0, inputs.data(), targets.data()).skipped);
+    EXPECT_FALSE(session.step(0, {inputs.data(), targets.data()}).skipped);
     if (expected.empty()) expected = digest(session.state());
     EXPECT_EQ(digest(session.state()), expected) << threads;
   }

@@ -121,8 +121,13 @@ class Oracle {
       const std::int64_t row = shard.first_sequence * plan_.sequence;
       const auto scale =
           static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
-      ShardData data = {parameters_.data(),   gradient.data(), &workspace_, inputs.data() + row,
-                        targets.data() + row, s > 0,           scale,       &shard_loss};
+      ShardData data = {parameters_.data(),
+                        gradient.data(),
+                        &workspace_,
+                        {inputs.data() + row, targets.data() + row},
+                        s > 0,
+                        scale,
+                        &shard_loss};
       data.dropout = &dropout;  // whoever has no rates drops nothing
       data.adapters = adapters_.data();
       data.first_sequence = shard.first_sequence;
@@ -250,7 +255,7 @@ Training train_session(const TrainingCase& c, const SessionConfig& config) {
   Training run;
   for (int step = 0; step < kSteps; ++step) {
     text.fill(step, inputs, targets);
-    const StepOutcome out = session.step(step, inputs.data(), targets.data());
+    const StepOutcome out = session.step(step, {inputs.data(), targets.data()});
     EXPECT_FALSE(out.skipped);
     run.losses.push_back(out.loss);
     run.norms.push_back(out.gradient_norm);

@@ -44,7 +44,7 @@ Seen train(std::int64_t workers, const Allowance& allowance) {
   std::vector<std::int32_t> inputs, targets;
   for (int step = 0; step < 20; ++step) {
     text.fill(step, inputs, targets);
-    session.step(step, inputs.data(), targets.data());
+    session.step(step, {inputs.data(), targets.data()});
   }
   seen.digest = weights_digest(session.state());
   return seen;

@@ -32,11 +32,11 @@ class Prefetch : public testing::Test {
     const TextBatches text(case_);
     std::vector<std::int32_t> drawn[2];
     StepBatches batches(session.plan(), Routing::kSymmetry, 12,
-                        [&](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
+                        [&](std::int64_t step, const RowsToFill& to) {
                           if (source == Source::kSlow) wait_until_quiet();
                           text.fill(static_cast<int>(step), drawn[0], drawn[1]);
-                          std::copy(drawn[0].begin(), drawn[0].end(), inputs);
-                          std::copy(drawn[1].begin(), drawn[1].end(), targets);
+                          std::copy(drawn[0].begin(), drawn[0].end(), to.inputs);
+                          std::copy(drawn[1].begin(), drawn[1].end(), to.targets);
                         });
     batches.prepare(0);
     last_tile_ns_ = now_ns();
@@ -46,11 +46,8 @@ class Prefetch : public testing::Test {
       bool missing = false;
       const StepBatch& batch = batches.take(step, missing);
       EXPECT_FALSE(missing) << "laid out while the workers were at the step before";
-      late += session.step(step, batch.inputs.data(), batch.targets.data(),
-                           [&] { batches.prepare(step + 1); })
-                      .waited
-                  ? 1
-                  : 0;
+      const auto ahead = [&] { batches.prepare(step + 1); };
+      late += session.step(step, batch.rows(), ahead).waited ? 1 : 0;
     }
     return late;
   }

@@ -20,7 +20,7 @@ std::string digest_after_steps(const TrainingCase& c, std::int64_t threads, Pass
   std::vector<std::int32_t> inputs, targets;
   for (int step = 0; step < 4; ++step) {
     batches.fill(step, inputs, targets);
-    session.step(step, inputs.data(), targets.data());
+    session.step(step, {inputs.data(), targets.data()});
   }
   return weights_digest(state);
 }

@@ -22,7 +22,7 @@ class Resize : public testing::Test {
   }
   void step(Session& session, int number) {
     batches_.fill(number, inputs_, targets_);
-    session.step(number, inputs_.data(), targets_.data());
+    session.step(number, {inputs_.data(), targets_.data()});
   }
 
   const TrainingCase case_ = training_cases()[0];

@@ -38,7 +38,7 @@ class SteadyRun {
   void step() {
     text_.fill(step_, inputs_, targets_);
     before_step();
-    session_->step(step_++, inputs_.data(), targets_.data());
+    session_->step(step_++, {inputs_.data(), targets_.data()});
     after_step();
   }
   Session& session() { return *session_; }

@@ -27,11 +27,12 @@ BatchPlan plan() {
 class Source {
  public:
   DrawBatch draw() {
-    return [this](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
+    return [this](std::int64_t step, const RowsToFill& to) {
       ++drawn;
       for (int i = 0; i < 12; ++i) {
-        inputs[i] = groups[static_cast<std::size_t>(i / 2)];
-        targets[i] = static_cast<std::int32_t>(100 * step + i);
+        to.inputs[i] = groups[static_cast<std::size_t>(i / 2)];
+        to.targets[i] = static_cast<std::int32_t>(100 * step + i);
+        if (to.first_keys != nullptr) to.first_keys[i] = i % 2 * (i / 2 % 2);
       }
     };
   }
@@ -81,9 +82,9 @@ TEST(StepBatches, WhatCannotBeDrawnAheadIsSaidWhenItIsTaken) {
   Source source;
   bool fails = false;
   StepBatches batches(plan(), Routing::kSymmetry, kOrder,
-                      [&](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
+                      [&](std::int64_t step, const RowsToFill& to) {
                         if (fails) throw std::runtime_error("step " + std::to_string(step));
-                        source.draw()(step, inputs, targets);
+                        source.draw()(step, to);
                       });
   bool late = false;
   batches.take(0, late);
@@ -145,9 +146,9 @@ TEST(StepBatches, CountsTokensOfHighRingsTogether) {
   shape.batch = 50;
   shape.sequence = 1000;
   shape.symmetry_order = 1;
-  const auto each_once = [](std::int64_t, std::int32_t* inputs, std::int32_t* targets) {
-    std::iota(inputs, inputs + 50000, 0);
-    std::fill_n(targets, 50000, 0);
+  const auto each_once = [](std::int64_t, const RowsToFill& to) {
+    std::iota(to.inputs, to.inputs + 50000, 0);
+    std::fill_n(to.targets, 50000, 0);
   };
   StepBatches batches(plan_batch(shape), Routing::kSymmetry, 1, each_once, 50000);
   bool late = false;
@@ -168,13 +169,28 @@ TEST(StepBatches, RoutesAndCountsTheCallersSequencesToo) {
   Source source;
   StepBatches batches = batches_of(source);
   std::vector<std::int32_t> inputs(12), targets(12);
-  source.draw()(4, inputs.data(), targets.data());
+  source.draw()(4, {inputs.data(), targets.data(), nullptr});
   bool late = false;
-  const StepBatch own = batches.route(inputs.data(), targets.data());
+  const StepBatch own = batches.route({inputs.data(), targets.data()});
   const StepBatch& drawn = batches.take(4, late);
   EXPECT_EQ(own.inputs, drawn.inputs);
   EXPECT_EQ(own.targets, drawn.targets);
   EXPECT_EQ(batches.groups()[0].sequences, 2);
+}
+
+// Sequences 1, 3 and 5 are of two documents.
+TEST(StepBatches, LaysFirstKeysOutWithTheirSequences) {
+  Source source;
+  StepBatches batches(plan(), Routing::kSymmetry, kOrder, source.draw(), 0, true);
+  bool late = false;
+  const std::vector<std::int32_t> wanted = {0, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0};
+  EXPECT_EQ(batches.take(4, late).first_keys, wanted) << "in the order 2, 5, 1, 3, 0, 4";
+  std::vector<std::int32_t> inputs(12), targets(12), first_keys(12);
+  source.draw()(4, {inputs.data(), targets.data(), first_keys.data()});
+  EXPECT_EQ(batches.route({inputs.data(), targets.data(), first_keys.data()}).first_keys, wanted);
+  EXPECT_EQ(batches.route({inputs.data(), targets.data()}).rows().first_keys, nullptr);
+  EXPECT_EQ(batches.take(5, late).first_keys, wanted) << "after a step without";
+  EXPECT_EQ(batches_of(source).take(4, late).rows().first_keys, nullptr);
 }
 
 TEST(StepBatches, AllocatesNothingOnceItIsMade) {
@@ -182,7 +198,7 @@ TEST(StepBatches, AllocatesNothingOnceItIsMade) {
   GTEST_SKIP() << "a sanitizer stands in front of the C library";
 #endif
   Source source;
-  StepBatches batches = batches_of(source);
+  StepBatches batches(plan(), Routing::kSymmetry, kOrder, source.draw(), 0, true);
   bool late = false;
   calls.start();
   for (int step = 0; step < 4; ++step) {

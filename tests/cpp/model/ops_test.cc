@@ -26,8 +26,7 @@ class SingleOp {
     data_.parameters = parameters.data();
     data_.gradient = runner.gradient.data();
     data_.workspace = &runner.workspace;
-    data_.inputs = batch.inputs.data();
-    data_.targets = batch.targets.data();
+    data_.rows = {batch.inputs.data(), batch.targets.data()};
   }
 
   void run(Op op, std::int64_t tiles, const KernelTable& table, bool accumulate) {

@@ -29,10 +29,10 @@ class ElasticRun {
         sizes_(one_answer_threads(c)),
         session_(config_of(c)),
         batches_(session_.plan(), routing, session_.config().model.symmetry_order,
-                 [this](std::int64_t step, std::int32_t* inputs, std::int32_t* targets) {
+                 [this](std::int64_t step, const RowsToFill& to) {
                    text_.fill(static_cast<int>(step), drawn_[0], drawn_[1]);
-                   std::copy(drawn_[0].begin(), drawn_[0].end(), inputs);
-                   std::copy(drawn_[1].begin(), drawn_[1].end(), targets);
+                   std::copy(drawn_[0].begin(), drawn_[0].end(), to.inputs);
+                   std::copy(drawn_[1].begin(), drawn_[1].end(), to.targets);
                  }) {
     sizes_.push_back(200);
     initialize(session_.config().model, session_.state().layout, 7,
@@ -45,8 +45,7 @@ class ElasticRun {
       bool late = false;
       const StepBatch& batch = batches_.take(step, late);
       const auto ahead = [this, step] { batches_.prepare(step + 1); };
-      const StepOutcome out = session_.step(step, batch.inputs.data(), batch.targets.data(), ahead,
-                                            batch.sequences.data());
+      const StepOutcome out = session_.step(step, batch.rows(), ahead, batch.sequences.data());
       EXPECT_FALSE(out.skipped);
     }
     return digest(session_.state());

@@ -97,7 +97,7 @@ class TrainingRun {
     std::vector<std::int32_t> inputs, targets;
     for (int s = 0; s < steps; ++s, ++step_) {
       text.fill(step_, inputs, targets);
-      const StepOutcome out = session_->step(step_, inputs.data(), targets.data());
+      const StepOutcome out = session_->step(step_, {inputs.data(), targets.data()});
       EXPECT_FALSE(out.skipped);
       EXPECT_GT(out.loss, 0.0);
       first_loss_ = step_ == 0 ? out.loss : first_loss_;

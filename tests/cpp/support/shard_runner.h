@@ -55,8 +55,7 @@ class ShardRunner {
     data.parameters = parameters;
     data.gradient = gradient.data();
     data.workspace = &workspace;
-    data.inputs = batch.inputs.data();
-    data.targets = batch.targets.data();
+    data.rows = {batch.inputs.data(), batch.targets.data()};
     data.accumulate = accumulate;
     data.loss_scale = static_cast<float>(scale);
     data.loss = &loss;

@@ -39,7 +39,7 @@ class DropoutSession : public testing::Test {
     still.schedule = {ScheduleKind::kConstant, 0.0, 0.0, 0, 1};
     if (inputs_.empty()) text_.fill(0, inputs_, targets_);
     return start(still)
-        ->step(step, inputs_.data(), targets_.data(), nullptr,
+        ->step(step, {inputs_.data(), targets_.data()}, nullptr,
                sequences.empty() ? nullptr : sequences.data())
         .loss;
   }
