@@ -11,7 +11,7 @@
 namespace cllm {
 
 /// Describes causal attention of one head of keys and values of one sequence, which serves a group
-/// of G heads of queries, side by side. Row t attends to rows 0..t.
+/// of G heads of queries, side by side. Row t attends to rows first_keys[t]..t.
 template <class T>
 struct AttentionArgs {
   std::int64_t length;      ///< T
@@ -28,6 +28,8 @@ struct AttentionArgs {
   float* scratch;   ///< attention_scratch_floats(T, D, G) floats, private to the caller
   Dropout dropout;  ///< for the weights [T, T] of the group's first head, in both passes; threshold
                     ///< 0 costs nothing
+  /// [T] where the document of each row begins; documents lie one after another. Null: all at 0.
+  const std::int32_t* first_keys;
   // Forward alone uses these: the query rows to do. REQUIRES: row_begin is a multiple of 64.
   std::int64_t row_begin, row_end;
   // Backward alone uses these.

@@ -5,27 +5,10 @@
 #include <string>
 
 #include "attention_checks.h"
-#include "dropout_reference.h"
 #include "isa_test.h"
 
 namespace cllm {
 namespace {
-
-void drop(AttentionProblem& problem, double rate, std::uint32_t head = 2) {
-  Dropout& d = problem.dropout;
-  d.key = 0x9876543210fedcbau + problem.length;
-  d.place = 5;
-  d.head = head;
-  d.threshold = static_cast<std::uint32_t>(rate * 65536);
-  d.scale = static_cast<float>(65536.0 / (65536.0 - d.threshold));
-  problem.factors.clear();
-  for (std::size_t i = 0; i < problem.length; ++i) {
-    for (std::size_t j = 0; j < problem.length; ++j) {
-      problem.factors.push_back(
-          reference_factor(d, static_cast<std::int64_t>(i), static_cast<std::int64_t>(j)));
-    }
-  }
-}
 
 bool same_bits(const Floats& a, const Floats& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;

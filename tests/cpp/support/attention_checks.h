@@ -6,8 +6,26 @@
 #include <cmath>
 
 #include "attention_head.h"
+#include "dropout_reference.h"
 
 namespace cllm {
+
+/// Lets the problem drop weights, as head `head` of some layer.
+inline void drop(AttentionProblem& problem, double rate, std::uint32_t head = 2) {
+  Dropout& d = problem.dropout;
+  d.key = 0x9876543210fedcbau + problem.length;
+  d.place = 5;
+  d.head = head;
+  d.threshold = static_cast<std::uint32_t>(rate * 65536);
+  d.scale = static_cast<float>(65536.0 / (65536.0 - d.threshold));
+  problem.factors.clear();
+  for (std::size_t i = 0; i < problem.length; ++i) {
+    for (std::size_t j = 0; j < problem.length; ++j) {
+      problem.factors.push_back(
+          reference_factor(d, static_cast<std::int64_t>(i), static_cast<std::int64_t>(j)));
+    }
+  }
+}
 
 inline void expect_near(const char* what, const Floats& seen, const Doubles& wanted,
                         const Doubles& size, const AttentionAnswer& answer,

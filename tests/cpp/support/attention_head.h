@@ -67,6 +67,7 @@ class Head {
         k_{width_ + 2, q_.ld},
         v_{2 * width_ + 3, q_.ld},
         dropout_(problem.dropout),
+        first_keys_(problem.first_keys),
         dout_{0, width_ + 5},
         out_{kEdge, dout_.ld},
         dq_{kEdge, 3 * width_ + 11},
@@ -109,6 +110,7 @@ class Head {
     args.lse = &lse_values_[kEdge];
     args.scratch = &scratch_[shift];
     args.dropout = dropout_;
+    args.first_keys = first_keys_.empty() ? nullptr : first_keys_.data();
     args.row_begin = 0;
     args.row_end = length;
     args.dout = &dout_values_[dout_.offset];
@@ -179,6 +181,7 @@ class Head {
   std::size_t length_, width_;
   Slice q_, k_, v_;
   Dropout dropout_;
+  std::vector<std::int32_t> first_keys_;
   Slice dout_, out_, dq_, dk_, dv_;
   std::vector<T> qkv_values_, dout_values_, out_values_, dqkv_values_;
   Floats lse_values_, scratch_;

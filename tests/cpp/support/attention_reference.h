@@ -6,6 +6,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "cpu/dropout.h"
@@ -20,9 +21,13 @@ struct AttentionProblem {
   Doubles q, k, v, dout;
   Doubles factors = {};  ///< [T, T] what dropout multiplies the weights by; empty: 1
   Dropout dropout = {};  ///< the same in the form that a kernel takes
+  std::vector<std::int32_t> first_keys = {};  ///< [T] the first that each row sees; empty: 0
 
   double factor(std::size_t i, std::size_t j) const {
     return factors.empty() ? 1.0 : factors[i * length + j];
+  }
+  std::size_t first_key(std::size_t i) const {
+    return first_keys.empty() ? 0 : static_cast<std::size_t>(first_keys[i]);
   }
 };
 
@@ -44,7 +49,7 @@ inline void reference_forward(const AttentionProblem& problem, Doubles& out, Dou
   Doubles p(length);
   for (std::size_t i = 0; i < length; ++i) {
     double largest = -HUGE_VAL;
-    for (std::size_t j = 0; j <= i; ++j) {
+    for (std::size_t j = problem.first_key(i); j <= i; ++j) {
       p[j] = 0.0;
       for (std::size_t d = 0; d < width; ++d) {
         p[j] += problem.q[i * width + d] * problem.k[j * width + d] * scale;
@@ -52,9 +57,9 @@ inline void reference_forward(const AttentionProblem& problem, Doubles& out, Dou
       largest = std::max(largest, p[j]);
     }
     double sum = 0.0;
-    for (std::size_t j = 0; j <= i; ++j) sum += p[j] = std::exp(p[j] - largest);
+    for (std::size_t j = problem.first_key(i); j <= i; ++j) sum += p[j] = std::exp(p[j] - largest);
     lse[i] = largest + std::log(sum);
-    for (std::size_t j = 0; j <= i; ++j) {
+    for (std::size_t j = problem.first_key(i); j <= i; ++j) {
       p[j] /= sum;
       if (weights != nullptr) (*weights)[i * length + j] = p[j];
       const double weight = p[j] * problem.factor(i, j);
@@ -93,7 +98,7 @@ inline AttentionAnswer reference_attention(const AttentionProblem& problem) {
       delta += answer.out[i * width + d] * dout[d];
       delta_size += std::fabs(answer.out[i * width + d] * dout[d]);
     }
-    for (std::size_t j = 0; j <= i; ++j) {
+    for (std::size_t j = problem.first_key(i); j <= i; ++j) {
       const double* const k = &problem.k[j * width];
       const double* const v = &problem.v[j * width];
       const double factor = problem.factor(i, j), weight = p[i * length + j];

@@ -3,6 +3,7 @@
 
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention_block.h"
+#include "cpu/kernels/attention_documents.h"
 #include "cpu/kernels/attention_dropout.h"
 
 namespace cllm {
@@ -159,18 +160,22 @@ void attention_backward_with(const AttentionArgs<T>& args) {
       Kept kept(dropout_of_head(args.dropout, g));
       const float* const lse = args.lse + g * args.length;
       for (std::int64_t i = j; i < args.length; i += kBlock) {
+        const std::int64_t first = first_block(args.first_keys, i);
+        if (first > j) break;  // and later queries begin no earlier
         const std::int64_t queries = std::min(kBlock, args.length - i);
         const bool diagonal = i == j, adds = g > 0 || !diagonal;
         const std::int64_t row = g * of_rows + i * ld_rows * kStep;
         const std::int64_t keyed = g * of_keyed + i * padded;
         score_tile(queries, keys, diagonal, width, q_rows + row, ld_rows, k_columns, scores);
         score_tile(queries, keys, diagonal, width, dout_rows + row, ld_rows, v_columns, dweights);
+        hide_keys(args.first_keys, i, queries, j, scores);
         kept.draw(i, queries, j);
         block_gradient(queries, keys, diagonal, args.scale, lse + i, delta + g * rows + i, scores,
                        dweights, kept, block);
         mix_queries(queries, keys, diagonal, padded, block.weights, dout_keyed + keyed, dv, adds);
         mix_queries(queries, keys, diagonal, padded, block.dscores, q_keyed + keyed, dk, adds);
-        mix_keys(queries, keys, diagonal, padded, block.dscores_rows, k_keyed, dq + keyed, j > 0);
+        mix_keys(queries, keys, diagonal, padded, block.dscores_rows, k_keyed, dq + keyed,
+                 j > first);
       }
     }
     unpack_rows(keys, width, dk, nullptr, args.scale, args.dk + j * args.ld_dqkv, args.ld_dqkv);

@@ -6,6 +6,7 @@
 
 #include "cpu/kernel_table.h"
 #include "cpu/kernels/attention_block.h"
+#include "cpu/kernels/attention_documents.h"
 #include "cpu/kernels/attention_dropout.h"
 
 namespace cllm {
@@ -94,20 +95,22 @@ void attention_forward_with(const AttentionArgs<T>& args) {
         rows = query_rows;
         ld_rows = padded_width(depth);
       }
+      const std::int64_t first = first_block(args.first_keys, q);
       const auto is_new = [&](std::int64_t k) { return g == 0 && (k == q || q == args.row_begin); };
-      for (std::int64_t k = 0; k <= q; k += kBlock) {
+      for (std::int64_t k = first; k <= q; k += kBlock) {
         const bool diagonal = k == q;
         const std::int64_t keys = diagonal ? queries : kBlock;
         T* const packed = keys_packed + place * k * depth * kPerCell<T>;
         if (is_new(k)) pack_columns(keys, width, args.k + k * args.ld_qkv, args.ld_qkv, packed);
         score_tile(queries, keys, diagonal, width, rows, ld_rows, packed, scores + k * kBlock);
-        block_max(queries, keys, diagonal, k == 0, scores + k * kBlock, row_max);
+        hide_keys(args.first_keys, q, queries, k, scores + k * kBlock);
+        block_max(queries, keys, diagonal, k == first, scores + k * kBlock, row_max);
       }
       for (std::int64_t r = 0; r < queries; ++r) {
         shift[r] = args.scale * reduce_max(load(row_max + r * kLanes));
         store(row_sum + r * kLanes, zero());
       }
-      for (std::int64_t k = 0; k <= q; k += kBlock) {
+      for (std::int64_t k = first; k <= q; k += kBlock) {
         const bool diagonal = k == q;
         const std::int64_t keys = diagonal ? queries : kBlock;
         if constexpr (!kPairs) weights = scores + k * kBlock;
@@ -116,7 +119,7 @@ void attention_forward_with(const AttentionArgs<T>& args) {
                   row_sum);
         T* const packed = values + place * k * padded;
         if (is_new(k)) pack_keyed_rows(keys, width, args.v + k * args.ld_qkv, args.ld_qkv, packed);
-        mix_keys(queries, keys, diagonal, padded, weights, packed, sum, k > 0);
+        mix_keys(queries, keys, diagonal, padded, weights, packed, sum, k > first);
       }
       float* const lse = args.lse + g * args.length + q;
       for (std::int64_t r = 0; r < queries; ++r) {
