@@ -102,6 +102,22 @@ std::vector<std::int32_t> TokenMatrix::values(std::int64_t vocabulary) const {
               : narrowed<std::int64_t>(array_, argument_, vocabulary);
 }
 
+FirstKeys::FirstKeys(const py::object& object, const TokenMatrix& inputs) {
+  if (object.is_none()) return;
+  const TokenMatrix matrix(object, "first_keys");
+  const std::int64_t rows = inputs.rows(), columns = inputs.columns();
+  if (matrix.rows() != rows || matrix.columns() != columns) {
+    const auto shape = [](std::int64_t B, std::int64_t T) {
+      return "[" + std::to_string(B) + ", " + std::to_string(T) + "]";
+    };
+    throw InputError({"first_keys have another shape than inputs",
+                      shape(matrix.rows(), matrix.columns()), shape(rows, columns), "first_keys",
+                      ""});
+  }
+  values_ = matrix.values(columns);
+  array_ = {values_.data(), rows, columns};
+}
+
 std::vector<std::int32_t> token_list(const py::object& tokens, const char* argument,
                                      std::int64_t vocabulary) {
   constexpr std::size_t kMost = std::size_t{1} << 32;

@@ -60,6 +60,20 @@ class TokenMatrix {
   const char* argument_;
 };
 
+/// Holds the first keys of a caller, if there are some.
+class FirstKeys {
+ public:
+  /// Takes an array, or None. Throws InputError as TokenMatrix does, and for one that has not the
+  /// shape of `inputs`, which is not empty.
+  FirstKeys(const py::object& object, const TokenMatrix& inputs);
+  /// Returns them, without data if there are none.
+  TokenArray array() const { return array_; }
+
+ private:
+  std::vector<std::int32_t> values_;
+  TokenArray array_;
+};
+
 /// Is the bound where the vocabulary is not known yet.
 constexpr std::int64_t kAnyToken = std::int64_t{1} << 31;
 /// Returns the tokens of a sequence, or of an array of one dimension. Throws InputError, which

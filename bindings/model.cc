@@ -70,13 +70,15 @@ py::array_t<float> logits(PyModel& self, const TokensArgument& tokens) {
 
 py::typing::Tuple<py::float_, Arrays> loss_and_gradients(PyModel& self,
                                                          const TokensArgument& inputs,
-                                                         const TokensArgument& targets) {
+                                                         const TokensArgument& targets,
+                                                         const OptionalTokens& first_keys) {
   const InUse::Hold hold(self.in_use, "the model");
   const TokenMatrix in(inputs, "inputs"), out(targets, "targets");
   self.model.check_shape("inputs", in.rows(), in.columns());
   self.model.check_shape("targets", out.rows(), out.columns());
   const std::int64_t V = self.model.config().vocabulary;
   const std::vector<std::int32_t> in_values = in.values(V), out_values = out.values(V);
+  const FirstKeys keys(first_keys, in);
   Arrays gradients;
   std::vector<float*> data;
   for (const Tensor& tensor : self.model.parameters()) {
@@ -88,7 +90,8 @@ py::typing::Tuple<py::float_, Arrays> loss_and_gradients(PyModel& self,
   {
     const py::gil_scoped_release release;
     loss = self.model.loss_and_gradients({in_values.data(), in.rows(), in.columns()},
-                                         {out_values.data(), out.rows(), out.columns()}, data);
+                                         {out_values.data(), out.rows(), out.columns()}, data,
+                                         keys.array());
   }
   return py::make_tuple(loss, gradients);
 }
@@ -235,8 +238,12 @@ void register_model(py::module_& m) {
       .def("logits", &logits, py::arg("tokens"),
            "float32[B, T, V'] behind every token of integers[B, T].")
       .def("loss_and_gradients", &loss_and_gradients, py::arg("inputs"), py::arg("targets"),
+           py::arg("first_keys") = py::none(),
            "The mean cross-entropy of targets[B, T] given inputs[B, T], nats a token, and its\n"
-           "gradient by every tensor, named and shaped as in parameters().")
+           "gradient by every tensor, named and shaped as in parameters(). A target of -1 is not\n"
+           "counted. If sequences hold several documents, one after another, `first_keys`[B, T]\n"
+           "give each token the index in its sequence of the first token of its document:\n"
+           "positions count from there, and attention sees nothing before it.")
       .def(
           "evaluate", &evaluate, py::arg("data"), py::kw_only(), py::arg("tokens") = 0,
           py::arg("text_bytes") = 0,

@@ -17,6 +17,8 @@ void register_steps(py::module_& m) {
       .field("step", &StepReport::step, "Updates done, counting this one.")
       .field("epoch", &StepReport::epoch, "Passes over the training tokens so far.")
       .field("tokens", &StepReport::tokens, "Tokens trained on so far.")
+      .field("trained_tokens", &StepReport::trained_tokens,
+             "Targets of the step that are learned from: those that are not -1.")
       .field("loss", &StepReport::loss, "Mean cross-entropy of the step, nats a token.")
       .field("grad_norm", &StepReport::gradient_norm,
              "Global norm of the gradient, before clipping.")
@@ -27,7 +29,8 @@ void register_steps(py::module_& m) {
              "Arithmetic over the wall time, 1e9 operations a second.")
       .field("mfu", &StepReport::mfu, "Part of the cores' measured GEMM peak, 0 to 1.")
       .field("skipped", &StepReport::skipped,
-             "Whether nothing was updated, because loss or gradient was not finite.")
+             "Whether nothing was updated, because loss or gradient was not finite, or because\n"
+             "there was no target to learn from.")
       .field("late", &StepReport::late,
              "Whether the workers waited for data, because a batch was not ready in time.")
       .field("workers", &StepReport::workers, "Workers that were to compute in it.")

@@ -91,7 +91,8 @@ RunOutcome run(PyTrainer& self, const StepListener& on_step,
   return outcome;
 }
 
-StepReport step_on(PyTrainer& self, const TokenMatrix& inputs, const TokenMatrix& targets) {
+StepReport step_on(PyTrainer& self, const TokenMatrix& inputs, const TokenMatrix& targets,
+                   const OptionalTokens& first_keys) {
   const TrainConfig& config = self.trainer.config();
   const std::int64_t B = config.batch * config.grad_accum, T = config.sequence;
   const auto check = [&](const TokenMatrix& tokens, const char* name) {
@@ -107,8 +108,9 @@ StepReport step_on(PyTrainer& self, const TokenMatrix& inputs, const TokenMatrix
   check(targets, "targets");
   const std::int64_t V = self.trainer.model().vocabulary;
   const std::vector<std::int32_t> in = inputs.values(V), out = targets.values(V);
+  const FirstKeys keys(first_keys, inputs);
   const py::gil_scoped_release release;
-  return self.trainer.step({in.data(), B, T}, {out.data(), B, T});
+  return self.trainer.step({in.data(), B, T}, {out.data(), B, T}, keys.array());
 }
 
 void warn_of(const std::string& note) {
@@ -123,18 +125,22 @@ void warn_of_notes(PyTrainer& self) {
   for (const std::string& note : self.trainer.notes()) warn_of(note);
 }
 
-StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTokens& targets) {
+StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTokens& targets,
+                const OptionalTokens& first_keys) {
   const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kNobody, kOutsideCallbacks);
   warn_of_notes(self);
-  if (inputs.is_none() && targets.is_none()) {
+  if (inputs.is_none() && targets.is_none() && first_keys.is_none()) {
     const py::gil_scoped_release release;
     return self.trainer.step();
   }
   if (inputs.is_none()) {
-    throw InputError({"targets without inputs", "None", "an array [B, T]", "inputs", ""});
+    const char* const given = targets.is_none() ? "first_keys" : "targets";
+    throw InputError(
+        {given + std::string(" without inputs"), "None", "an array [B, T]", "inputs", ""});
   }
   if (!targets.is_none()) {
-    return step_on(self, TokenMatrix(inputs, "inputs"), TokenMatrix(targets, "targets"));
+    return step_on(self, TokenMatrix(inputs, "inputs"), TokenMatrix(targets, "targets"),
+                   first_keys);
   }
   const TokenMatrix check(inputs, "inputs");  // sequences of T + 1 tokens: all but one serve twice
   const std::int64_t T = self.trainer.config().sequence;
@@ -148,7 +154,7 @@ StepReport step(PyTrainer& self, const OptionalTokens& inputs, const OptionalTok
                                          py::slice(from, to, py::none()));
     return TokenMatrix(array[cut], "inputs");
   };
-  return step_on(self, part(py::none(), py::int_(-1)), part(py::int_(1), py::none()));
+  return step_on(self, part(py::none(), py::int_(-1)), part(py::int_(1), py::none()), first_keys);
 }
 
 EvaluationReport evaluate(PyTrainer& self, const OptionalData& data) {
@@ -175,7 +181,8 @@ StepReport next(PyTrainer& self) {
   const bool done =
       reading(self, [](Trainer& trainer) { return trainer.steps_done() >= trainer.steps_total(); });
   if (done) throw py::stop_iteration();
-  return step(self, OptionalTokens(py::none()), OptionalTokens(py::none()));
+  const OptionalTokens none{py::none()};
+  return step(self, none, none, none);
 }
 
 void set_learning_rate(PyTrainer& self, const OptionalNumber& value) {
@@ -267,10 +274,13 @@ void add_training(Class& cls) {
            "note; what one raises ends the run at once. Ctrl-C and request_stop() save first.\n"
            "`on_warning` gets those notes that are a cause for concern.\n"
            "`progress` shows a live line on standard error.")
-      .def("step", &step, py::arg("inputs") = py::none(), py::arg("targets") = py::none(),
-           "One update: on the next batch of the data, or on your own integers inputs[B, T] and\n"
-           "targets[B, T], or on [B, T + 1], of which each token is the target of the one before\n"
-           "it. B is batch * grad_accum, T is seq.")
+      .def(
+          "step", &step, py::arg("inputs") = py::none(), py::arg("targets") = py::none(),
+          py::arg("first_keys") = py::none(),
+          "One update: on the next batch of the data, or on your own integers inputs[B, T] and\n"
+          "targets[B, T], or on [B, T + 1], of which each token is the target of the one before\n"
+          "it. B is batch * grad_accum, T is seq. Targets of -1 and `first_keys`[B, T] are as for\n"
+          "Model.loss_and_gradients; without a target that counts the update is skipped.")
       .def(
           "__iter__", [](const py::object& self) { return self; },
           "Steps until steps_total, a StepReport each.")

@@ -59,9 +59,14 @@ class Model {
   void logits(const TokenArray& tokens, float* logits);
 
   /// Returns the mean cross-entropy over targets[B, T], and computes its gradient for every tensor,
-  /// in the order of parameters() and in their shapes. Throws InputError as logits() does.
+  /// in the order of parameters() and in their shapes. A target of -1 is not counted. Sequences may
+  /// hold several documents: first_keys[B, T] give each token the index in its sequence of the
+  /// first token of its document, from which positions count and before which attention sees
+  /// nothing; without data each sequence is one document. Throws InputError as logits() does, and
+  /// when no target is counted.
   double loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
-                            const std::vector<float*>& gradients);
+                            const std::vector<float*>& gradients,
+                            const TokenArray& first_keys = {});
 
   /// Returns the mean loss over the tokens of what TrainConfig::data can name, or of data in
   /// memory, in windows of the model's context that lie side by side; NaN when `stop`, asked now

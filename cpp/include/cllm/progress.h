@@ -49,7 +49,7 @@ class Progress : public TrainObserver {
   void on_end(const RunReport& report) override;
 
  private:
-  void tell_skipped(std::int64_t step);
+  void tell_skipped(const StepReport& report);
   bool line_is_due(const StepReport& report, double now) const;
   StepReport averaged(const StepReport& report) const;
   void keep_line(const std::string& text);

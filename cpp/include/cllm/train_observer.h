@@ -8,18 +8,20 @@ namespace cllm {
 
 /// Reports one optimizer update; it is one line of metrics.jsonl.
 struct StepReport {
-  std::int64_t step = 0;     ///< updates done, counting this one
-  double epoch = 0;          ///< passes over the training tokens so far
-  std::int64_t tokens = 0;   ///< tokens trained on so far
-  double loss = 0;           ///< mean cross-entropy of the step batch, nats a token
-  double gradient_norm = 0;  ///< global, before clipping
+  std::int64_t step = 0;            ///< updates done, counting this one
+  double epoch = 0;                 ///< passes over the training tokens so far
+  std::int64_t tokens = 0;          ///< tokens trained on so far
+  std::int64_t trained_tokens = 0;  ///< targets of the step batch that are learned from
+  double loss = 0;                  ///< mean cross-entropy of these, nats a token; NaN without one
+  double gradient_norm = 0;         ///< global, before clipping
   double learning_rate = 0;
   double milliseconds = 0;  ///< wall time of the step
   double tokens_per_second = 0;
   double gflops = 0;         ///< 6 P' + 6 L C T operations a token over the wall time
   double mfu = 0;            ///< gflops over the peak of the active workers, which is measured at
                              ///< start and raised to the best step; 0..1
-  bool skipped = false;      ///< the update was not applied: loss or norm was not finite
+  bool skipped = false;      ///< the update was not applied: loss or norm was not finite, or there
+                             ///< was no target to learn from
   bool late = false;         ///< the workers waited for data: a step batch was not ready in time
   std::int64_t workers = 0;  ///< workers that were to compute; auto tries several counts at first
 };

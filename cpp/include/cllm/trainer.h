@@ -41,9 +41,10 @@ class Trainer {
 
   /// Does one optimizer update, for callers who drive the loop themselves.
   StepReport step();
-  /// Does the same on the caller's inputs[B, T] and targets[B, T]; B is batch * grad_accum, T is
-  /// seq. Throws InputError for another shape or a token outside the vocabulary.
-  StepReport step(const TokenArray& inputs, const TokenArray& targets);
+  /// Does the same on the caller's inputs[B, T] and targets[B, T], as Model::loss_and_gradients
+  /// takes them; B is batch * grad_accum, T is seq. If no target is counted, the update is skipped.
+  StepReport step(const TokenArray& inputs, const TokenArray& targets,
+                  const TokenArray& first_keys = {});
   /// Returns the mean loss over eval_tokens of the validation part; NaN when `stop`, asked now and
   /// then, returned true. REQUIRES: has_validation().
   EvaluationReport evaluate(const std::function<bool()>& stop = nullptr);

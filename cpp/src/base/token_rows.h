@@ -1,7 +1,7 @@
 // Token rows are what a pass reads: B sequences of T tokens, one after another.
 #pragma once
 
-#include <cstddef>
+#include <algorithm>
 #include <cstdint>
 
 namespace cllm {
@@ -29,5 +29,10 @@ struct TokenRowsOf {
 using TokenRows = TokenRowsOf<const std::int32_t>;
 /// Are rows that someone writes. Their `first_keys` are null where no one asks for documents.
 using RowsToFill = TokenRowsOf<std::int32_t>;
+
+/// Returns how many of targets[rows] are counted.
+inline std::int64_t count_targets(const std::int32_t* targets, std::int64_t rows) noexcept {
+  return rows - std::count(targets, targets + rows, kNotCounted);
+}
 
 }  // namespace cllm

@@ -120,10 +120,12 @@ double ModelRunner::loss_sum(const EvaluationWindows& windows, std::int64_t leng
   return sum;
 }
 
-ModelRunner::Gradient ModelRunner::gradient(const TokenArray& inputs, const TokenArray& targets) {
-  Crew& c = crew(training_, inputs.sequences, inputs.length, true);
+ModelRunner::Gradient ModelRunner::gradient(const TokenRows& rows, std::int64_t sequences,
+                                            std::int64_t length) {
+  Crew& c = crew(training_, sequences, length, true);
   StepInput input{};
-  input.rows = {inputs.data, targets.data};
+  input.rows = rows;
+  input.counted = count_targets(rows.targets, sequences * length);
   try {
     const double loss = c.train->run(*c.tree, input).loss;
     return {loss, c.train->gradient()};

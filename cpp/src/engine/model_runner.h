@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/token_rows.h"
 #include "cllm/tensor.h"
 #include "data/evaluation_windows.h"
 #include "engine/model_state.h"
@@ -32,8 +33,9 @@ class ModelRunner {
     double loss;
     const float* values;  ///< the layout's flat range; valid until the next call
   };
-  /// Computes the loss and its gradient. REQUIRES: checked tokens of one shape.
-  Gradient gradient(const TokenArray& inputs, const TokenArray& targets);
+  /// Computes the loss and its gradient for rows[sequences, length]. REQUIRES: checked rows, of
+  /// which one target at least is counted.
+  Gradient gradient(const TokenRows& rows, std::int64_t sequences, std::int64_t length);
 
  private:
   struct Crew;

@@ -1,6 +1,7 @@
 #include "engine/session.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/clock.h"
@@ -35,6 +36,15 @@ std::shared_ptr<ModelState> make_state(const SessionConfig& config, const Optimi
 
 int workers_to_tune(const SessionConfig& config) {
   return config.tune_workers ? config.active_workers() : 1;
+}
+
+/// Returns the outcome of a step that has nothing to compute.
+StepOutcome step_without_targets(const std::function<void()>& meanwhile) {
+  if (meanwhile) meanwhile();
+  StepOutcome outcome{};
+  outcome.loss = std::numeric_limits<double>::quiet_NaN();
+  outcome.skipped = true;
+  return outcome;
 }
 
 }  // namespace
@@ -82,8 +92,11 @@ void Session::set_active(int workers) {
 
 StepOutcome Session::step(std::int64_t step, const TokenRows& rows, std::function<void()> meanwhile,
                           const std::int64_t* sequences) {
+  const std::int64_t counted = count_targets(rows.targets, plan_.batch * plan_.sequence);
+  if (counted == 0) return step_without_targets(meanwhile);
   StepInput input;
   input.rows = rows;
+  input.counted = counted;
   input.learning_rate = learning_rate(step);
   input.clip = config_.clip;
   input.optimizer = optimizer_.get();

@@ -28,7 +28,7 @@ class Session {
   /// Makes one update from rows[B, T]. `step` (from 0) decides the learning rate and, with
   /// `sequences`[B], the dropout: what a sequence drops depends on its number there, or on its
   /// index when there are no numbers. `meanwhile` runs on the calling thread while the workers
-  /// compute.
+  /// compute. Without a counted target there is nothing to compute: the update is skipped.
   StepOutcome step(std::int64_t step, const TokenRows& rows,
                    std::function<void()> meanwhile = nullptr,
                    const std::int64_t* sequences = nullptr);

@@ -122,7 +122,7 @@ void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {
   data.workspace = &workspaces_[static_cast<std::size_t>(workspace_of(claim.job))];
   data.rows = input_.rows.from(first_row);
   data.accumulate = place.shard != plan_.positions[position].first_shard;
-  data.loss_scale = static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
+  data.loss_scale = static_cast<float>(1.0 / static_cast<double>(input_.counted));
   data.loss = &shard_loss_[static_cast<std::size_t>(place.shard)];
   data.packed = state_.packed.get();
   if (state_.config.dropout.any() || state_.layout.adapter_dropout() > 0) {
@@ -159,13 +159,15 @@ void TrainStage::decide() {
   outcome_.cancelled = cancelled() || left_out_.load(std::memory_order_relaxed);
   if (outcome_.cancelled) {
     updates_ = outcome_.skipped = false;
+    outcome_.counted = 0;
     outcome_.loss = outcome_.gradient_norm = std::numeric_limits<double>::quiet_NaN();
     return;
   }
+  outcome_.counted = input_.counted;
   state_.is_packed = state_.packed && state_.layout.adapted() && !input_.instead_of_tile;
   double loss = 0;
   for (double l : shard_loss_) loss += l;
-  outcome_.loss = loss / static_cast<double>(plan_.batch * plan_.sequence);
+  outcome_.loss = loss / static_cast<double>(input_.counted);
   outcome_.gradient_norm = global_norm(norm_partial_);
   outcome_.skipped = !std::isfinite(outcome_.loss) || !std::isfinite(outcome_.gradient_norm);
   updates_ = input_.optimizer != nullptr && !outcome_.skipped;

@@ -15,7 +15,8 @@ namespace cllm {
 
 /// Holds the input of a step. The workers read all of it until the step ends.
 struct StepInput {
-  TokenRows rows;  ///< [B, T]
+  TokenRows rows;        ///< [B, T]
+  std::int64_t counted;  ///< of their targets; at least 1
   double learning_rate;
   double clip;
   std::function<void()> meanwhile;  ///< runs on the root while the workers compute
@@ -34,9 +35,10 @@ struct StepInput {
 };
 
 struct StepOutcome {
-  double loss;           ///< mean over the step batch
+  double loss;           ///< mean over the counted targets of the step batch; NaN without one
   double gradient_norm;  ///< before clipping
-  bool skipped;          ///< loss or norm was not finite: nothing was updated
+  std::int64_t counted;  ///< targets
+  bool skipped;          ///< nothing was updated: loss or norm was not finite, or nothing counted
   bool cancelled;        ///< it was cancelled: nothing was updated; there is no loss and no norm
   bool waited;           ///< `meanwhile` took so long that the workers had nothing left to do
 };

@@ -6,6 +6,7 @@
 
 #include "base/refuse.h"
 #include "base/sha256.h"
+#include "base/token_rows.h"
 #include "checkpoint/held_folder.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/model_weights.h"
@@ -183,11 +184,17 @@ void Model::logits(const TokenArray& tokens, float* logits) {
 }
 
 double Model::loss_and_gradients(const TokenArray& inputs, const TokenArray& targets,
-                                 const std::vector<float*>& gradients) {
+                                 const std::vector<float*>& gradients,
+                                 const TokenArray& first_keys) {
   check_tokens("inputs", inputs, config().context, config().vocabulary);
-  check_same_shape(inputs, targets);
-  check_tokens("targets", targets, config().context, config().vocabulary);
-  const ModelRunner::Gradient gradient = impl_->runner.gradient(inputs, targets);
+  check_targets(inputs, targets, config().vocabulary);
+  check_first_keys(inputs, first_keys);
+  const std::int64_t rows = targets.sequences * targets.length;
+  if (count_targets(targets.data, rows) == 0) {
+    refuse("no target is counted", "-1 everywhere", "one token at least", "targets");
+  }
+  const ModelRunner::Gradient gradient = impl_->runner.gradient(
+      {inputs.data, targets.data, first_keys.data}, inputs.sequences, inputs.length);
   const std::vector<TensorEntry>& tensors = impl_->state->layout.tensors();
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const float* const from = gradient.values + tensors[i].offset;

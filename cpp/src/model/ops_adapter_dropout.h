@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "model/shard_ops.h"
+#include "model/ops_rows.h"
 
 namespace cllm {
 

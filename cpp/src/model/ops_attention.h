@@ -30,6 +30,7 @@ AttentionArgs<T> ShardOps<T>::head_args(std::int64_t s, std::int64_t k) const {
   args.ld_out = Q;
   args.lse = activations.lse + (s * config.heads + h) * L;
   args.scratch = scratch;
+  if (data.rows.first_keys != nullptr) args.first_keys = data.rows.first_keys + s * L;
   if (drops(config.dropout.attention)) {
     args.dropout = dropout(s, config.dropout.attention, DropoutSite::kAttention, at_layer, h);
   }

@@ -2,7 +2,7 @@
 // sequences; the dropout of attention's weights is in its kernels.
 #pragma once
 
-#include "model/shard_ops.h"
+#include "model/ops_rows.h"
 
 namespace cllm {
 

@@ -1,10 +1,11 @@
-// These operations compute token and position embeddings, x[r] = dropout(tokens[id] + places[r mod
-// T]), and their gradients. Models whose heads turn by their positions have no places.
+// These operations compute token and position embeddings, x[r] = dropout(tokens[id] +
+// places[position]), and their gradients. Models whose heads turn by their positions have no
+// places.
 #pragma once
 
 #include <cstring>
 
-#include "model/shard_ops.h"
+#include "model/ops_rows.h"
 
 namespace cllm {
 
@@ -19,8 +20,7 @@ void ShardOps<T>::embed(std::int64_t tile) const {
     if (places == kAbsent) {
       std::memcpy(x, token, static_cast<std::size_t>(C) * sizeof(float));
     } else {
-      kernels.add(static_cast<std::size_t>(C), token, parameter(places) + r % cuts.shape.length * C,
-                  x);
+      kernels.add(static_cast<std::size_t>(C), token, parameter(places) + position(r) * C, x);
     }
   }
   drop_embedding(rows, activations.x);
@@ -54,7 +54,7 @@ void ShardOps<T>::embed_backward(std::int64_t tile) const {
   for (std::int64_t r = 0; r < R; ++r) {
     const float* from = dx + r * C + begin;
     add_to(network.token_embedding.weight, data.rows.inputs[r], from);
-    if (places) add_to(network.position_embedding->weight, r % cuts.shape.length, from);
+    if (places) add_to(network.position_embedding->weight, position(r), from);
   }
 }
 

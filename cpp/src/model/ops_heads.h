@@ -2,7 +2,7 @@
 // turned by the position of its row (Su et al. 2021). Backward undoes both.
 #pragma once
 
-#include "model/shard_ops.h"
+#include "model/ops_rows.h"
 
 namespace cllm {
 
@@ -25,7 +25,7 @@ void ShardOps<T>::make_heads(const Linear& linear, const Range& m, const Range& 
   if (heads.size() <= 0) return;
   const MatrixView<float> from = normed ? product_tile(out, n) : to;
   if (normed) normalise_heads(m, heads, from);
-  in_sequences(m, [&](const Range& rows, std::int64_t, std::int64_t first) {
+  in_documents(m, [&](const Range& rows, std::int64_t first) {
     const std::int64_t r = rows.begin - m.begin;
     stored_kernels.rotary_forward(rows.size(), heads.size() / D, D, cuts.turns.data() + first * D,
                                   bias_of(linear) + heads.begin, from.at(r, 0), out.at(r, 0));
@@ -49,11 +49,16 @@ void ShardOps<T>::normalise_heads(const Range& m, const Range& n, MatrixView<flo
 template <class T>
 void ShardOps<T>::turn_back(std::int64_t s, std::int64_t k, const AttentionArgs<T>& args) const {
   const std::int64_t L = cuts.shape.length, D = cuts.config.head_width();
-  const float* const turns = cuts.turns.data();
   if (!parts.query_norm) {
-    const MatrixView<T> queries{args.dq, args.ld_dqkv}, keys{args.dk, args.ld_dqkv};
-    stored_kernels.rotary_backward(L, args.group, D, turns, queries, queries);
-    return stored_kernels.rotary_backward(L, 1, D, turns, keys, keys);
+    return in_documents({s * L, (s + 1) * L}, [&](const Range& rows, std::int64_t first) {
+      const float* const turns = cuts.turns.data() + first * D;
+      const auto turn = [&](std::int64_t heads, T* gradient) {
+        const auto part = MatrixView<T>{gradient, args.ld_dqkv}.at(rows.begin - s * L, 0);
+        stored_kernels.rotary_backward(rows.size(), heads, D, turns, part, part);
+      };
+      turn(args.group, args.dq);
+      turn(1, args.dk);
+    });
   }
   const std::int64_t slot = (s * cuts.config.key_value_heads() + k) * D;
   for (std::int64_t g = 0; g < args.group; ++g) {
@@ -82,7 +87,10 @@ void ShardOps<T>::head_backward(std::int64_t s, std::int64_t head, const Norm& n
       kernels.widen_bf16(static_cast<std::size_t>(D), copy.row(r), dx.row(r));
     }
   }
-  kernels.rotary_backward(L, 1, D, cuts.turns.data(), dx, dx);
+  in_documents({s * L, (s + 1) * L}, [&](const Range& rows, std::int64_t first) {
+    const MatrixView<float> part = dx.at(rows.begin - s * L, 0);
+    kernels.rotary_backward(rows.size(), 1, D, cuts.turns.data() + first * D, part, part);
+  });
   const MatrixView<const float> x = MatrixView<float>{activations.heads, W}.at(s * L, head * D);
   stored_kernels.rmsnorm_backward(L, D, x, dx, parameter(norm.weight),
                                   activations.head_rstd + head * R + s * L, {nullptr, 0}, dx, copy,

@@ -9,6 +9,7 @@
 #include "model/ops_hidden.h"
 #include "model/ops_linear.h"
 #include "model/ops_norm.h"
+#include "model/ops_rows.h"
 
 namespace cllm {
 

@@ -26,6 +26,12 @@ struct ShardOps {
 
   void run(std::int64_t tile) const;
 
+  // ops_rows.h
+  template <class Body>
+  void in_sequences(const Range& rows, Body body) const;
+  template <class Body>
+  void in_documents(const Range& rows, Body body) const;
+  std::int64_t position(std::int64_t row) const noexcept;
   // ops_embed.h
   void embed(std::int64_t tile) const;
   void embed_backward(std::int64_t tile) const;
@@ -108,7 +114,8 @@ struct ShardOps {
   void feature_gradient(std::int64_t tile) const;
   void token_weight(std::int64_t tile) const;
   void sum_loss() const;
-  void combine_blocks(std::int64_t begin, std::int64_t rows, float* lse) const;
+  float log_sum(std::int64_t row) const;
+  bool counts(std::int64_t first, std::int64_t rows) const noexcept;
   float* chunk_logits() const noexcept;
 
   /// Multiplies by a weight, which is stored as floats.
@@ -130,17 +137,6 @@ struct ShardOps {
   /// Adds up the gradient of the weight at `offset`, if there is one that is trained.
   void sum_groups(std::int64_t groups, std::int64_t columns, const float* partial,
                   std::int64_t offset) const;
-  /// Calls body(rows, sequence, first) for the rows of each sequence in turn; `first` is the place
-  /// of the first one in its sequence.
-  template <class Body>
-  void in_sequences(const Range& rows, Body body) const {
-    const std::int64_t L = cuts.shape.length;
-    for (std::int64_t r = rows.begin; r < rows.end;) {
-      const std::int64_t s = r / L, end = std::min(rows.end, (s + 1) * L);
-      body(Range{r, end}, s, r - s * L);
-      r = end;
-    }
-  }
   Range pass_range(std::int64_t tile) const noexcept {
     const std::int64_t begin = tile * cuts.pass_rows;
     return {begin, std::min(R, begin + cuts.pass_rows)};

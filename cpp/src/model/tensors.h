@@ -27,8 +27,16 @@ void check_tokens_shape(const char* name, const TokenArray& tokens, std::int64_t
 void check_tokens(const char* name, const TokenArray& tokens, std::int64_t positions,
                   std::int64_t vocabulary);
 
-/// Throws InputError unless both have the same shape.
-void check_same_shape(const TokenArray& inputs, const TokenArray& targets);
+/// Throws InputError unless `rows` have the shape of the inputs; it calls them `name`.
+void check_same_shape(const TokenArray& inputs, const TokenArray& rows,
+                      const char* name = "targets");
+
+/// Throws InputError for targets of another shape, or one that is neither a token nor kNotCounted.
+void check_targets(const TokenArray& inputs, const TokenArray& targets, std::int64_t vocabulary);
+
+/// Throws InputError for first keys of another shape, or that do not say where documents begin
+/// which lie one after another. Without data there are none.
+void check_first_keys(const TokenArray& inputs, const TokenArray& first_keys);
 
 /// Returns a text such as "[3, 64]".
 std::string shape_text(const TokenArray& tokens);

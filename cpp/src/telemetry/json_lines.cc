@@ -88,6 +88,7 @@ std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer) {
   line.add("step", report.step);
   line.add("epoch", report.epoch);
   line.add("tokens", report.tokens);
+  line.add("trained_tokens", report.trained_tokens);
   line.add("loss", report.loss);
   line.add("grad_norm", report.gradient_norm);
   line.add("lr", report.learning_rate);

@@ -19,8 +19,8 @@ using JsonLineBuffer = std::array<char, 1024>;
 // Each function returns the line without a newline, inside `buffer`. Numbers that are not finite
 // become null, because JSON has no name for them.
 
-/// Writes step, epoch, tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu, skipped, late,
-/// workers.
+/// Writes step, epoch, tokens, trained_tokens, loss, grad_norm, lr, ms, tokens_per_s, gflops, mfu,
+/// skipped, late, workers.
 std::string_view json_line(const StepReport& report, JsonLineBuffer& buffer);
 /// Writes step, val_loss, bits_per_byte (null where the length of the text is unknown), val_tokens,
 /// val_tokens_total.

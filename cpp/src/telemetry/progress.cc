@@ -66,7 +66,7 @@ void Progress::on_note(const std::string& note) {
 
 void Progress::on_step(const StepReport& report) {
   if (plan_.quiet) return;
-  if (report.skipped) tell_skipped(report.step);
+  if (report.skipped) tell_skipped(report);
   window_ms_ += report.milliseconds;
   window_tokens_ += report.tokens_per_second * report.milliseconds;
   window_gflops_ += report.gflops * report.milliseconds;
@@ -95,13 +95,14 @@ void Progress::on_step(const StepReport& report) {
 
 /// Tells of the first, the tenth, the hundredth, ... skipped step in a run; all of them are
 /// counted.
-void Progress::tell_skipped(std::int64_t step) {
+void Progress::tell_skipped(const StepReport& report) {
   ++skipped_;
   std::int64_t told = 1;
   while (told < skipped_) told *= 10;
   if (skipped_ != told) return;
-  std::string text = "step " + std::to_string(step) +
-                     ": update skipped, the loss or the gradient norm is not finite";
+  std::string text = "step " + std::to_string(report.step) + ": update skipped, " +
+                     (report.trained_tokens > 0 ? "the loss or the gradient norm is not finite"
+                                                : "there was no target to learn from");
   if (skipped_ > 1) text += " (" + std::to_string(skipped_) + " so far)";
   keep_line(text);
 }

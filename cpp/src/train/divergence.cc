@@ -16,6 +16,10 @@ std::string text(std::int64_t n) { return std::to_string(n); }
 }  // namespace
 
 void RunLoop::count_skip(const StepReport& report) {
+  if (report.trained_tokens == 0) {  // which says nothing of the training
+    ++empty_;
+    return;
+  }
   if (!report.skipped) {
     skipped_in_row_ = 0;
     ++applied_;

@@ -181,15 +181,19 @@ RunOutcome RunLoop::finish() {
   const TrainConfig& c = trainer_.plan.config;
   const std::string waited = late_steps_note(late_, made_);
   if (!waited.empty()) observer_.on_note(waited);
-  if (applied_ < made_) {
-    observer_.on_note(text(made_ - applied_) + " of " + text(made_) + " updates were skipped");
+  const std::string of_all = " of " + text(made_) + " ";
+  if (empty_ > 0) {
+    observer_.on_note(text(empty_) + of_all + "step batches had no target to learn from");
+  }
+  if (applied_ + empty_ < made_) {
+    observer_.on_note(text(made_ - empty_ - applied_) + of_all + "updates were skipped");
   }
   if (done() < c.steps && !out_of_patience()) {
     save_and_wait();
     return RunOutcome::kStopped;
   }
   if (done() < c.steps) observer_.on_news(early_end(evaluations_, c.patience));
-  if (made_ > 0 && applied_ == 0) {
+  if (made_ > empty_ && applied_ == 0) {
     throw Error(ErrorParts{"training diverged", "every update was skipped", "a finite loss",
                            place(), "a lower " + option_word("lr")});
   }

@@ -106,6 +106,7 @@ class RunLoop {
   std::int64_t first_ = 0;    // steps done when the loop began
   std::int64_t made_ = 0;     // steps made, with those that were rolled back
   std::int64_t applied_ = 0;  // updates
+  std::int64_t empty_ = 0;    // steps without a target to learn from
   std::int64_t late_ = 0;     // steps that waited for data
   std::int64_t skipped_in_row_ = 0;
   std::int64_t applied_since_rollback_ = 0;

@@ -60,8 +60,9 @@ Trainer::~Trainer() = default;
 
 RunOutcome Trainer::run(TrainObserver& observer) { return impl_->run(observer); }
 StepReport Trainer::step() { return impl_->core.step(); }
-StepReport Trainer::step(const TokenArray& inputs, const TokenArray& targets) {
-  return impl_->core.step(inputs, targets);
+StepReport Trainer::step(const TokenArray& inputs, const TokenArray& targets,
+                         const TokenArray& first_keys) {
+  return impl_->core.step(inputs, targets, first_keys);
 }
 EvaluationReport Trainer::evaluate(const std::function<bool()>& stop) {
   return impl_->core.evaluate(stop);

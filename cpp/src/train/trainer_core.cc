@@ -237,17 +237,18 @@ StepReport TrainerCore::step() {
   return report;
 }
 
-StepReport TrainerCore::step(const TokenArray& inputs, const TokenArray& targets) {
+StepReport TrainerCore::step(const TokenArray& inputs, const TokenArray& targets,
+                             const TokenArray& first_keys) {
   const SessionConfig& s = session.config();
-  check_same_shape(inputs, targets);
   if (inputs.sequences != s.batch || inputs.length != s.sequence) {
     throw InputError({"the step batch has another shape than the configuration", shape_text(inputs),
                       shape_text({nullptr, s.batch, s.sequence}), "inputs",
                       "batch * grad_accum sequences of seq tokens"});
   }
   check_tokens("inputs", inputs, s.model.context, s.model.vocabulary);
-  check_tokens("targets", targets, s.model.context, s.model.vocabulary);
-  return run_step(batches.route({inputs.data, targets.data}), nullptr);
+  check_targets(inputs, targets, s.model.vocabulary);
+  check_first_keys(inputs, first_keys);
+  return run_step(batches.route({inputs.data, targets.data, first_keys.data}), nullptr);
 }
 
 StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> meanwhile) {
@@ -261,7 +262,7 @@ StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> m
     batches.give_back(batch);
     return {};
   }
-  has_gradient = true;
+  has_gradient = out.counted > 0;
   const double seconds = 1e-9 * static_cast<double>(now_ns() - start);
   const auto tokens = static_cast<double>(step_tokens(plan.config));
   StepReport r;
@@ -269,6 +270,7 @@ StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> m
   r.step = ++steps_done;
   r.tokens = r.step * step_tokens(plan.config);
   r.epoch = static_cast<double>(r.tokens) / static_cast<double>(plan.epoch_tokens());
+  r.trained_tokens = out.counted;
   r.loss = out.loss;
   r.gradient_norm = out.gradient_norm;
   r.milliseconds = 1e3 * seconds;

@@ -24,7 +24,8 @@ class TrainerCore {
   explicit TrainerCore(RunPlan run_plan);
 
   StepReport step();
-  StepReport step(const TokenArray& inputs, const TokenArray& targets);
+  StepReport step(const TokenArray& inputs, const TokenArray& targets,
+                  const TokenArray& first_keys);
   /// Says whether the last call of step() was given up before the update because the session's
   /// cancel flag was set: then nothing has changed and its report has no meaning.
   bool cancelled() const noexcept { return cancelled_; }

@@ -43,11 +43,10 @@ TEST_P(Lora, TenStepsLeaveTheWeights) {
 
 void train_four_steps(Session& session, const TrainingCase& c) {
   start_weights(session.state());
-  const TextBatches text(c);
-  std::vector<std::int32_t> inputs, targets;
+  StepText text;
   for (int step = 0; step < 4; ++step) {
-    text.fill(step, inputs, targets);
-    session.step(step, {inputs.data(), targets.data()});
+    draw(c, step, text);
+    session.step(step, text.rows());
   }
 }
 

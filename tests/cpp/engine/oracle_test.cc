@@ -9,9 +9,9 @@
 #include <numeric>
 
 #include "cllm/error.h"
-#include "lora_cases.h"
 #include "model/initialize.h"
 #include "model/shard_program.h"
+#include "packed_text.h"
 
 namespace cllm {
 namespace {
@@ -55,19 +55,20 @@ class Oracle {
 
   Training train(const TrainingCase& c) {
     Training run;
-    const TextBatches text(c);
-    std::vector<std::int32_t> inputs, targets;
+    StepText text;
     for (int step = 0; step < kSteps; ++step) {
-      text.fill(step, inputs, targets);
+      draw(c, step, text);
+      const auto counted = static_cast<double>(
+          count_targets(text.targets.data(), static_cast<std::int64_t>(text.targets.size())));
       if (config_.lattice) fold();
       double loss = 0;
       std::vector<Floats> gradients;
       for (const PositionPlan& position : plan_.positions) {
-        gradients.push_back(position_gradient(step, position, inputs, targets, loss));
+        gradients.push_back(position_gradient(step, position, text.rows(), counted, loss));
       }
       run.gradient = tree_sum(gradients);
       if (config_.lattice) unfold(run.gradient);
-      run.losses.push_back(loss / static_cast<double>(plan_.batch * plan_.sequence));
+      run.losses.push_back(loss / counted);
       run.norms.push_back(norm(run.gradient));
       update(step, run.gradient, run.norms.back());
     }
@@ -106,9 +107,8 @@ class Oracle {
 
  private:
   /// Shards of a position in order, into one buffer; their losses are added to `loss`.
-  Floats position_gradient(int step, const PositionPlan& position,
-                           const std::vector<std::int32_t>& inputs,
-                           const std::vector<std::int32_t>& targets, double& loss) {
+  Floats position_gradient(int step, const PositionPlan& position, const TokenRows& rows,
+                           double counted, double& loss) {
     Floats gradient(first_moment_.size());
     std::vector<std::int64_t> sequences(static_cast<std::size_t>(plan_.batch));
     std::iota(sequences.begin(), sequences.end(), 0);
@@ -119,14 +119,8 @@ class Oracle {
                                  Pass::kTraining, weights_);
       double shard_loss = 0;
       const std::int64_t row = shard.first_sequence * plan_.sequence;
-      const auto scale =
-          static_cast<float>(1.0 / static_cast<double>(plan_.batch * plan_.sequence));
-      ShardData data = {parameters_.data(),
-                        gradient.data(),
-                        &workspace_,
-                        {inputs.data() + row, targets.data() + row},
-                        s > 0,
-                        scale,
+      ShardData data = {parameters_.data(), gradient.data(), &workspace_,
+                        rows.from(row),     s > 0,           static_cast<float>(1.0 / counted),
                         &shard_loss};
       data.dropout = &dropout;  // whoever has no rates drops nothing
       data.adapters = adapters_.data();
@@ -220,6 +214,7 @@ std::vector<OracleCase> oracle_cases() {
   std::vector<OracleCase> cases;
   for (const TrainingCase& c : training_cases()) cases.push_back({c, true, 1.0});
   for (const TrainingCase& c : lora_cases()) cases.push_back({c, true, 1.0});
+  for (const TrainingCase& c : packed_cases()) cases.push_back({c, true, 1.0});
   cases.push_back({{"ElevenPositions", 1, 2, 24, 16, 101, 15, 11}, true, 1.0});
   cases.push_back({{"ShardsAccumulate", 1, 2, 24, 128, 101, 41, 3}, true, 1.25});
   cases.push_back({{"TensorOfTwoBlocks", 1, 3, 60, 20, 1100, 6, 2}, true, 1.0});
@@ -250,12 +245,11 @@ Training train_oracle(const TrainingCase& c, const SessionConfig& config) {
 Training train_session(const TrainingCase& c, const SessionConfig& config) {
   Session session(config);
   start_weights(session.state(), kSeed);
-  const TextBatches text(c);
-  std::vector<std::int32_t> inputs, targets;
+  StepText text;
   Training run;
   for (int step = 0; step < kSteps; ++step) {
-    text.fill(step, inputs, targets);
-    const StepOutcome out = session.step(step, {inputs.data(), targets.data()});
+    draw(c, step, text);
+    const StepOutcome out = session.step(step, text.rows());
     EXPECT_FALSE(out.skipped);
     run.losses.push_back(out.loss);
     run.norms.push_back(out.gradient_norm);

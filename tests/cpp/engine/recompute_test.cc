@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "engine/memory_plan.h"
-#include "session_fixture.h"
+#include "packed_text.h"
 #include "watchdog.h"
 
 namespace cllm {
@@ -16,18 +16,19 @@ std::string digest_after_steps(const TrainingCase& c, std::int64_t threads, Pass
   Session session(config);
   ModelState& state = session.state();
   start_weights(state);
-  const TextBatches batches(c);
-  std::vector<std::int32_t> inputs, targets;
+  StepText text;
   for (int step = 0; step < 4; ++step) {
-    batches.fill(step, inputs, targets);
-    session.step(step, {inputs.data(), targets.data()});
+    draw(c, step, text);
+    session.step(step, text.rows());
   }
   return weights_digest(state);
 }
 
 TEST(Recompute, KeepsEveryBit) {
   const Watchdog watchdog("recomputing steps", std::chrono::seconds(120));
-  for (const TrainingCase& c : training_cases()) {
+  std::vector<TrainingCase> cases = training_cases();
+  for (const TrainingCase& c : packed_cases()) cases.push_back(c);
+  for (const TrainingCase& c : cases) {
     const std::string kept = digest_after_steps(c, 1, Pass::kTraining);
     for (const std::int64_t threads : {1, 14}) {
       EXPECT_EQ(digest_after_steps(c, threads, Pass::kRecomputing), kept)

@@ -9,8 +9,7 @@
 #include <thread>
 
 #include "interposed.h"
-#include "lora_cases.h"
-#include "session_fixture.h"
+#include "packed_text.h"
 #include "syscall_trap.h"
 #include "watchdog.h"
 
@@ -20,7 +19,7 @@ namespace {
 /// A session after step 2 whose active workers have all run a tile: threads may start late.
 class SteadyRun {
  public:
-  SteadyRun(const TrainingCase& c, SessionConfig config) : text_(c) {
+  SteadyRun(const TrainingCase& c, SessionConfig config) : case_(c) {
     config.tree.before_tile = [this, next = config.tree.before_tile](int worker,
                                                                      const TileClaim& claim) {
       if (warming_) std::this_thread::sleep_for(std::chrono::microseconds(100));
@@ -36,9 +35,9 @@ class SteadyRun {
       : SteadyRun(c, session_config(c, threads)) {}
 
   void step() {
-    text_.fill(step_, inputs_, targets_);
+    draw(case_, step_, text_);
     before_step();
-    session_->step(step_++, {inputs_.data(), targets_.data()});
+    session_->step(step_++, text_.rows());
     after_step();
   }
   Session& session() { return *session_; }
@@ -54,19 +53,20 @@ class SteadyRun {
     return true;
   }
 
-  const TextBatches text_;
+  const TrainingCase case_;
   std::atomic<bool> warming_{true};
   std::unique_ptr<Session> session_;
-  std::vector<std::int32_t> inputs_, targets_;
+  StepText text_;
   int step_ = 0;
 };
 
-/// The fixture's cases, and adapters with dropout in both precisions.
+/// The fixture's cases, adapters with dropout in both precisions, and packed ones.
 std::vector<TrainingCase> steady_cases() {
   std::vector<TrainingCase> cases = training_cases();
   for (const TrainingCase& c : lora_cases()) {
     if (c.lora->dropout > 0) cases.push_back(c);
   }
+  for (const TrainingCase& c : packed_cases()) cases.push_back(c);
   return cases;
 }
 

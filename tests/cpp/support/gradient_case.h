@@ -24,6 +24,7 @@ struct GradientCase {
   DropoutRates dropout = {};
   std::function<void(ModelConfig&)> change = nullptr;  ///< makes it another family or variant
   double bf16 = 1;  ///< allows for more roundings to bf16 than GPT-2 has, or for slopes that jump
+  bool packed = false;  ///< sequences hold several documents, and not every target is counted
 };
 
 inline ModelConfig model_of(const GradientCase& c) {
@@ -36,10 +37,11 @@ inline ModelConfig model_of(const GradientCase& c) {
 /// `count` sequences of a batch from `first` on.
 inline TokenBatch part(const TokenBatch& all, std::int64_t first, std::int64_t count) {
   const std::int64_t begin = first * all.length, end = begin + count * all.length;
-  return {count,
-          all.length,
-          {all.inputs.begin() + begin, all.inputs.begin() + end},
-          {all.targets.begin() + begin, all.targets.begin() + end}};
+  const auto rows = [=](const std::vector<std::int32_t>& column) {
+    return column.empty() ? column
+                          : std::vector<std::int32_t>(column.begin() + begin, column.begin() + end);
+  };
+  return {count, all.length, rows(all.inputs), rows(all.targets), rows(all.first_keys)};
 }
 
 /// A case in double, computed once.
@@ -48,12 +50,16 @@ struct Wanted {
       : config(model_of(c)),
         layout(config),
         parameters(lively_parameters(layout)),
-        batch(random_batch(sequences(c), c.length, c.vocabulary)),
+        batch(batch_of(c)),
         sequences_drawn(drawn(batch.sequences)),
         source{11, 5, sequences_drawn.data()},
         reference(config, layout, parameters.data(), batch, &source),
         gradient(reference.gradient()) {}
 
+  static TokenBatch batch_of(const GradientCase& c) {
+    TokenBatch batch = random_batch(sequences(c), c.length, c.vocabulary);
+    return c.packed ? packed(std::move(batch)) : batch;
+  }
   /// As routing may have laid them out.
   static std::vector<std::int64_t> drawn(std::int64_t sequences) {
     std::vector<std::int64_t> all;
@@ -95,7 +101,7 @@ struct Wanted {
 /// The mean loss of the shards; their gradient is left in the runner.
 inline double run_shards(const GradientCase& c, const Wanted& wanted, ShardRunner& runner,
                          TileOrder order) {
-  const double scale = 1 / static_cast<double>(wanted.batch.rows());
+  const double scale = 1 / static_cast<double>(wanted.batch.counted());
   double loss = 0;
   std::int64_t first = 0;
   if (c.dropout.any()) runner.dropout = &wanted.source;

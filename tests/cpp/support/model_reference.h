@@ -19,13 +19,12 @@ class ModelReference : public ReferenceParts {
   /// Copies the parameters out of a flat range; with a source, the config's dropout rates apply.
   ModelReference(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
                  TokenBatch batch, const DropoutSource* source = nullptr)
-      : ReferenceParts(config, layout, parameters, batch.rows(), batch.length, source),
-        batch_(std::move(batch)) {
+      : ReferenceParts(config, layout, parameters, std::move(batch), source) {
     streams_.push_back(embed());
     for (std::int64_t b = 0; b < 2 * L; ++b) streams_.push_back(block(b, streams_.back()));
   }
 
-  /// Returns the mean cross-entropy.
+  /// Returns the mean cross-entropy of the counted targets.
   double loss() const { return head(streams_.back(), nullptr); }
   /// Returns [R, V'].
   Doubles logits() const {
@@ -63,7 +62,7 @@ class ModelReference : public ReferenceParts {
     for (std::int64_t i = 0; i < R * C; ++i) {
       const std::int64_t r = i / C, c = i % C;
       x[index(i)] = at(layout_.token_embedding())[batch_.inputs[index(r)] * C + c];
-      if (places != kAbsent) x[index(i)] += at(places)[r % T * C + c];
+      if (places != kAbsent) x[index(i)] += at(places)[position(r) * C + c];
     }
     dropout_.drop_embedding(x);
     return x;
@@ -95,10 +94,11 @@ class ModelReference : public ReferenceParts {
       double most = -INFINITY, sum = 0;
       for (const double z : row) most = std::max(most, z);
       for (const double z : row) sum += std::exp(z - most);
-      loss += most + std::log(sum) - row[index(batch_.targets[index(r)])];
+      const std::int32_t target = batch_.targets[index(r)];
+      if (target != kNotCounted) loss += most + std::log(sum) - row[index(target)];
       if (logits != nullptr) logits->insert(logits->end(), row.begin(), row.end());
     }
-    return loss / static_cast<double>(R);
+    return loss / counted_;
   }
 
   /// Returns the first block that reads a parameter; -1: the embedding does.
@@ -111,7 +111,6 @@ class ModelReference : public ReferenceParts {
     return -1;
   }
 
-  const TokenBatch batch_;
   std::vector<Doubles> streams_;  // [2L + 1] of [R, C]: inputs of each block and of the head
 };
 

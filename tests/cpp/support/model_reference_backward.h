@@ -20,7 +20,7 @@ class ModelReferenceBackward : public ModelReference {
       const std::int64_t r = i / C, c = i % C;
       g[index(layout_.token_embedding() + batch_.inputs[index(r)] * C + c)] += dx[index(i)];
       if (layout_.position_embedding() != kAbsent) {
-        g[index(layout_.position_embedding() + r % T * C + c)] += dx[index(i)];
+        g[index(layout_.position_embedding() + position(r) * C + c)] += dx[index(i)];
       }
     }
     return g;
@@ -34,14 +34,15 @@ class ModelReferenceBackward : public ModelReference {
     const Doubles across = transposed(V, C, at(weight));
     Doubles dfeatures(x.size());
     for (std::int64_t r = 0; r < R; ++r) {
+      if (batch_.targets[index(r)] == kNotCounted) continue;
       const double* f = features.data() + r * C;
       Doubles row(index(V));
       multiply_add(1, C, V, f, across.data(), row.data());
       double most = -INFINITY, sum = 0;
       for (const double z : row) most = std::max(most, z);
       for (double& z : row) sum += z = std::exp(z - most);
-      for (double& z : row) z /= sum * static_cast<double>(R);
-      row[index(batch_.targets[index(r)])] -= 1 / static_cast<double>(R);
+      for (double& z : row) z /= sum * counted_;
+      row[index(batch_.targets[index(r)])] -= 1 / counted_;
       multiply_add(V, 1, C, row.data(), f, g.data() + weight);
       multiply_add(1, V, C, row.data(), at(weight), dfeatures.data() + r * C);
     }

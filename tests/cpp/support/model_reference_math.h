@@ -5,13 +5,24 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/token_rows.h"
+
 namespace cllm {
 
-/// Holds whole sequences of one length: tokens[sequences * length].
+/// Holds whole sequences of one length: tokens[sequences * length]. A target of -1 is not counted.
 struct TokenBatch {
   std::int64_t sequences, length;
   std::vector<std::int32_t> inputs, targets;
+  std::vector<std::int32_t> first_keys = {};  ///< the same; empty: each sequence is one document
   std::int64_t rows() const { return sequences * length; }
+  std::int64_t counted() const { return count_targets(targets.data(), rows()); }
+  /// Returns the row of its sequence where the document of row r begins.
+  std::int64_t first_key(std::int64_t r) const {
+    return first_keys.empty() ? 0 : first_keys[static_cast<std::size_t>(r)];
+  }
+  TokenRows all() const {
+    return {inputs.data(), targets.data(), first_keys.empty() ? nullptr : first_keys.data()};
+  }
 };
 
 using Doubles = std::vector<double>;  // row-major matrices, with shapes beside each use

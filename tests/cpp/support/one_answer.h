@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "base/sha256.h"
+#include "packed_text.h"
 #include "sanitized.h"
-#include "session_fixture.h"
 #include "temporary_folder.h"
 #include "watchdog.h"
 
@@ -93,11 +93,10 @@ class TrainingRun {
   }
 
   void train(int steps) {
-    const TextBatches text(case_);
-    std::vector<std::int32_t> inputs, targets;
+    StepText text;
     for (int s = 0; s < steps; ++s, ++step_) {
-      text.fill(step_, inputs, targets);
-      const StepOutcome out = session_->step(step_, {inputs.data(), targets.data()});
+      draw(case_, step_, text);
+      const StepOutcome out = session_->step(step_, text.rows());
       EXPECT_FALSE(out.skipped);
       EXPECT_GT(out.loss, 0.0);
       first_loss_ = step_ == 0 ? out.loss : first_loss_;

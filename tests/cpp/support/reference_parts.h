@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "family_reference.h"
@@ -17,13 +18,13 @@ namespace cllm {
 class ReferenceParts {
  public:
   ReferenceParts(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
-                 std::int64_t rows, std::int64_t length, const DropoutSource* source)
+                 TokenBatch batch, const DropoutSource* source)
       : C(config.width),
         H(config.heads),
         V(config.vocabulary),
         L(config.layers),
-        R(rows),
-        T(length),
+        R(batch.rows()),
+        T(batch.length),
         D(config.head_width()),
         Q(config.query_width()),
         K(config.key_width()),
@@ -31,7 +32,9 @@ class ReferenceParts {
         config_(config),
         layout_(layout),
         parameters_(parameters, parameters + layout.flat_size()),
-        dropout_{config, source, length} {}
+        dropout_{config, source, batch.length},
+        batch_(std::move(batch)),
+        counted_(static_cast<double>(batch_.counted())) {}
 
   const std::int64_t C, H, V, L, R, T, D, Q, K, W;
 
@@ -87,11 +90,13 @@ class ReferenceParts {
     if (!o.query_norm) return nullptr;
     return column < queries ? &*o.query_norm : &*o.key_norm;
   }
+  /// Returns the place of row r in its document.
+  std::int64_t position(std::int64_t r) const { return r % T - batch_.first_key(r); }
   /// Returns the angles by which pairs of a head turn in row r.
   Doubles angles(std::int64_t r) const {
     Doubles all;
     for (const float f : rotary_frequencies(config_)) {
-      all.push_back(static_cast<double>(static_cast<float>(r % T) * f));
+      all.push_back(static_cast<double>(static_cast<float>(position(r)) * f));
     }
     return all;
   }
@@ -120,7 +125,7 @@ class ReferenceParts {
   /// on.
   std::int64_t key_column(std::int64_t h) const { return Q + h / config_.head_group() * D; }
 
-  /// Returns the probabilities of one row of one head over columns 0..t.
+  /// Returns the probabilities of one row of one head over columns 0..t; 0 before its document.
   Doubles attention_weights(std::int64_t layer, const Doubles& qkv, std::int64_t row,
                             std::int64_t h) const {
     const std::int64_t t = row % T, first = row - t;
@@ -131,7 +136,7 @@ class ReferenceParts {
       const double* key = qkv.data() + (first + s) * W + key_column(h);
       double score = 0;
       for (std::int64_t d = 0; d < D; ++d) score += q[d] * key[d];
-      weights.push_back(score * score_scale(layer));
+      weights.push_back(s < batch_.first_key(row) ? -INFINITY : score * score_scale(layer));
       most = std::max(most, weights.back());
     }
     for (double& w : weights) sum += w = std::exp(w - most);
@@ -182,6 +187,8 @@ class ReferenceParts {
   const ParameterLayout& layout_;
   Doubles parameters_;
   const ReferenceDropout dropout_;
+  const TokenBatch batch_;
+  const double counted_;
 };
 
 }  // namespace cllm

@@ -24,6 +24,7 @@ struct TrainingCase {
   bool lattice = false;
   int symmetry_order = 12;
   std::optional<LoraConfig> lora = std::nullopt;  ///< adapters are trained, beside frozen weights
+  bool packed = false;                            ///< for packed_text.h
 };
 
 /// Returns cases with remainders everywhere; one position; twelve; bf16, with pairs that have no

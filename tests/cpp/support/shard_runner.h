@@ -55,7 +55,7 @@ class ShardRunner {
     data.parameters = parameters;
     data.gradient = gradient.data();
     data.workspace = &workspace;
-    data.rows = {batch.inputs.data(), batch.targets.data()};
+    data.rows = batch.all();
     data.accumulate = accumulate;
     data.loss_scale = static_cast<float>(scale);
     data.loss = &loss;
@@ -169,6 +169,23 @@ inline TokenBatch random_batch(std::int64_t sequences, std::int64_t length, std:
   for (std::int64_t r = 0; r < batch.rows(); ++r) {
     batch.inputs.push_back(draw());
     batch.targets.push_back(draw());
+  }
+  return batch;
+}
+
+/// Returns the batch with each sequence parted into documents, whose first targets are not counted,
+/// and of some of them none.
+inline TokenBatch packed(TokenBatch batch, unsigned seed = 4) {
+  std::mt19937 random(seed);
+  for (std::int64_t r = 0; r < batch.rows();) {
+    constexpr std::int64_t kLengths[] = {1, 2, 9, 30, 70};
+    const std::int64_t place = r % batch.length;
+    const std::int64_t end = std::min(batch.length, place + kLengths[random() % 5]);
+    const std::int64_t counted = random() % 4 == 0 ? end : place + (end - place) / 3;
+    for (std::int64_t t = place; t < end; ++t, ++r) {
+      batch.first_keys.push_back(static_cast<std::int32_t>(place));
+      if (t < counted) batch.targets[static_cast<std::size_t>(r)] = kNotCounted;
+    }
   }
   return batch;
 }

@@ -34,6 +34,7 @@ class SleepingStep {
   void run(double mean_ms) {
     const double ns = 1e6 * mean_ms * static_cast<double>(tiles()) / plan_.work;
     StepInput input{};
+    input.counted = 1;
     input.instead_of_tile = [this, ns](int, const TileClaim& claim) {
       const std::uint64_t start = now_ns();
       const auto sleep = static_cast<std::int64_t>(ns * at(plan_.costs, claim));

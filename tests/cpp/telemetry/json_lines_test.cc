@@ -32,6 +32,7 @@ StepReport some_step(std::int64_t step) {
   r.step = step;
   r.epoch = 1.0 / 3;
   r.tokens = 9007199254740993;
+  r.trained_tokens = 9007199254740992;
   r.loss = 2.4512345678901234;
   r.gradient_norm = 5e-324;
   r.learning_rate = 1e-3;
@@ -65,12 +66,13 @@ TEST_F(JsonLinesTest, StepLineHasItsKeysAndExactNumbers) {
   JsonLineBuffer buffer;
   const StepReport r = some_step(12);
   const Json json = Json::parse(json_line(r, buffer));
-  EXPECT_EQ(keys(json), (std::vector<std::string>{"step", "epoch", "tokens", "loss", "grad_norm",
-                                                  "lr", "ms", "tokens_per_s", "gflops", "mfu",
-                                                  "skipped", "late", "workers"}));
+  EXPECT_EQ(keys(json), (std::vector<std::string>{"step", "epoch", "tokens", "trained_tokens",
+                                                  "loss", "grad_norm", "lr", "ms", "tokens_per_s",
+                                                  "gflops", "mfu", "skipped", "late", "workers"}));
   EXPECT_EQ(json["step"], 12);
   EXPECT_EQ(json["epoch"].get<double>(), r.epoch);
   EXPECT_EQ(json["tokens"].get<std::int64_t>(), r.tokens);
+  EXPECT_EQ(json["trained_tokens"], r.trained_tokens);
   EXPECT_EQ(json["loss"].get<double>(), r.loss);
   EXPECT_EQ(json["grad_norm"].get<double>(), r.gradient_norm);
   EXPECT_EQ(json["lr"].get<double>(), r.learning_rate);

@@ -212,12 +212,15 @@ TEST(Progress, SkippedStepsAreCountedAndSaidMoreAndMoreRarely) {
     for (int step = 1; step <= 300; ++step) {
       r.step = step;
       r.skipped = step % 2 == 0;
+      r.trained_tokens = step > 100 ? 0 : 64;
       progress.on_step(r);
     }
     EXPECT_EQ(screen.count("update skipped"), 3) << screen.text;
     EXPECT_EQ(screen.count("step 2: update skipped"), 1);
     EXPECT_EQ(screen.count("step 20: update skipped"), 1);
     EXPECT_EQ(screen.count("(100 so far)"), 1);
+    EXPECT_EQ(screen.count("is not finite"), 2);
+    EXPECT_EQ(screen.count("step 200: update skipped, there was no target to learn from"), 1);
   }
   EXPECT_EQ(screen.count("150 updates were skipped in this run"), 1) << screen.text;
 }
