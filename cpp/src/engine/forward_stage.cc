@@ -64,7 +64,7 @@ ForwardStage::ForwardStage(std::int64_t sequences, std::int64_t length, ModelSta
     : plan_(plan(sequences, length)),
       state_(state),
       workers_(workers),
-      jobs_(state.config, state.layout, plan_, Pass::kForward, state.weights()),
+      jobs_(state.config, state.layout, plan_, Pass::kForward, state.weights(), state.head_rows),
       no_targets_(static_cast<std::size_t>(plan_.largest_shard() * length), -1),
       shard_loss_(plan_.shards.size(), 0.0) {
   const Workspaces w = workspaces_for(plan_, state.layout, state.precision,

@@ -14,7 +14,7 @@ namespace cllm {
 /// Says what one run reads and writes.
 struct ForwardInput {
   TokenRows rows;           ///< [sequences, T]; its targets may be null: no losses
-  float* logits = nullptr;  ///< [sequences, T, V'] or nullptr
+  float* logits = nullptr;  ///< [sequences, T, V'] or nullptr; the state's head has all rows
   /// Once it is set, no more tiles are computed; null: never.
   const std::atomic<bool>* cancel = nullptr;
   std::function<void()> meanwhile = nullptr;  ///< runs on the root while the workers compute

@@ -81,7 +81,8 @@ struct ModelState {
   }
 
   const ModelConfig config;
-  const Precision precision;  ///< of the products of its passes
+  const Precision precision;            ///< of the products of its passes
+  HeadRows head_rows = HeadRows::kAll;  ///< set before stages are made
   const ParameterLayout layout;
   AlignedBuffer<float> parameters;  ///< [layout.flat_size()]; a coupled embedding as last folded
   AlignedBuffer<float> adapters;    ///< [size of the trainables] if the layout has adapters

@@ -38,7 +38,8 @@ struct SessionConfig {
   Precision precision = Precision::kFp32;
   std::uint64_t seed = 0;  ///< of dropout, if the model has rates
   Pass pass = Pass::kTraining;
-  TreeOptions tree;            ///< the session sets prepare_worker
+  HeadRows head_rows = HeadRows::kAll;  ///< kCounted where many targets are not counted
+  TreeOptions tree;                     ///< the session sets prepare_worker
   Allowance allowance;         ///< the cores that workers may be pinned to; empty: they are not
   bool time_products = false;  ///< for take_product_ns()
 

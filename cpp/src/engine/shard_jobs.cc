@@ -61,14 +61,14 @@ bool keeps_apart(const std::vector<PhasePlan>& lap, std::int32_t first) {
 }  // namespace
 
 ShardJobs::ShardJobs(const ModelConfig& config, const ParameterLayout& layout,
-                     const BatchPlan& plan, Pass pass, WeightLayout weights) {
+                     const BatchPlan& plan, Pass pass, WeightLayout weights, HeadRows head) {
   for (const PositionPlan& position : plan.positions) {
     std::vector<Row> rows;
     std::int64_t phases = 0, tiles = 0;
     for (int s = position.first_shard; s < position.first_shard + position.shards; ++s) {
       const ShardShape shape{plan.shards[static_cast<std::size_t>(s)].sequences, plan.sequence};
       if (rows.empty() || rows.back().program->cuts().shape.sequences != shape.sequences) {
-        const ShardProgram* program = program_for(config, layout, shape, pass, weights);
+        const ShardProgram* program = program_for(config, layout, shape, pass, weights, head);
         rows.push_back({program, s, 0, static_cast<std::int32_t>(phases),
                         static_cast<std::int32_t>(program->phases().size())});
       }
@@ -88,12 +88,12 @@ ShardJobs::ShardJobs(const ModelConfig& config, const ParameterLayout& layout,
 }
 
 const ShardProgram* ShardJobs::program_for(const ModelConfig& config, const ParameterLayout& layout,
-                                           const ShardShape& shape, Pass pass,
-                                           WeightLayout weights) {
+                                           const ShardShape& shape, Pass pass, WeightLayout weights,
+                                           HeadRows head) {
   for (const auto& program : programs_) {
     if (program->cuts().shape.sequences == shape.sequences) return program.get();
   }
-  programs_.push_back(std::make_unique<ShardProgram>(config, layout, shape, pass, weights));
+  programs_.push_back(std::make_unique<ShardProgram>(config, layout, shape, pass, weights, head));
   return programs_.back().get();
 }
 

@@ -16,7 +16,7 @@ class ShardJobs {
  public:
   /// Makes the plans. Throws InputError for a step with more tiles than can be counted.
   ShardJobs(const ModelConfig& config, const ParameterLayout& layout, const BatchPlan& plan,
-            Pass pass, WeightLayout weights);
+            Pass pass, WeightLayout weights, HeadRows head = HeadRows::kAll);
 
   /// Writes the phases of a position and how often they come: all its shards in order, on one
   /// workspace and one gradient.
@@ -60,7 +60,8 @@ class ShardJobs {
   };
 
   const ShardProgram* program_for(const ModelConfig& config, const ParameterLayout& layout,
-                                  const ShardShape& shape, Pass pass, WeightLayout weights);
+                                  const ShardShape& shape, Pass pass, WeightLayout weights,
+                                  HeadRows head);
   std::size_t shape_for(const std::vector<Row>& rows);
   Shape plan_shape(const std::vector<Row>& rows);
 

@@ -15,7 +15,7 @@ TrainStage::TrainStage(const BatchPlan& plan, ModelState& state, const KernelTab
       state_(state),
       kernels_(kernels),
       workers_(workers),
-      jobs_(state.config, state.layout, plan, pass, state.weights()),
+      jobs_(state.config, state.layout, plan, pass, state.weights(), state.head_rows),
       shard_loss_(plan.shards.size(), 0.0),
       norm_partial_(state.layout.trainables().blocks().size(), 0.0),
       in_order_(static_cast<std::size_t>(plan.batch)) {

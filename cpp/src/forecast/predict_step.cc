@@ -142,7 +142,8 @@ StepForecast predict_step(const SessionConfig& config, const MachineRates& rates
   TrainSchedule schedule(batch, layout, tree.owners(active), static_cast<int>(active),
                          {packed_tiles, coupled_tiles});
   const ShardJobs shards(config.model, layout, batch, config.pass,
-                         packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain);
+                         packed_tiles > 0 ? WeightLayout::kPacked : WeightLayout::kPlain,
+                         config.head_rows);
   const Costs costs(config, batch, layout, rates, schedule, shards, active, where);
   // A root that computes hears of a job at once; any other root sleeps, at the far end of the tree.
   const bool alone = tree.root_computes(active);

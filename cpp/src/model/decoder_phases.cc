@@ -108,6 +108,8 @@ class DecoderPhases : public LinearPhases {
   void head() {
     const std::int64_t last =
         cuts_.config.layers - 1;  // the features' gradient becomes its gradient
+    const bool some = cuts_.head_rows == HeadRows::kCounted;
+    if (some) add(Op::kGatherCounted, last, 1, {writes(Buffer::kFeatures, all())});
     for (std::int64_t c = 0; c < cuts_.chunks(); ++c) {
       const Range chunk = {0, cuts_.chunk_size(c)};
       const auto in_shard = [&](Range rows) { return this->in_shard(c, rows); };
@@ -156,6 +158,7 @@ class DecoderPhases : public LinearPhases {
            {reads(Buffer::kLogits, chunk), reads(Buffer::kFeatures, in_shard(chunk)),
             writes(tied_ ? Buffer::kTokenGradient : Buffer::kHeadGradient, all())}});
     }
+    if (some && trains(pass_)) add(Op::kSpreadCounted, last, 1, {writes(Buffer::kDnorm, all())});
   }
 
   // The chain of gradients that go down comes first, because everything waits for it. A weight's

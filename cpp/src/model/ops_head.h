@@ -1,30 +1,83 @@
 // These operations compute the head and the cross-entropy, by chunks of rows and blocks of the
 // vocabulary. Only the logits of one chunk exist at a time, and they become their own gradient in
 // place.
+//
+// The head's rows are those of the shard, or only those whose target is counted: then these are
+// gathered first, and place i of the head belongs to the i-th of them. Tiles of places beyond the
+// last one are empty.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "model/ops_rows.h"
 
 namespace cllm {
 
-/// Says whether one of some rows of the shard has a target that is counted. Without one, nobody
-/// needs their logits, and their gradients are 0.
 template <class T>
-bool ShardOps<T>::counts(std::int64_t first, std::int64_t rows) const noexcept {
-  const std::int32_t* const targets = data.rows.targets + first;
-  return std::any_of(targets, targets + rows, [](std::int32_t t) { return t != kNotCounted; });
+bool ShardOps<T>::is_counted(std::int64_t row) const noexcept {
+  return data.rows.targets[row] != kNotCounted;
 }
 
-/// Returns log sum exp of a row of the chunk, from the maxima and sums of the blocks of the
-/// vocabulary, in block order.
+/// Returns how many of the places m of the chunk belong to a row.
 template <class T>
-float ShardOps<T>::log_sum(std::int64_t row) const {
+std::int64_t ShardOps<T>::head_rows(const Range& m) const noexcept {
+  if (cuts.head_rows == HeadRows::kAll) return m.size();
+  const std::int64_t left = count_targets(data.rows.targets, R) - phase.chunk * cuts.chunk_rows;
+  return std::clamp<std::int64_t>(left - m.begin, 0, m.size());
+}
+
+/// Calls body(place, row) for those places m of the chunk that belong to a row of the shard.
+template <class T>
+template <class Body>
+void ShardOps<T>::in_head(const Range& m, Body body) const {
+  const std::int64_t first = phase.chunk * cuts.chunk_rows;
+  if (cuts.head_rows == HeadRows::kAll) {
+    for (std::int64_t i = m.begin; i < m.end; ++i) body(i, first + i);
+    return;
+  }
+  for (std::int64_t r = 0, i = -first; r < R && i < m.end; ++r) {
+    if (!is_counted(r)) continue;
+    if (i >= m.begin) body(i, r);
+    ++i;
+  }
+}
+
+/// Moves the features of counted rows to their places.
+template <class T>
+void ShardOps<T>::gather_counted() const {
+  std::int64_t place = 0;
+  for (std::int64_t r = 0; r < R; ++r) {
+    if (!is_counted(r)) continue;
+    T* const to = operands.features + place++ * C;
+    const T* const from = operands.features + r * C;
+    if (to != from) std::memcpy(to, from, static_cast<std::size_t>(C) * sizeof(T));
+  }
+}
+
+/// Moves the gradients of their features back; other rows have none.
+template <class T>
+void ShardOps<T>::spread_counted() const {
+  std::int64_t place = count_targets(data.rows.targets, R);
+  for (std::int64_t r = R - 1; r >= 0; --r) {
+    float* const to = workspace.dnorm + r * C;
+    if (!is_counted(r)) {
+      clear_rows(1, C, MatrixView<float>{to, C});
+      continue;
+    }
+    const float* const from = workspace.dnorm + --place * C;
+    if (to != from) std::memcpy(to, from, static_cast<std::size_t>(C) * sizeof(float));
+  }
+}
+
+/// Returns log sum exp of the logits at a place of the chunk, from the maxima and sums of the
+/// blocks of the vocabulary, in block order.
+template <class T>
+float ShardOps<T>::log_sum(std::int64_t place) const {
   const std::int64_t blocks = cuts.logits(phase.chunk).column_tiles(), chunk = cuts.chunk_rows;
-  const float* const maxima = workspace.block_max + row;
-  const float* const sums = workspace.block_sum + row;
+  const float* const maxima = workspace.block_max + place;
+  const float* const sums = workspace.block_sum + place;
   float most = maxima[0];
   for (std::int64_t b = 1; b < blocks; ++b) most = std::max(most, maxima[b * chunk]);
   float sum = 0;
@@ -41,12 +94,18 @@ float* ShardOps<T>::chunk_logits() const noexcept {
   return data.all_logits + phase.chunk * cuts.chunk_rows * cuts.config.vocabulary;
 }
 
+/// Returns the gradients of a chunk's logits, whose rows are kLogitStep * V' apart.
+template <class T>
+MatrixView<T> ShardOps<T>::logit_gradients() const noexcept {
+  return {reinterpret_cast<T*>(workspace.logits), kLogitStep * cuts.config.vocabulary};
+}
+
 template <class T>
 void ShardOps<T>::logits(std::int64_t tile) const {
   const Grid grid = cuts.logits(phase.chunk);
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   const std::int64_t V = cuts.config.vocabulary, first = phase.chunk * cuts.chunk_rows + m.begin;
-  if (data.all_logits == nullptr && !counts(first, m.size())) return;
+  if (head_rows(m) == 0) return;
   const MatrixView<float> out = MatrixView<float>{chunk_logits(), V}.at(m.begin, n.begin);
   multiply_weight({GemmForm::kNT,
                    m.size(),
@@ -62,31 +121,38 @@ void ShardOps<T>::logits(std::int64_t tile) const {
 }
 
 // A tile has whole rows, so that a row's blocks are combined once and one tile writes its loss.
-// Rows that are not counted get gradients of 0, unless nobody will read them.
+// Those that are not counted have gradients of 0.
 template <class T>
 void ShardOps<T>::logit_gradient(std::int64_t tile) const {
-  const std::int64_t begin = tile * cuts.loss_rows;
-  const std::int64_t end = std::min(begin + cuts.loss_rows, cuts.chunk_size(phase.chunk));
-  const std::int64_t V = cuts.config.vocabulary, chunk = phase.chunk * cuts.chunk_rows;
-  const std::int32_t* const targets = data.rows.targets + chunk;
-  const bool read = counts(chunk, cuts.chunk_size(phase.chunk));
-  float* const lse = scratch;
-  for (std::int64_t r = begin; r < end;) {
-    const bool counted = targets[r] != kNotCounted;
-    const std::int64_t first = r;
-    for (; r < end && (targets[r] != kNotCounted) == counted; ++r) {
-      if (counted) lse[r - first] = log_sum(r);
-      workspace.row_loss[chunk + r] =
-          counted ? lse[r - first] - workspace.logits[r * V + targets[r]] : 0.0f;
+  const std::int64_t begin = tile * cuts.loss_rows, V = cuts.config.vocabulary;
+  const Range m{begin, std::min(begin + cuts.loss_rows, cuts.chunk_size(phase.chunk))};
+  const MatrixView<T> gradients = logit_gradients();
+  float* const losses = workspace.row_loss + phase.chunk * cuts.chunk_rows;
+  in_head(m, [&](std::int64_t place, std::int64_t row) {
+    if (!is_counted(row)) {
+      losses[place] = 0;
+      return clear_rows(1, V, gradients.at(place, 0));
     }
-    const MatrixView<T> gradients = logit_gradients().at(first, 0);
-    if (counted) {
-      stored_kernels.softmax_gradient(r - first, V, {workspace.logits + first * V, V}, lse,
-                                      targets + first, 0, data.loss_scale, gradients);
-    } else if (read) {
-      clear_rows(r - first, V, gradients);
-    }
-  }
+    const float* const logits = workspace.logits + place * V;
+    const std::int32_t* const target = data.rows.targets + row;
+    const float lse = log_sum(place);
+    losses[place] = lse - logits[*target];
+    stored_kernels.softmax_gradient(1, V, {logits, V}, &lse, target, 0, data.loss_scale,
+                                    gradients.at(place, 0));
+  });
+  const std::int64_t end = m.begin + head_rows(m);
+  std::fill(losses + end, losses + m.end, 0.0f);
+  const std::int64_t added = std::min(m.end, weight_rows());
+  if (added > end) clear_rows(added - end, V, gradients.at(end, 0));
+}
+
+/// Returns how many places of the chunk the gradient of the head's weight adds up: a few numbers
+/// are all that this may be, because libraries keep a kernel for each.
+template <class T>
+std::int64_t ShardOps<T>::weight_rows() const noexcept {
+  constexpr std::int64_t kStep = 32;
+  const std::int64_t size = cuts.chunk_size(phase.chunk);
+  return std::min(size, ceil_div(head_rows({0, size}), kStep) * kStep);
 }
 
 /// Computes dE[V', C] (+)= d logits^T features: the head's part. If the head is tied, the
@@ -97,14 +163,15 @@ void ShardOps<T>::token_weight(std::int64_t tile) const {
   const MatrixView<float> out{gradient(cuts.layout->network().head.weight) + m.begin * C + n.begin,
                               C};
   const bool adds = data.accumulate || phase.chunk > 0;
-  if (!counts(phase.chunk * cuts.chunk_rows, cuts.chunk_size(phase.chunk))) {
+  const std::int64_t rows = weight_rows();
+  if (rows == 0) {
     if (!adds) clear_rows(m.size(), n.size(), out);
     return;
   }
   multiply({GemmForm::kTN,
             m.size(),
             n.size(),
-            cuts.chunk_size(phase.chunk),
+            rows,
             logit_gradients().at(0, m.begin),
             {operands.features + phase.chunk * cuts.chunk_rows * C + n.begin, C},
             out,
@@ -116,32 +183,28 @@ void ShardOps<T>::feature_gradient(std::int64_t tile) const {
   const Grid grid = cuts.features(phase.chunk);
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   const std::int64_t V = cuts.config.vocabulary, first = phase.chunk * cuts.chunk_rows + m.begin;
-  const MatrixView<float> out{workspace.dnorm + first * C + n.begin, C};
-  if (counts(first, m.size())) {
-    multiply_weight({GemmForm::kNN,
-                     m.size(),
-                     n.size(),
-                     V,
-                     logit_gradients().at(m.begin, 0),
-                     {parameter(cuts.layout->network().head.weight) + n.begin, C},
-                     out,
-                     false});
-  } else {
-    clear_rows(m.size(), n.size(), out);
-  }
+  if (head_rows(m) == 0) return;
+  multiply_weight({GemmForm::kNN,
+                   m.size(),
+                   n.size(),
+                   V,
+                   logit_gradients().at(m.begin, 0),
+                   {parameter(cuts.layout->network().head.weight) + n.begin, C},
+                   {workspace.dnorm + first * C + n.begin, C},
+                   false});
   if (cuts.features_fused()) norm_final_backward(tile);
 }
 
 /// Computes the losses of one chunk for evaluation; rows without a target count as 0.
 template <class T>
 void ShardOps<T>::loss() const {
-  const std::int64_t rows = cuts.chunk_size(phase.chunk), first = phase.chunk * cuts.chunk_rows;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int32_t target = data.rows.targets[first + r];
-    workspace.row_loss[first + r] =
-        target == kNotCounted ? 0.0f
-                              : log_sum(r) - chunk_logits()[r * cuts.config.vocabulary + target];
-  }
+  const std::int64_t size = cuts.chunk_size(phase.chunk), V = cuts.config.vocabulary;
+  float* const losses = workspace.row_loss + phase.chunk * cuts.chunk_rows;
+  std::fill(losses, losses + size, 0.0f);
+  in_head({0, size}, [&](std::int64_t place, std::int64_t row) {
+    if (!is_counted(row)) return;
+    losses[place] = log_sum(place) - chunk_logits()[place * V + data.rows.targets[row]];
+  });
   if (phase.chunk + 1 == cuts.chunks()) sum_loss();
 }
 

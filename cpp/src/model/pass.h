@@ -1,5 +1,5 @@
 // A Pass says what a shard goes through and what its forward pass keeps for the backward pass; a
-// WeightLayout says how its products find their weights.
+// WeightLayout says how its products find their weights, and HeadRows which rows have logits.
 #pragma once
 
 #include <cstdint>
@@ -20,5 +20,10 @@ constexpr bool shares_layers(Pass pass) noexcept { return pass != Pass::kTrainin
 
 /// Shards are cut in lower tiles if a tile need not pack its part of a weight.
 enum class WeightLayout : std::uint8_t { kPlain, kPacked };
+
+enum class HeadRows : std::uint8_t {
+  kAll,
+  kCounted,  ///< those whose target is counted, gathered first: cheaper where these are few
+};
 
 }  // namespace cllm

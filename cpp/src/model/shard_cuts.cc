@@ -12,8 +12,8 @@ constexpr std::int64_t kEmbedColumns = 32;  // two cache lines: tiles never writ
 }  // namespace
 
 ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
-                     const ShardShape& shard, WeightLayout how)
-    : config(model), layout(&tensors), shape(shard), weights(how) {
+                     const ShardShape& shard, WeightLayout how, HeadRows head)
+    : config(model), layout(&tensors), shape(shard), weights(how), head_rows(head) {
   const std::int64_t R = shape.rows(), C = config.width;
   // All layers of a model are cut in the same way.
   for (std::size_t i = 0; i < kLinearSites; ++i) {
@@ -28,8 +28,8 @@ ShardCuts::ShardCuts(const ModelConfig& model, const ParameterLayout& tensors,
     }
     if (linear.adapter.exists()) cut_adapter(linear, linears[i]);
   }
-  const Linear& head = tensors.network().head;
-  token_weight = weight_gradient_grid(head.rows(), head.columns());
+  const Linear& words = tensors.network().head;
+  token_weight = weight_gradient_grid(words.rows(), words.columns());
   const Grid& projection = linear(LinearSite::kProjection).forward;
   whole_rows = projection.column_tiles() == 1;
   pass_rows = whole_rows ? projection.tile_rows : cllm::pass_rows(R, C);

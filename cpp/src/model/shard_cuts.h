@@ -37,12 +37,13 @@ struct LinearCuts {
 
 struct ShardCuts {
   ShardCuts(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape,
-            WeightLayout weights);
+            WeightLayout weights, HeadRows head = HeadRows::kAll);
 
   ModelConfig config;
   const ParameterLayout* layout;
   ShardShape shape;
   WeightLayout weights;
+  HeadRows head_rows;
   std::array<LinearCuts, kLinearSites> linears;  // of a layer
   Grid token_weight;                             // vocabulary x width
   /// If C is one column of tiles, a tile of a product back to width C holds whole rows. It then
@@ -93,17 +94,29 @@ struct ShardCuts {
   std::int64_t chunk_size(std::int64_t chunk) const noexcept {
     return std::min(chunk_rows, shape.rows() - chunk * chunk_rows);
   }
-  Grid logits(std::int64_t chunk) const { return logit_grid(chunk_size(chunk), config.vocabulary); }
+  Grid logits(std::int64_t chunk) const {
+    return of_head(logit_grid(chunk_size(chunk), config.vocabulary));
+  }
   std::int64_t loss_tiles(std::int64_t chunk) const noexcept {
     return ceil_div(chunk_size(chunk), loss_rows);
   }
   /// Says whether a tile of the features' gradient also runs the pass that comes next: then it has
   /// the tiles of every other product of width C.
-  bool features_fused() const noexcept { return whole_rows && chunks() == 1; }
-  Grid features(std::int64_t chunk) const { return product(chunk_size(chunk), config.width); }
+  bool features_fused() const noexcept {
+    return whole_rows && chunks() == 1 && head_rows == HeadRows::kAll;
+  }
+  Grid features(std::int64_t chunk) const {
+    return of_head(product(chunk_size(chunk), config.width));
+  }
 
  private:
   void cut_adapter(const Linear& linear, LinearCuts& cuts) const;
+  /// Lowers the tiles of a product of the head if only some of its rows will be computed.
+  Grid of_head(Grid grid) const {
+    constexpr std::int64_t kFewRows = 64;
+    if (head_rows == HeadRows::kCounted) grid.tile_rows = std::min(grid.tile_rows, kFewRows);
+    return grid;
+  }
   Grid product(std::int64_t rows, std::int64_t columns) const {
     return product_grid(rows, columns, config.width, weights);
   }

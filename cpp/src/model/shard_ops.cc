@@ -48,6 +48,8 @@ void ShardOps<T>::run(std::int64_t tile) const {
       return linear(tile);
     case Op::kAttention:
       return attention(tile);
+    case Op::kGatherCounted:
+      return gather_counted();
     case Op::kLogits:
       return logits(tile);
     case Op::kLoss:
@@ -58,6 +60,8 @@ void ShardOps<T>::run(std::int64_t tile) const {
       return feature_gradient(tile);
     case Op::kTokenWeight:
       return token_weight(tile);
+    case Op::kSpreadCounted:
+      return spread_counted();
     case Op::kNormFinalBackward:
       return norm_final_backward(tile);
     case Op::kNorm2Backward:

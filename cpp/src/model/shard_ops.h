@@ -114,9 +114,16 @@ struct ShardOps {
   void feature_gradient(std::int64_t tile) const;
   void token_weight(std::int64_t tile) const;
   void sum_loss() const;
-  float log_sum(std::int64_t row) const;
-  bool counts(std::int64_t first, std::int64_t rows) const noexcept;
+  void gather_counted() const;
+  void spread_counted() const;
+  bool is_counted(std::int64_t row) const noexcept;
+  std::int64_t head_rows(const Range& m) const noexcept;
+  template <class Body>
+  void in_head(const Range& m, Body body) const;
+  std::int64_t weight_rows() const noexcept;
+  float log_sum(std::int64_t place) const;
   float* chunk_logits() const noexcept;
+  MatrixView<T> logit_gradients() const noexcept;
 
   /// Multiplies by a weight, which is stored as floats.
   void multiply_weight(const GemmArgsOf<T, float>& args) const {
@@ -153,11 +160,6 @@ struct ShardOps {
   T* copy_of(T* operand) const noexcept {
     return kFloat || drops(cuts.config.dropout.residual) ? nullptr : operand;
   }
-  /// Returns the gradients of a chunk's logits, whose rows are kLogitStep * V' apart.
-  MatrixView<T> logit_gradients() const noexcept {
-    return {reinterpret_cast<T*>(workspace.logits), kLogitStep * cuts.config.vocabulary};
-  }
-
   /// Returns where a product writes the floats that will be stored at `out`: there, or into
   /// scratch.
   MatrixView<float> product_tile(MatrixView<T> out, const Range& columns) const noexcept {

@@ -6,8 +6,8 @@
 namespace cllm {
 
 ShardProgram::ShardProgram(const ModelConfig& config, const ParameterLayout& layout,
-                           const ShardShape& shape, Pass pass, WeightLayout weights)
-    : cuts_(config, layout, shape, weights), phases_(decoder_phases(cuts_, pass)) {}
+                           const ShardShape& shape, Pass pass, WeightLayout weights, HeadRows head)
+    : cuts_(config, layout, shape, weights, head), phases_(decoder_phases(cuts_, pass)) {}
 
 std::int64_t ShardProgram::tiles() const noexcept {
   std::int64_t tiles = 0;
@@ -32,7 +32,6 @@ std::size_t ShardProgram::worker_scratch_floats(const ParameterLayout& layout,
   const bool bf16 = precision == Precision::kBf16;
   const auto attention =
       bf16 ? kernels.bf16.attention_scratch_floats : kernels.attention_scratch_floats;
-  const auto head = static_cast<std::size_t>(most_logit_rows(largest.rows(), config.vocabulary));
   const std::int64_t rows = largest.rows(), D = config.head_width();
   // What is stored as Bf16 leaves a product as floats; gate and what it multiplies always do.
   std::int64_t tile = bf16 ? most_product_tile(rows) : 0;
@@ -41,8 +40,8 @@ std::size_t ShardProgram::worker_scratch_floats(const ParameterLayout& layout,
   if (bf16 && !config.is_gpt2()) {
     tile = std::max(tile, most_tile_of_heads(rows, config.qkv_width(), D));
   }
-  return std::max(
-      {attention(largest.length, D, config.head_group()), head, static_cast<std::size_t>(tile)});
+  return std::max(attention(largest.length, D, config.head_group()),
+                  static_cast<std::size_t>(tile));
 }
 
 }  // namespace cllm

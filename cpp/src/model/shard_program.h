@@ -53,11 +53,13 @@ enum class Op : std::uint8_t {
   kLinear,
   kAttention,
   // Head.
+  kGatherCounted,
   kLogits,
   kLoss,
   kLogitGradient,
   kFeatureGradient,
   kTokenWeight,
+  kSpreadCounted,
   // Gradients of what rows carry.
   kNormFinalBackward,
   kNorm2Backward,
@@ -98,7 +100,7 @@ struct Phase {
 class ShardProgram {
  public:
   ShardProgram(const ModelConfig& config, const ParameterLayout& layout, const ShardShape& shape,
-               Pass pass, WeightLayout weights);
+               Pass pass, WeightLayout weights, HeadRows head = HeadRows::kAll);
 
   const ShardCuts& cuts() const noexcept { return cuts_; }
   const std::vector<Phase>& phases() const noexcept { return phases_; }

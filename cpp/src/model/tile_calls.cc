@@ -219,7 +219,9 @@ void TileCalls::list() const {
       const Range m = product(grid, head.forward_form(), true, head.inputs);
       return listener_.pass("softmax_stats", false, m.size(), grid.column_range(tile_).size());
     }
+    case Op::kGatherCounted:
     case Op::kLoss:
+    case Op::kSpreadCounted:
       return;
     case Op::kLogitGradient: {
       const std::int64_t rest = cuts_.chunk_size(chunk) - tile_ * cuts_.loss_rows;
@@ -298,9 +300,11 @@ PhaseParts parts_of(const Phase& phase) {
     case Op::kAdapterA:
     case Op::kAdapterB:
       return {Part::kAdapters, Part::kAdapters};
+    case Op::kGatherCounted:
     case Op::kLogits:
     case Op::kLoss:
     case Op::kLogitGradient:
+    case Op::kSpreadCounted:
       return {Part::kHead, Part::kLoss};
     case Op::kFeatureGradient:
       return {Part::kHead, Part::kNormAndActivation};

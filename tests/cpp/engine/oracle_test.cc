@@ -116,7 +116,7 @@ class Oracle {
     for (int s = 0; s < position.shards; ++s) {
       const ShardPlan& shard = plan_.shards[static_cast<std::size_t>(position.first_shard + s)];
       const ShardProgram program(config_.model, layout_, {shard.sequences, plan_.sequence},
-                                 Pass::kTraining, weights_);
+                                 Pass::kTraining, weights_, config_.head_rows);
       double shard_loss = 0;
       const std::int64_t row = shard.first_sequence * plan_.sequence;
       ShardData data = {parameters_.data(), gradient.data(), &workspace_,

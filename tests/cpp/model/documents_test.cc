@@ -2,8 +2,11 @@
 // its sequence, bit for bit; and what has no counted target is not computed.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "cpu/features.h"
 #include "gradient_case.h"
@@ -71,25 +74,102 @@ TEST(DocumentsOfAShard, HaveNoNeighbours) {
   }
 }
 
+/// A model, its weights and a batch, for runners whose head has all rows or few.
+class SomeTargets {
+ public:
+  SomeTargets(const ModelConfig& config, TokenBatch batch)
+      : config_(config),
+        layout_(config),
+        parameters_(lively_parameters(layout_)),
+        batch_(std::move(batch)) {}
+
+  std::unique_ptr<ShardRunner> runner(HeadRows rows, Pass pass, Precision precision) const {
+    auto made = std::make_unique<ShardRunner>(config_, layout_, batch_.sequences, batch_.length,
+                                              kernels(), pass, precision);
+    made->head_rows = rows;
+    return made;
+  }
+  double run(ShardRunner& runner, TileOrder order = TileOrder::kForward) const {
+    return runner.run(parameters_.data(), batch_, false, 0.01, order);
+  }
+  const ParameterLayout& layout() const { return layout_; }
+  const Linear& head() const { return layout_.network().head; }
+  std::vector<float>& parameters() { return parameters_; }
+
+  /// Counted rows alone leave the bits of all rows, but for the order of the sum in the gradient of
+  /// the head's weight.
+  void expect_same(Precision precision) const {
+    const auto all = runner(HeadRows::kAll, Pass::kTraining, precision);
+    const auto few = runner(HeadRows::kCounted, Pass::kTraining, precision);
+    const double loss = run(*all);
+    for (const TileOrder order :
+         {TileOrder::kForward, TileOrder::kReversed, TileOrder::kShuffled}) {
+      EXPECT_EQ(run(*few, order), loss);
+      for (const TensorEntry& t : layout_.tensors()) expect_same(t, *few, *all);
+    }
+    EXPECT_EQ(run(*runner(HeadRows::kCounted, Pass::kForward, precision)),
+              run(*runner(HeadRows::kAll, Pass::kForward, precision)));
+  }
+
+ private:
+  void expect_same(const TensorEntry& t, const ShardRunner& few, const ShardRunner& all) const {
+    const float* const seen = few.gradient.data() + t.offset;
+    const float* const wanted = all.gradient.data() + t.offset;
+    const auto size = static_cast<std::size_t>(t.size);
+    if (t.offset != head().weight) {
+      EXPECT_EQ(std::memcmp(seen, wanted, size * sizeof(float)), 0) << t.name;
+      return;
+    }
+    float most = 0, worst = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      most = std::max(most, std::abs(wanted[i]));
+      worst = std::max(worst, std::abs(seen[i] - wanted[i]));
+    }
+    EXPECT_LE(worst, 1e-6f * most);
+  }
+
+  const ModelConfig config_;
+  const ParameterLayout layout_;
+  std::vector<float> parameters_;
+  const TokenBatch batch_;
+};
+
+/// The counted rows are few, all, one, none, and so many that they reach into a second chunk.
+TEST(CountedRows, AloneGiveWhatAllRowsGive) {
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    ModelConfig config{2, 2, 24, 90, 700};
+    config.tied_head = false;
+    SomeTargets(config, packed(random_batch(3, 90, 700))).expect_same(precision);
+    TokenBatch batch = random_batch(2, 50, 700);
+    SomeTargets(config, batch).expect_same(precision);
+    std::fill(batch.targets.begin() + 1, batch.targets.end(), kNotCounted);
+    SomeTargets(config, batch).expect_same(precision);
+    batch.targets[0] = kNotCounted;
+    SomeTargets(config, batch).expect_same(precision);
+  }
+  ModelConfig large{1, 1, 4, 43, 262200};
+  large.tied_head = false;
+  TokenBatch batch = random_batch(3, 43, large.vocabulary);
+  for (std::size_t i = 0; i < batch.targets.size(); i += 5) batch.targets[i] = kNotCounted;
+  ASSERT_GT(batch.counted(), 80);
+  SomeTargets(large, batch).expect_same(Precision::kFp32);
+}
+
 /// NaN weights of the head would show wherever logits are made.
-TEST(TargetsThatAreNotCounted, CostNoHead) {
+TEST(CountedRows, CostNothingWhereThereAreNone) {
   ModelConfig config{1, 2, 16, 64, 700};
   config.tied_head = false;
-  const ParameterLayout layout(config);
-  std::vector<float> parameters = lively_parameters(layout);
-  const Linear& head = layout.network().head;
-  std::fill_n(parameters.begin() + head.weight, head.size(), NAN);
   TokenBatch batch = random_batch(2, 64, 700);
   std::fill(batch.targets.begin(), batch.targets.end(), kNotCounted);
+  SomeTargets none(config, batch);
+  std::fill_n(none.parameters().begin() + none.head().weight, none.head().size(), NAN);
   for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    for (const Pass pass : {Pass::kTraining, Pass::kForward}) {
-      ShardRunner runner(config, layout, 2, 64, kernels(), pass, precision);
-      EXPECT_EQ(runner.run(parameters.data(), batch, false, 0.1), 0.0);
-      if (pass == Pass::kForward) continue;
-      for (const TensorEntry& t : layout.tensors()) {
-        for (std::int64_t i = t.offset; i < t.offset + t.size; ++i) {
-          ASSERT_EQ(runner.gradient[static_cast<std::size_t>(i)], 0.0f) << t.name;
-        }
+    EXPECT_EQ(none.run(*none.runner(HeadRows::kCounted, Pass::kForward, precision)), 0.0);
+    const auto runner = none.runner(HeadRows::kCounted, Pass::kTraining, precision);
+    EXPECT_EQ(none.run(*runner), 0.0);
+    for (const TensorEntry& t : none.layout().tensors()) {
+      for (std::int64_t i = t.offset; i < t.offset + t.size; ++i) {
+        ASSERT_EQ(runner->gradient[static_cast<std::size_t>(i)], 0.0f) << t.name;
       }
     }
   }

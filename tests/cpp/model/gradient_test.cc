@@ -28,7 +28,7 @@ std::vector<GradientCase> gradient_cases() {
           {"DropoutWideRows", 2, 3, 132, 20, 31, 20, {2}, true, 0, {0.1, 0.1, 0.1}},
           {"DropoutOfEmbedding", 2, 2, 12, 11, 47, 11, {3, 2}, true, 12, {0.25, 0, 0}},
           {"DropoutOfAttention", 1, 2, 12, 11, 47, 11, {2}, true, 12, {0, 0.5, 0}},
-          {"Packed", 2, 2, 12, 140, 47, 140, {3, 2}, true, 12, {0.1, 0.1, 0.1}, nullptr, 1, true}};
+          {"Packed", 2, 2, 12, 80, 47, 80, {3, 2}, true, 4, {0.1, 0.1, 0.1}, nullptr, 1.5, true}};
 }
 
 ModelConfig& family(ModelConfig& c, Family of, std::int64_t kv_heads, std::int64_t hidden) {
@@ -71,8 +71,8 @@ std::vector<GradientCase> family_cases() {
           {"LlamaWideRows", 2, 4, 136, 20, 31, 20, {2}, true, 0, {}, straddling},
           {"Qwen3WideHeads", 2, 3, 136, 20, 31, 20, {12}, true, 0, {0, 0.1, 0.1}, wide},
           {"LlamaTwoTokens", 1, 2, 8, 3, 5, 2, {1}, true, 48, {}, qwen2, 1.5},
-          {"PackedLlama", 2, 4, 24, 70, 47, 67, {3, 2}, true, 4, {}, shared, 1.5, true},
-          {"PackedQwen2", 2, 2, 24, 90, 47, 90, {3, 2}, true, 4, {}, qwen2, 1.5, true},
+          {"PackedLlama", 2, 4, 24, 70, 47, 67, {2, 1}, true, 0, {}, shared, 1.5, true},
+          {"PackedQwen2", 1, 2, 24, 90, 47, 90, {2, 1}, true, 4, {}, qwen2, 1.5, true},
           {"PackedQwen3", 2, 4, 72, 40, 101, 33, {3, 2}, true, 0, {}, qwen3, 1, true},
           {"Gpt2ErfUntied", 3, 2, 12, 11, 47, 11, {3, 2}, true, 24, {}, erf},
           {"Gpt2Relu", 1, 4, 32, 16, 257, 16, {2}, true, -1, {}, relu, 4}};

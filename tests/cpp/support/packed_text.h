@@ -44,7 +44,7 @@ inline void draw(const TrainingCase& c, int step, StepText& to) {
 }
 
 /// Returns packed cases: dropout, both precisions, adapters with dropout, shards that accumulate,
-/// sequences of several blocks of queries.
+/// sequences of several blocks of queries; heads of all rows and of those that are counted.
 inline std::vector<TrainingCase> packed_cases() {
   std::vector<TrainingCase> cases = {
       {"PackedDropout", 2, 3, 36, 70, 101, 13, 2, Precision::kFp32, 0.1},
@@ -53,6 +53,7 @@ inline std::vector<TrainingCase> packed_cases() {
       {"PackedLora", 2, 4, 40, 70, 101, 13, 3, Precision::kFp32, 0, Family::kLlama, 2},
       {"PackedLoraBf16", 2, 4, 40, 41, 101, 25, 12, Precision::kBf16, 0, Family::kQwen2, 2}};
   for (TrainingCase& c : cases) c.packed = true;
+  for (const std::size_t i : {1, 2, 3}) cases[i].head_rows = HeadRows::kCounted;
   cases[3].lora = lora_of(4);
   cases[3].lora->dropout = 0.1;
   cases[4].lora = lora_of(3, {"q_proj", "v_proj", "down_proj"});

@@ -25,6 +25,7 @@ struct TrainingCase {
   int symmetry_order = 12;
   std::optional<LoraConfig> lora = std::nullopt;  ///< adapters are trained, beside frozen weights
   bool packed = false;                            ///< for packed_text.h
+  HeadRows head_rows = HeadRows::kAll;            ///< for that, too
 };
 
 /// Returns cases with remainders everywhere; one position; twelve; bf16, with pairs that have no
@@ -57,6 +58,7 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   config.model.symmetry_order = c.symmetry_order;
   config.lattice = c.lattice;
   config.lora = c.lora;
+  config.head_rows = c.head_rows;
   config.adamw.lattice_rate = 3;
   config.seed = 9;
   config.batch = c.batch;

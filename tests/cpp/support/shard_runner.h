@@ -49,7 +49,7 @@ class ShardRunner {
   double run(const float* parameters, const TokenBatch& batch, bool accumulate, double scale,
              TileOrder order = TileOrder::kForward) {
     const ShardProgram program(config_, layout_, {batch.sequences, batch.length}, pass_,
-                               packed ? WeightLayout::kPacked : WeightLayout::kPlain);
+                               packed ? WeightLayout::kPacked : WeightLayout::kPlain, head_rows);
     double loss = std::numeric_limits<double>::quiet_NaN();
     ShardData data;
     data.parameters = parameters;
@@ -73,6 +73,7 @@ class ShardRunner {
   AlignedBuffer<float> gradient;  // flat range of the trainables
   Workspace workspace;
   const PackedWeights* packed = nullptr;
+  HeadRows head_rows = HeadRows::kAll;
   const float* adapters = nullptr;
   const DropoutSource* dropout = nullptr;
   std::int64_t first_sequence = 0;  // first sequence of the batch, in the step batch

@@ -141,8 +141,8 @@ TEST_F(JsonLinesTest, LongestLinesFit) {
   JsonLineBuffer buffer;
   const std::int64_t least = std::numeric_limits<std::int64_t>::min();
   const double longest = -2.2250738585072014e-308;
-  StepReport step{least,   longest, least,   longest, longest, longest, longest,
-                  longest, longest, longest, false,   false,   least};
+  StepReport step{least,   longest, least,   least,   longest, longest, longest,
+                  longest, longest, longest, longest, false,   false,   least};
   EXPECT_EQ(Json::parse(json_line(step, buffer))["mfu"].get<double>(), longest);
   SphereReport r;
   r.role = "root+worker";
