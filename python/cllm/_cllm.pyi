@@ -1461,7 +1461,9 @@ class StepReport:
 
     @property
     def skipped(self) -> bool:
-        """Whether nothing was updated, because loss or gradient was not finite."""
+        """Whether nothing was updated, because loss or gradient was not finite, or because
+        there was no target to learn from.
+        """
 
     @property
     def step(self) -> int:
@@ -1474,6 +1476,10 @@ class StepReport:
     @property
     def tokens_per_s(self) -> float:
         """Tokens trained on in a second."""
+
+    @property
+    def trained_tokens(self) -> int:
+        """Targets of the step that are learned from: those that are not -1."""
 
     @property
     def workers(self) -> int:
@@ -1715,10 +1721,13 @@ class Model:
         """float32[B, T, V'] behind every token of integers[B, T]."""
 
     def loss_and_gradients(
-        self, inputs: ArrayLike, targets: ArrayLike
+        self, inputs: ArrayLike, targets: ArrayLike, first_keys: ArrayLike | None = None
     ) -> tuple[float, dict[str, NDArray[np.float32]]]:
         """The mean cross-entropy of targets[B, T] given inputs[B, T], nats a token, and its
-        gradient by every tensor, named and shaped as in parameters().
+        gradient by every tensor, named and shaped as in parameters(). A target of -1 is not
+        counted. If sequences hold several documents, one after another, `first_keys`[B, T]
+        give each token the index in its sequence of the first token of its document:
+        positions count from there, and attention sees nothing before it.
         """
 
     def parameters(self) -> dict[str, NDArray[np.float32]]:
@@ -1822,10 +1831,16 @@ class Trainer:
     def spheres(self) -> list[SphereReport]:
         """What each sphere did, by id."""
 
-    def step(self, inputs: ArrayLike | None = None, targets: ArrayLike | None = None) -> StepReport:
+    def step(
+        self,
+        inputs: ArrayLike | None = None,
+        targets: ArrayLike | None = None,
+        first_keys: ArrayLike | None = None,
+    ) -> StepReport:
         """One update: on the next batch of the data, or on your own integers inputs[B, T] and
         targets[B, T], or on [B, T + 1], of which each token is the target of the one before
-        it. B is batch * grad_accum, T is seq.
+        it. B is batch * grad_accum, T is seq. Targets of -1 and `first_keys`[B, T] are as for
+        Model.loss_and_gradients; without a target that counts the update is skipped.
         """
 
     def weights_hash(self) -> str:
