@@ -17,6 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     };
     for (const auto* paths : {&files.train, &files.validation}) {
       for (const std::string& path : *paths) fuzz_require(is_inside(path), "a file of the folder");
+      const std::vector<std::string> marks = files.marks_of(*paths);
+      fuzz_require(marks.size() == (files.set->has_examples() ? paths->size() : 0),
+                   "marks for every file of examples");
+      for (const std::string& path : marks) fuzz_require(is_inside(path), "a file of the folder");
     }
     for (const DataSet::File& file : files.set->tokenizer_files) {
       fuzz_require(is_inside(files.set->path(file.name)), "a tokenizer file of the folder");

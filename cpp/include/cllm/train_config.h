@@ -29,8 +29,10 @@ struct TrainConfig {
   std::string family = "gpt2";  ///< gpt2 | llama | qwen2 | qwen3
   std::int64_t layers = 4;
   std::int64_t heads = 4;
-  std::int64_t width = 128;   ///< --dim
-  std::int64_t sequence = 0;  ///< --seq, tokens; auto: 64, or less when the data is short
+  std::int64_t width = 128;  ///< --dim
+  /// --seq, tokens; auto: 64, or less when the data is short; for examples as long as the longest,
+  /// at most 1024 and what the model reads
+  std::int64_t sequence = 0;
   std::int64_t kv_heads = 0;  ///< heads of keys and values; 0 (auto): as many as heads
   std::int64_t head_dim = 0;  ///< width of a head; 0 (auto): dim / heads
   std::int64_t hidden = 0;    ///< width of the hidden layer; 0 (auto): that of the family
@@ -49,6 +51,8 @@ struct TrainConfig {
   double min_learning_rate = -1;  ///< --min-lr; negative (auto): a tenth of learning_rate
   std::int64_t warmup = -1;  ///< steps; negative (auto): steps / 10 within 40 and 100, at most half
   std::string shuffle = "offsets";  ///< windows | offsets: how sequences are chosen
+  std::string packing = "bfd";      ///< bfd | none: how examples share sequences; for examples only
+  bool document_mask = false;       ///< no document of a sequence sees another; examples never do
   std::string schedule = "cosine";  ///< cosine | linear | constant | wsd
   double weight_decay = 0.1;        ///< matrices only
   double beta1 = 0.9;

@@ -142,6 +142,14 @@ std::vector<Option> make_table() {
         "windows: every epoch takes each piece of seq tokens once, in random order; offsets: each "
         "sequence starts anywhere, as in nanoGPT",
         row().choices({"windows", "offsets"}));
+  t.add("packing", kText, &C::packing,
+        "bfd: examples of answers share sequences, the longest first, each where it fills best; "
+        "none: one a sequence; no example sees another in either case",
+        row().choices({"bfd", "none"}).also({"pack"}));
+  t.add(
+      "document-mask", kFlag, &C::document_mask,
+      "documents that share a sequence do not see each other, and positions begin again with each",
+      row().also({"doc-mask", "intra-document-mask"}));
   t.add("lr", kReal, &C::learning_rate,
         "highest learning rate; auto: 0.001, for a model given as init 0.0001",
         row()

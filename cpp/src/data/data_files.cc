@@ -70,6 +70,13 @@ std::vector<std::string> matches_of(const std::string& pattern) {
 
 }  // namespace
 
+std::vector<std::string> DataFiles::marks_of(const std::vector<std::string>& paths) const {
+  std::vector<std::string> marks;
+  if (!set.has_value() || !set->has_examples()) return marks;
+  for (const std::string& path : paths) marks.push_back(set->marks.at(path));
+  return marks;
+}
+
 DataFiles find_data_files(const std::string& name) {
   if (is_there(name)) {
     if (!is_folder(name)) return {name, {name}, {}, {}};

@@ -20,6 +20,8 @@ struct DataFiles {
   const std::vector<std::string>& judged() const noexcept {
     return validation.empty() ? train : validation;
   }
+  /// Returns the files of the marks of some token files, when they are examples; else none.
+  std::vector<std::string> marks_of(const std::vector<std::string>& paths) const;
   /// Says whether ids of token files are known to be bytes.
   bool byte_tokens() const noexcept { return set.has_value() && set->byte_tokens; }
 };

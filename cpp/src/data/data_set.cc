@@ -12,7 +12,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kFormat = "cllm data set";
-constexpr int kVersion = 1;
+constexpr int kVersion = 1;            // of texts
+constexpr int kVersionOfExamples = 2;  // whose token files have marks
 constexpr const char* kHint = "prepare the data set again";
 
 constexpr std::size_t kMostBytes = std::size_t{256} << 20;
@@ -101,12 +102,18 @@ class Reader {
   Json json_;
 };
 
-std::vector<std::string> token_files(const Reader& reader, const DataSet& set, const char* part) {
+std::vector<std::string> token_files(const Reader& reader, DataSet& set, const char* part,
+                                     bool have_marks) {
   const Json& files = reader.value(reader.value(reader.top(), part), "files");
   if (!files.is_array()) reader.wrong("files", files.type_name(), "a list");
   std::vector<std::string> paths;
   for (const Json& file : files) {
     paths.push_back(set.path(reader.name(reader.text(file, "file"), "file")));
+    if (!have_marks) continue;
+    const std::string marks = set.path(reader.name(reader.text(file, "marks"), "marks"));
+    if (!set.marks.emplace(paths.back(), marks).second) {
+      reader.wrong("file", paths.back(), "each file once");
+    }
   }
   return paths;
 }
@@ -122,7 +129,8 @@ DataSet read_data_set(const std::string& folder) {
   const Json& top = reader.top();
   const std::string format = reader.text(top, "format");
   if (format != kFormat) reader.wrong("format", "\"" + format + "\"", kFormat);
-  reader.count(top, "version", kVersion, kVersion);
+  const bool examples =
+      reader.count(top, "version", kVersion, kVersionOfExamples) == kVersionOfExamples;
 
   const Json& tokenizer = reader.value(top, "tokenizer");
   set.byte_tokens = reader.text(tokenizer, "kind") == "bytes";
@@ -140,8 +148,8 @@ DataSet read_data_set(const std::string& folder) {
     set.tokenizer_files.push_back(
         {reader.name(name, "files"), reader.sha256(hash.get<std::string>(), "files")});
   }
-  set.train = token_files(reader, set, "train");
-  set.validation = token_files(reader, set, "val");
+  set.train = token_files(reader, set, "train", examples);
+  set.validation = token_files(reader, set, "val", examples);
   if (set.train.empty()) reader.wrong("train", "no files", "at least one");
   return set;
 }

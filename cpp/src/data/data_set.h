@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct DataSet {
   std::vector<File> tokenizer_files;    ///< tokenizer.json and those beside it
   std::vector<std::string> train;       ///< paths of token files, in their order
   std::vector<std::string> validation;  ///< the same; empty when nothing was kept apart
+  /// Holds the file of the marks of each of these (data/mark.h); empty unless they are examples.
+  std::map<std::string, std::string> marks;
+
+  bool has_examples() const noexcept { return !marks.empty(); }
 
   std::string path(const std::string& name) const { return folder + "/" + name; }
 };

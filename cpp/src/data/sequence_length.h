@@ -8,6 +8,8 @@ namespace cllm {
 
 /// This is --seq when the user does not give it and the data is long enough.
 constexpr std::int64_t kDefaultSequence = 64;
+/// The same for examples, where the longest one is as long.
+constexpr std::int64_t kDefaultExampleSequence = 1024;
 
 /// Returns T for `tokens` tokens of training data in the file `path`. A sequence and its targets
 /// take T + 1 tokens. `requested` 0 means kDefaultSequence, or less for short data, so that two

@@ -27,6 +27,10 @@ class TokenSource {
   /// Throws InputError for files that do not belong together. REQUIRES: there is a path.
   TokenSource(std::string name, const std::vector<std::string>& paths, std::int64_t vocabulary,
               bool byte_tokens);
+  /// Opens several files of examples, each with the file of its marks (data/examples.h). Throws
+  /// InputError for marks that are not those of its tokens. REQUIRES: as many of them as paths.
+  TokenSource(std::string name, const std::vector<std::string>& paths,
+              const std::vector<std::string>& marks, std::int64_t vocabulary, bool byte_tokens);
   TokenSource(TokenSource&&) noexcept = default;
   TokenSource& operator=(TokenSource&&) = delete;
 
@@ -54,6 +58,11 @@ class TokenSource {
   /// or are damaged. REQUIRES: 0 <= offset, 0 <= count, offset + count <= size().
   void copy(std::int64_t offset, std::int64_t count, std::int32_t* out) const;
 
+  /// Says whether the tokens are examples with marks.
+  bool has_marks() const noexcept { return !marks_.empty(); }
+  /// Does as copy() for the marks of these tokens. REQUIRES: has_marks().
+  void copy_marks(std::int64_t offset, std::int64_t count, std::int32_t* out) const;
+
   /// Does TokenPart::verify() for every part.
   void verify() const;
 
@@ -78,10 +87,18 @@ class TokenSource {
   bool shares_file(const TokenSource& other) const noexcept;
 
  private:
+  using Parts = std::vector<std::unique_ptr<TokenPart>>;
+
   void check_parts() const;
+  void check_marks() const;
+  void copy_of(const Parts& parts, std::int64_t offset, std::int64_t count,
+               std::int32_t* out) const;
+  /// Returns every file: tokens, then marks.
+  std::vector<const TokenPart*> all() const;
 
   std::string name_;
-  std::vector<std::unique_ptr<TokenPart>> parts_;
+  Parts parts_;
+  Parts marks_;                       // of each part, when the tokens are examples
   std::vector<std::int64_t> begins_;  // the first token of each part, then the number of tokens
   std::int64_t vocabulary_ = 0;
 };

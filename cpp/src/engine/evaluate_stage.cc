@@ -6,8 +6,8 @@
 
 namespace cllm {
 
-std::int64_t EvaluateStage::round_of(const EvaluationWindows& windows, std::int64_t sequence) {
-  return std::min(windows.size(), ForwardStage::most_sequences(sequence));
+std::int64_t EvaluateStage::round_of(const EvaluationRows& rows, std::int64_t sequence) {
+  return std::min(rows.size(), ForwardStage::most_sequences(sequence));
 }
 
 EvaluateStage::EvaluateStage(std::int64_t round, std::int64_t sequence, ModelState& state,
@@ -19,20 +19,24 @@ EvaluateStage::EvaluateStage(std::int64_t round, std::int64_t sequence, ModelSta
   }
 }
 
-double EvaluateStage::run(SphereTree& tree, const EvaluationWindows& windows,
+double EvaluateStage::run(SphereTree& tree, const EvaluationRows& rows,
                           const std::function<bool()>& stop, const std::atomic<bool>* cancel) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  const std::int64_t rounds = (windows.size() + stage_.sequences() - 1) / stage_.sequences();
+  const std::int64_t rounds = (rows.size() + stage_.sequences() - 1) / stage_.sequences();
   double sum = 0;
-  fill(windows, 0);
+  for (Round& tokens : rounds_) {
+    tokens.first_keys.resize(rows.has_documents() ? tokens.inputs.size() : 0);
+  }
+  fill(rows, 0);
   for (std::int64_t round = 0; round < rounds; ++round) {
     if (stop && stop()) return kNone;
     const Round& tokens = rounds_[round % 2];
-    ForwardInput input{{tokens.inputs.data(), tokens.targets.data()}};
+    ForwardInput input{{tokens.inputs.data(), tokens.targets.data(),
+                        rows.has_documents() ? tokens.first_keys.data() : nullptr}};
     std::exception_ptr failed;  // an exception inside a run would end the tree
     input.meanwhile = [&] {
       try {
-        if (round + 1 < rounds) fill(windows, round + 1);
+        if (round + 1 < rounds) fill(rows, round + 1);
       } catch (...) {
         failed = std::current_exception();
       }
@@ -43,12 +47,14 @@ double EvaluateStage::run(SphereTree& tree, const EvaluationWindows& windows,
     if (!complete) return kNone;
     for (const double loss : stage_.shard_losses()) sum += loss;
   }
-  return sum / static_cast<double>(windows.targets());
+  return sum / static_cast<double>(rows.targets());
 }
 
-void EvaluateStage::fill(const EvaluationWindows& windows, std::int64_t round) {
+void EvaluateStage::fill(const EvaluationRows& rows, std::int64_t round) {
   Round& to = rounds_[round % 2];
-  windows.fill(round * stage_.sequences(), stage_.sequences(), to.inputs.data(), to.targets.data());
+  rows.fill(
+      round * stage_.sequences(), stage_.sequences(),
+      {to.inputs.data(), to.targets.data(), rows.has_documents() ? to.first_keys.data() : nullptr});
 }
 
 }  // namespace cllm

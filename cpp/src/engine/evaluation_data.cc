@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/refuse.h"
+#include "data/evaluation_examples.h"
+#include "data/evaluation_windows.h"
 #include "data/token_layout.h"
 
 namespace cllm {
@@ -56,13 +59,32 @@ double bits_per_byte(double loss, const TokenSource& source, std::int64_t text_b
   return bytes > 0 ? bits * static_cast<double>(source.size()) / static_cast<double>(bytes) : 0;
 }
 
-EvaluationReport evaluation_of(const TokenSource& source, std::int64_t step, double loss,
-                               std::int64_t text_bytes) {
+std::int64_t longest_sequence(const TokenSource& source, std::int64_t context) {
+  return std::min(context, source.has_marks() ? Examples(source).longest() : source.size() - 1);
+}
+
+std::unique_ptr<EvaluationRows> rows_to_evaluate(const TokenSource& source, std::int64_t sequence,
+                                                 std::int64_t tokens) {
+  if (!source.has_marks()) {
+    return std::make_unique<EvaluationWindows>(whole(source), sequence, tokens);
+  }
+  auto rows = std::make_shared<const ExampleRows>(std::make_shared<const Examples>(source),
+                                                  sequence, Packing::kBestFit);
+  if (rows->size() == 0) {
+    refuse("no example has anything to predict within the length of a sequence",
+           std::to_string(sequence) + " tokens", "an answer that begins before", source.path());
+  }
+  return std::make_unique<EvaluationExamples>(std::move(rows), tokens);
+}
+
+EvaluationReport evaluation_of(const TokenSource& source, const EvaluationRows& rows,
+                               std::int64_t step, double loss, std::int64_t text_bytes) {
   EvaluationReport report;
   report.step = step;
   report.validation_loss = loss;
-  report.val_tokens = report.val_tokens_total = source.size() - 1;
-  report.bits_per_byte = bits_per_byte(loss, source, text_bytes);
+  report.val_tokens = rows.targets();
+  report.val_tokens_total = rows.targets_total();
+  report.bits_per_byte = source.has_marks() ? 0 : bits_per_byte(loss, source, text_bytes);
   return report;
 }
 

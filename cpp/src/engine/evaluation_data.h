@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cllm/model_config.h"
 #include "cllm/train_observer.h"
+#include "data/evaluation_rows.h"
 #include "data/token_source.h"
 
 namespace cllm {
@@ -26,8 +28,17 @@ void check_readable(const TokenSource& source, const ModelConfig& model, bool by
 /// the source says.
 double bits_per_byte(double loss, const TokenSource& source, std::int64_t text_bytes = 0);
 
-/// Reports a mean loss over all of the data. `text_bytes` is as in Model::evaluate.
-EvaluationReport evaluation_of(const TokenSource& source, std::int64_t step, double loss,
-                               std::int64_t text_bytes = 0);
+/// Returns the longest sequence that evaluates the data by a model of this context.
+std::int64_t longest_sequence(const TokenSource& source, std::int64_t context);
+
+/// Returns the rows of `sequence` tokens that evaluate the data: windows of a text, packed
+/// examples. As few as hold `tokens`; all of them when that is 0. Throws InputError when no example
+/// has anything to predict. REQUIRES: the model can read the data; the source outlives the rows.
+std::unique_ptr<EvaluationRows> rows_to_evaluate(const TokenSource& source, std::int64_t sequence,
+                                                 std::int64_t tokens = 0);
+
+/// Reports a mean loss over rows of the data. `text_bytes` is as in Model::evaluate.
+EvaluationReport evaluation_of(const TokenSource& source, const EvaluationRows& rows,
+                               std::int64_t step, double loss, std::int64_t text_bytes = 0);
 
 }  // namespace cllm

@@ -99,18 +99,21 @@ void ModelRunner::logits(const TokenArray& tokens, float* logits) {
   }
 }
 
-double ModelRunner::loss_sum(const EvaluationWindows& windows, std::int64_t length,
+double ModelRunner::loss_sum(const EvaluationRows& rows, std::int64_t length,
                              const std::function<bool()>& stop) {
-  const std::int64_t round = std::min(windows.size(), ForwardStage::most_sequences(length));
+  const std::int64_t round = std::min(rows.size(), ForwardStage::most_sequences(length));
   std::vector<std::int32_t> inputs(static_cast<std::size_t>(round * length));
   std::vector<std::int32_t> targets(inputs.size());
+  std::vector<std::int32_t> first_keys(rows.has_documents() ? inputs.size() : 0);
+  const RowsToFill to{inputs.data(), targets.data(),
+                      rows.has_documents() ? first_keys.data() : nullptr};
   Crew& c = crew(forward_, round, length, false);
   double sum = 0;
-  for (std::int64_t first = 0; first < windows.size(); first += round) {
+  for (std::int64_t first = 0; first < rows.size(); first += round) {
     if (stop && stop()) return std::numeric_limits<double>::quiet_NaN();
-    windows.fill(first, round, inputs.data(), targets.data());
+    rows.fill(first, round, to);
     try {
-      c.forward->run(*c.tree, {{inputs.data(), targets.data()}});
+      c.forward->run(*c.tree, {{to.inputs, to.targets, to.first_keys}});
     } catch (...) {
       forward_.reset();
       throw;

@@ -7,7 +7,7 @@
 
 #include "base/token_rows.h"
 #include "cllm/tensor.h"
-#include "data/evaluation_windows.h"
+#include "data/evaluation_rows.h"
 #include "engine/model_state.h"
 #include "gemm/gemm.h"
 
@@ -24,9 +24,9 @@ class ModelRunner {
   /// Computes logits[B, T, V'] of tokens[B, T]. REQUIRES: checked tokens.
   void logits(const TokenArray& tokens, float* logits);
 
-  /// Returns the sum of the losses over all windows, which are of `length` tokens; NaN when `stop`,
+  /// Returns the sum of the losses over all rows, which are of `length` tokens; NaN when `stop`,
   /// asked between rounds, returned true.
-  double loss_sum(const EvaluationWindows& windows, std::int64_t length,
+  double loss_sum(const EvaluationRows& rows, std::int64_t length,
                   const std::function<bool()>& stop);
 
   struct Gradient {

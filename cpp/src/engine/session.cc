@@ -117,16 +117,16 @@ void Session::fold() noexcept {
   if (state_->lattice) state_->lattice->fold(state_->parameters.data(), kernels());
 }
 
-double Session::evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop) {
+double Session::evaluate(const EvaluationRows& rows, const std::function<bool()>& stop) {
   fold();
   Crew& crew = *crew_;
-  const std::int64_t round = EvaluateStage::round_of(windows, config_.sequence);
+  const std::int64_t round = EvaluateStage::round_of(rows, config_.sequence);
   std::unique_ptr<EvaluateStage>& stage = crew.evaluate[round];
   if (!stage) {
     stage = std::make_unique<EvaluateStage>(round, config_.sequence, *state_, crew.workers,
                                             *crew.tree, crew.train->workspace_memory());
   }
-  return stage->run(*crew.tree, windows, stop, cancel_);
+  return stage->run(*crew.tree, rows, stop, cancel_);
 }
 
 }  // namespace cllm

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "data/evaluation_windows.h"
+#include "data/evaluation_rows.h"
 #include "engine/evaluate_stage.h"
 #include "engine/model_state.h"
 #include "engine/session_config.h"
@@ -39,9 +39,9 @@ class Session {
   /// step, and in a process that fork made.
   void fold() noexcept;
 
-  /// Returns the mean loss over the windows; NaN when `stop` said so. What it makes for rounds of
-  /// that many windows, it keeps for later calls until the next resize.
-  double evaluate(const EvaluationWindows& windows, const std::function<bool()>& stop = nullptr);
+  /// Returns the mean loss over the rows; NaN when `stop` said so. What it makes for rounds of
+  /// that many rows, it keeps for later calls until the next resize.
+  double evaluate(const EvaluationRows& rows, const std::function<bool()>& stop = nullptr);
 
   /// Sets the flag by which any thread can cancel at any moment. When the flag is set, the running
   /// step or evaluation, or else the next one, ends as soon as each worker has finished its tile. A
@@ -105,7 +105,7 @@ class Session {
     // The stages outlive the tree, because its threads may look at them until they are joined.
     std::unique_ptr<TouchStage> touch;
     std::shared_ptr<TrainStage> train;
-    std::map<std::int64_t, std::unique_ptr<EvaluateStage>> evaluate;  // by windows of a round
+    std::map<std::int64_t, std::unique_ptr<EvaluateStage>> evaluate;  // by rows of a round
     std::unique_ptr<SphereTree> tree;
   };
 

@@ -63,13 +63,10 @@ class Model::Impl {
     check_count(tokens);
     check_readable(source, description.config, description.byte_tokens);
     check_tokenizer(source);
-    const std::int64_t length = std::min(description.config.context, source.size() - 1);
-    const EvaluationWindows windows(whole(source), length, tokens);
-    const double sum = runner.loss_sum(windows, length, stop);
-    EvaluationReport report =
-        evaluation_of(source, 0, sum / static_cast<double>(windows.targets()), text_bytes);
-    report.val_tokens = windows.targets();
-    return report;
+    const std::int64_t length = longest_sequence(source, description.config.context);
+    const std::unique_ptr<EvaluationRows> rows = rows_to_evaluate(source, length, tokens);
+    const double sum = runner.loss_sum(*rows, length, stop);
+    return evaluation_of(source, *rows, 0, sum / static_cast<double>(rows->targets()), text_bytes);
   }
 
   /// Throws InputError when the data says that its tokens are those of another tokenizer.

@@ -15,6 +15,7 @@ class Notes {
 
   std::vector<std::string> take() {
     rate();
+    data();
     model();
     intervals();
     engine();
@@ -54,6 +55,21 @@ class Notes {
     if (used_.skip_limit == 0 && given("on-divergence")) {
       unused("on-divergence",
              option_word("skip-limit") + " is 0, so that no run counts as diverged");
+    }
+  }
+
+  void data() {
+    if (!plan_.examples && given("packing")) {
+      unused("packing", "the data are no examples, which `cllm prepare --chat` makes");
+    }
+    if (plan_.examples && given("shuffle")) {
+      unused("shuffle", "every epoch takes each example once, in random order");
+    }
+    if (used_.document_mask && plan_.examples) {
+      unused("document-mask", "an example never sees another");
+    }
+    if (used_.document_mask && std::string(plan_.source->kind()) == "text") {
+      unused("document-mask", "a text is one document");
     }
   }
 

@@ -74,6 +74,13 @@ void check_validation_kind(const RunPlan& plan) {
     refuse("training and validation data are of different kinds", validation.kind(), train.kind(),
            where);
   }
+  if (validation.has_marks() != train.has_marks()) {
+    const auto what = [](const TokenSource& source) {
+      return source.has_marks() ? "examples of answers" : "texts";
+    };
+    refuse("training and validation data are of different kinds", what(validation), what(train),
+           where, "prepare both in one way");
+  }
   const std::string known = train.tokenizer(), other = validation.tokenizer();
   if (!known.empty() && !other.empty() && known != other) {
     refuse("training and validation data are of different tokenizers", "SHA-256 " + other, known,
@@ -81,13 +88,39 @@ void check_validation_kind(const RunPlan& plan) {
   }
 }
 
+/// Keeps the chat template by which the examples were made: the model answers in its form.
+void carry_template(RunPlan& plan) {
+  if (!plan.data_set || !plan.data_set->has_examples()) return;
+  for (auto& file : carried_files(*plan.data_set, plan.session.model.context)) {
+    if (file.first != "chat_template.jinja") continue;
+    const auto same = [&](const auto& kept) { return kept.first == file.first; };
+    const auto kept = std::find_if(plan.carried.begin(), plan.carried.end(), same);
+    if (kept != plan.carried.end()) plan.carried.erase(kept);
+    plan.carried.push_back(std::move(file));
+  }
+}
+
+/// Returns the token that stands between documents, if they are to be told apart.
+std::int32_t border_of(const RunPlan& plan) {
+  if (!plan.config.document_mask || plan.source->has_marks()) return kNoBorder;
+  if (plan.data_set) return plan.data_set->end_of_text;
+  if (plan.byte_tokens) return static_cast<std::int32_t>(TokenSource::kByteVocabulary) - 1;
+  refuse("which token ends a document is not known", plan.source->kind(),
+         "a data set of `cllm prepare`, which says it", option_word("document-mask"));
+}
+
 }  // namespace
 
 void open_data(RunPlan& plan) {
   open_sources(plan);
   plan.byte_tokens = plan.source->is_bytes();
+  plan.border = border_of(plan);
   add_notes(plan, *plan.source);
   plan.train = whole(*plan.source);
+  if (plan.source->has_marks() && !plan.validation_source) {
+    plan.validation = {plan.source.get(), 0, 0};  // what to keep apart was decided when it was made
+    return;
+  }
   if (plan.validation_source) {
     check_validation_kind(plan);
     plan.validation = whole(*plan.validation_source);
@@ -131,7 +164,8 @@ void carry_tokenizer(RunPlan& plan, bool start_byte_tokens) {
   const std::string* const of_model = find_file(plan.carried, "tokenizer.json");
   if (of_model != nullptr) {
     const std::string known = hex(sha256(*of_model));
-    if (of_data.empty() || known == of_data) return;
+    if (of_data.empty()) return;
+    if (known == of_data) return carry_template(plan);
     refuse("the data were made with another tokenizer than the model's", "SHA-256 " + of_data,
            known + ", as " + plan.init_folder + "/tokenizer.json",
            option_word("data", plan.config.data),

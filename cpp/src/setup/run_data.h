@@ -16,9 +16,9 @@ void open_data(RunPlan& plan);
 /// InputError when it is neither.
 std::int64_t needed_vocabulary(const RunPlan& plan);
 
-/// Keeps the files of the model that the run starts from, plan.init_folder. Throws InputError
-/// unless its tokenizer is that of the data, where both are known. `start_byte_tokens`: the model's
-/// tokens are bytes.
+/// Keeps the files of the model that the run starts from, plan.init_folder, but for the chat
+/// template, which examples bring. Throws InputError unless its tokenizer is that of the data,
+/// where both are known. `start_byte_tokens`: the model's tokens are bytes.
 void carry_tokenizer(RunPlan& plan, bool start_byte_tokens);
 
 }  // namespace cllm

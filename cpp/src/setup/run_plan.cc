@@ -22,6 +22,7 @@
 #include "engine/memory_plan.h"
 #include "setup/ineffective_options.h"
 #include "setup/run_data.h"
+#include "setup/run_examples.h"
 #include "setup/run_length.h"
 
 namespace cllm {
@@ -73,7 +74,8 @@ void plan_model(RunPlan& plan) {
     return;
   }
   if (c.init.empty()) {
-    c.sequence = fit_sequence(c.sequence, plan.train.size(), c.data);
+    c.sequence = plan.examples ? example_sequence(plan, c.sequence, kDefaultExampleSequence)
+                               : fit_sequence(c.sequence, plan.train.size(), c.data);
     if (plan.data_set) plan.carried = carried_files(*plan.data_set, c.sequence);
     model = new_model(c, c.sequence, vocabulary);
     return;
@@ -94,10 +96,14 @@ void plan_model(RunPlan& plan) {
     refuse("the sequence is longer than the model's context", text(c.sequence),
            "at most " + text(model.context), option_word("seq"));
   }
-  const std::int64_t wanted =
-      c.sequence > 0 ? c.sequence : std::min(model.context, kDefaultSequence);
-  c.sequence = fit_sequence(c.sequence > 0 ? wanted : 0, plan.train.size(), c.data);
-  c.sequence = std::min(c.sequence, wanted);
+  if (plan.examples) {
+    c.sequence = example_sequence(plan, c.sequence, model.context);
+  } else {
+    const std::int64_t wanted =
+        c.sequence > 0 ? c.sequence : std::min(model.context, kDefaultSequence);
+    c.sequence = fit_sequence(c.sequence > 0 ? wanted : 0, plan.train.size(), c.data);
+    c.sequence = std::min(c.sequence, wanted);
+  }
   take_sizes(c, model);
   carry_tokenizer(plan, start.byte_tokens);
 }
@@ -184,6 +190,7 @@ void check_place(const RunPlan& plan) {
 }  // namespace
 
 std::int64_t RunPlan::epoch_tokens() const noexcept {
+  if (rows) return rows->size() * rows->sequence();
   return cllm::epoch_tokens(train.size(), config.sequence, shuffle_named(config.shuffle));
 }
 
@@ -199,7 +206,9 @@ RunPlan plan_run(const TrainConfig& config) {
   if (!config.resume.empty()) take_up(plan);
   check(plan.config);
   open_data(plan);
+  find_examples(plan);
   plan_model(plan);
+  pack_examples(plan);
   check_parameters_fit(plan.session.model, 4, "memory plan");  // before any plan for them
   decide_length(plan.config, plan.epoch_tokens());
   check_patience(plan);

@@ -9,6 +9,8 @@
 
 #include "checkpoint/carried_files.h"
 #include "cllm/train_config.h"
+#include "data/documents.h"
+#include "data/example_rows.h"
 #include "data/split.h"
 #include "engine/session.h"
 #include "setup/resume.h"
@@ -26,11 +28,16 @@ struct RunPlan {
   std::unique_ptr<TokenSource> source;  ///< of the training tokens
   std::unique_ptr<TokenSource> validation_source;  ///< if it has files of its own
   TokenRange train;
-  TokenRange validation;           ///< empty: none
-  std::vector<std::string> notes;  ///< what the user should know; each is said once
-  std::vector<std::string> news;   ///< what the user asked for and might like to know
+  TokenRange validation;  ///< empty: none
+  /// Where the data are examples, these say where each stands, and the rows of T tokens that are
+  /// made of them; null for other data, and where none validates.
+  std::shared_ptr<const Examples> examples, validation_examples;
+  std::shared_ptr<const ExampleRows> rows, validation_rows;
+  std::int32_t border = kNoBorder;  ///< the token that begins a document, with --document-mask
+  std::vector<std::string> notes;   ///< what the user should know; each is said once
+  std::vector<std::string> news;    ///< what the user asked for and might like to know
 
-  /// Returns how many tokens one epoch trains on.
+  /// Returns how many tokens one epoch trains on; of examples, padding included.
   std::int64_t epoch_tokens() const noexcept;
 
   /// Says whether the run continues in the folder that it has been in.

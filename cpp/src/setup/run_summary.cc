@@ -32,7 +32,20 @@ std::string model_line(const RunPlan& plan) {
          counted(ParameterLayout(m).parameters(), "parameter") + from;
 }
 
+/// Returns the line of examples: what is trained of them, and how many sequences they make.
+std::string example_line(const RunPlan& plan) {
+  const RowCounts& train = plan.rows->counts();
+  std::string text = "data    " + plan.config.data +
+                     " (examples): " + counted(train.examples, "example") + " of " +
+                     counted(train.tokens, "token") + " to train on, " + grouped(train.targets) +
+                     " of them predicted, in " + counted(plan.rows->size(), "sequence");
+  if (!plan.validation_rows) return text + ", nothing to validate";
+  return text + ", " + grouped(plan.validation_rows->counts().examples) +
+         (plan.config.validation.empty() ? "" : " of " + plan.config.validation) + " to validate";
+}
+
 std::string data_line(const RunPlan& plan) {
+  if (plan.rows) return example_line(plan);
   std::string validate = ", nothing to validate";
   if (!plan.validation.empty()) {
     validate = ", " + grouped(plan.validation.size()) +

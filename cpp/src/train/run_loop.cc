@@ -86,7 +86,7 @@ void RunLoop::open_logs() {
   groups_.emplace(in_run(kLogs[2]));
   if (trainer_.plan.config.lattice) rings_.emplace(in_run(kLogs[3]));
   if (trainer_.can_evaluate()) {
-    evaluations_ = read_evaluations(in_run(kLogs[0]), trainer_.windows().targets_total());
+    evaluations_ = read_evaluations(in_run(kLogs[0]), trainer_.rows().targets_total());
   }
   // A best evaluation whose checkpoint is gone cannot be kept: the next evaluation may be the best.
   const std::string best = checkpoint_name(evaluations_.best_step);

@@ -13,6 +13,8 @@
 #include "cllm/options.h"
 #include "cllm/wording.h"
 #include "cpu/features.h"
+#include "data/evaluation_examples.h"
+#include "data/evaluation_windows.h"
 #include "data/sampler.h"
 #include "engine/crew_size.h"
 #include "engine/evaluation_data.h"
@@ -26,12 +28,32 @@ namespace {
 std::int64_t step_tokens(const TrainConfig& c) { return c.batch * c.grad_accum * c.sequence; }
 
 DrawBatch draw_from(const RunPlan& plan) {
-  const Sampler sampler(plan.train, plan.session.batch, plan.session.sequence,
-                        static_cast<std::uint64_t>(plan.config.seed),
+  const auto seed = static_cast<std::uint64_t>(plan.config.seed);
+  if (plan.rows) {
+    const ExampleSampler sampler(plan.rows, plan.session.batch, seed);
+    return [sampler](std::int64_t step, const RowsToFill& to) { sampler.fill(step, to); };
+  }
+  const Sampler sampler(plan.train, plan.session.batch, plan.session.sequence, seed,
                         shuffle_named(plan.config.shuffle));
-  return [sampler](std::int64_t step, const RowsToFill& to) {
+  return [sampler, border = plan.border](std::int64_t step, const RowsToFill& to) {
     sampler.fill(step, to.inputs, to.targets);
+    if (border == kNoBorder) return;
+    for (std::int64_t row = 0; row < sampler.rows(); ++row) {
+      const RowsToFill here = to.from(row * sampler.sequence());
+      find_documents(here.inputs, sampler.sequence(), border, here.first_keys);
+    }
   };
+}
+
+/// Returns what an evaluation of the run predicts; null: nothing.
+std::unique_ptr<const EvaluationRows> evaluated_by(const RunPlan& plan) {
+  const std::int64_t tokens = plan.config.eval_tokens;
+  if (plan.validation_rows) {
+    return std::make_unique<EvaluationExamples>(plan.validation_rows, tokens);
+  }
+  if (plan.validation.empty()) return nullptr;
+  return std::make_unique<EvaluationWindows>(plan.validation, plan.session.sequence, tokens,
+                                             plan.border);
 }
 
 /// Returns the name of the first tensor with a value that is not finite; "" when there is none.
@@ -62,11 +84,10 @@ TrainerCore::TrainerCore(RunPlan run_plan)
     : plan(std::move(run_plan)),
       session(plan.session),
       batches(session.plan(), parse_routing(plan.config.routing), plan.config.symmetry,
-              draw_from(plan), plan.config.lattice ? plan.session.model.vocabulary : 0),
+              draw_from(plan), plan.config.lattice ? plan.session.model.vocabulary : 0,
+              plan.rows != nullptr || plan.border != kNoBorder),
+      rows_(evaluated_by(plan)),
       peak_(measure_gemm_peak(plan.session.gemm, kernels(), plan.session.precision)) {
-  if (!plan.validation.empty()) {
-    windows_.emplace(plan.validation, plan.session.sequence, plan.config.eval_tokens);
-  }
   if (plan.resume.has_value() && !plan.resume->checkpoint.empty()) {
     resume();
   } else {
@@ -301,25 +322,20 @@ void TrainerCore::resize(std::int64_t workers) {
 
 EvaluationReport TrainerCore::evaluate(const std::function<bool()>& asked) {
   window->pause();
-  EvaluationReport r;
-  r.step = steps_done;
-  r.validation_loss = session.evaluate(*windows_, asked);
-  const TokenSource& validation = plan.validation_source ? *plan.validation_source : *plan.source;
-  r.bits_per_byte = bits_per_byte(r.validation_loss, validation);
-  r.val_tokens = windows_->targets();
-  r.val_tokens_total = windows_->targets_total();
+  const double loss = session.evaluate(*rows_, asked);
   window->resume();
-  return r;
+  return evaluation_of(plan.validation_source ? *plan.validation_source : *plan.source, *rows_,
+                       steps_done, loss);
 }
 
 EvaluationReport TrainerCore::evaluate(const TokenSource& source,
                                        const std::function<bool()>& asked) {
   check_readable(source, plan.session.model, plan.byte_tokens);
+  const std::unique_ptr<EvaluationRows> rows = rows_to_evaluate(source, plan.session.sequence);
   window->pause();
-  const EvaluationWindows windows(whole(source), plan.session.sequence);
-  const double loss = session.evaluate(windows, asked);
+  const double loss = session.evaluate(*rows, asked);
   window->resume();
-  return evaluation_of(source, steps_done, loss);
+  return evaluation_of(source, *rows, steps_done, loss);
 }
 
 }  // namespace cllm

@@ -4,12 +4,14 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "checkpoint/trainer_state.h"
 #include "cllm/trainer.h"
+#include "data/evaluation_rows.h"
 #include "engine/sphere_window.h"
 #include "engine/step_batches.h"
 #include "machine/gemm_peak.h"
@@ -33,9 +35,9 @@ class TrainerCore {
   EvaluationReport evaluate(const std::function<bool()>& asked);
   /// Evaluates all of other data. Throws InputError for data that the model cannot read.
   EvaluationReport evaluate(const TokenSource& source, const std::function<bool()>& asked);
-  bool can_evaluate() const noexcept { return windows_.has_value(); }
+  bool can_evaluate() const noexcept { return rows_ != nullptr; }
   /// Returns what an evaluation predicts. REQUIRES: can_evaluate().
-  const EvaluationWindows& windows() const noexcept { return *windows_; }
+  const EvaluationRows& rows() const noexcept { return *rows_; }
   void resize(std::int64_t workers);
 
   /// Returns what a checkpoint made now records beside weights and moments. With `waits` it waits
@@ -79,7 +81,7 @@ class TrainerCore {
   void note_changes(const TrainerState& saved);
   StepReport run_step(const StepBatch& batch, std::function<void()> meanwhile);
 
-  std::optional<EvaluationWindows> windows_;
+  std::unique_ptr<const EvaluationRows> rows_;  // that evaluate() predicts
   double rate_scale_ = 1;
   std::optional<double> rate_;
   bool cancelled_ = false;

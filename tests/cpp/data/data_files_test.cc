@@ -117,7 +117,7 @@ TEST_F(DataFilesTest, ADescriptionThatCannotBeIsRefused) {
       {"format", [](auto& j) { j["format"] = "other"; }},
       {"format", [](auto& j) { j.erase("format"); }},
       {"format", [](auto& j) { j = nlohmann::json::array(); }},
-      {"version", [](auto& j) { j["version"] = 2; }},
+      {"version", [](auto& j) { j["version"] = 3; }},
       {"version", [](auto& j) { j["version"] = "1"; }},
       {"tokenizer", [](auto& j) { j.erase("tokenizer"); }},
       {"kind", [](auto& j) { j["tokenizer"]["kind"] = 5; }},

@@ -218,12 +218,11 @@ TEST(EvaluationWindows, PredictEveryTokenButTheFirstOnce) {
     const TokenRange range{&*source, 5, 5 + size};
     const EvaluationWindows windows(range, 16);
     Tokens seen;
-    std::int64_t counted = 0;
     for (std::int64_t first = 0; first < windows.size(); first += 2) {
       Tokens inputs(32, -7), targets(32, -7);
-      counted += windows.fill(first, 2, inputs.data(), targets.data());
+      windows.fill(first, 2, {inputs.data(), targets.data(), nullptr});
       for (std::size_t i = 0; i < 32; ++i) {
-        if (targets[i] == EvaluationWindows::kIgnored) {
+        if (targets[i] == kNotCounted) {
           ASSERT_EQ(inputs[i], 0);
           continue;
         }
@@ -234,7 +233,6 @@ TEST(EvaluationWindows, PredictEveryTokenButTheFirstOnce) {
     Tokens expected;
     for (std::int32_t i = 6; i < 5 + size; ++i) expected.push_back(i);
     EXPECT_EQ(seen, expected) << size;
-    EXPECT_EQ(counted, size - 1);
     EXPECT_EQ(windows.targets(), size - 1);
   }
 }
@@ -298,7 +296,7 @@ TEST(EvaluationWindows, ASampleIsCopiedAsItLies) {
   const EvaluationWindows sample({&*source, 5, 1005}, 16, 100);
   ASSERT_EQ(sample.size(), 7);
   Tokens inputs(8 * 16, -7), targets(8 * 16, -7);
-  EXPECT_EQ(sample.fill(0, 8, inputs.data(), targets.data()), 7 * 16);
+  sample.fill(0, 8, {inputs.data(), targets.data(), nullptr});
   for (std::size_t row = 0; row < 7; ++row) {
     const auto index = static_cast<std::int64_t>(row);
     for (std::size_t t = 0; t < 16; ++t) {
@@ -306,7 +304,28 @@ TEST(EvaluationWindows, ASampleIsCopiedAsItLies) {
       ASSERT_EQ(targets[row * 16 + t], inputs[row * 16 + t] + 1);
     }
   }
-  EXPECT_EQ(targets[7 * 16], EvaluationWindows::kIgnored) << "past the last window";
+  EXPECT_EQ(targets[7 * 16], kNotCounted) << "past the last window";
+}
+
+TEST(Documents, BeginWithTheEndOfTheOneBefore) {
+  const Tokens tokens{3, 9, 4, 4, 9, 9, 5};
+  Tokens first_keys(7, -7);
+  find_documents(tokens.data(), 7, 9, first_keys.data());
+  EXPECT_EQ(first_keys, (Tokens{0, 1, 1, 1, 4, 5, 5}));
+  find_documents(tokens.data(), 7, kNoBorder, first_keys.data());
+  EXPECT_EQ(first_keys, Tokens(7, 0));
+}
+
+TEST(EvaluationWindows, TellDocumentsApartWithABorder) {
+  const CountingSource source(100);
+  const EvaluationWindows windows(whole(*source), 16, 0, 20);
+  EXPECT_TRUE(windows.has_documents());
+  EXPECT_FALSE(EvaluationWindows(whole(*source), 16).has_documents());
+  Tokens inputs(32), targets(32), first_keys(32, -7);
+  windows.fill(0, 2, {inputs.data(), targets.data(), first_keys.data()});
+  for (std::size_t i = 0; i < 32; ++i) ASSERT_EQ(first_keys[i], i < 20 ? 0 : 4) << i;
+  windows.fill(windows.size(), 1, {inputs.data(), targets.data(), first_keys.data()});
+  EXPECT_EQ(first_keys[15], 0) << "past the last window";
 }
 
 TEST(TinyShakespeare, SplitsAndSamplesAsNanoGptDoes) {

@@ -150,6 +150,27 @@ TEST_F(DataSetRun, GoesOnFromAModelOfTheSameTokenizerOnly) {
   EXPECT_FALSE(fs::exists(folder_ / "refused"));
 }
 
+TEST_F(DataSetRun, TellsDocumentsApartWhenAsked) {
+  for (auto* part : {&text_.train[0], &text_.train[2], &text_.validation[0]}) {
+    for (std::size_t i = 0; i < part->size(); i += 7) (*part)[i] = text_.end_of_text;
+  }
+  text_.write(folder_ / "set");
+  config_.document_mask = true;
+  const std::string apart = run(config_);
+  EXPECT_EQ(run(resuming()), apart);
+  config_.out.clear();
+  Trainer trainer(config_);
+  const double loss = trainer.evaluate().validation_loss;
+  EXPECT_NE(trainer.evaluate(folder_ / "set").validation_loss, loss) << "as a text of one piece";
+  config_.threads = 7;
+  EXPECT_EQ(run(config_), apart) << "whatever the workers are";
+  config_.document_mask = false;
+  EXPECT_NE(run(config_), apart);
+  config_.document_mask = true;
+  config_.data = folder_ / "set/train-00000.bin";
+  EXPECT_TRUE(has(complaint(config_), "which token ends a document")) << complaint(config_);
+}
+
 TEST_F(DataSetRun, ATokenizerThatWasChangedIsRefused) {
   DataSetText::file(folder_ / "set", "tokenizer.json", "{}");
   EXPECT_TRUE(has(complaint(config_), "tokenizer.json")) << complaint(config_);
