@@ -18,8 +18,8 @@ CHATS = "Examples of answers"
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """A signal that asks for an end stops the work, which has saved and can go on."""
+def _stopped_by_signals(then: str = "goes on where it stopped") -> Iterator[None]:
+    """A signal that asks for an end stops the work, which the same command takes up again."""
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -30,7 +30,7 @@ def _stopped_by_signals() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         _process.leave_quietly()
-        raise _process.fail("stopped; the same command goes on where it stopped",
+        raise _process.fail(f"stopped; the same command {then}",
                             _process.STOPPED) from None
     finally:
         for number, handler in before.items():
@@ -118,11 +118,11 @@ def prepare(
     quiet: Annotated[bool, typer.Option("--quiet", help="Says nothing but errors.")] = False,
     chat: Annotated[bool, typer.Option(
         "--chat", rich_help_panel=CHATS, help="The input is examples of answers, for --model: a "
-        ".jsonl, a list in .json, or a folder with train and valid files. Prints how they would be "
-        "trained on, and makes no data set.")] = False,
-    show: Annotated[int, typer.Option(
+        ".jsonl, a list in .json, or a folder with train and valid files. Without --out it prints "
+        "how they would be trained on, and makes no data set.")] = False,
+    show: Annotated[int | None, typer.Option(
         metavar="N", rich_help_panel=CHATS, help="Examples to print, with their trained tokens in "
-        "colour.")] = 3,
+        "colour; without it, 3, and none with --out.")] = None,
     model: Annotated[Path | None, typer.Option(
         metavar="FOLDER", rich_help_panel=CHATS, help="Model or run whose tokenizer and template "
         "the examples are for.")] = None,
@@ -138,20 +138,27 @@ def prepare(
 ) -> None:
     """Makes a data set of texts: tokens to train on, with their tokenizer.
 
-    Interrupted, it goes on where it stopped when the same command is given again. With --chat it
-    shows which tokens of conversations would be trained."""
+    Interrupted, it goes on where it stopped when the same command is given again. With --chat the
+    data set is of conversations, of which the answers are trained; without --out they are shown."""
     if chat:
-        _refuse({"--out": out, "--tokenizer": tokenizer != "bytes", "--field": field, "--val": val,
-                 "--val-fraction": val_fraction != 0.1, "--order": order != "own",
-                 "--force": force, "--processes": processes},
-                "is for a data set: expected it without --chat, which prints examples")
-        from cllm._prepare_chat import show_chats
+        _refuse({"--tokenizer": tokenizer != "bytes", "--field": field, "--val": val,
+                 "--order": order != "own", "--processes": processes},
+                "is for texts: expected it without --chat (a folder with train and valid files "
+                "holds both, and --model has the tokenizer)")
+        from cllm._prepare_chat import Asked
 
-        show_chats(inputs, model, form=format, chat_template=chat_template, max_length=max_length,
-                   shown=show, end_of_text=end_of_text, encoding=encoding, errors=errors,
-                   quiet=quiet)
+        asked = Asked(inputs, model, form=format, chat_template=chat_template,
+                      max_length=max_length, end_of_text=end_of_text, encoding=encoding,
+                      errors=errors)
+        if out is None:
+            _refuse({"--val-fraction": val_fraction != 0.1, "--force": force},
+                    "is for a data set: expected --out with it")
+            asked.show(3 if show is None else show, quiet=quiet)
+            return
+        with _stopped_by_signals("begins again"):
+            asked.make(out, show or 0, val_fraction=val_fraction, force=force, quiet=quiet)
         return
-    _refuse({"--show": show != 3, "--model": model, "--format": format,
+    _refuse({"--show": show, "--model": model, "--format": format,
              "--chat-template": chat_template, "--max-length": max_length},
             "is for examples of answers: expected --chat with it")
     if out is None:

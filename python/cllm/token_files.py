@@ -45,6 +45,9 @@ _FORM: dict[str, Any] = {
     **{part: {"tokens": _COUNT, "documents": _COUNT, "text_bytes": _COUNT, "files": _LIST}
        for part in PARTS}}
 _FILE = {"file": _TEXT, "tokens": _COUNT, "text_bytes": _COUNT}
+TEXTS, EXAMPLES = 1, 2  # versions of descriptions
+TRAINED, BEGINS = 1, 2  # bits of a mark: the token is trained, an example begins with it
+MARKS = 4  # every mark is below it
 
 
 def _fits(value: Any, kind: str) -> bool:
@@ -76,6 +79,8 @@ def file_names(description: dict[str, Any]) -> list[str]:
     names = list(description["tokenizer"]["files"])
     for part in PARTS:
         names += [file["file"] for file in description[part]["files"]]
+        if description["version"] == EXAMPLES:
+            names += [file["marks"] for file in description[part]["files"]]
         names += filter(None, [description[part].get("document_starts")])
     return names
 
@@ -97,14 +102,15 @@ def read_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{path}: no description of a data set: {error}") from None
     if not isinstance(found, dict) or found.get("format") != "cllm data set":
         raise InputError(f"{path}: no description of a data set: expected one of `cllm prepare`")
-    if found.get("version") != 1:
-        seen = json.dumps(found.get("version"))[:40]
-        raise InputError(f"{path}: of another version: got {seen}, expected 1 (prepare the data "
-                         "set again)")
+    version = found.get("version")
+    if isinstance(version, bool) or version not in (TEXTS, EXAMPLES):
+        raise InputError(f"{path}: of another version: got {json.dumps(version)[:40]}, expected "
+                         f"{TEXTS}, or {EXAMPLES} of examples (prepare the data set again)")
     _check(path, "", found, _FORM)
+    form = _FILE | {"marks": _TEXT} if version == EXAMPLES else _FILE
     for part in PARTS:
         for i, file in enumerate(found[part]["files"]):
-            _check(path, f"{part}.files[{i}]", file, _FILE)
+            _check(path, f"{part}.files[{i}]", file, form)
         total = sum(file["tokens"] for file in found[part]["files"])
         if total != found[part]["tokens"]:
             raise InputError(f"{path}: {part}: got files of {total} tokens, expected "
@@ -126,6 +132,16 @@ def open_tokens(path: str | os.PathLike[str], *, verify: bool = True) -> NDArray
     return numpy.memmap(path, f"<u{info.width}", "r", info.begin, (info.tokens,))
 
 
+def _between(files: list[NDArray[Any]], begin: int, end: int) -> NDArray[Any]:
+    """Numbers begin .. end - 1 of all files together, of which there is at least one."""
+    pieces, first = [], 0
+    for file in files:
+        if first < end and first + len(file) > begin:
+            pieces.append(file[max(begin - first, 0):end - first])
+        first += len(file)
+    return pieces[0] if len(pieces) == 1 else numpy.concatenate(pieces)
+
+
 class DataSet:
     """A data set that `cllm prepare` made; its files are mapped, whatever their size.
 
@@ -143,10 +159,15 @@ class DataSet:
         """Every token is below it."""
         self.end_of_text: int = tokenizer["end_of_text"]
         """The token that ends a document."""
+        self.has_examples: bool = self.description["version"] == EXAMPLES
+        """Whether its documents are examples, of which only some tokens are trained."""
         self._files: dict[str, list[NDArray[Any]]] = {part: [] for part in PARTS}
+        self._marks: dict[str, list[NDArray[Any]]] = {part: [] for part in PARTS}
         for part in PARTS:
             for file in self.description[part]["files"]:
-                self._files[part].append(self._opened(file, verify))
+                self._files[part].append(self._opened(file, file["file"], self.vocabulary, verify))
+                if self.has_examples:
+                    self._marks[part].append(self._opened(file, file["marks"], MARKS, verify))
         self._tokenizer: Any = None
 
     def __repr__(self) -> str:
@@ -154,17 +175,18 @@ class DataSet:
                           for part in PARTS)
         return f"<DataSet {self.folder}: {sizes}, vocabulary {self.vocabulary:,}>"
 
-    def _opened(self, file: dict[str, Any], verify: bool) -> NDArray[Any]:
-        path = self.folder / file["file"]
+    def _opened(self, file: dict[str, Any], name: str, vocabulary: int, verify: bool,
+                ) -> NDArray[Any]:
+        path = self.folder / name
         info = read_token_file(path, verify=verify)
         sha256 = self.description["tokenizer"]["sha256"]
         if info.tokenizer.hex() != sha256:
             raise InputError(f"{path}: of another tokenizer: got {info.tokenizer.hex()[:12]}, "
                              f"expected {one_line(sha256, 12)} as dataset.json says")
-        for name, seen, wanted in (("tokens", info.tokens, file["tokens"]),
-                                   ("words of the vocabulary", info.vocabulary, self.vocabulary)):
+        for what, seen, wanted in (("tokens", info.tokens, file["tokens"]),
+                                   ("words of the vocabulary", info.vocabulary, vocabulary)):
             if seen != wanted:
-                raise InputError(f"{path}: got {seen} {name}, expected {wanted} as dataset.json "
+                raise InputError(f"{path}: got {seen} {what}, expected {wanted} as dataset.json "
                                  "says")
         return open_tokens(path, verify=False)
 
@@ -196,20 +218,30 @@ class DataSet:
 
     def documents(self, part: str = "train") -> Iterator[NDArray[Any]]:
         """The tokens of every document of a part, each without its end-of-text token."""
-        starts, files = self.document_starts(part), self._files[part]
-        borders = numpy.cumsum([0] + [len(file) for file in files])
-        total = int(borders[-1])
+        for begin, end in self._borders(part):
+            tokens = _between(self._files[part], begin, end)
+            yield tokens[:-1] if tokens[-1] == self.end_of_text else tokens
+
+    def examples(self, part: str = "train",
+                 ) -> Iterator[tuple[NDArray[Any], NDArray[numpy.bool_]]]:
+        """The tokens of every example of a part, and which of them are trained."""
+        if not self.has_examples:
+            raise InputError(f"{self.folder}: documents, of which all tokens are trained: expected "
+                             "a data set of cllm prepare --chat")
+        for begin, end in self._borders(part):
+            marks = _between(self._marks[part], begin, end)
+            yield _between(self._files[part], begin, end), (marks & TRAINED) != 0
+
+    def _borders(self, part: str) -> Iterator[tuple[int, int]]:
+        """Where each document begins and ends."""
+        starts, total = self.document_starts(part), sum(map(len, self._files[part]))
         for i in range(len(starts)):
             begin = int(starts[i])
             end = int(starts[i + 1]) if i + 1 < len(starts) else total
             if not begin < end <= total:
                 raise InputError(f"{self.folder}: document {i} of {part}: got tokens {begin} to "
                                  f"{end}, expected some below {total}")
-            pieces = [file[max(begin - int(first), 0):end - int(first)]
-                      for file, first in zip(files, borders, strict=False)
-                      if first < end and first + len(file) > begin]
-            tokens = pieces[0] if len(pieces) == 1 else numpy.concatenate(pieces)
-            yield tokens[:-1] if tokens[-1] == self.end_of_text else tokens
+            yield begin, end
 
     def decode(self, tokens: Any) -> str:
         """The text of tokens, by the data set's tokenizer."""

@@ -117,6 +117,15 @@ def make_data_set() -> Path:
         source = FOLDER / "source.jsonl"
         source.write_text("".join(json.dumps(f"text {i} " * 9) + "\n" for i in range(9)))
         prepare([source], place, val_fraction=0.3)
+        described = json.loads((place / "dataset.json").read_bytes())
+        for part in ("train", "val"):  # the same as examples, for a description that says so
+            tokens, starts = described[part]["tokens"], numpy.load(place / f"{part}-documents.npy")
+            marks = numpy.ones(tokens, numpy.int32)
+            marks[starts] = 2
+            writer = TokenWriter(place / f"{part}-00000.marks", vocabulary=4, width=2,
+                                 tokenizer=bytes.fromhex(described["tokenizer"]["sha256"]))
+            writer.append(marks)
+            writer.finish()
     return place
 
 
@@ -133,6 +142,8 @@ def read_data_set(data: bytes) -> None:
             assert all(int(tokens.max(initial=0)) < found.vocabulary for tokens in ids)
             found.decode(ids[0] if ids else [])
             found.bits_per_byte(1.0, part)
+            for tokens, trained in found.examples(part) if found.has_examples else ():
+                assert len(tokens) == len(trained) and trained.dtype == bool
         repr(found)
     except cllm.InputError as error:
         refused(error)
@@ -158,7 +169,11 @@ def token_seeds() -> list[bytes]:
 def data_set_seeds() -> list[bytes]:
     place = make_data_set()
     description = (place / "dataset.json").read_bytes()
-    return [description, description + b"\0" + (place / "train-documents.npy").read_bytes()]
+    starts = b"\0" + (place / "train-documents.npy").read_bytes()
+    examples = json.loads(description) | {"version": 2}
+    for part in ("train", "val"):
+        examples[part]["files"][0]["marks"] = f"{part}-00000.marks"
+    return [description, description + starts, json.dumps(examples).encode() + starts]
 
 
 # -- all of them ----------------------------------------------------------------------------------

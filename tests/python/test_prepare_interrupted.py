@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from conftest import contents, text_of
@@ -17,36 +15,10 @@ pytest.importorskip("numpy")
 pytest.importorskip("tokenizers")
 store, work = (importlib.import_module(f"cllm.prepare.{name}") for name in ("store", "work"))
 DataSet = importlib.import_module("cllm.token_files").DataSet
+power_cut = importlib.import_module("power_cut")
+MOMENTS, PowerCut, ending_at = power_cut.MOMENTS, power_cut.PowerCut, power_cut.ending_at
 WAY = {"tokenizer": "bpe:270", "processes": 1}
 prepare = work.prepare
-
-
-class PowerCut(BaseException):
-    """Nobody catches it, so nothing is saved on the way."""
-
-
-# Everything that changes what a later run finds.
-MOMENTS = [(Path, "replace"), (Path, "unlink"), (Path, "rmdir"), (Path, "mkdir"),
-           (store.os, "fsync"), (store.Part, "append"), (store.Part, "seal")]
-
-
-@contextmanager
-def ending_at(number, error=PowerCut):
-    """The process ends before the number-th of these moments; yields how many there have been."""
-    seen = []
-
-    def watched(real, name):
-        def call(*given, **named):
-            seen.append(name)
-            if len(seen) == number:
-                raise error
-            return real(*given, **named)
-        return call
-
-    with pytest.MonkeyPatch.context() as patch:
-        for owner, name in MOMENTS:
-            patch.setattr(owner, name, watched(getattr(owner, name), name))
-        yield seen
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def damage(folder, name, at):
     (lambda f: (f / "dataset.json").unlink(), "cannot be read: No such file"),
     (lambda f: (f / "dataset.json").write_text("[" * 100000), "no description of a data set"),
     (lambda f: (f / "dataset.json").write_text("[]"), "no description of a data set"),
-    (lambda f: changed(f, lambda d: d.update(version=2)), "of another version: got 2, expected 1"),
+    (lambda f: changed(f, lambda d: d.update(version=3)), "of another version: got 3, expected 1"),
     (lambda f: changed(f, lambda d: d.pop("train")), "train: expected an object"),
     (lambda f: changed(f, lambda d: d["val"].update(tokens=-1)), "val.tokens: got -1, expe"),
     (lambda f: changed(f, lambda d: d["val"].update(tokens=True)), "val.tokens: got true"),

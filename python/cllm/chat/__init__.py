@@ -7,11 +7,16 @@
     for example in chats.train:
         example.ids, example.trained  # uint32[T], bool[T]
     print(chats.train.counts.dropped)
+
+or, with `--out`, a data set that is trained on like any other::
+
+    prepare_chats("questions.jsonl", "set", model="model")
 """
 
 from cllm.chat.chats import Chats, Examples, open_chats
+from cllm.chat.data_set import prepare_chats, write_chats
 from cllm.chat.encode import Encoded
 from cllm.chat.template import ChatTemplate, Templates, find_templates
 
 __all__ = ["ChatTemplate", "Chats", "Encoded", "Examples", "Templates", "find_templates",
-           "open_chats"]
+           "open_chats", "prepare_chats", "write_chats"]

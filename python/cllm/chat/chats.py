@@ -24,7 +24,7 @@ class Examples:
 
     def __init__(self, files: list[str], form: str, encoder: Encoder, reading: Reading) -> None:
         self.files, self.format, self.encoder = files, form, encoder
-        self._reading = reading
+        self.reading = reading
         self.counts = Counts()
         self.read = 0  # bytes, packed as they are
 
@@ -33,7 +33,7 @@ class Examples:
         counts = self.counts = Counts()
         self.read = 0
         for name in self.files:
-            file = InputFile(name, self._reading)
+            file = InputFile(name, self.reading)
             before = self.read
             for place, record in file.records():
                 self.read = before + file.position()

@@ -1,6 +1,7 @@
 """dataset.json says what a data set holds and what it was made of."""
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cllm
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from cllm.prepare.work import Work
 
 
-def _part(progress: Progress, starts: str | None) -> dict[str, Any]:
+def part_of(progress: Progress, starts: str | None) -> dict[str, Any]:
     tokens, size = progress.all_tokens(), progress.all_bytes()
     return {
         "tokens": tokens, "documents": progress.documents, "text_bytes": size,
@@ -28,23 +29,29 @@ def asked_of(description: dict[str, Any]) -> dict[str, Any]:
     return {**description["settings"], "inputs": inputs[False], "validation": inputs[True]}
 
 
-def describe(work: "Work", tokenizer: tokenizers.Tokenizer) -> None:
+def write_description(made: Path, tokenizer: tokenizers.Tokenizer, content: dict[str, Any], *,
+                      version: int = 1) -> None:
     """Writes the tokenizer's files and, last, the description."""
     files = {"tokenizer.json": tokenizer.json.encode(), **tokenizer.files}
-    for name, content in files.items():
-        write_durably(work.folder.work / name, content)
-    settings = work.asked.state()
-    del settings["inputs"], settings["validation"]  # the sources
-    write_json(work.folder.made, {
-        "format": "cllm data set", "version": 1, "cllm": cllm.__version__,
+    for name, text in files.items():
+        write_durably(made.parent / name, text)
+    write_json(made, {
+        "format": "cllm data set", "version": version, "cllm": cllm.__version__,
         "tokenizer": {
             "kind": tokenizer.kind, "vocabulary": tokenizer.vocabulary,
             "end_of_text": tokenizer.end, "special_tokens": tokenizer.special_tokens(),
             "sha256": tokenizer.sha256.hex(),
-            "files": {name: hashlib.sha256(content).hexdigest()
-                      for name, content in sorted(files.items())}},
-        "width": 2 if tokenizer.vocabulary <= 65536 else 4,
-        **{name: _part(part, work.starts[name]) for name, part in work.progress.items()},
+            "files": {name: hashlib.sha256(text).hexdigest()
+                      for name, text in sorted(files.items())}},
+        "width": 2 if tokenizer.vocabulary <= 65536 else 4, **content})
+
+
+def describe(work: "Work", tokenizer: tokenizers.Tokenizer) -> None:
+    """What was made of texts."""
+    settings = work.asked.state()
+    del settings["inputs"], settings["validation"]  # the sources
+    write_description(work.folder.made, tokenizer, {
+        **{name: part_of(part, work.starts[name]) for name, part in work.progress.items()},
         "sources": [{
             "path": source.path, "bytes": source.size, "sha256": source.sha256,
             "documents": source.documents, "text_bytes": source.text_bytes,

@@ -12,6 +12,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import TokenWriter
+from cllm.token_files import MARKS
 
 SHARD = 1 << 27  # tokens after which a new file begins
 PIECE = 1 << 20  # tokens copied at once
@@ -75,6 +76,8 @@ class Part:
     """The training or the validation tokens: whole files, and one that grows in the work folder.
     `progress` is what may be relied on after a sync()."""
 
+    GROWING, WHOLE, STARTS = "tokens", "bin", "starts"  # how its files are called
+
     def __init__(self, work: Path, name: str, vocabulary: int, sha256: bytes,
                  progress: Progress) -> None:
         self._work, self.name = work, name
@@ -83,11 +86,11 @@ class Part:
         self._type = f"<u{self.width}"
         self.progress = progress
         self._raw = self._opened(self._growing(), progress.tokens * self.width)
-        self._starts = self._opened(work / f"{name}.starts", progress.documents * 8)
+        self._starts = self._opened(work / f"{name}.{self.STARTS}", progress.documents * 8)
 
     def _growing(self) -> Path:
         """A name of its own for every file, so that what an older state counts on stays."""
-        return self._work / f"{self.name}-{len(self.progress.shards):05}.tokens"
+        return self._work / f"{self.name}-{len(self.progress.shards):05}.{self.GROWING}"
 
     @staticmethod
     def _opened(path: Path, size: int) -> Any:
@@ -119,7 +122,7 @@ class Part:
         progress = self.progress
         if not progress.tokens:
             return
-        name = f"{self.name}-{len(progress.shards):05}.bin"
+        name = f"{self.name}-{len(progress.shards):05}.{self.WHOLE}"
         writer = TokenWriter(self._work / name, vocabulary=self._vocabulary, width=self.width,
                              tokenizer=self._sha256)
         self._raw.flush()
@@ -136,7 +139,7 @@ class Part:
 
     def forget(self) -> None:
         """Removes what finished files were made of. The saved state must know of those files."""
-        for path in self._work.glob(f"{self.name}-*.tokens"):
+        for path in self._work.glob(f"{self.name}-*.{self.GROWING}"):
             if path != self._growing():
                 path.unlink()
 
@@ -162,3 +165,12 @@ class Part:
     def close(self) -> None:
         self._raw.close()
         self._starts.close()
+
+
+class Marks(Part):
+    """What each token of a part of examples is, in files beside those of the tokens."""
+
+    GROWING, WHOLE, STARTS = "growing", "marks", "begins"
+
+    def __init__(self, work: Path, name: str, sha256: bytes) -> None:
+        super().__init__(work, name, MARKS, sha256, Progress())
