@@ -60,7 +60,7 @@ class Notes {
 
   void data() {
     if (!plan_.examples && given("packing")) {
-      unused("packing", "the data are no examples, which `cllm prepare --chat` makes");
+      unused("packing", "the data are texts, and no examples of answers");
     }
     if (plan_.examples && given("shuffle")) {
       unused("shuffle", "every epoch takes each example once, in random order");
