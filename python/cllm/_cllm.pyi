@@ -138,6 +138,8 @@ class TrainConfig:
         steps: int | Literal["auto"] = "auto",
         epochs: float | Literal["auto"] = "auto",
         shuffle: Literal["windows", "offsets"] = "offsets",
+        packing: Literal["bfd", "none"] = "bfd",
+        document_mask: bool = False,
         lr: float | Literal["auto"] = "auto",
         min_lr: float | Literal["auto"] = "auto",
         warmup: int | Literal["auto"] = "auto",
@@ -263,6 +265,10 @@ class TrainConfig:
         epochs: Passes over the training tokens, instead of steps [epochs]; 'auto' by default.
         shuffle: Windows: every epoch takes each piece of seq tokens once, in random order;
             offsets: each sequence starts anywhere, as in nanoGPT; 'offsets' by default.
+        packing: Bfd: examples of answers share sequences, the longest first, each where it fills
+            best; none: one a sequence; no example sees another in either case; 'bfd' by default.
+        document_mask: Documents that share a sequence do not see each other, and positions begin
+            again with each; False by default.
         lr: Highest learning rate; auto: 0.001, for a model given as init 0.0001; 'auto' by
             default.
         min_lr: Learning rate at the last step; auto: a tenth of lr; 'auto' by default.
@@ -361,6 +367,8 @@ class TrainConfig:
         steps: int | Literal["auto"] = ...,
         epochs: float | Literal["auto"] = ...,
         shuffle: Literal["windows", "offsets"] = ...,
+        packing: Literal["bfd", "none"] = ...,
+        document_mask: bool = ...,
         lr: float | Literal["auto"] = ...,
         min_lr: float | Literal["auto"] = ...,
         warmup: int | Literal["auto"] = ...,
@@ -808,6 +816,20 @@ class TrainConfig:
 
     @shuffle.setter
     def shuffle(self, value: Literal["windows", "offsets"]) -> None: ...
+    @property
+    def packing(self) -> Literal["bfd", "none"]:
+        """Bfd: examples of answers share sequences, the longest first, each where it fills
+        best; none: one a sequence; no example sees another in either case; 'bfd' by default."""
+
+    @packing.setter
+    def packing(self, value: Literal["bfd", "none"]) -> None: ...
+    @property
+    def document_mask(self) -> bool:
+        """Documents that share a sequence do not see each other, and positions begin again with
+        each; False by default."""
+
+    @document_mask.setter
+    def document_mask(self, value: bool) -> None: ...
     @property
     def lr(self) -> float | Literal["auto"]:
         """Highest learning rate; auto: 0.001, for a model given as init 0.0001; 'auto' by
