@@ -28,8 +28,13 @@ struct LoraConfig {
 
 bool operator==(const LoraConfig& a, const LoraConfig& b) noexcept;
 
+/// Says what an error calls the fields of a config: where its reader wrote them.
+struct LoraNames {
+  std::string rank = "rank", alpha = "alpha", dropout = "dropout", targets = "targets";
+};
+
 /// Throws InputError for a value that is not allowed, for a rank above the model's width, and for a
 /// target that the model does not have.
-void check(const LoraConfig& lora, const ModelConfig& model);
+void check(const LoraConfig& lora, const ModelConfig& model, const LoraNames& names = {});
 
 }  // namespace cllm

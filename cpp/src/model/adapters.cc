@@ -20,8 +20,9 @@ bool names(const std::string& target, const std::string& name) {
 /// Remembers which targets were found.
 class Targets {
  public:
-  explicit Targets(const std::vector<std::string>& names) : names_(names) {
-    if (names.empty()) refuse("no linear map gets an adapter", "no targets", kAllLinear, "targets");
+  Targets(const std::vector<std::string>& names, const std::string& where)
+      : names_(names), where_(where) {
+    if (names.empty()) refuse("no linear map gets an adapter", "no targets", kAllLinear, where);
   }
 
   bool have(const std::string& name) {
@@ -40,31 +41,32 @@ class Targets {
       if (found_.count(target) > 0) continue;
       std::string all = kAllLinear;
       for (const std::string& name : known_) all += ", " + name;
-      refuse("the model has no linear map of this name", "\"" + target + "\"", all, "targets");
+      refuse("the model has no linear map of this name", "\"" + target + "\"", all, where_);
     }
   }
 
  private:
   const std::vector<std::string>& names_;
+  const std::string& where_;
   std::set<std::string> found_, known_;
 };
 
-void check_values(const LoraConfig& lora, std::int64_t width) {
+void check_values(const LoraConfig& lora, const LoraNames& words, std::int64_t width) {
   if (lora.rank < 1 || lora.rank > width) {
     refuse("no rank of an adapter", std::to_string(lora.rank),
-           "1 to " + std::to_string(width) + ", the width of the model", "rank");
+           "1 to " + std::to_string(width) + ", the width of the model", words.rank);
   }
   if (!(lora.alpha > 0) || !std::isfinite(lora.alpha)) {
-    refuse("not a scale of adapters", std::to_string(lora.alpha), "above 0", "alpha");
+    refuse("not a scale of adapters", std::to_string(lora.alpha), "above 0", words.alpha);
   }
   if (!(lora.dropout >= 0 && lora.dropout < 1)) {
     refuse("not a part that can be dropped", std::to_string(lora.dropout), "at least 0 and below 1",
-           "dropout");
+           words.dropout);
   }
 }
 
 /// Throws unless every layer has the adapters of the first: all are cut in the same way.
-void check_layers(const Network& network) {
+void check_layers(const Network& network, const std::string& where) {
   const auto same = [](const Linear& a, const Linear& b) {
     return std::equal(a.adapter.parts.begin(), a.adapter.parts.end(), b.adapter.parts.begin(),
                       b.adapter.parts.end(), [](const AdapterPart& p, const AdapterPart& q) {
@@ -77,7 +79,7 @@ void check_layers(const Network& network) {
       continue;
     }
     refuse("not every layer has the same adapters", "the name of a map of one layer",
-           "names that all layers have, such as q_proj", "targets");
+           "names that all layers have, such as q_proj", where);
   }
 }
 
@@ -101,8 +103,10 @@ bool operator==(const LoraConfig& a, const LoraConfig& b) noexcept {
          a.targets == b.targets;
 }
 
-void check(const LoraConfig& lora, const ModelConfig& model) {
-  ParameterLayout(model, false, lora);
+void check(const LoraConfig& lora, const ModelConfig& model, const LoraNames& names) {
+  TensorTable weights, adapters;
+  Network network = describe_network(model, weights);
+  add_adapters(lora, names, weights, network, adapters);
 }
 
 std::vector<LinearPart> parts_of(const Linear& linear, const TensorTable& weights) {
@@ -120,10 +124,10 @@ std::vector<LinearPart> parts_of(const Linear& linear, const TensorTable& weight
   return parts;
 }
 
-void add_adapters(const LoraConfig& lora, const TensorTable& weights, Network& network,
-                  TensorTable& trainables) {
-  check_values(lora, network.token_embedding.width);
-  Targets targets(lora.targets);
+void add_adapters(const LoraConfig& lora, const LoraNames& words, const TensorTable& weights,
+                  Network& network, TensorTable& trainables) {
+  check_values(lora, words, network.token_embedding.width);
+  Targets targets(lora.targets, words.targets);
   for (NetworkLayer& layer : network.layers) {
     for (Linear& linear : layer.linears) {
       Adapter& adapter = linear.adapter;
@@ -144,7 +148,26 @@ void add_adapters(const LoraConfig& lora, const TensorTable& weights, Network& n
     }
   }
   targets.check_found();
-  check_layers(network);
+  check_layers(network, words.targets);
+}
+
+std::vector<std::string> plain_targets(const ParameterLayout& layout) {
+  std::vector<std::string> plain;
+  const auto add = [&plain](const std::string& name) {
+    if (std::find(plain.begin(), plain.end(), name) == plain.end()) plain.push_back(name);
+  };
+  for (const std::string& target : layout.lora()->targets) {
+    if (target != kAllLinear) {
+      add(target);
+      continue;
+    }
+    for (const Linear& linear : layout.layer(0).linears) {
+      for (const LinearPart& part : parts_of(linear, layout.weights())) {
+        add(part.name.substr(part.name.rfind('.') + 1));
+      }
+    }
+  }
+  return plain;
 }
 
 void initialize_adapters(const ParameterLayout& layout, std::uint64_t seed, float* adapters) {
@@ -170,16 +193,30 @@ void merge_adapters(const ParameterLayout& layout, const float* adapters, float*
     const bool in_out = linear.order == WeightOrder::kInOut;
     const float* const a = adapters + adapter.a + static_cast<std::int64_t>(p) * r * inputs;
     const float* const b = adapters + part.b;
-    for (std::int64_t o = 0; o < part.outputs; ++o) {
-      for (std::int64_t i = 0; i < inputs; ++i) {
-        double sum = 0;
-        for (std::int64_t k = 0; k < r; ++k) {
-          sum += static_cast<double>(b[o * r + k]) * static_cast<double>(a[k * inputs + i]);
-        }
-        const std::int64_t output = part.first + o;
-        const std::int64_t at = in_out ? i * linear.outputs + output : output * inputs + i;
-        float& w = weights[linear.weight + at];
-        w = static_cast<float>(static_cast<double>(w) + static_cast<double>(adapter.scale) * sum);
+    // The stored rows are those of A^T or of B, and each is a sum of rows of the other factor.
+    const std::int64_t rows = in_out ? inputs : part.outputs;
+    const std::int64_t columns = in_out ? part.outputs : inputs;
+    std::vector<double> other(static_cast<std::size_t>(r * columns));  // [r, columns]
+    for (std::int64_t k = 0; k < r; ++k) {
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const float number = in_out ? b[j * r + k] : a[k * inputs + j];
+        other[static_cast<std::size_t>(k * columns + j)] = static_cast<double>(number);
+      }
+    }
+    std::vector<double> sums(static_cast<std::size_t>(columns));
+    double* const sum = sums.data();
+    const auto scale = static_cast<double>(adapter.scale);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (std::int64_t k = 0; k < r; ++k) {
+        const auto factor = static_cast<double>(in_out ? a[k * inputs + i] : b[i * r + k]);
+        const double* const row = other.data() + k * columns;
+        for (std::int64_t j = 0; j < columns; ++j) sum[j] += factor * row[j];
+      }
+      float* const w = weights + linear.weight +
+                       (in_out ? i * linear.outputs + part.first : (part.first + i) * inputs);
+      for (std::int64_t j = 0; j < columns; ++j) {
+        w[j] = static_cast<float>(static_cast<double>(w[j]) + scale * sum[j]);
       }
     }
   });

@@ -24,9 +24,13 @@ struct LinearPart {
 std::vector<LinearPart> parts_of(const Linear& linear, const TensorTable& weights);
 
 /// Gives the linear maps that `lora` names their adapters, whose tensors it adds to `trainables`.
-/// Throws the errors of check(lora, model).
-void add_adapters(const LoraConfig& lora, const TensorTable& weights, Network& network,
-                  TensorTable& trainables);
+/// Throws the errors of check(lora, model, words).
+void add_adapters(const LoraConfig& lora, const LoraNames& words, const TensorTable& weights,
+                  Network& network, TensorTable& trainables);
+
+/// Returns the targets that mean the same in other programs: the last part of each linear map's
+/// name in place of "all-linear". REQUIRES: the layout has adapters.
+std::vector<std::string> plain_targets(const ParameterLayout& layout);
 
 /// Fills new adapters: A is uniform within 1 / sqrt(inputs), as PEFT has it, and B is 0. Each
 /// number is a function of (seed, tensor, index in the tensor) alone. REQUIRES: the layout has

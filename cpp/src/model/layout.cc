@@ -7,15 +7,14 @@ namespace cllm {
 
 ParameterLayout::ParameterLayout(const ModelConfig& config, bool lattice,
                                  const std::optional<LoraConfig>& lora)
-    : config_(config), network_(describe_network(config, weights_)), adapted_(lora.has_value()) {
+    : config_(config), network_(describe_network(config, weights_)), lora_(lora) {
   if (lattice) weights_.add_coupling("lattice.w", config.symmetry_order);
   if (!lora) return;
   if (lattice) {
     refuse("adapters leave the embedding as it is, which a lattice trains", "both", "one of them",
            "lattice");
   }
-  add_adapters(*lora, weights_, network_, adapters_);
-  adapter_dropout_ = lora->dropout;
+  add_adapters(*lora, {}, weights_, network_, adapters_);
   find_lowest();
 }
 

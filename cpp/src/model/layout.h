@@ -35,14 +35,16 @@ class ParameterLayout {
   std::int64_t parameters() const noexcept { return weights_.parameters(); }
 
   /// Lists what has gradient and moments.
-  const TensorTable& trainables() const noexcept { return adapted_ ? adapters_ : weights_; }
+  const TensorTable& trainables() const noexcept { return lora_ ? adapters_ : weights_; }
   /// Says whether adapters are trained, beside frozen weights.
-  bool adapted() const noexcept { return adapted_; }
+  bool adapted() const noexcept { return lora_.has_value(); }
+  /// Says what adapters there are; null: none.
+  const std::optional<LoraConfig>& lora() const noexcept { return lora_; }
   /// Returns the part of their input that adapters do not see in training.
-  double adapter_dropout() const noexcept { return adapter_dropout_; }
+  double adapter_dropout() const noexcept { return lora_ ? lora_->dropout : 0; }
   /// Returns the place among the trainables of the weight at an offset; kAbsent if there is no such
   /// weight, or if it is frozen.
-  std::int64_t trainable(std::int64_t weight) const noexcept { return adapted_ ? kAbsent : weight; }
+  std::int64_t trainable(std::int64_t weight) const noexcept { return lora_ ? kAbsent : weight; }
   bool trains(std::int64_t weight) const noexcept { return trainable(weight) != kAbsent; }
   /// Says whether anything is trained below a linear map, so that the gradient of its input is
   /// needed. The embeddings are below all.
@@ -82,8 +84,7 @@ class ParameterLayout {
   TensorTable weights_;
   TensorTable adapters_;
   Network network_;
-  bool adapted_ = false;
-  double adapter_dropout_ = 0;
+  std::optional<LoraConfig> lora_;
   std::int64_t lowest_ =
       -1;  // place of the lowest linear map with an adapter; -1: embeddings train
 };
