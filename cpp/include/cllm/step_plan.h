@@ -13,6 +13,7 @@ namespace cllm {
 struct StepPlan {
   ModelConfig model;
   std::int64_t parameters = 0;
+  std::int64_t trained = 0;        ///< numbers that a step changes: of adapters, with lora
   std::int64_t batch = 0;          ///< sequences in a step
   std::int64_t sequence = 0;       ///< tokens in a sequence
   std::int64_t shards = 0;         ///< S

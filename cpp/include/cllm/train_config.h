@@ -42,12 +42,21 @@ struct TrainConfig {
   bool lattice = false;       ///< couples each token with its kissing neighbours while training
   double lattice_rate = 1;    ///< --lattice-lr: multiplies the rate of the V coefficients
 
+  // These describe adapters, which are trained in place of the weights of `init`.
+  bool lora = false;
+  std::int64_t lora_rank = 8;  ///< rows of A and columns of B
+  double lora_alpha = 0;       ///< B A counts alpha / rank times; 0 (auto): twice the rank
+  bool rslora = false;         ///< alpha / sqrt(rank) times instead
+  double lora_dropout = 0;     ///< part of their input that adapters do not see in training
+  std::string lora_targets = "all-linear";  ///< names of linear maps, with commas between them
+  std::string lora_init;  ///< folder of the adapter, or run, to start from; "": A random, B 0
+
   // These control training.
   std::int64_t batch = 12;        ///< sequences a step (before grad_accum)
   std::int64_t grad_accum = 1;    ///< the step batch is batch * grad_accum sequences
   std::int64_t steps = 0;         ///< auto: epochs if given, else 2000
   double epochs = 0;              ///< passes over the training tokens; excludes steps
-  double learning_rate = -1;      ///< --lr; negative (auto): 1e-3, with init 1e-4
+  double learning_rate = -1;      ///< --lr; negative (auto): 1e-3, with init 1e-4, with lora 2e-4
   double min_learning_rate = -1;  ///< --min-lr; negative (auto): a tenth of learning_rate
   std::int64_t warmup = -1;  ///< steps; negative (auto): steps / 10 within 40 and 100, at most half
   std::string shuffle = "offsets";  ///< windows | offsets: how sequences are chosen

@@ -84,7 +84,8 @@ class Trainer {
   bool byte_tokens() const noexcept;
   /// Returns the configuration with every "auto" decided, as config.toml holds it.
   const TrainConfig& config() const noexcept;
-  /// Returns the SHA-256 in hex of the parameters as model.safetensors would hold them.
+  /// Returns the SHA-256 in hex of the parameters as model.safetensors would hold them, or of the
+  /// adapters as adapter_model.safetensors would.
   std::string weights_hash() const;
   std::vector<SphereReport> spheres() const;
   /// Reports each group, over the steps of this trainer.

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/json_text.h"
 #include "base/sha256.h"
+#include "checkpoint/adapter_folder.h"
 #include "checkpoint/byte_tokenizer.h"
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/manifest.h"
@@ -47,6 +48,21 @@ bool is_hub_name(const std::string& name) {
          name.back() != '/';
 }
 
+/// Returns the folder of a model or adapter that is in `folder`; "" if there is none.
+std::string model_in(const std::string& folder) {
+  const auto is_model = [](const std::string& place) {
+    return is_there(in(place, kConfigName)) || is_there(in(place, kAdapterConfigName));
+  };
+  if (is_model(folder)) return folder;
+  std::string newest = is_there(folder) ? newest_model_folder(folder) : "";
+  if (!newest.empty()) return newest;
+  for (const char* inner : {"final", "checkpoints/latest"}) {  // models without a trainer's state
+    std::string candidate = in(folder, inner);
+    if (is_model(candidate)) return candidate;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::vector<TensorView> tensor_views(const TensorTable& table, const float* values,
@@ -72,10 +88,18 @@ void add_model_files(FolderWriter& writer, const ModelConfig& config, const Para
   const std::string* const base = find_file(extra, kConfigName);
   writer.add_text(kConfigName,
                   config_json(config, byte_tokens, base == nullptr ? "" : *base, type));
+  if (find_file(extra, kGenerationName) == nullptr) {
+    writer.add_text(kGenerationName, generation_config_json(byte_tokens));
+  }
+  add_tokenizer_files(writer, config, byte_tokens, extra);
+  writer.add_tensors(kWeightsName, model_views(layout, parameters), type);
+}
+
+void add_tokenizer_files(FolderWriter& writer, const ModelConfig& config, bool byte_tokens,
+                         const ExtraFiles& extra) {
   const auto add_own = [&](const char* name, const auto& text) {
     if (find_file(extra, name) == nullptr) writer.add_text(name, text());
   };
-  add_own(kGenerationName, [&] { return generation_config_json(byte_tokens); });
   if (byte_tokens) {
     add_own("tokenizer.json", [] { return byte_tokenizer_json(); });
     add_own("tokenizer_config.json", [&] { return byte_tokenizer_config_json(config.context); });
@@ -83,7 +107,6 @@ void add_model_files(FolderWriter& writer, const ModelConfig& config, const Para
   for (const auto& [name, text] : extra) {
     if (name != kConfigName) writer.add_text(name, text);
   }
-  writer.add_tensors(kWeightsName, model_views(layout, parameters), type);
 }
 
 void write_model_folder(const std::string& folder, const ModelConfig& config,
@@ -94,21 +117,20 @@ void write_model_folder(const std::string& folder, const ModelConfig& config,
   writer.commit();
 }
 
-std::string weights_sha256(const ParameterLayout& layout, const float* parameters) {
+std::vector<TensorView> trained_views(const ParameterLayout& layout, const float* trained) {
+  return layout.adapted() ? adapter_views(layout, trained) : model_views(layout, trained);
+}
+
+std::string weights_sha256(const ParameterLayout& layout, const float* trained) {
   Sha256 hash;
-  emit_safetensors(model_views(layout, parameters),
+  emit_safetensors(trained_views(layout, trained),
                    [&hash](const void* data, std::size_t size) { hash.update(data, size); });
   return hex(hash.finish());
 }
 
 std::string resolve_model_folder(const std::string& folder) {
-  if (is_there(in(folder, kConfigName))) return folder;
-  std::string newest = is_there(folder) ? newest_model_folder(folder) : "";
-  if (!newest.empty()) return newest;
-  for (const char* inner : {"final", "checkpoints/latest"}) {  // models without a trainer's state
-    const std::string candidate = in(folder, inner);
-    if (is_there(in(candidate, kConfigName))) return candidate;
-  }
+  const std::string found = model_in(folder);
+  if (!found.empty()) return found;
   const bool exists = is_there(folder);
   throw InputError({"no model here",
                     exists ? "no config.json, final/ or checkpoints/latest" : "no such folder",
@@ -118,6 +140,16 @@ std::string resolve_model_folder(const std::string& folder) {
                           "transformers.AutoModelForCausalLM.from_pretrained(\"" +
                               folder + "\").save_pretrained(\"FOLDER\")"
                         : ""});
+}
+
+std::string resolve_adapter_folder(const std::string& folder) {
+  const std::string found = model_in(folder);
+  if (!found.empty() && is_adapter_folder(found)) return found;
+  throw InputError({"no adapter here",
+                    !found.empty()     ? "a whole model"
+                    : is_there(folder) ? std::string("no ") + kAdapterConfigName
+                                       : "no such folder",
+                    "the folder of an adapter, or of the run that trained it", folder, ""});
 }
 
 ModelDescription read_model_config(const std::string& folder) {

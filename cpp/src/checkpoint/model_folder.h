@@ -28,17 +28,28 @@ void add_model_files(FolderWriter& writer, const ModelConfig& config, const Para
                      const float* parameters, bool byte_tokens, const ExtraFiles& extra = {},
                      WeightType type = WeightType::kFloat32);
 
+/// Adds what such a folder has beside settings and weights of the model: the tokenizer's files of
+/// a byte model, and `extra` but for its config.json.
+void add_tokenizer_files(FolderWriter& writer, const ModelConfig& config, bool byte_tokens,
+                         const ExtraFiles& extra);
+
 /// Writes a complete folder that holds nothing but the model, atomically (see FolderWriter).
 void write_model_folder(const std::string& folder, const ModelConfig& config,
                         const ParameterLayout& layout, const float* parameters, bool byte_tokens,
                         const ExtraFiles& extra = {}, WeightType type = WeightType::kFloat32);
 
-/// Returns the SHA-256 in hex of the model.safetensors that would be written.
-std::string weights_sha256(const ParameterLayout& layout, const float* parameters);
+/// Returns the tensors that are trained and saved: those of the model or, if the layout has
+/// adapters, these. `trained` is laid out as the trainables.
+std::vector<TensorView> trained_views(const ParameterLayout& layout, const float* trained);
 
-/// Returns the model folder that `folder` is or, for a run, holds: the one with most steps, of
-/// equal ones the final model. Throws InputError when `folder` is neither.
+/// Returns the SHA-256 in hex of the file of these tensors that would be written.
+std::string weights_sha256(const ParameterLayout& layout, const float* trained);
+
+/// Returns the folder of a model, or of an adapter, that `folder` is or, for a run, holds: the one
+/// with most steps, of equal ones the final one. Throws InputError when `folder` is neither.
 std::string resolve_model_folder(const std::string& folder);
+/// Does the same for an adapter, and refuses whole models.
+std::string resolve_adapter_folder(const std::string& folder);
 
 /// Throws InputError when there is no model, when it cannot be run here, and when the weights hold
 /// fewer parameters than config.json says; so nothing is allocated for a size that was never

@@ -1,7 +1,5 @@
 #include "checkpoint/trainer_state.h"
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -9,7 +7,6 @@
 
 #include "base/files.h"
 #include "base/json_text.h"
-#include "checkpoint/model_weights.h"
 #include "cllm/error.h"
 #include "cllm/wording.h"
 
@@ -20,10 +17,6 @@ using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 constexpr int kFormat = 1;
-constexpr const char* kStateName = "trainer_state.json";
-constexpr const char* kOptimizerName = "optimizer.safetensors";
-constexpr const char* kWeightsPrefix = "weights.";
-constexpr const char* kEmbeddingName = "lattice.embedding";
 
 [[noreturn]] void refuse(const std::string& where, const char* key, const Json& seen,
                          const std::string& wanted) {
@@ -156,7 +149,7 @@ DataFingerprint parse_data(const std::string& where, const Json& json) {
 std::string trainer_state_json(const TrainerState& state) {
   Json model = state_of_model(state.model);
   model["tokens"] = state.byte_tokens ? "bytes" : "ids";
-  const Json json = {
+  Json json = {
       {"format", kFormat},
       {"version", state.version},
       {"step", state.step},
@@ -177,6 +170,7 @@ std::string trainer_state_json(const TrainerState& state) {
       {"validation", data_json(state.validation)},
       {"config", state.config},
   };
+  if (state.base) json["base"] = {{"path", state.base->path}, {"crc32c", state.base->checksum}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -225,6 +219,12 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
       state.validation = parse_data(where, json.at("validation"));
     }
     json.at("config").get_to(state.config);
+    if (json.contains("base")) {
+      const Json& base = json.at("base");
+      state.base.emplace();
+      base.at("path").get_to(state.base->path);
+      base.at("crc32c").get_to(state.base->checksum);
+    }
     return state;
   } catch (const nlohmann::json::exception& error) {
     throw InputError({"trainer state cannot be read", error.what(), "what a checkpoint holds",
@@ -232,92 +232,14 @@ TrainerState parse_trainer_state(const std::string& text, const std::string& whe
   }
 }
 
-namespace {
-
-/// Returns the first tensor of the model's file that has a number too large for a type; null when
-/// all fit. The coefficients of a lattice are not in that file.
-const TensorEntry* too_large(const ParameterLayout& layout, const float* parameters,
-                             WeightType type) {
-  if (type == WeightType::kFloat32) return nullptr;
-  const float most = type == WeightType::kFloat16 ? 65504.0f : 3.38e38f;
-  for (const TensorEntry& entry : layout.tensors()) {
-    const float* const first = parameters + entry.offset;
-    const bool fits = entry.coupling || std::all_of(first, first + entry.size, [most](float value) {
-                        return std::fabs(value) <= most;
-                      });
-    if (!fits) return &entry;
-  }
-  return nullptr;
-}
-
-}  // namespace
-
-std::string write_checkpoint(const std::string& folder, const TrainerState& asked,
-                             const ParameterLayout& layout, const float* parameters,
-                             const std::vector<OptimizerRange<const float>>& optimizer,
-                             const ExtraFiles& extra, const float* embedding) {
-  TrainerState state = asked;
-  // A run must not end without a checkpoint.
-  const TensorEntry* const large = too_large(layout, parameters, asked.weights);
-  if (large != nullptr) state.weights = WeightType::kFloat32;
-  FolderWriter writer(folder);
-  add_model_files(writer, state.model, layout, parameters, state.byte_tokens, extra, state.weights);
-  std::vector<TensorView> all;
-  if (state.weights != WeightType::kFloat32)
-    all = tensor_views(layout.weights(), parameters, kWeightsPrefix);
-  for (const OptimizerRange<const float>& range : optimizer) {
-    const std::vector<TensorView> views =
-        tensor_views(layout.trainables(), range.values, range.name + ".");
-    all.insert(all.end(), views.begin(), views.end());
-  }
-  if (layout.coupled()) {
-    const TensorEntry& w = layout.tensors().back();
-    all.push_back({kEmbeddingName, layout.tensors()[layout.token_tensor()].shape, embedding});
-    all.push_back({w.name, w.shape, parameters + w.offset});
-  }
-  writer.add_tensors(kOptimizerName, all);
-  writer.add_text(kStateName, trainer_state_json(state));
-  writer.commit();
-  if (large == nullptr) return "";
-  return std::string("the weights are saved as fp32, not as ") + option_name(asked.weights) + ": " +
-         large->name + " has a number that is too large for it";
-}
-
 TrainerState read_trainer_state(const std::string& folder) {
-  const fs::path path = fs::path(folder) / kStateName;
+  const fs::path path = fs::path(folder) / kTrainerStateName;
   if (!is_there(path.string())) {
     throw InputError({"no checkpoint to resume from", "no trainer_state.json",
                       "a checkpoint of a training run", folder,
                       "a model alone can be a start: " + option_word("init")});
   }
   return parse_trainer_state(read_json_file(path.string()), path.string());
-}
-
-TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
-                             float* parameters, const std::vector<OptimizerRange<float>>& optimizer,
-                             float* embedding) {
-  const TrainerState state = read_trainer_state(folder);
-  if (!verify_folder(folder, {"config.json", "model.safetensors", kStateName, kOptimizerName})) {
-    throw InputError({"checkpoint without a manifest", "", "manifest.json", folder,
-                      "it may be incomplete; use another checkpoint"});
-  }
-  const SafetensorsFile file((fs::path(folder) / kOptimizerName).string());
-  if (state.weights == WeightType::kFloat32) {
-    read_model_parameters(folder, layout, parameters);
-  } else {
-    read_tensors(file, layout.weights(), kWeightsPrefix, Values::kFinite, parameters);
-  }
-  for (const OptimizerRange<float>& range : optimizer) {
-    const Values values = range.may_be_negative ? Values::kFinite : Values::kFiniteNotNegative;
-    read_tensors(file, layout.trainables(), range.name + ".", values, range.values);
-  }
-  if (layout.coupled()) {
-    const TensorEntry& w = layout.tensors().back();
-    read_tensor(file, kEmbeddingName, layout.tensors()[layout.token_tensor()], Values::kFinite,
-                embedding);
-    read_tensor(file, w.name, w, Values::kFinite, parameters + w.offset);
-  }
-  return state;
 }
 
 }  // namespace cllm

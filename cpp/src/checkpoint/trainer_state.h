@@ -4,14 +4,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "checkpoint/model_folder.h"
+#include "checkpoint/weight_type.h"
 #include "cllm/model_config.h"
 #include "data/fingerprint.h"
-#include "model/layout.h"
 
 namespace cllm {
+
+constexpr const char* kTrainerStateName = "trainer_state.json";
+
+/// Names the model whose weights stay beside adapters.
+struct BaseModel {
+  std::string path;      ///< absolute
+  std::string checksum;  ///< weights_checksum
+};
 
 /// Holds the contents of trainer_state.json. Weights after N steps depend on exactly these things
 /// (and on the moments in optimizer.safetensors), so a resumed run can tell what changed.
@@ -36,7 +42,8 @@ struct TrainerState {
   /// Of the weights in model.safetensors. Where these are rounded, optimizer.safetensors has them
   /// in 32 bits, as "weights." + name.
   WeightType weights = WeightType::kFloat32;
-  std::string version;  ///< of cllm
+  std::string version;            ///< of cllm
+  std::optional<BaseModel> base;  ///< of adapters; null: the checkpoint holds the whole model
 };
 
 /// These write and parse the JSON text; `where` names it in errors. Parsing throws InputError for a
@@ -44,35 +51,7 @@ struct TrainerState {
 std::string trainer_state_json(const TrainerState& state);
 TrainerState parse_trainer_state(const std::string& text, const std::string& where);
 
-/// A flat range of the optimizer: its tensors are called `name` + "." + the parameter's name.
-template <class Float>
-struct OptimizerRange {
-  std::string name;
-  bool may_be_negative;
-  Float* values;  ///< [layout.trainables().flat_size()]
-};
-
-/// Writes a model folder with trainer_state.json and optimizer.safetensors in it, atomically.
-/// Weights that are too large for state.weights are saved as fp32; then it returns a note that says
-/// so, else "". `parameters` is [layout.flat_size()]; `extra` as in add_model_files. The token
-/// embedding in `parameters` of a coupled model is the effective one, which the model folder holds;
-/// `embedding`[V', C] is the one that is trained, and goes with the coefficients beside the
-/// moments.
-std::string write_checkpoint(const std::string& folder, const TrainerState& state,
-                             const ParameterLayout& layout, const float* parameters,
-                             const std::vector<OptimizerRange<const float>>& optimizer,
-                             const ExtraFiles& extra = {}, const float* embedding = nullptr);
-
-/// Reads the state alone; the layout for read_checkpoint is made from its model. Checks nothing
-/// else.
+/// Reads the state of a checkpoint alone, and checks nothing else.
 TrainerState read_trainer_state(const std::string& folder);
-
-/// Fills the parameters, the optimizer's ranges and the embedding of a coupled model, padding with
-/// zeros. Verifies every byte against the manifest first; throws InputError, touching no buffer,
-/// when a file is damaged or there is no manifest. Throws it as well for numbers that are not
-/// finite, or negative where none may be.
-TrainerState read_checkpoint(const std::string& folder, const ParameterLayout& layout,
-                             float* parameters, const std::vector<OptimizerRange<float>>& optimizer,
-                             float* embedding = nullptr);
 
 }  // namespace cllm

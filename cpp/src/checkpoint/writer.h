@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
-#include "checkpoint/trainer_state.h"
+#include "checkpoint/checkpoint_folder.h"
 
 namespace cllm {
 
@@ -38,11 +38,10 @@ struct CheckpointResult {
 /// of the optimizer's ranges.
 class CheckpointWriter {
  public:
-  /// Makes a writer of `parameters`[layout.flat_size()], the optimizer's ranges and the `embedding`
-  /// of a coupled model (write_checkpoint), which must stay where they are, like the layout. If
-  /// `snapshot` is false there is no copy and no thread, and start() returns when the checkpoint is
-  /// written.
-  CheckpointWriter(const ParameterLayout& layout, const float* parameters,
+  /// Makes a writer of what is `trained`, the optimizer's ranges and the `embedding` of a coupled
+  /// model (write_checkpoint), which must stay where they are, like the layout. If `snapshot` is
+  /// false there is no copy and no thread, and start() returns when the checkpoint is written.
+  CheckpointWriter(const ParameterLayout& layout, const float* trained,
                    std::vector<OptimizerRange<const float>> optimizer, bool snapshot,
                    const float* embedding = nullptr);
   /// Waits for the current write.
@@ -61,7 +60,7 @@ class CheckpointWriter {
 
  private:
   using OptimizerRanges = std::vector<OptimizerRange<const float>>;
-  void carry_out(const float* parameters, const OptimizerRanges& optimizer,
+  void carry_out(const float* trained, const OptimizerRanges& optimizer,
                  const float* embedding) noexcept;
   /// Returns the numbers of the embedding.
   std::int64_t embedded() const noexcept {
@@ -70,10 +69,10 @@ class CheckpointWriter {
   CheckpointResult take();
 
   const ParameterLayout& layout_;
-  const float* const parameters_;
+  const float* const trained_;
   const OptimizerRanges optimizer_;
   const float* const embedding_;
-  AlignedBuffer<float> copy_;  // parameters, each range, embedding; empty without a snapshot
+  AlignedBuffer<float> copy_;  // what is trained, each range, embedding; empty without a snapshot
   std::optional<CheckpointJob> job_;
   CheckpointResult result_;
   std::thread thread_;

@@ -27,6 +27,31 @@ std::string nearest_heads(std::int64_t width, std::int64_t heads) {
   return std::to_string(below) + " or " + std::to_string(above);
 }
 
+/// Checks what adapters need, and that nothing is asked of them when there are none. A run that is
+/// resumed knows whether it has some.
+void check_adapters(const TrainConfig& c) {
+  if (!c.lora && !c.resume.empty()) return;
+  if (!c.lora) {
+    for (const char* name :
+         {"lora-init", "lora-rank", "lora-alpha", "rslora", "lora-dropout", "lora-targets"}) {
+      const Option& option = *find_option(name);
+      const std::string value = option_text(c, option);
+      if (value == option.default_text) continue;
+      refuse("no adapters are trained", value, option_flag("lora") + " with it", option_word(name));
+    }
+    return;
+  }
+  if (c.init.empty() && c.resume.empty()) {
+    refuse("adapters are trained beside a model that is there", "a new model",
+           "a model folder as " + option_word("init"), option_word("lora"),
+           option_word("init", "FOLDER"));
+  }
+  if (c.lattice) {
+    refuse("adapters leave the embedding as it is, which a lattice trains", "both", "one of them",
+           option_word("lattice"));
+  }
+}
+
 }  // namespace
 
 void check(const TrainConfig& asked) {
@@ -44,6 +69,7 @@ void check(const TrainConfig& asked) {
     refuse("nothing to roll back to", "no run folder", "a folder for checkpoints",
            option_word("on-divergence"), option_word("out", "RUN"));
   }
+  check_adapters(c);
   if (c.head_dim == 0 && c.width % c.heads != 0) {
     refuse("heads do not divide the width", text(c.heads), nearest_heads(c.width, c.heads),
            option_word("heads"), option_word("dim") + " is " + text(c.width));

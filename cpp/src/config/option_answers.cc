@@ -66,8 +66,9 @@ std::vector<OptionAnswer> training_answers() {
        "a step's tokens are " + option_word("batch") + " times " + option_word("grad-accum") +
            " times " + option_word("seq")},
       {{"do-train", "do-eval"}, "a run trains and validates"},
-      {{"label-smoothing", "label-smoothing-factor", "lora", "lora-r", "peft", "quantize"},
-       "it does not do that"},
+      {{"use-dora", "lora-modules-to-save", "lora-bias", "load-in-4bit", "load-in-8bit"},
+       "adapters are LoRA or rsLoRA, on linear maps of weights in fp32: " + option_flag("lora")},
+      {{"label-smoothing", "label-smoothing-factor", "quantize"}, "it does not do that"},
   };
 }
 

@@ -117,6 +117,29 @@ std::vector<Option> make_table() {
         "learning rate of the parts that the lattice learns, as a multiple of lr; 0: they stay 0",
         row().at_least(0).at_most(1e6).also({"coupling-lr"}));
 
+  t.group("Adapter");
+  t.add("lora", kFlag, &C::lora,
+        "train adapters of low rank beside the model given as init, which stays as it is; what is "
+        "saved is a PEFT adapter",
+        row().aliases({"use_peft"}).also({"peft", "adapter", "adapters"}));
+  t.add("lora-rank", kInteger, &C::lora_rank, "rank of the adapters",
+        size().at_most(kMostWidth).aliases({"lora_r"}).also({"rank"}));
+  t.add("lora-alpha", kReal, &C::lora_alpha,
+        "adapters count alpha / rank times; auto: twice the rank",
+        row().above(0).at_most(1e6).automatic(0).also({"alpha"}));
+  t.add("rslora", kFlag, &C::rslora, "adapters count alpha / sqrt(rank) times instead",
+        row().aliases({"use_rslora"}).also({"rank-stabilized"}));
+  t.add("lora-dropout", kReal, &C::lora_dropout,
+        "part of their input that adapters do not see in training", row().at_least(0).below(1));
+  t.add("lora-targets", kText, &C::lora_targets,
+        "which linear maps of the layers get an adapter: all-linear, or names such as "
+        "q_proj,v_proj",
+        row().unit("NAMES").aliases({"lora_target_modules"}).also({"target-modules", "targets"}));
+  t.add("lora-init", kText, &C::lora_init,
+        "adapter to start from, in a folder of PEFT or of a run, instead of a random A and a B of "
+        "0",
+        row().unit("FOLDER").also({"init-lora-weights", "adapter-init"}));
+
   t.group("Training");
   t.add("batch", kInteger, &C::batch, "sequences that go through together",
         size().unit("sequences").aliases({"batch_size", "per_device_train_batch_size"}));
@@ -151,7 +174,7 @@ std::vector<Option> make_table() {
       "documents that share a sequence do not see each other, and positions begin again with each",
       row().also({"doc-mask", "intra-document-mask"}));
   t.add("lr", kReal, &C::learning_rate,
-        "highest learning rate; auto: 0.001, for a model given as init 0.0001",
+        "highest learning rate; auto: 0.001, for a model given as init 0.0001, with lora 0.0002",
         row()
             .at_least(0)
             .at_most(1e6)

@@ -80,7 +80,8 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   memory.tables = tables_bytes(config, layout, plan, windows);
   if (config.lattice) memory.tables += LatticeState::tables_bytes_for(config.model);
   memory.program = program_bytes();
-  memory.saving = config.snapshot ? memory.parameters + memory.moments : 0;
+  const std::size_t frozen = layout.adapted() ? bytes(layout.weights()) : 0;  // never saved
+  memory.saving = config.snapshot ? memory.parameters - frozen + memory.moments : 0;
   return memory;
 }
 

@@ -5,6 +5,7 @@
 #include "cpu/features.h"
 #include "engine/crew_size.h"
 #include "engine/forward_stage.h"
+#include "engine/lora_options.h"
 #include "model/packed_weights.h"
 #include "model/shard_program.h"
 
@@ -66,6 +67,7 @@ SessionConfig session_for(const TrainConfig& config, const ModelConfig& model) {
   s.sequence = config.sequence;
   s.positions = config.positions;
   s.lattice = config.lattice;
+  s.lora = lora_of(config);
   s.adamw = {config.beta1, config.beta2, config.epsilon, config.weight_decay, config.lattice_rate};
   s.schedule = {parse_schedule(config.schedule), config.learning_rate, config.min_learning_rate,
                 config.warmup, config.steps};

@@ -6,6 +6,7 @@
 #include "config/new_model.h"
 #include "data/sequence_length.h"
 #include "data/token_layout.h"
+#include "engine/lora_options.h"
 #include "engine/memory_plan.h"
 #include "forecast/predict_step.h"
 
@@ -16,11 +17,13 @@ SessionConfig checked_session(const TrainConfig& config) {
   TrainConfig checked = config;  // a plan needs neither data nor a run folder
   if (checked.data.empty()) checked.data = "data";
   if (checked.out.empty()) checked.out = "run";
+  if (checked.lora && checked.init.empty()) checked.init = "model";
   check(checked);
   if (checked.sequence == 0) checked.sequence = kDefaultSequence;
   const std::int64_t vocabulary =
       checked.vocabulary > 0 ? checked.vocabulary : TokenLayout::kByteVocabulary;
   SessionConfig session = session_for(checked, new_model(checked, checked.sequence, vocabulary));
+  if (session.lora) check(*session.lora, session.model, lora_option_names());
   session.snapshot = has_room_for_snapshot(session);
   return session;
 }
@@ -39,7 +42,9 @@ StepPlan plan_step(const TrainConfig& config) {
   const MemoryPlan memory = plan_memory(session);
   StepPlan plan;
   plan.model = session.model;
-  plan.parameters = ParameterLayout(session.model).parameters();
+  const ParameterLayout layout = layout_of(session);
+  plan.parameters = layout.parameters();
+  plan.trained = layout.trainables().parameters();
   plan.batch = session.batch;
   plan.sequence = session.sequence;
   plan.shards = static_cast<std::int64_t>(batch.shards.size());

@@ -74,6 +74,9 @@ class Notes {
   }
 
   void model() {
+    if (!used_.lora && given("lora-rank")) {  // check() refuses other values than the defaults
+      unused("lora-rank", "adapters are trained only with " + option_flag("lora"));
+    }
     if (!used_.lattice && given("lattice-lr")) {
       unused("lattice-lr", "tokens are coupled only with " + option_word("lattice"));
     }
@@ -84,11 +87,22 @@ class Notes {
       if (!gpt2 && given("no-bias")) unused("no-bias", "only a GPT-2 has biases that may go");
       return;
     }
+    adapters();
     if (given("preset")) unused("preset", init + " has its own sizes");
     for (const char* name : {"family", "layers", "heads", "kv-heads", "dim", "head-dim", "hidden",
                              "rope-theta", "untied", "no-bias"}) {
       const std::string has = text(used_, name);
       if (given(name) && text(asked_, name) != has) unused(name, init + " has " + has);
+    }
+  }
+
+  void adapters() {
+    if (used_.lora_init.empty()) return;
+    for (const char* name : {"lora-rank", "lora-alpha", "rslora", "lora-targets"}) {
+      const std::string has = text(used_, name);
+      if (given(name) && text(asked_, name) != has) {
+        unused(name, "the adapter given as " + option_word("lora-init") + " has " + has);
+      }
     }
   }
 

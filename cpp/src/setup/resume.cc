@@ -85,11 +85,13 @@ ResumePoint newest(const std::string& run) {
   return point;
 }
 
-/// Says whether a resumed run may have another value: the answer does not depend on it, or it says
-/// where the same bytes are now. A run that has no validation file trains on less of its data, so
-/// that choice must stay.
-bool may_change(const Option& option, const std::string& was, const std::string& is) {
+/// Says whether a resumed `run` may have another value: the answer does not depend on it, or it
+/// says where the same bytes are now. A run that has no validation file trains on less of its data,
+/// so that choice must stay.
+bool may_change(const TrainConfig& run, const Option& option, const std::string& was,
+                const std::string& is) {
   if (option.name == "val") return was.empty() == is.empty();
+  if (option.name == "init" && run.lora) return true;  // the weights beside its adapters
   return option.on_resume || option.name == "out" || option.name == "resume" ||
          option.name == "data";
 }
@@ -125,7 +127,7 @@ TrainConfig recorded(const ResumePoint& point) {
   for (const Option& option : options()) {
     const std::string was = option_text(config, option), is = option_text(edited, option);
     if (was == is) continue;
-    if (!may_change(option, was, is)) {
+    if (!may_change(config, option, was, is)) {
       refuse(
           "this was changed after the run had started, and its answer depends on it",
           option.key + " = " + is, was, file,
@@ -156,6 +158,20 @@ std::string found_again(const char* option, const TrainConfig& config, const std
   if (!before.empty() && data_is_there(before)) return before;
   refuse("no such file", named, "the bytes that the run was trained on, wherever they are",
          option_word(option), "say where they are now: " + option_word(option, "PATH"));
+}
+
+/// Returns the folder of the weights beside which a run trains adapters: where it is said to be
+/// now, where it was, or as it was named at the start.
+std::string found_base(const TrainConfig& asked, const TrainConfig& run,
+                       const TrainerState& state) {
+  if (is_given(asked, *find_option("init"))) return asked.init;
+  const std::string before = state.base ? state.base->path : run.init;
+  for (const std::string& place : {before, run.init}) {
+    if (is_there(place)) return place;
+  }
+  refuse("the model is gone beside which the run trains its adapters", before,
+         "the same weights, wherever they are", option_word("init"),
+         "say where they are now: " + option_word("init", "FOLDER"));
 }
 
 std::string place_of(const TrainConfig& asked, const ResumePoint& point) {
@@ -222,7 +238,7 @@ TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
       continue;
     }
     const std::string was = option_text(run, option), is = option_text(asked, option);
-    if (!may_change(option, was, is)) {
+    if (!may_change(run, option, was, is)) {
       refuse("a resumed run cannot change what its answer depends on", is,
              was.empty() ? "none" : was, option_word(option.name),
              option.name == "epochs"
@@ -234,6 +250,9 @@ TrainConfig resumed_config(const TrainConfig& asked, const ResumePoint& point) {
   config.in_memory = asked.in_memory;
   config.data = found_again("data", config, config.data, point.state.data_path);
   config.validation = found_again("val", config, config.validation, point.state.validation_path);
+  if (config.lora && !point.checkpoint.empty()) {
+    config.init = found_base(asked, config, point.state);
+  }
   check_steps(config, point);
   config.out = place_of(asked, point);
   config.overwrite = asked.overwrite;

@@ -8,6 +8,7 @@
 #include "base/folders.h"
 #include "base/given_names.h"
 #include "base/refuse.h"
+#include "checkpoint/adapter_folder.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/run_folder.h"
 #include "cllm/error.h"
@@ -19,6 +20,7 @@
 #include "data/sampler.h"
 #include "data/sequence_length.h"
 #include "engine/crew_size.h"
+#include "engine/lora_options.h"
 #include "engine/memory_plan.h"
 #include "setup/ineffective_options.h"
 #include "setup/run_data.h"
@@ -56,6 +58,16 @@ void take_sizes(TrainConfig& c, const ModelConfig& model) {
   c.bias = model.bias;
 }
 
+/// Opens the folder that --init names, which holds a whole model.
+void find_init(RunPlan& plan) {
+  plan.init_folder = resolve_model_folder(plan.config.init);
+  if (!is_adapter_folder(plan.init_folder)) return;
+  refuse("this is an adapter, not a model", plan.init_folder,
+         "the model that it was trained beside, or both merged", option_word("init"),
+         "to go on with it: " + option_word("init", "MODEL") + ", " + option_flag("lora") + ", " +
+             option_word("lora-init", plan.config.init));
+}
+
 void plan_model(RunPlan& plan) {
   TrainConfig& c = plan.config;
   ModelConfig& model = plan.session.model;
@@ -71,6 +83,7 @@ void plan_model(RunPlan& plan) {
       refuse("the data's vocabulary is larger than the run's", text(vocabulary),
              "at most " + text(model.vocabulary), option_word("resume", c.resume));
     }
+    if (c.lora) find_init(plan);
     return;
   }
   if (c.init.empty()) {
@@ -80,7 +93,7 @@ void plan_model(RunPlan& plan) {
     model = new_model(c, c.sequence, vocabulary);
     return;
   }
-  plan.init_folder = resolve_model_folder(c.init);
+  find_init(plan);
   const ModelDescription start = read_model_config(plan.init_folder);
   model = start.config;
   model.symmetry_order = static_cast<int>(c.symmetry);
@@ -106,6 +119,22 @@ void plan_model(RunPlan& plan) {
   }
   take_sizes(c, model);
   carry_tokenizer(plan, start.byte_tokens);
+}
+
+/// Decides which adapters are trained, if any are.
+void plan_adapters(RunPlan& plan) {
+  TrainConfig& c = plan.config;
+  if (!c.lora) return;
+  const bool starts = !plan.resume.has_value() || plan.resume->checkpoint.empty();
+  if (starts && !c.lora_init.empty()) {
+    plan.adapter_folder = resolve_adapter_folder(c.lora_init);
+    const LoraConfig start = read_adapter_config(plan.adapter_folder).lora;
+    check_adapter(plan.adapter_folder, start, plan.session.model);
+    take_adapter(c, start);
+  }
+  const LoraConfig lora = *lora_of(c);
+  check(lora, plan.session.model, lora_option_names());
+  c.lora_alpha = lora.alpha;
 }
 
 void plan_session(RunPlan& plan) {
@@ -209,7 +238,9 @@ RunPlan plan_run(const TrainConfig& config) {
   find_examples(plan);
   plan_model(plan);
   pack_examples(plan);
-  check_parameters_fit(plan.session.model, 4, "memory plan");  // before any plan for them
+  const int arrays = plan.config.lora ? 1 : 4;  // gradient and moments are of what is trained
+  check_parameters_fit(plan.session.model, arrays, "memory plan");  // before any plan for them
+  plan_adapters(plan);
   decide_length(plan.config, plan.epoch_tokens());
   check_patience(plan);
   plan_session(plan);

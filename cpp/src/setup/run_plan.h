@@ -23,6 +23,7 @@ struct RunPlan {
   SessionConfig session;
   bool byte_tokens = true;
   std::string init_folder;              ///< the model folder of --init; "": new weights
+  std::string adapter_folder;           ///< that of --lora-init; "": new adapters
   ExtraFiles carried;                   ///< further files that the checkpoints keep: tokenizer, ...
   std::optional<DataSet> data_set;      ///< what --data names, when it is a data set's folder
   std::unique_ptr<TokenSource> source;  ///< of the training tokens

@@ -44,6 +44,21 @@ std::string example_line(const RunPlan& plan) {
          (plan.config.validation.empty() ? "" : " of " + plan.config.validation) + " to validate";
 }
 
+std::string adapter_line(const RunPlan& plan) {
+  if (!plan.session.lora) return "";
+  const LoraConfig& lora = *plan.session.lora;
+  const ParameterLayout layout = layout_of(plan.session);
+  const double share = 100 * static_cast<double>(layout.trainables().parameters()) /
+                       static_cast<double>(layout.parameters());
+  char share_text[32], scale[32];
+  std::snprintf(share_text, sizeof share_text, "%.2g", share);
+  std::snprintf(scale, sizeof scale, "%.3g", lora.scale());
+  return "\nadapter rank " + grouped(lora.rank) + ", scale " + scale + ", on " +
+         plan.config.lora_targets + ": " + counted(layout.trainables().parameters(), "parameter") +
+         ", " + share_text + " % of the model's" +
+         (plan.adapter_folder.empty() ? "" : ", from " + plan.adapter_folder);
+}
+
 std::string data_line(const RunPlan& plan) {
   if (plan.rows) return example_line(plan);
   std::string validate = ", nothing to validate";
@@ -112,8 +127,8 @@ std::string engine_lines(const RunPlan& plan) {
 }  // namespace
 
 std::string describe(const RunPlan& plan) {
-  std::string text =
-      model_line(plan) + "\n" + data_line(plan) + "\n" + train_line(plan) + save_line(plan);
+  std::string text = model_line(plan) + adapter_line(plan) + "\n" + data_line(plan) + "\n" +
+                     train_line(plan) + save_line(plan);
   if (plan.config.verbose) text += "\n" + engine_lines(plan);
   return text;
 }

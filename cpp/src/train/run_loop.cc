@@ -59,7 +59,7 @@ RunLoop::RunLoop(TrainerCore& trainer, TrainObserver& observer, const Known& kno
     : trainer_(trainer),
       observer_(observer),
       known_(known),
-      writer_(trainer.session.state().layout, trainer.session.state().parameters.data(),
+      writer_(trainer.session.state().layout, trainer.session.state().trainables().data(),
               trainer.optimizer_ranges(), trainer.plan.session.snapshot,
               trainer.session.state().embedding()),
       saving_(known.saved),

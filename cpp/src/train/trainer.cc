@@ -115,7 +115,8 @@ std::int64_t Trainer::workers() const noexcept {
 
 std::vector<Tensor> Trainer::parameters() {
   const std::shared_ptr<ModelState> state = impl_->core.session.shared_state();
-  std::vector<Tensor> all = tensor_refs(state->layout.weights(), state->parameters.data(), state);
+  std::vector<Tensor> all =
+      tensor_refs(state->layout.trainables(), state->trainables().data(), state);
   if (state->lattice) {
     all[state->layout.token_tensor()].data = std::shared_ptr<float>(state, state->embedding());
   }
@@ -141,7 +142,7 @@ std::vector<ConstTensor> Trainer::gradients() const {
 std::string Trainer::weights_hash() const {
   impl_->core.session.fold();
   const ModelState& state = impl_->core.session.state();
-  return weights_sha256(state.layout, state.parameters.data());
+  return weights_sha256(state.layout, state.trainables().data());
 }
 
 }  // namespace cllm

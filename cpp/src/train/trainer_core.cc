@@ -6,8 +6,6 @@
 #include "base/clock.h"
 #include "base/finite.h"
 #include "base/folders.h"
-#include "checkpoint/model_folder.h"
-#include "checkpoint/model_weights.h"
 #include "cllm/error.h"
 #include "cllm/memory_data.h"
 #include "cllm/options.h"
@@ -19,8 +17,8 @@
 #include "engine/crew_size.h"
 #include "engine/evaluation_data.h"
 #include "engine/memory_plan.h"
-#include "model/initialize.h"
 #include "model/tensors.h"
+#include "train/optimizer_ranges.h"
 
 namespace cllm {
 namespace {
@@ -67,17 +65,6 @@ std::string first_not_finite(const TensorTable& table, Range range) {
   return "";
 }
 
-/// Returns the optimizer's `values`, one for each range, under the names of a checkpoint.
-template <class Float>
-std::vector<OptimizerRange<Float>> named(const std::vector<StateRange>& ranges,
-                                         const std::vector<Float*>& values) {
-  std::vector<OptimizerRange<Float>> all;
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
-    all.push_back({ranges[i].name, ranges[i].may_be_negative, values[i]});
-  }
-  return all;
-}
-
 }  // namespace
 
 TrainerCore::TrainerCore(RunPlan run_plan)
@@ -95,18 +82,6 @@ TrainerCore::TrainerCore(RunPlan run_plan)
   }
   window.emplace(session.tree());
   batches.prepare(steps_done);
-}
-
-void TrainerCore::start_weights() {
-  ModelState& state = session.state();
-  if (!plan.config.init.empty()) {
-    if (plan.init_folder.empty()) plan.init_folder = resolve_model_folder(plan.config.init);
-    read_model_parameters(plan.init_folder, state.layout, state.parameters.data());
-  } else {
-    initialize(state.config, state.layout, static_cast<std::uint64_t>(plan.config.seed),
-               state.parameters.data());
-  }
-  state.start_lattice();
 }
 
 void TrainerCore::resume() {
@@ -131,6 +106,7 @@ void TrainerCore::resume() {
     throw InputError({"the validation data is not that of the run", plan.validation_source->path(),
                       "the same bytes", where, option_word(option) + " says where they are now"});
   }
+  if (session.state().layout.adapted()) read_base(saved);
   read_state(plan.resume->checkpoint);
   plan.carried = carried_files(plan.resume->checkpoint);
   note_changes(saved);
@@ -146,30 +122,6 @@ void TrainerCore::note_changes(const TrainerState& saved) {
   note("CPU", saved.cpu_model, now.cpu_model);
   note("instruction set", saved.isa, now.isa);
   note("product library", saved.gemm, now.gemm);
-}
-
-void TrainerCore::read_state(const std::string& checkpoint) {
-  ModelState& state = session.state();
-  const TrainerState saved =
-      read_checkpoint(checkpoint, state.layout, state.parameters.data(),
-                      named(session.state_ranges(), state.state_pointers), state.embedding());
-  steps_done = saved.step;
-  state.updates = saved.optimizer_step;
-  set_rate_scale(saved.rate_scale);
-  set_rate(saved.rate);
-}
-
-void TrainerCore::restore(const std::string& checkpoint) {
-  if (!checkpoint.empty()) return read_state(checkpoint);
-  ModelState& state = session.state();
-  for (AlignedBuffer<float>* range : state.ranges()) {
-    std::fill_n(range->data(), range->size(), 0.0f);
-  }
-  start_weights();
-  steps_done = 0;
-  state.updates = 0;
-  set_rate_scale(1);
-  set_rate(std::nullopt);
 }
 
 void TrainerCore::set_rate(std::optional<double> rate) {
@@ -211,12 +163,14 @@ TrainerState TrainerCore::trainer_state(bool waits) const {
   s.precision = plan.config.precision;
   s.weights = *weight_type_named(plan.config.save_dtype);
   s.version = CLLM_VERSION;
+  s.base = base_;
   return s;
 }
 
 std::vector<OptimizerRange<const float>> TrainerCore::optimizer_ranges() const {
   const std::vector<float*>& values = session.state().state_pointers;
-  return named(session.state_ranges(), std::vector<const float*>(values.begin(), values.end()));
+  return named_ranges(session.state_ranges(),
+                      std::vector<const float*>(values.begin(), values.end()));
 }
 
 void TrainerCore::check_finite() const {
@@ -239,7 +193,7 @@ std::string TrainerCore::save(const std::string& folder) {
   session.fold();
   check_finite();
   const ModelState& state = session.state();
-  return write_checkpoint(folder, trainer_state(), state.layout, state.parameters.data(),
+  return write_checkpoint(folder, trainer_state(), state.layout, state.trainables().data(),
                           optimizer_ranges(), plan.carried, state.embedding());
 }
 

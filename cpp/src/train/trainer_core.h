@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/trainer_state.h"
+#include "checkpoint/checkpoint_folder.h"
 #include "cllm/trainer.h"
 #include "data/evaluation_rows.h"
 #include "engine/sphere_window.h"
@@ -76,6 +76,11 @@ class TrainerCore {
 
  private:
   void start_weights();
+  void start_adapters();
+  /// Reads the model that training starts from, or that stays beside adapters.
+  void read_init();
+  /// Does so for a run that continues. Throws InputError unless its adapters belong to that model.
+  void read_base(const TrainerState& saved);
   void resume();
   void read_state(const std::string& checkpoint);
   void note_changes(const TrainerState& saved);
@@ -84,6 +89,7 @@ class TrainerCore {
   std::unique_ptr<const EvaluationRows> rows_;  // that evaluate() predicts
   double rate_scale_ = 1;
   std::optional<double> rate_;
+  std::optional<BaseModel> base_;  // once it was read; null: no adapters
   bool cancelled_ = false;
   PeakRate peak_;
 };

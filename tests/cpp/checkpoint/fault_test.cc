@@ -3,14 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include "base/files.h"
+#include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/partial_folder.h"
-#include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "durability_audit.h"
 #include "faulty_files.h"
@@ -33,11 +34,13 @@ ModelConfig tiny() {
   return model;
 }
 
-/// A run of checkpoints whose numbers all say their step.
+/// A run of checkpoints whose numbers all say their step: of models or, with `lora`, of adapters.
 class SavedRun {
  public:
-  explicit SavedRun(std::string path)
-      : path_(std::move(path)), checkpoints_(path_ + "/checkpoints") {}
+  explicit SavedRun(std::string path, const std::optional<LoraConfig>& lora = std::nullopt)
+      : layout_(tiny(), false, lora),
+        path_(std::move(path)),
+        checkpoints_(path_ + "/checkpoints") {}
 
   /// What a trainer does at a checkpoint. Returns warnings.
   std::vector<std::string> save(std::int64_t step, std::int64_t keep) const {
@@ -50,8 +53,9 @@ class SavedRun {
     return warnings;
   }
   void write(const std::string& folder, std::int64_t step) const {
-    const std::vector<float> values(layout_.flat_size(), static_cast<float>(step));
+    const std::vector<float> values(table().flat_size(), static_cast<float>(step));
     TrainerState state;
+    if (layout_.adapted()) state.base = BaseModel{"/model", "00000000"};
     state.step = step;
     state.model = tiny();
     state.byte_tokens = false;
@@ -84,16 +88,18 @@ class SavedRun {
 
  private:
   std::int64_t step_of_numbers(const std::string& folder) const {
-    std::vector<float> w(layout_.flat_size()), m = w, v = w;
+    std::vector<float> w(table().flat_size()), m = w, v = w;
     read_checkpoint(folder, layout_, w.data(), both_moments(m.data(), v.data()));
-    const TensorEntry& last = layout_.tensors().back();
+    const TensorEntry& last = table().tensors().back();
     const float step = w[static_cast<std::size_t>(last.offset)];
     EXPECT_EQ(m[static_cast<std::size_t>(last.offset)], step);
     EXPECT_EQ(v[static_cast<std::size_t>(last.offset)], step);
     return static_cast<std::int64_t>(step);
   }
 
-  ParameterLayout layout_{tiny()};
+  const TensorTable& table() const { return layout_.trainables(); }
+
+  ParameterLayout layout_;
   std::string path_, checkpoints_;
 };
 
@@ -101,7 +107,7 @@ class SaveFault : public testing::Test {
  protected:
   /// A run that has saved steps 1 and 2, without waiting for a disk.
   SavedRun prepare(const std::string& name) {
-    const SavedRun first(root_ / "first");
+    const SavedRun first(root_ / "first", lora_);
     const FaultyFiles quick({});
     if (!fs::exists(first.path())) {
       first.save(1, 5);
@@ -110,7 +116,7 @@ class SaveFault : public testing::Test {
     // Files of a checkpoint are never changed, so copies may share them.
     constexpr auto kHow = fs::copy_options::recursive | fs::copy_options::copy_symlinks |
                           fs::copy_options::create_hard_links;
-    SavedRun run(root_ / name);
+    SavedRun run(root_ / name, lora_);
     fs::copy(first.path(), run.path(), kHow);
     return run;
   }
@@ -166,24 +172,38 @@ class SaveFault : public testing::Test {
     }
   }
 
+  void crash_after_every_call() {
+    const std::int64_t calls = calls_of_a_save();
+    for (const FileFault fault : {FileFault::kCrash, FileFault::kTornCrash}) {
+      for (std::int64_t n = 0; n < calls; ++n) {
+        const SavedRun run = prepare("run");
+        ASSERT_EQ(crash_in_child({fault, n}, [&] { run.save(3, 1); }), kCrashed) << n;
+        check(run, false, "crash after call " + std::to_string(n));
+      }
+    }
+  }
+
   const TemporaryFolder root_{memory_folder()};
+  std::optional<LoraConfig> lora_;
 };
+
+class AdapterFault : public SaveFault {
+ protected:
+  AdapterFault() {
+    lora_.emplace();
+    lora_->rank = 2;
+  }
+};
+
+TEST_F(AdapterFault, NoSpaceAtEveryCall) { fail_at_every_call(FileFault::kFail, ENOSPC); }
+TEST_F(AdapterFault, ACrashAfterEveryCall) { crash_after_every_call(); }
 
 TEST_F(SaveFault, NoSpaceAtEveryCall) { fail_at_every_call(FileFault::kFail, ENOSPC); }
 TEST_F(SaveFault, InputOutputErrorAtEveryCall) { fail_at_every_call(FileFault::kFail, EIO); }
 TEST_F(SaveFault, ShortReadsAndWritesAtEveryCall) { fail_at_every_call(FileFault::kShort, 0); }
 TEST_F(SaveFault, TheDiskIsGoneFromEveryCallOn) { fail_at_every_call(FileFault::kFailFrom, EIO); }
 
-TEST_F(SaveFault, ACrashAfterEveryCall) {
-  const std::int64_t calls = calls_of_a_save();
-  for (const FileFault fault : {FileFault::kCrash, FileFault::kTornCrash}) {
-    for (std::int64_t n = 0; n < calls; ++n) {
-      const SavedRun run = prepare("run");
-      ASSERT_EQ(crash_in_child({fault, n}, [&] { run.save(3, 1); }), kCrashed) << n;
-      check(run, false, "crash after call " + std::to_string(n));
-    }
-  }
-}
+TEST_F(SaveFault, ACrashAfterEveryCall) { crash_after_every_call(); }
 
 TEST_F(SaveFault, ReplacingAFolderKeepsTheOldOrHasTheNew) {
   const SavedRun run(root_ / "run");

@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "base/files.h"
+#include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/checkpoint_set.h"
 #include "checkpoint/manifest.h"
+#include "checkpoint/model_folder.h"
 #include "checkpoint/model_weights.h"
-#include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "has.h"
 #include "moments.h"

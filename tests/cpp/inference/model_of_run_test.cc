@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/checkpoint_set.h"
-#include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "cllm/model.h"
 #include "has.h"

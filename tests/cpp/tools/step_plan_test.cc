@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cllm/model.h"
 #include "cllm/options.h"
 #include "engine/memory_plan.h"
 #include "setup/run_plan.h"
@@ -20,15 +21,18 @@ using Given = std::vector<std::pair<std::string, std::string>>;
 
 class StepPlanOfARun : public testing::TestWithParam<Given> {};
 
-TEST_P(StepPlanOfARun, IsTheRunsOwn) {
-  const TemporaryFolder folder;
+TrainConfig run_in(const TemporaryFolder& folder, const Given& given) {
   TrainConfig config;
   config.data = folder.file("text.txt", std::string(20000, 'a'));
   config.out = folder / "run";
   config.layers = 3;
   config.width = 64;
   config.batch = 14;
-  for (const auto& [name, value] : GetParam()) set_option(config, name, value);
+  for (const auto& [name, value] : given) set_option(config, name, value);
+  return config;
+}
+
+void expect_plan_of_run(const TrainConfig& config) {
   const StepPlan plan = plan_step(config);
   const SessionConfig session = plan_run(config).session;
   const BatchPlan batch = plan_session_batch(session);
@@ -46,6 +50,26 @@ TEST_P(StepPlanOfARun, IsTheRunsOwn) {
   EXPECT_EQ(plan.activation_memory, memory.activations_and_gradients);
   EXPECT_EQ(plan.worker_memory, memory.workers);
   EXPECT_EQ(plan.memory(), memory.total());
+  EXPECT_EQ(plan.trained, layout_of(session).trainables().parameters());
+}
+
+TEST_P(StepPlanOfARun, IsTheRunsOwn) {
+  const TemporaryFolder folder;
+  expect_plan_of_run(run_in(folder, GetParam()));
+}
+
+TEST(StepPlanOfAdapters, IsTheRunsOwn) {
+  const TemporaryFolder folder;
+  Model::create({3, 4, 64, 64, 257}, 1, true, 1).save(folder / "model");
+  TrainConfig config = run_in(folder, {{"lora", "true"}, {"lora-rank", "4"}});
+  config.init = folder / "model";
+  expect_plan_of_run(config);
+  const StepPlan adapted = plan_step(config);
+  EXPECT_LT(4 * adapted.trained, adapted.parameters);
+  config.lora = false;
+  config.lora_rank = TrainConfig{}.lora_rank;
+  EXPECT_LT(adapted.memory(), plan_step(config).memory());
+  EXPECT_EQ(plan_step(config).trained, adapted.parameters);
 }
 
 /// For each option of the engine a value that is not its default.

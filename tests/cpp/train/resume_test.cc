@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "checkpoint/trainer_state.h"
+#include "checkpoint/checkpoint_folder.h"
 #include "cllm/error.h"
 #include "cllm/trainer.h"
 #include "has.h"

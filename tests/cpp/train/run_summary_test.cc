@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cllm/model.h"
 #include "cllm/trainer.h"
 #include "has.h"
 #include "temporary_folder.h"
@@ -45,6 +46,18 @@ TEST_F(RunSummary, SaysWhatFamilyTheModelIsOf) {
   plan.session.model.kv_heads = 2;
   EXPECT_TRUE(has(describe(plan), "model   llama, 1 layer, 4 heads (2 of keys), width 16, "))
       << describe(plan);
+}
+
+TEST_F(RunSummary, SaysWhichAdaptersAreTrained) {
+  Model::create({1, 1, 16, 64, 257}, 1, true, 1).save(folder_ / "model");
+  config_.init = folder_ / "model";
+  config_.lora = true;
+  config_.lora_targets = "c_attn,c_fc";
+  const std::string text = describe(plan_run(config_));
+  EXPECT_TRUE(has(text, ": 8,448 parameters, from " + config_.init +
+                            "\nadapter rank 8, scale 2, on c_attn,c_fc: 1,152 parameters, 14 % of "
+                            "the model's\ndata"))
+      << text;
 }
 
 TEST_F(RunSummary, OneIsNotMany) {

@@ -99,7 +99,7 @@ std::string config_json(const ModelConfig& config, bool byte_tokens, const std::
   const FamilyFormat& format = format_of(config.family);
   ConfigWriter out(base, describes(base, config));
   out.replace("model_type", family_name(config.family));
-  out.set_list("architectures", format.architecture);
+  out.set_list("architectures", {format.architecture});
   format.write(config, out);
   out.set("tie_word_embeddings", config.tied_head);
   // Versions of `transformers` read one name or the other.

@@ -26,8 +26,9 @@ std::string number_text(double number) { return Value(number).dump(); }
 
 }  // namespace
 
-ConfigKeys::ConfigKeys(const std::string& text, const std::string& where, const std::string& what)
-    : where_(where) {
+ConfigKeys::ConfigKeys(const std::string& text, const std::string& where, const std::string& what,
+                       const char* verdict)
+    : where_(where), verdict_(verdict) {
   check_json_text(text, where);
   auto json = std::make_shared<Json>();
   try {
@@ -41,8 +42,8 @@ ConfigKeys::ConfigKeys(const std::string& text, const std::string& where, const 
   json_ = std::move(json);
 }
 
-ConfigKeys::ConfigKeys(std::shared_ptr<const Json> json, std::string where)
-    : json_(std::move(json)), where_(std::move(where)) {}
+ConfigKeys::ConfigKeys(std::shared_ptr<const Json> json, std::string where, const char* verdict)
+    : json_(std::move(json)), where_(std::move(where)), verdict_(verdict) {}
 ConfigKeys::ConfigKeys(ConfigKeys&&) noexcept = default;
 ConfigKeys::~ConfigKeys() = default;
 
@@ -53,7 +54,7 @@ void ConfigKeys::refuse(const std::string& key, const std::string& wanted,
   constexpr std::size_t kMost = 200;  // of a value that anyone may have written
   std::string seen = value_of(json_->object, key).dump(-1, ' ', true);
   if (seen.size() > kMost) seen = seen.substr(0, kMost) + "...";
-  throw InputError({"model cannot be run here: \"" + key + "\"", seen, wanted, where_, hint});
+  throw InputError({std::string(verdict_) + ": \"" + key + "\"", seen, wanted, where_, hint});
 }
 
 bool ConfigKeys::has(const char* key) const { return !value_of(json_->object, key).is_null(); }
@@ -126,8 +127,10 @@ std::optional<ConfigKeys> ConfigKeys::object(const char* key) const {
   if (value.is_null()) return std::nullopt;
   if (!value.is_object()) refuse(key, "an object");
   return ConfigKeys(std::shared_ptr<const Json>(std::make_shared<Json>(Json{value})),
-                    where_ + ": \"" + key + "\"");
+                    where_ + ": \"" + key + "\"", verdict_);
 }
+
+bool ConfigKeys::is_text(const char* key) const { return value_of(json_->object, key).is_string(); }
 
 void ConfigKeys::require(const char* key, bool wanted) const {
   if (flag(key, wanted) != wanted) refuse(key, wanted ? "true" : "false");
@@ -135,6 +138,12 @@ void ConfigKeys::require(const char* key, bool wanted) const {
 
 void ConfigKeys::require_none(const char* key) const {
   if (has(key)) refuse(key, "none");
+}
+
+void ConfigKeys::require_nothing(const char* key) const {
+  const Value& value = value_of(json_->object, key);
+  const bool is_off = value.is_boolean() && !value.get<bool>();
+  if (!is_off && !value.empty()) refuse(key, "none");
 }
 
 // -- writing --------------------------------------------------------------------------------------
@@ -161,13 +170,19 @@ void ConfigWriter::set(const char* key, const char* value) { put(key, value); }
 void ConfigWriter::set(const char* key, const ConfigWriter& object) {
   put(key, object.json_->object);
 }
-void ConfigWriter::set_list(const char* key, const char* value) { put(key, Value::array({value})); }
+void ConfigWriter::set_list(const char* key, const std::vector<std::string>& texts) {
+  put(key, Value(texts));
+}
+void ConfigWriter::set_empty(const char* key) { put(key, Value::object()); }
 void ConfigWriter::set_null(const char* key) { put(key, nullptr); }
 void ConfigWriter::replace(const char* key, const char* value) { json_->object[key] = value; }
 void ConfigWriter::replace(const char* key, const ConfigWriter& object) {
   json_->object[key] = object.json_->object;
 }
 
-std::string ConfigWriter::text() const { return json_->object.dump(2) + "\n"; }
+std::string ConfigWriter::text() const {
+  // A path may hold any bytes.
+  return json_->object.dump(2, ' ', false, Value::error_handler_t::replace) + "\n";
+}
 
 }  // namespace cllm

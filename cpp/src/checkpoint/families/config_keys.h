@@ -1,4 +1,5 @@
-// config.json is read and written key by key; what cannot be right is refused by its name.
+// The JSON files of a model are read and written key by key; what cannot be right is refused by its
+// name.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,9 @@ namespace cllm {
 /// file, the key and what is wanted.
 class ConfigKeys {
  public:
-  /// Parses the text; `what` says what such a file is.
-  ConfigKeys(const std::string& text, const std::string& where, const std::string& what);
+  /// Parses the text; `what` says what such a file is, and `verdict` what a bad value means.
+  ConfigKeys(const std::string& text, const std::string& where, const std::string& what,
+             const char* verdict = "model cannot be run here");
   ConfigKeys(ConfigKeys&&) noexcept;
   ~ConfigKeys();
 
@@ -36,6 +38,7 @@ class ConfigKeys {
   /// The whole numbers that are there: one, a list of them, or none.
   std::vector<std::int64_t> ids(const char* key) const;
   std::optional<ConfigKeys> object(const char* key) const;
+  bool is_text(const char* key) const;
 
   /// Refuses the value of a key, whatever it is.
   [[noreturn]] void refuse(const std::string& key, const std::string& wanted,
@@ -44,15 +47,18 @@ class ConfigKeys {
   void require(const char* key, bool wanted) const;
   /// Refuses a key that is there and not null.
   void require_none(const char* key) const;
+  /// Refuses a key that is there and neither null, false nor empty.
+  void require_nothing(const char* key) const;
 
   const std::string& where() const noexcept;
 
  private:
   struct Json;
-  ConfigKeys(std::shared_ptr<const Json> json, std::string where);
+  ConfigKeys(std::shared_ptr<const Json> json, std::string where, const char* verdict);
 
   std::shared_ptr<const Json> json_;
   std::string where_;  // the file, and the object in it
+  const char* verdict_;
 };
 
 /// Writes an object of a JSON file, on top of one that may be there already.
@@ -70,8 +76,8 @@ class ConfigWriter {
   void set(const char* key, bool value);
   void set(const char* key, const char* value);
   void set(const char* key, const ConfigWriter& object);
-  /// A list of one text.
-  void set_list(const char* key, const char* value);
+  void set_list(const char* key, const std::vector<std::string>& texts);
+  void set_empty(const char* key);  ///< an object without keys
   void set_null(const char* key);
   /// Sets these keys also where keys stay as they are.
   void replace(const char* key, const char* value);

@@ -1,0 +1,130 @@
+#include "checkpoint/adapter_folder.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/crc32c.h"
+#include "base/files.h"
+#include "base/json_text.h"
+#include "base/refuse.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/model_folder.h"
+#include "checkpoint/model_weights.h"
+#include "checkpoint/safetensors.h"
+
+namespace cllm {
+namespace {
+
+constexpr const char* kPrefix = "base_model.model.";
+constexpr const char* kA = ".lora_A.weight";
+constexpr const char* kForBase = "was it trained beside this model?";
+
+std::string in(const std::string& folder, const std::string& name) {
+  return (std::filesystem::path(folder) / name).string();
+}
+
+SafetensorsFile open_adapters(const std::string& folder) {
+  const std::string path = in(folder, kAdapterWeightsName);
+  if (!is_there(path)) {
+    refuse("no adapter here", std::string("no ") + kAdapterWeightsName,
+           "its tensors beside " + std::string(kAdapterConfigName), folder,
+           is_there(in(folder, "adapter_model.bin"))
+               ? "adapter_model.bin is a pickle: save it again, with save_pretrained of PEFT"
+               : "");
+  }
+  return SafetensorsFile(path);
+}
+
+/// Returns the linear maps that have an A in the file, without the prefix.
+std::vector<std::string> modules_of(const SafetensorsFile& file) {
+  std::vector<std::string> names;
+  const std::string prefix = kPrefix, end = kA;
+  for (const StoredTensor& tensor : file.tensors()) {
+    const std::string& name = tensor.name;
+    const bool is_a = name.size() > prefix.size() + end.size() && name.rfind(prefix, 0) == 0 &&
+                      name.compare(name.size() - end.size(), end.size(), end) == 0;
+    if (!is_a) continue;
+    names.push_back(name.substr(prefix.size(), name.size() - prefix.size() - end.size()));
+  }
+  return names;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
+  return text + "]";
+}
+
+/// Checks that the file has all of these tensors and no others.
+void check_tensors(const SafetensorsFile& file, const TensorTable& table) {
+  std::vector<std::string> known;
+  for (const TensorEntry& entry : table.tensors()) {
+    known.push_back(kPrefix + entry.name);
+    const StoredTensor* const tensor = file.find(known.back());
+    if (tensor == nullptr) {
+      refuse("tensor is missing", "none of that name", "\"" + known.back() + "\"", file.path(),
+             kForBase);
+    }
+    if (tensor->shape == entry.shape) continue;
+    refuse("tensor has another shape than the model and the rank ask for",
+           shape_text(tensor->shape), shape_text(entry.shape),
+           file.path() + ": tensor \"" + tensor->name + "\"", kForBase);
+  }
+  std::sort(known.begin(), known.end());
+  for (const StoredTensor& tensor : file.tensors()) {
+    if (std::binary_search(known.begin(), known.end(), tensor.name)) continue;
+    refuse("tensor does not belong to the adapter", "\"" + tensor.name + "\"",
+           std::string("the A and B of the targets in ") + kAdapterConfigName, file.path(),
+           kForBase);
+  }
+}
+
+}  // namespace
+
+bool is_adapter_folder(const std::string& folder) {
+  return is_there(in(folder, kAdapterConfigName)) && !is_there(in(folder, "config.json"));
+}
+
+std::vector<TensorView> adapter_views(const ParameterLayout& layout, const float* adapters) {
+  return tensor_views(layout.trainables(), adapters, kPrefix);
+}
+
+void add_adapter_files(FolderWriter& writer, const ParameterLayout& layout, const float* adapters,
+                       const std::string& base, bool byte_tokens, const ExtraFiles& extra,
+                       WeightType type) {
+  writer.add_text(kAdapterConfigName, adapter_config_json(layout, base));
+  add_tokenizer_files(writer, layout.config(), byte_tokens, extra);
+  writer.add_tensors(kAdapterWeightsName, adapter_views(layout, adapters), type);
+}
+
+AdapterDescription read_adapter_config(const std::string& folder) {
+  const std::string path = in(folder, kAdapterConfigName);
+  verify_files(folder, {kAdapterConfigName});
+  return parse_adapter_config(read_json_file(path), path,
+                              [&folder] { return modules_of(open_adapters(folder)); });
+}
+
+void check_adapter(const std::string& folder, const LoraConfig& lora, const ModelConfig& model) {
+  check(lora, model, lora_key_names(in(folder, kAdapterConfigName)));
+}
+
+void read_adapters(const std::string& folder, const ParameterLayout& layout, float* adapters) {
+  const SafetensorsFile file = open_adapters(folder);
+  verify_files(folder, {kAdapterWeightsName});
+  check_tensors(file, layout.trainables());
+  read_tensors(file, layout.trainables(), kPrefix, Values::kFinite, adapters);
+}
+
+std::string weights_checksum(const ParameterLayout& layout, const float* parameters) {
+  std::uint32_t crc = 0;
+  for (const TensorEntry& entry : layout.tensors()) {
+    crc = crc32c(parameters + entry.offset, static_cast<std::size_t>(entry.size) * sizeof(float),
+                 crc);
+  }
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", crc);
+  return text;
+}
+
+}  // namespace cllm
