@@ -28,11 +28,13 @@ std::int64_t worker_count(Workers workers) {
                     "None takes the cores that this process may use"});
 }
 
-std::unique_ptr<PyModel> load(const PathArgument& folder, Workers workers) {
+std::unique_ptr<PyModel> load(const PathArgument& folder, const OptionalPath& adapter,
+                              Workers workers) {
   const std::string path = path_text(folder, "folder");
+  const std::string beside = adapter.is_none() ? "" : path_text(adapter, "adapter");
   const std::int64_t count = worker_count(workers);
   const py::gil_scoped_release release;
-  return std::make_unique<PyModel>(Model::load(path, count));
+  return std::make_unique<PyModel>(Model::load(path, count, beside));
 }
 
 std::unique_ptr<PyModel> create(const ModelConfig& config, std::int64_t seed, bool byte_tokens,
@@ -215,8 +217,11 @@ void register_model(py::module_& m) {
       .def(py::init(&create), py::arg("config"), py::kw_only(), py::arg("seed") = 1337,
            py::arg("byte_tokens") = false, py::arg("workers") = py::none(),
            "Makes new weights, as training starts from. With `byte_tokens` a token is a byte.")
-      .def(py::init(&load), py::arg("folder"), py::kw_only(), py::arg("workers") = py::none(),
-           "Reads a model folder, or the newest model of a run folder.")
+      .def(py::init(&load), py::arg("folder"), py::kw_only(), py::arg("adapter") = py::none(),
+           py::arg("workers") = py::none(),
+           "Reads a model folder, or the newest model of a run folder. A LoRA adapter's folder,\n"
+           "of PEFT or of a run, is the model that it names with the adapter added; `adapter` is\n"
+           "added to the model in `folder` instead.")
       .def("save", &save, py::arg("folder"), py::kw_only(), py::arg("dtype") = "fp32",
            "Writes a folder that transformers' from_pretrained opens. `dtype` is what the weights\n"
            "are rounded to: \"fp32\", \"bf16\" or \"fp16\".")

@@ -98,6 +98,8 @@ void register_step_plan(py::module_& m) {
   ValueClass<StepPlan>(m, "StepPlan", "What a step would be. Memory is in bytes.")
       .field("model", &StepPlan::model, "The shape of the model.")
       .field("parameters", &StepPlan::parameters, "Weights of the model.")
+      .field("trained", &StepPlan::trained,
+             "Numbers that a step changes: the weights, or those of adapters.")
       .field("batch", &StepPlan::batch, "Sequences in a step.")
       .field("sequence", &StepPlan::sequence, "Tokens in a sequence.")
       .field("shards", &StepPlan::shards, "Shards that the step is cut into: S.")

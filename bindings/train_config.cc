@@ -1,6 +1,7 @@
 // The TrainConfig bindings make a property for every row of the option table.
 #include "cllm/train_config.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,20 @@ py::object value_of(const TrainConfig& config, const Option& option) {
   return py::int_(py::str(text));
 }
 
+/// Says whether the option's text is a list of names, which Python may give as one.
+bool takes_names(const Option& option) { return option.unit == "NAMES"; }
+
+/// Returns the names of a list, with commas between them; nothing for what is none.
+std::optional<std::string> joined_names(const py::handle& value) {
+  if (!py::isinstance<py::list>(value) && !py::isinstance<py::tuple>(value)) return std::nullopt;
+  std::string text;
+  for (const py::handle& name : value) {
+    if (!py::isinstance<py::str>(name)) return std::nullopt;
+    text += (text.empty() ? "" : ",") + name.cast<std::string>();
+  }
+  return text;
+}
+
 /// Returns a number in the form that the table reads; for anything else, a text that the table
 /// refuses.
 std::string number_text(const py::handle& value) {
@@ -57,6 +72,9 @@ std::string text_of(const Option& option, const OptionAlias* alias, const py::ha
   const std::string& key = alias == nullptr ? option.key : alias->key;
   const bool is_flag =
       option.type == OptionType::kFlag || (alias != nullptr && !alias->value.empty());
+  if (takes_names(option)) {
+    if (const std::optional<std::string> names = joined_names(value)) return *names;
+  }
   if (option.type == OptionType::kString && !is_flag) {
     if (py::isinstance<py::str>(value) || py::hasattr(value, "__fspath__")) {
       return path_text(value, key.c_str());
@@ -192,8 +210,10 @@ std::string describe(const Option& option) {
   if (!option.unit.empty()) text += " (" + option.unit + ")";
   const bool is_path = option.type == OptionType::kString && option.choices.empty();
   const std::string accepted = takes_data(option) ? kAcceptedData
-                               : is_path          ? "a path"
-                                                  : option.wanted();
+                               : takes_names(option)
+                                   ? "names with commas between, or a list of them"
+                               : is_path ? "a path"
+                                         : option.wanted();
   if (option.name == "log-every" || option.name == "verbose" || option.name == "quiet") {
     text += "; with run(progress=True)";
   }

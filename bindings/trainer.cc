@@ -296,16 +296,19 @@ void add_training(Class& cls) {
       .def(
           "request_save", [](PyTrainer& self) { self.trainer.request_save(); },
           "Asks run() to write a checkpoint after this step and go on; likewise.")
-      .def("save", &save, py::arg("folder"),
-           "Writes a complete checkpoint, which Model.load and transformers open too, and from\n"
-           "which TrainConfig(resume=folder, out=\"run\") goes on in a run of its own.");
+      .def(
+          "save", &save, py::arg("folder"),
+          "Writes a complete checkpoint, which Model.load and transformers open too, and from\n"
+          "which TrainConfig(resume=folder, out=\"run\") goes on in a run of its own. With `lora`\n"
+          "it is an adapter, which PEFT opens.");
 }
 
 void add_views(Class& cls) {
   cls.def("parameters", &parameters,
           "Every tensor by its name in model.safetensors: float32 views without copies. Writing\n"
           "to one changes the model. With `lattice` the token embedding is E, from which the\n"
-          "file's is made with the coefficients \"lattice.w\" (cllm.lattice).")
+          "file's is made with the coefficients \"lattice.w\" (cllm.lattice). With `lora` these\n"
+          "are the adapters: A as NAME.lora_A.weight, B as NAME.lora_B.weight.")
       .def("gradients", &gradients,
            "The gradient of the last step before clipping, likewise; read-only, and overwritten\n"
            "by the next step.")
@@ -315,7 +318,9 @@ void add_views(Class& cls) {
       .def("rings", getter(&Trainer::rings),
            "What they held of each band of rings of the lattice that had tokens; none without\n"
            "`lattice`.")
-      .def("weights_hash", &weights_hash, "SHA-256 of the model.safetensors that save() writes.")
+      .def("weights_hash", &weights_hash,
+           "SHA-256 of the model.safetensors that save() writes; with `lora`, of\n"
+           "adapter_model.safetensors.")
       .def_property_readonly("config", &config_of,
                              "The configuration with every \"auto\" decided; it cannot be changed.")
       .def_property_readonly("model_config", getter(&Trainer::model), "The shape of the model.")

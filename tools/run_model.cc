@@ -20,6 +20,7 @@ constexpr int kDone = 0, kFailed = 1, kBadInput = 2;
 
 struct Options {
   std::string model;
+  std::string adapter;
   std::string prompt;
   std::int64_t tokens = 200;
   std::vector<std::string> stops;
@@ -46,6 +47,7 @@ void declare(CLI::App& app, Options& options) {
           ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // refuse_repeated() looks
     };
     if (option.name == "model") add(options.model);
+    if (option.name == "adapter") add(options.adapter);
     if (option.name == "prompt") add(options.prompt);
     if (option.name == "tokens") add(options.tokens);
     if (option.name == "temperature") add(sampling.temperature);
@@ -89,7 +91,7 @@ int generate(const Options& options) {
     throw cllm::InputError(
         {"value out of range", std::to_string(options.tokens), "0 or more", "--tokens", ""});
   }
-  cllm::Model model = cllm::Model::load(options.model);
+  cllm::Model model = cllm::Model::load(options.model, 0, options.adapter);
   bool is_read = true;
   const auto print = [&](const std::string& text) {
     std::cout << text;

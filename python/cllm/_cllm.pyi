@@ -133,13 +133,18 @@ class TrainConfig:
         no_bias: bool = False,
         lattice: bool = False,
         lattice_lr: float = 1.0,
+        lora: bool = False,
+        lora_rank: int = 8,
+        lora_alpha: float | Literal["auto"] = "auto",
+        rslora: bool = False,
+        lora_dropout: float = 0.0,
+        lora_targets: str | Sequence[str] = "all-linear",
+        lora_init: _Path = "",
         batch: int = 12,
         grad_accum: int = 1,
         steps: int | Literal["auto"] = "auto",
         epochs: float | Literal["auto"] = "auto",
         shuffle: Literal["windows", "offsets"] = "offsets",
-        packing: Literal["bfd", "none"] = "bfd",
-        document_mask: bool = False,
         lr: float | Literal["auto"] = "auto",
         min_lr: float | Literal["auto"] = "auto",
         warmup: int | Literal["auto"] = "auto",
@@ -194,6 +199,10 @@ class TrainConfig:
         head_width: int | Literal["auto"] = ...,
         n_inner: int | Literal["auto"] = ...,
         intermediate_size: int | Literal["auto"] = ...,
+        use_peft: bool = ...,
+        lora_r: int = ...,
+        use_rslora: bool = ...,
+        lora_target_modules: str | Sequence[str] = ...,
         batch_size: int = ...,
         per_device_train_batch_size: int = ...,
         gradient_accumulation_steps: int = ...,
@@ -257,6 +266,16 @@ class TrainConfig:
             False by default.
         lattice_lr: Learning rate of the parts that the lattice learns, as a multiple of lr; 0:
             they stay 0; 1.0 by default.
+        lora: Train adapters of low rank beside the model given as init, which stays as it is;
+            what is saved is a PEFT adapter; False by default.
+        lora_rank: Rank of the adapters; 8 by default.
+        lora_alpha: Adapters count alpha / rank times; auto: twice the rank; 'auto' by default.
+        rslora: Adapters count alpha / sqrt(rank) times instead; False by default.
+        lora_dropout: Part of their input that adapters do not see in training; 0.0 by default.
+        lora_targets: Which linear maps of the layers get an adapter: all-linear, or names such as
+            q_proj,v_proj [NAMES]; 'all-linear' by default.
+        lora_init: Adapter to start from, in a folder of PEFT or of a run, instead of a random A
+            and a B of 0 [FOLDER]; '' by default.
         batch: Sequences that go through together [sequences]; 12 by default.
         grad_accum: Batches added up to one step; the same as a batch that many times larger
             [batches]; 1 by default.
@@ -265,12 +284,8 @@ class TrainConfig:
         epochs: Passes over the training tokens, instead of steps [epochs]; 'auto' by default.
         shuffle: Windows: every epoch takes each piece of seq tokens once, in random order;
             offsets: each sequence starts anywhere, as in nanoGPT; 'offsets' by default.
-        packing: Bfd: examples of answers share sequences, the longest first, each where it fills
-            best; none: one a sequence; no example sees another in either case; 'bfd' by default.
-        document_mask: Documents that share a sequence do not see each other, and positions begin
-            again with each; False by default.
-        lr: Highest learning rate; auto: 0.001, for a model given as init 0.0001; 'auto' by
-            default.
+        lr: Highest learning rate; auto: 0.001, for a model given as init 0.0001, with lora
+            0.0002; 'auto' by default.
         min_lr: Learning rate at the last step; auto: a tenth of lr; 'auto' by default.
         warmup: Updates over which the rate rises to lr; auto: a tenth of steps, within 40 and
             100, but at most half of steps [steps]; 'auto' by default.
@@ -362,13 +377,18 @@ class TrainConfig:
         no_bias: bool = ...,
         lattice: bool = ...,
         lattice_lr: float = ...,
+        lora: bool = ...,
+        lora_rank: int = ...,
+        lora_alpha: float | Literal["auto"] = ...,
+        rslora: bool = ...,
+        lora_dropout: float = ...,
+        lora_targets: str | Sequence[str] = ...,
+        lora_init: _Path = ...,
         batch: int = ...,
         grad_accum: int = ...,
         steps: int | Literal["auto"] = ...,
         epochs: float | Literal["auto"] = ...,
         shuffle: Literal["windows", "offsets"] = ...,
-        packing: Literal["bfd", "none"] = ...,
-        document_mask: bool = ...,
         lr: float | Literal["auto"] = ...,
         min_lr: float | Literal["auto"] = ...,
         warmup: int | Literal["auto"] = ...,
@@ -423,6 +443,10 @@ class TrainConfig:
         head_width: int | Literal["auto"] = ...,
         n_inner: int | Literal["auto"] = ...,
         intermediate_size: int | Literal["auto"] = ...,
+        use_peft: bool = ...,
+        lora_r: int = ...,
+        use_rslora: bool = ...,
+        lora_target_modules: str | Sequence[str] = ...,
         batch_size: int = ...,
         per_device_train_batch_size: int = ...,
         gradient_accumulation_steps: int = ...,
@@ -743,6 +767,75 @@ class TrainConfig:
     @lattice_lr.setter
     def lattice_lr(self, value: float) -> None: ...
     @property
+    def lora(self) -> bool:
+        """Train adapters of low rank beside the model given as init, which stays as it is; what
+        is saved is a PEFT adapter; False by default."""
+
+    @lora.setter
+    def lora(self, value: bool) -> None: ...
+    @property
+    def use_peft(self) -> bool:
+        """Another name of lora."""
+
+    @use_peft.setter
+    def use_peft(self, value: bool) -> None: ...
+    @property
+    def lora_rank(self) -> int:
+        """Rank of the adapters; 8 by default."""
+
+    @lora_rank.setter
+    def lora_rank(self, value: int) -> None: ...
+    @property
+    def lora_r(self) -> int:
+        """Another name of lora_rank."""
+
+    @lora_r.setter
+    def lora_r(self, value: int) -> None: ...
+    @property
+    def lora_alpha(self) -> float | Literal["auto"]:
+        """Adapters count alpha / rank times; auto: twice the rank; 'auto' by default."""
+
+    @lora_alpha.setter
+    def lora_alpha(self, value: float | Literal["auto"]) -> None: ...
+    @property
+    def rslora(self) -> bool:
+        """Adapters count alpha / sqrt(rank) times instead; False by default."""
+
+    @rslora.setter
+    def rslora(self, value: bool) -> None: ...
+    @property
+    def use_rslora(self) -> bool:
+        """Another name of rslora."""
+
+    @use_rslora.setter
+    def use_rslora(self, value: bool) -> None: ...
+    @property
+    def lora_dropout(self) -> float:
+        """Part of their input that adapters do not see in training; 0.0 by default."""
+
+    @lora_dropout.setter
+    def lora_dropout(self, value: float) -> None: ...
+    @property
+    def lora_targets(self) -> str:
+        """Which linear maps of the layers get an adapter: all-linear, or names such as
+        q_proj,v_proj [NAMES]; 'all-linear' by default."""
+
+    @lora_targets.setter
+    def lora_targets(self, value: str | Sequence[str]) -> None: ...
+    @property
+    def lora_target_modules(self) -> str:
+        """Another name of lora_targets."""
+
+    @lora_target_modules.setter
+    def lora_target_modules(self, value: str | Sequence[str]) -> None: ...
+    @property
+    def lora_init(self) -> str:
+        """Adapter to start from, in a folder of PEFT or of a run, instead of a random A and a B
+        of 0 [FOLDER]; '' by default."""
+
+    @lora_init.setter
+    def lora_init(self, value: _Path) -> None: ...
+    @property
     def batch(self) -> int:
         """Sequences that go through together [sequences]; 12 by default."""
 
@@ -817,23 +910,9 @@ class TrainConfig:
     @shuffle.setter
     def shuffle(self, value: Literal["windows", "offsets"]) -> None: ...
     @property
-    def packing(self) -> Literal["bfd", "none"]:
-        """Bfd: examples of answers share sequences, the longest first, each where it fills
-        best; none: one a sequence; no example sees another in either case; 'bfd' by default."""
-
-    @packing.setter
-    def packing(self, value: Literal["bfd", "none"]) -> None: ...
-    @property
-    def document_mask(self) -> bool:
-        """Documents that share a sequence do not see each other, and positions begin again with
-        each; False by default."""
-
-    @document_mask.setter
-    def document_mask(self, value: bool) -> None: ...
-    @property
     def lr(self) -> float | Literal["auto"]:
-        """Highest learning rate; auto: 0.001, for a model given as init 0.0001; 'auto' by
-        default."""
+        """Highest learning rate; auto: 0.001, for a model given as init 0.0001, with lora
+        0.0002; 'auto' by default."""
 
     @lr.setter
     def lr(self, value: float | Literal["auto"]) -> None: ...
@@ -1433,6 +1512,10 @@ class StepPlan:
         """Spheres of the tree."""
 
     @property
+    def trained(self) -> int:
+        """Numbers that a step changes: the weights, or those of adapters."""
+
+    @property
     def worker_memory(self) -> int:
         """Memory of the workers."""
 
@@ -1483,9 +1566,7 @@ class StepReport:
 
     @property
     def skipped(self) -> bool:
-        """Whether nothing was updated, because loss or gradient was not finite, or because
-        there was no target to learn from.
-        """
+        """Whether nothing was updated, because loss or gradient was not finite."""
 
     @property
     def step(self) -> int:
@@ -1498,10 +1579,6 @@ class StepReport:
     @property
     def tokens_per_s(self) -> float:
         """Tokens trained on in a second."""
-
-    @property
-    def trained_tokens(self) -> int:
-        """Targets of the step that are learned from: those that are not -1."""
 
     @property
     def workers(self) -> int:
@@ -1703,8 +1780,13 @@ class Model:
         """Makes new weights, as training starts from. With `byte_tokens` a token is a byte."""
 
     @overload
-    def __init__(self, folder: _Path, *, workers: int | None = None) -> None:
-        """Reads a model folder, or the newest model of a run folder."""
+    def __init__(
+        self, folder: _Path, *, adapter: _Path | None = None, workers: int | None = None
+    ) -> None:
+        """Reads a model folder, or the newest model of a run folder. A LoRA adapter's folder,
+        of PEFT or of a run, is the model that it names with the adapter added; `adapter` is
+        added to the model in `folder` instead.
+        """
 
     def __repr__(self) -> str: ...
     def _texts_to_encode(self, path: _Path) -> list[str]:
@@ -1743,13 +1825,10 @@ class Model:
         """float32[B, T, V'] behind every token of integers[B, T]."""
 
     def loss_and_gradients(
-        self, inputs: ArrayLike, targets: ArrayLike, first_keys: ArrayLike | None = None
+        self, inputs: ArrayLike, targets: ArrayLike
     ) -> tuple[float, dict[str, NDArray[np.float32]]]:
         """The mean cross-entropy of targets[B, T] given inputs[B, T], nats a token, and its
-        gradient by every tensor, named and shaped as in parameters(). A target of -1 is not
-        counted. If sequences hold several documents, one after another, `first_keys`[B, T]
-        give each token the index in its sequence of the first token of its document:
-        positions count from there, and attention sees nothing before it.
+        gradient by every tensor, named and shaped as in parameters().
         """
 
     def parameters(self) -> dict[str, NDArray[np.float32]]:
@@ -1811,7 +1890,8 @@ class Trainer:
     def parameters(self) -> dict[str, NDArray[np.float32]]:
         """Every tensor by its name in model.safetensors: float32 views without copies. Writing
         to one changes the model. With `lattice` the token embedding is E, from which the
-        file's is made with the coefficients "lattice.w" (cllm.lattice).
+        file's is made with the coefficients "lattice.w" (cllm.lattice). With `lora` these
+        are the adapters: A as NAME.lora_A.weight, B as NAME.lora_B.weight.
         """
 
     def request_save(self) -> None:
@@ -1847,26 +1927,23 @@ class Trainer:
 
     def save(self, folder: _Path) -> None:
         """Writes a complete checkpoint, which Model.load and transformers open too, and from
-        which TrainConfig(resume=folder, out="run") goes on in a run of its own.
+        which TrainConfig(resume=folder, out="run") goes on in a run of its own. With `lora`
+        it is an adapter, which PEFT opens.
         """
 
     def spheres(self) -> list[SphereReport]:
         """What each sphere did, by id."""
 
-    def step(
-        self,
-        inputs: ArrayLike | None = None,
-        targets: ArrayLike | None = None,
-        first_keys: ArrayLike | None = None,
-    ) -> StepReport:
+    def step(self, inputs: ArrayLike | None = None, targets: ArrayLike | None = None) -> StepReport:
         """One update: on the next batch of the data, or on your own integers inputs[B, T] and
         targets[B, T], or on [B, T + 1], of which each token is the target of the one before
-        it. B is batch * grad_accum, T is seq. Targets of -1 and `first_keys`[B, T] are as for
-        Model.loss_and_gradients; without a target that counts the update is skipped.
+        it. B is batch * grad_accum, T is seq.
         """
 
     def weights_hash(self) -> str:
-        """SHA-256 of the model.safetensors that save() writes."""
+        """SHA-256 of the model.safetensors that save() writes; with `lora`, of
+        adapter_model.safetensors.
+        """
 
     @property
     def config(self) -> Any:

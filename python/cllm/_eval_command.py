@@ -130,6 +130,9 @@ def _plain(found: dict[str, Any]) -> dict[str, Any]:
 def evaluate(
     model: Annotated[Path | None, typer.Argument(
         metavar="MODEL", help="A model folder, or a run.")] = None,
+    adapter: Annotated[Path | None, typer.Option(
+        metavar="FOLDER", help="A LoRA adapter to add to the model: a folder of PEFT, or the run "
+        "that trained it.")] = None,
     also_model: Annotated[Path | None, typer.Option("--model", hidden=True)] = None,
     data: Annotated[Path | None, typer.Option(
         help="Text, token files, or a data set, whose validation part it is. A text is encoded in "
@@ -180,8 +183,10 @@ def evaluate(
         raise cllm.InputError(f"--tokens: differ from tokenizer to tokenizer: got {tokens} with "
                               "--window-bytes, expected --limit N, a number of windows")
     questions = _questions(choices, limit) if choices is not None else []
-    loaded = cllm.Model.load(model, workers=workers)
+    loaded = cllm.Model.load(model, adapter, workers=workers)
     results: dict[str, Any] = {"model": str(model), "context": loaded.config.seq}
+    if adapter is not None:
+        results["adapter"] = str(adapter)
     if data is not None:
         found = (_of_windows(loaded, data, window_bytes, limit) if window_bytes else
                  _of_data(loaded, data, tokens))

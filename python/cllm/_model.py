@@ -34,9 +34,14 @@ class Model(_cllm.Model):
     """
 
     @classmethod
-    def load(cls, folder: str | PathLike[str], *, workers: int | None = None) -> Self:
-        """Reads a model folder, or the newest model of a run folder."""
-        return cls(folder, workers=workers)
+    def load(cls, folder: str | PathLike[str], adapter: str | PathLike[str] | None = None, *,
+             workers: int | None = None) -> Self:
+        """Reads a model folder, or the newest model of a run folder.
+
+        A LoRA adapter's folder, of PEFT or of a run, is the model that it names with the adapter
+        added to its weights; `adapter` is added to the model in `folder` instead.
+        """
+        return cls(folder, adapter=adapter, workers=workers)
 
     @classmethod
     def create(cls, config: ModelConfig, *, seed: int = 1337, byte_tokens: bool = False,

@@ -51,10 +51,12 @@ def show(config: cllm.TrainConfig, machine: Path | None) -> None:
     console.print(table)
     model = step.model
     family = "" if model.family == "gpt2" else f"{model.family}, "
+    adapters = f", {step.trained:,} of adapters" if config.lora else ""
     of_keys = "" if model.kv_heads == model.heads else f" ({model.kv_heads} of keys)"
     console.print(
         f"\nmodel   {family}{count(model.layers, 'layer')}, {count(model.heads, 'head')}{of_keys}, "
-        f"width {model.dim}, vocabulary {model.vocab}: {step.parameters:,} parameters\n"
+        f"width {model.dim}, vocabulary {model.vocab}: {step.parameters:,} parameters"
+        f"{adapters}\n"
         f"step    {step.batch} x {count(step.sequence, 'token')} in S = "
         f"{count(step.shards, 'shard')} of at most {count(step.largest_shard, 'sequence')} on K = "
         f"{count(step.positions, 'position')}\n"

@@ -109,6 +109,7 @@ app.command(cls=Command)(_reported(prepare))
 @_reported
 def generate(
     model: Annotated[Path, generate_option("model")],
+    adapter: Annotated[Path | None, generate_option("adapter")] = None,
     prompt: Annotated[str, generate_option("prompt")] = "",
     tokens: Annotated[int, generate_option("tokens")] = 200,
     temperature: Annotated[float, generate_option("temperature")] = 0.8,
@@ -122,7 +123,7 @@ def generate(
                                  ("--seed", seed, -LARGEST)):
         _at_least(option, value, least)
     _cllm.check_prompt(prompt)
-    loaded = cllm.Model.load(model)
+    loaded = cllm.Model.load(model, adapter)
     typed = os.fsencode(prompt)  # the bytes of the command line
     sampling: dict[str, Any] = {"tokens": tokens, "temperature": temperature, "top_k": top_k,
                                 "top_p": top_p, "seed": seed, "stop": stop or ()}
@@ -148,7 +149,8 @@ def _show(piece: bytes) -> None:
 
 SHAPE = ["preset", "family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden",
          "rope-theta", "untied", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
-         "threads", "symmetry", "positions", "precision", "dropout", "lattice"]
+         "threads", "symmetry", "positions", "precision", "dropout", "lattice", "lora",
+         "lora-rank", "lora-dropout", "lora-targets"]
 
 
 @app.command(cls=Command)
@@ -177,6 +179,8 @@ def plan(
     hours, and a token with its kissing neighbours lit."""
     # Nothing else is opened; the engine wants to hear where data and run would be.
     where = [("data", "data"), ("out", "run")]
+    if "lora" in {option_name(name) for name, _ in given}:
+        where.append(("init", "model"))
     config = cllm.configure([*where, *given])
     if config.lattice:
         return _plan_command.show_clock(where, given, machine, data, token, out, force=force)
@@ -201,7 +205,7 @@ def _counts(text: str) -> list[int]:
 @_reported
 @with_options(["family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden", "rope-theta",
                 "untied", "seq", "batch", "grad-accum", "seed", "vocab", "positions", "lr",
-                "dropout", "lattice"])
+                "dropout", "lattice", "lora", "lora-rank", "lora-dropout", "lora-targets"])
 def verify(
     given: list[tuple[str, str]],
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "1,2,13,64",

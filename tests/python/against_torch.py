@@ -95,10 +95,9 @@ def differences(ours, theirs, inputs, targets):
 
 
 def same_training(folder, tmp_path, model, vocabulary, batch, length, *, rate, first=0, clip=1.0,
-                  **others):
+                  epsilon=1e-6, **others):
     """A trainer and an optimizer that take ten steps of AdamW from the same weights. AdamW takes a
     gradient that is rounding noise for a direction, unless epsilon is larger."""
-    epsilon = 1e-6
     trainer = cllm.Trainer(cllm.TrainConfig(
         data=write_tokens(tmp_path / "tokens.bin", vocabulary, first), vocab=vocabulary,
         init=folder, out=tmp_path / "run", seq=length, batch=batch, steps=10, lr=rate, min_lr=rate,

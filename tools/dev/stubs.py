@@ -104,6 +104,8 @@ def accepted(option):
     """The type of what may be assigned to it."""
     if option.name in ("data", "val"):
         return "_Data"
+    if option.unit == "NAMES":
+        return "str | Sequence[str]"
     return "_Path" if option.type == "text" and not option.choices else shown(option)
 
 

@@ -23,8 +23,12 @@ struct MemoryData;  // cllm/memory_data.h
 class Model {
  public:
   /// Reads a model folder, or the newest model of a run folder (final/, else checkpoints/latest),
-  /// and checks it against its manifest. Throws InputError for a model that cannot be read or run.
-  static Model load(const std::string& folder, std::int64_t workers = 0);
+  /// and checks it against its manifest. The folder of a LoRA adapter, of PEFT or of a run, is the
+  /// model that it names, with the adapter added to its weights; `adapter` is added to the model in
+  /// `folder` instead. Throws InputError for a model that cannot be read or run, and for an adapter
+  /// that does not fit to it.
+  static Model load(const std::string& folder, std::int64_t workers = 0,
+                    const std::string& adapter = "");
   /// Makes new weights as training starts from. `byte_tokens`: a token is a byte, 256 ends the
   /// text.
   static Model create(const ModelConfig& config, std::int64_t seed, bool byte_tokens,
@@ -40,7 +44,8 @@ class Model {
   void save(const std::string& folder, const std::string& dtype = "fp32") const;
 
   const ModelConfig& config() const noexcept;
-  /// Returns the folder that was read, with run folders resolved; "" for a new model.
+  /// Returns the folder that was read, with run folders resolved; "" for a new model. With an
+  /// adapter it is the folder of the two that has the tokenizer, the adapter's if both have.
   const std::string& folder() const noexcept;
   /// Returns the tokens that end a text: those of generation_config.json, else of config.json.
   const std::vector<std::int32_t>& end_tokens() const noexcept;

@@ -43,7 +43,11 @@ const std::vector<GenerateOption>& generate_options() {
   static const std::vector<GenerateOption> table = {
       {"model",
        {"out-dir", "model-name-or-path"},
-       "model folder, or run folder, of which the newest model is taken"},
+       "model folder, or run folder, of which the newest model is taken; a folder with an adapter "
+       "names its model"},
+      {"adapter",
+       {"lora", "peft"},
+       "LoRA adapter to add to the model: a folder of PEFT, or the run that trained it"},
       {"prompt", {"start"}, "text to continue"},
       {"tokens", {"max-new-tokens", "length"}, "tokens to add; in a byte model, bytes"},
       {"temperature", {}, "0 is greedy, higher is more varied"},

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <utility>
 
+#include "base/files.h"
 #include "base/refuse.h"
 #include "base/sha256.h"
 #include "base/token_rows.h"
+#include "checkpoint/adapter_folder.h"
 #include "checkpoint/held_folder.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/model_weights.h"
@@ -18,6 +20,7 @@
 #include "cpu/features.h"
 #include "engine/evaluation_data.h"
 #include "engine/model_runner.h"
+#include "model/adapters.h"
 #include "model/inference.h"
 #include "model/initialize.h"
 #include "model/sampling.h"
@@ -48,6 +51,23 @@ ModelConfig without_dropout(ModelConfig config) {
   return config;
 }
 
+/// Returns the folder of a model that an adapter can be added to.
+std::string whole_model(const std::string& path) {
+  std::string folder = resolve_model_folder(path);
+  if (!is_adapter_folder(folder)) return folder;
+  refuse("an adapter is added to a whole model", "another adapter", "the folder of a model", folder,
+         "merge that one first: Model.load(folder).save(new)");
+}
+
+/// Returns the folder that an adapter says it was trained beside.
+std::string base_of(const AdapterDescription& adapter, const std::string& where) {
+  if (!adapter.base.empty() && is_there(adapter.base)) return adapter.base;
+  refuse("the model is not here that this adapter was trained beside",
+         adapter.base.empty() ? "no name of one" : adapter.base, "its folder", where,
+         "name the model, and the adapter beside it: " + option_word("model", "MODEL") + " " +
+             option_word("adapter", where));
+}
+
 }  // namespace
 
 class Model::Impl {
@@ -67,6 +87,25 @@ class Model::Impl {
     const std::unique_ptr<EvaluationRows> rows = rows_to_evaluate(source, length, tokens);
     const double sum = runner.loss_sum(*rows, length, stop);
     return evaluation_of(source, *rows, 0, sum / static_cast<double>(rows->targets()), text_bytes);
+  }
+
+  /// Adds an adapter to the weights, and takes the files that it brings.
+  void merge(const LoraConfig& lora, const HeldFolder& from) {
+    check_adapter(from.path(), lora, description.config);
+    const ParameterLayout layout(description.config, false, lora);
+    std::vector<float> adapters(static_cast<std::size_t>(layout.trainables().flat_size()));
+    read_adapters(from.path(), layout, adapters.data());
+    merge_adapters(layout, adapters.data(), state->parameters.data());
+    for (auto& file : carried_files(from.path())) {
+      if (file.first == "tokenizer.json") folder = from.name();
+      if (file.first == "generation_config.json") {
+        description.end_tokens =
+            parse_end_tokens(file.second, from.path() + "/" + file.first, description);
+      }
+      const auto same = [&file](const auto& known) { return known.first == file.first; };
+      extra.erase(std::remove_if(extra.begin(), extra.end(), same), extra.end());
+      extra.push_back(std::move(file));
+    }
   }
 
   /// Throws InputError when the data says that its tokens are those of another tokenizer.
@@ -99,8 +138,8 @@ class Model::Impl {
     return *tokenizer_;
   }
 
-  const std::string folder;
-  const ModelDescription description;
+  std::string folder;
+  ModelDescription description;
   ExtraFiles extra;
   const std::shared_ptr<ModelState> state;
   ModelRunner runner;
@@ -114,16 +153,30 @@ Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
-Model Model::load(const std::string& path, std::int64_t workers) {
+Model Model::load(const std::string& path, std::int64_t workers, const std::string& adapter) {
   std::unique_ptr<Impl> impl;
-  const auto find = [&path] { return resolve_model_folder(path); };
+  const auto read_model = [&](const std::string& base) {
+    const auto find = [&base] { return whole_model(base); };
+    read_held_folder(find, [&](const HeldFolder& folder) {
+      const ModelDescription description = read_model_config(folder.path());
+      check_parameters_fit(description.config, 1, folder.name());
+      impl.reset();  // of a folder that was replaced meanwhile: two would need twice the memory
+      impl = std::make_unique<Impl>(description, folder.name(), workers);
+      read_model_parameters(folder.path(), impl->state->layout, impl->state->parameters.data());
+      impl->extra = carried_files(folder.path());
+    });
+  };
+  const auto find = [&] {
+    return adapter.empty() ? resolve_model_folder(path) : resolve_adapter_folder(adapter);
+  };
+  if (!is_adapter_folder(find())) {
+    read_model(path);
+    return Model(std::move(impl));
+  }
   read_held_folder(find, [&](const HeldFolder& folder) {
-    const ModelDescription description = read_model_config(folder.path());
-    check_parameters_fit(description.config, 1, folder.name());
-    impl.reset();  // of a folder that was replaced meanwhile: two would need twice the memory
-    impl = std::make_unique<Impl>(description, folder.name(), workers);
-    read_model_parameters(folder.path(), impl->state->layout, impl->state->parameters.data());
-    impl->extra = carried_files(folder.path());
+    const AdapterDescription description = read_adapter_config(folder.path());
+    read_model(adapter.empty() ? base_of(description, folder.name()) : path);
+    impl->merge(description.lora, folder);
   });
   return Model(std::move(impl));
 }
