@@ -168,6 +168,24 @@ py::object generate_text(PyModel& self, const py::object& prompt, std::int64_t t
   return is_text ? bytes.attr("decode")("utf-8", "replace") : py::object(bytes);
 }
 
+py::array_t<std::int32_t> generate_ids(PyModel& self, const py::object& prompt, std::int64_t tokens,
+                                       const SamplingOptions& options, Listener& listener,
+                                       bool keep) {
+  const std::vector<std::int32_t> start =
+      token_list(prompt, "prompt", self.model.config().vocabulary);
+  std::vector<std::int32_t> found;
+  const auto hear = [&](std::int32_t token) {
+    found.push_back(token);
+    return listener.hear([&] { return py::int_(token); });
+  };
+  {
+    const py::gil_scoped_release release;
+    self.model.generate(start, tokens, options, hear, keep);
+  }
+  listener.rethrow();
+  return py::array_t<std::int32_t>(static_cast<py::ssize_t>(found.size()), found.data());
+}
+
 AnyArgument generate(PyModel& self, const AnyArgument& prompt, std::int64_t tokens,
                      double temperature, std::int64_t top_k, double top_p, std::int64_t seed,
                      std::int64_t known, const AnyArgument& stop, const AnyArgument& on_token) {
@@ -178,19 +196,17 @@ AnyArgument generate(PyModel& self, const AnyArgument& prompt, std::int64_t toke
     const auto stops = stop.cast<std::vector<std::string>>();
     return AnyArgument(generate_text(self, prompt, tokens, options, stops, listener));
   }
-  const std::vector<std::int32_t> start =
-      token_list(prompt, "prompt", self.model.config().vocabulary);
-  std::vector<std::int32_t> found;
-  {
-    const py::gil_scoped_release release;
-    self.model.generate(start, tokens, options, [&](std::int32_t token) {
-      found.push_back(token);
-      return listener.hear([&] { return py::int_(token); });
-    });
-  }
-  listener.rethrow();
-  return AnyArgument(
-      py::array_t<std::int32_t>(static_cast<py::ssize_t>(found.size()), found.data()));
+  return AnyArgument(generate_ids(self, prompt, tokens, options, listener, false));
+}
+
+py::array_t<std::int32_t> generate_on(PyModel& self, const AnyArgument& prompt, std::int64_t tokens,
+                                      double temperature, std::int64_t top_k, double top_p,
+                                      std::int64_t seed, std::int64_t known,
+                                      const AnyArgument& on_token) {
+  const InUse::Hold hold(self.in_use, "the model");
+  Listener listener(on_token);
+  return generate_ids(self, prompt, tokens, {temperature, top_k, top_p, seed, known}, listener,
+                      true);
 }
 
 }  // namespace
@@ -271,6 +287,12 @@ void register_model(py::module_& m) {
            "Text ends before any of `stop`. `on_token` is called with each token, or byte, as it "
            "comes;\n"
            "where it returns False, no more are drawn.")
+      .def("_generate_on", &generate_on, py::arg("prompt"), py::kw_only(), py::arg("tokens"),
+           py::arg("temperature"), py::arg("top_k"), py::arg("top_p"), py::arg("seed"),
+           py::arg("known"), py::arg("on_token"),
+           "Does as generate() for ids, and keeps what was read: of the next prompt, what it "
+           "begins\n"
+           "with as the text before did is not read again. The weights stay as they are between.")
       .def("__repr__", [](const PyModel& self) {
         return "<cllm.Model: " + std::string(py::repr(py::cast(self.model.config()))) + ">";
       });

@@ -177,6 +177,24 @@ EvaluationReport evaluate(PyTrainer& self, const OptionalData& data) {
   return report;
 }
 
+void generate(PyTrainer& self, const AnyArgument& prompt, std::int64_t tokens, double temperature,
+              std::int64_t top_k, double top_p, std::int64_t seed, std::int64_t known,
+              const py::function& on_token) {
+  const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kCallbacks, kOutsideCallbacks);
+  const std::vector<std::int32_t> start =
+      token_list(prompt, "prompt", self.trainer.model().vocabulary);
+  SignalWatch signals;
+  const auto hear = [&](std::int32_t token) {
+    const py::gil_scoped_acquire gil;
+    return !on_token(token).is(py::bool_(false)) && !signals.poll();
+  };
+  {
+    const py::gil_scoped_release release;
+    self.trainer.generate(start, tokens, {temperature, top_k, top_p, seed, known}, hear);
+  }
+  signals.rethrow();
+}
+
 StepReport next(PyTrainer& self) {
   const bool done =
       reading(self, [](Trainer& trainer) { return trainer.steps_done() >= trainer.steps_total(); });
@@ -288,6 +306,10 @@ void add_training(Class& cls) {
       .def("evaluate", &evaluate, py::arg("data") = py::none(),
            "Computes the mean loss over eval_tokens of the validation part or, if given, over all\n"
            "of `data`, which may be what TrainConfig(data=...) may be.")
+      .def("_generate", &generate, py::arg("prompt"), py::kw_only(), py::arg("tokens"),
+           py::arg("temperature"), py::arg("top_k"), py::arg("top_p"), py::arg("seed"),
+           py::arg("known"), py::arg("on_token"),
+           "Continues ids with the weights as they are now, until on_token(id) is False.")
       .def("resize", &resize, py::arg("workers"),
            "Another number of computing threads from the next step on. No bit changes.")
       .def(

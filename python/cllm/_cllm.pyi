@@ -1789,6 +1789,22 @@ class Model:
         """
 
     def __repr__(self) -> str: ...
+    def _generate_on(
+        self,
+        prompt: Any,
+        *,
+        tokens: int,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        seed: int,
+        known: int,
+        on_token: Any,
+    ) -> NDArray[np.int32]:
+        """Does as generate() for ids, and keeps what was read: of the next prompt, what it begins
+        with as the text before did is not read again. The weights stay as they are between.
+        """
+
     def _texts_to_encode(self, path: _Path) -> list[str]:
         """Returns the files of a path that are text while the model's tokens are no bytes, so
         that its tokenizer has to encode them first; none when evaluate() can read the data.
@@ -1874,6 +1890,20 @@ class Trainer:
 
     def __next__(self) -> StepReport: ...
     def __repr__(self) -> str: ...
+    def _generate(
+        self,
+        prompt: Any,
+        *,
+        tokens: int,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        seed: int,
+        known: int,
+        on_token: Callable,
+    ) -> None:
+        """Continues ids with the weights as they are now, until on_token(id) is False."""
+
     def evaluate(self, data: _Data | None = None) -> EvaluationReport:
         """Computes the mean loss over eval_tokens of the validation part or, if given, over all
         of `data`, which may be what TrainConfig(data=...) may be.

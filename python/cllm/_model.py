@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
 
 from cllm import _cllm, _others
 from cllm._cllm import EvaluationReport, InputError, ModelConfig
+from cllm._pieces import Pieces
 from cllm._tokenizer import TextTokenizer
 
 if TYPE_CHECKING:  # `import cllm` stays light
@@ -158,57 +159,11 @@ class Model(_cllm.Model):
             return super().generate(prompt, stop=stops, on_token=on_token, **settings)
         tokenizer = self._text_tokenizer()
         text = _decoded(prompt) if isinstance(prompt, bytes) else prompt
-        pieces = _Pieces(tokenizer, on_token, stops)
+        pieces = Pieces(tokenizer, on_token, stops)
         settings["known"] = known or tokenizer.known
         ids = super().generate(tokenizer.encode(text or "\n"), on_token=pieces.add, **settings)
         added = pieces.finish(ids.tolist())
         return added if isinstance(prompt, bytes) else added.decode()
-
-
-class _Pieces:
-    """Tells a listener the text of tokens as soon as it is certain, up to a stop string."""
-
-    def __init__(self, tokenizer: TextTokenizer, on_token: Callable[[bytes], object] | None,
-                 stops: list[bytes]) -> None:
-        self._tokenizer = tokenizer
-        self._on_token = on_token
-        self._listens = on_token is not None or bool(stops)
-        self._stop = _cllm.StopText(stops)
-        # A token's text may depend on the one before it, as a space does, and on no earlier ones:
-        # so the last tokens that were taken stay, and the work for each does not grow.
-        self._ids: list[int] = []
-        self._taken = 0  # of them
-        self._known = ""  # the text of those
-        self._length = 0  # of all text that was taken
-        self._shown = b""
-
-    def add(self, token: int) -> bool:
-        """Whether to go on."""
-        if not self._listens:
-            return True
-        self._ids.append(token)
-        text = self._tokenizer.decode(self._ids)
-        if text.endswith("\ufffd"):  # a character may be cut
-            return True
-        more = text[len(self._known):]
-        self._ids, self._taken = self._ids[self._taken:], len(self._ids) - self._taken
-        self._known = self._tokenizer.decode(self._ids)
-        return self._take(more)
-
-    def finish(self, ids: list[int]) -> bytes:
-        """Takes all ids and returns all of the text."""
-        if not self._stop.is_over:
-            self._take(self._tokenizer.decode(ids)[self._length:])
-            self._show(self._stop.finish())
-        return self._shown
-
-    def _take(self, more: str) -> bool:
-        self._length += len(more)
-        return self._show(self._stop.add(more.encode())) and not self._stop.is_over
-
-    def _show(self, piece: bytes) -> bool:
-        self._shown += piece
-        return not piece or self._on_token is None or self._on_token(piece) is not False
 
 
 def _stops(stop: object) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The `cllm` command: prepare, train, generate, eval, plan, verify, bench, data, import."""
+"""The `cllm` command: train, generate, chat, eval and others around them."""
 
 import functools
 import os
@@ -14,6 +14,7 @@ from rich.console import Console
 import cllm
 from cllm import (
     _bench_command,
+    _chat_command,
     _cllm,
     _data_command,
     _eval_command,
@@ -137,6 +138,9 @@ def generate(
     _show(typed)
     loaded.generate(typed, on_token=_show, **sampling)
     _show(b"\n")
+
+
+app.command(cls=Command, context_settings=generate_context())(_reported(_chat_command.chat))
 
 
 def _show(piece: bytes) -> None:

@@ -6,6 +6,7 @@ CHAT templates do not say what an answer is; MARKED ones are the same with the m
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -206,3 +207,26 @@ def command(*words, folder, **environment):
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False,
                           env=os.environ | {"COLUMNS": "100"} | environment)
     return done.returncode, done.stdout, done.stderr
+
+
+# -- models that talk ---------------------------------------------------------------------------
+
+def parrot(folder, word, *, context=64, shape="smollm", dim=8):
+    """A model that says one token of its tokenizer, again and again; None: anything."""
+    import cllm
+
+    model_of(folder, shape)
+    library = tokenizers.library()
+    tokenizer = library.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    made = cllm.Model.create(cllm.ModelConfig(layers=1, heads=1, dim=dim, seq=context,
+                                              vocab=tokenizer.get_vocab_size()))
+    if word is not None:
+        weights = made.parameters()
+        weights["transformer.ln_f.bias"][:] = 1
+        weights["transformer.wte.weight"][tokenizer.token_to_id(word)] = 3
+    made.save(folder / "made")
+    for name in ("config.json", "model.safetensors", "manifest.json", "generation_config.json"):
+        if (folder / "made" / name).exists():
+            (folder / "made" / name).replace(folder / name)
+    shutil.rmtree(folder / "made")
+    return folder

@@ -133,7 +133,7 @@ def test_text_goes_through_the_models_tokenizer(with_tokenizer):
 @pytest.mark.parametrize("kind", ["ByteLevel", "Metaspace"])
 def test_pieces_are_the_text_and_the_work_for_each_does_not_grow(kind, tmp_path):
     """Characters that are cut into tokens come whole; spaces depend on the token before."""
-    from cllm._model import _Pieces
+    from cllm._pieces import Pieces
     from cllm._tokenizer import TextTokenizer
 
     tokenizers = pytest.importorskip("tokenizers")
@@ -148,7 +148,7 @@ def test_pieces_are_the_text_and_the_work_for_each_does_not_grow(kind, tmp_path)
     tokenizer, lengths, heard = TextTokenizer(str(tmp_path)), [], []
     decode = tokenizer.decode
     tokenizer.decode = lambda ids: lengths.append(len(ids)) or decode(ids)
-    pieces = _Pieces(tokenizer, heard.append, [])
+    pieces = Pieces(tokenizer, heard.append, [])
     ids = tokenizer.encode(text)
     for token in ids:
         assert pieces.add(token)

@@ -38,6 +38,8 @@ SECTIONS = {
 
 # Modules to import on their own: the files where their public names are defined.
 MODULES = {"cllm.prepare": ["prepare/__init__.py", "prepare/work.py"],
+           "cllm.chat": ["chat/__init__.py", *(f"chat/{file}.py" for file in (
+               "chats", "dialogue", "encode", "template"))],
            "cllm.token_files": ["token_files.py", "_cllm.pyi"],
            "cllm.lattice": ["lattice.py"]}
 
@@ -91,10 +93,19 @@ def own_attributes(function):
     return found
 
 
+def fields(node):
+    """What a dataclass holds and describes: {name: (type, words)}."""
+    return {line.target.id: (annotation(line.annotation), inspect.cleandoc(text.value.value))
+            for line, text in itertools.pairwise(node.body)
+            if isinstance(line, ast.AnnAssign) and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)}
+
+
 def members(nodes):
     """Public attributes {name: (type, words)} and methods {name: [definitions]} of a class."""
     attributes, methods = {}, {}
     for node in nodes:
+        attributes.update(fields(node))
         here = {}
         for item in node.body:
             if not isinstance(item, ast.FunctionDef) or "setter" in decorators(item):

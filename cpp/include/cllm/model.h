@@ -92,9 +92,12 @@ class Model {
   /// Continues prompt[n] by at most `count` tokens and gives each to `on_token` as it comes, until
   /// `on_token` returns false. An end-of-text token of the model (generation_config.json, else
   /// config.json) ends it early and is not given. Texts longer than the model's context slide:
-  /// see model/inference.h. Throws InputError for an empty prompt.
+  /// see model/inference.h. Throws InputError for an empty prompt. With `keep` what was read stays
+  /// in memory, and the next such call reads only what is new of a prompt that begins as the text
+  /// before did: the turns of a conversation. REQUIRES: the weights stay as they are between these.
   void generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
-                const SamplingOptions& options, const std::function<bool(std::int32_t)>& on_token);
+                const SamplingOptions& options, const std::function<bool(std::int32_t)>& on_token,
+                bool keep = false);
 
   /// Returns the tokens of a text: its bytes when byte_tokens(), else what the folder's
   /// tokenizer.json makes of it, as Hugging Face's library does. Throws InputError for a folder

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cllm/model_config.h"
+#include "cllm/sampling.h"
 #include "cllm/tensor.h"
 #include "cllm/train_config.h"
 #include "cllm/train_observer.h"
@@ -54,6 +55,10 @@ class Trainer {
   EvaluationReport evaluate(const std::string& path, const std::function<bool()>& stop = nullptr);
   EvaluationReport evaluate(const std::shared_ptr<const MemoryData>& data,
                             const std::function<bool()>& stop = nullptr);
+  /// Continues prompt[n] with the weights as they are now, as Model::generate() does; no token ends
+  /// it early. Throws InputError for an empty prompt and a token outside the vocabulary.
+  void generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
+                const SamplingOptions& options, const std::function<bool(std::int32_t)>& on_token);
   /// Writes a complete model folder. With it as `config.resume`, and a new folder as `config.out`,
   /// another trainer continues from here. Throws Error when a weight is not finite.
   void save(const std::string& folder) const;

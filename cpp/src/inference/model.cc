@@ -21,9 +21,9 @@
 #include "engine/evaluation_data.h"
 #include "engine/model_runner.h"
 #include "model/adapters.h"
+#include "model/decode.h"
 #include "model/inference.h"
 #include "model/initialize.h"
-#include "model/sampling.h"
 #include "model/tensors.h"
 #include "text/text_tokenizer.h"
 
@@ -67,6 +67,15 @@ std::string base_of(const AdapterDescription& adapter, const std::string& where)
          "name the model, and the adapter beside it: " + option_word("model", "MODEL") + " " +
              option_word("adapter", where));
 }
+
+/// Reads and continues one text, with products of its own.
+struct Reader {
+  Reader(const ModelConfig& config, const ModelState& state, std::int64_t most)
+      : gemm(make_gemm(default_gemm_backend(), kernels())),
+        generator(config, state.layout, state.parameters.data(), *gemm, kernels(), most) {}
+  const std::unique_ptr<Gemm> gemm;
+  Generator generator;
+};
 
 }  // namespace
 
@@ -143,6 +152,7 @@ class Model::Impl {
   ExtraFiles extra;
   const std::shared_ptr<ModelState> state;
   ModelRunner runner;
+  std::unique_ptr<Reader> reader;  // of the last text that was to be kept
 
  private:
   std::unique_ptr<TextTokenizer> tokenizer_;
@@ -269,28 +279,21 @@ std::vector<std::string> Model::texts_to_encode(const std::string& path) const {
 
 void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
                      const SamplingOptions& options,
-                     const std::function<bool(std::int32_t)>& on_token) {
+                     const std::function<bool(std::int32_t)>& on_token, bool keep) {
   check(options);
   check_count(count);
   if (count == 0) return;
-  const ModelState& state = *impl_->state;
-  const std::unique_ptr<Gemm> gemm = make_gemm(default_gemm_backend(), kernels());
-  const auto given = static_cast<std::int64_t>(prompt.size());
-  const std::int64_t added = std::min(count - 1, config().context);  // the last one is not read
-  Generator generator(config(), state.layout, state.parameters.data(), *gemm, kernels(),
-                      given + added);
-  Span<const float> logits = generator.prefill(prompt);
+  const std::int64_t most = tokens_read(prompt, count, config().context);
+  std::unique_ptr<Reader> reader = keep ? std::move(impl_->reader) : nullptr;
+  if (reader == nullptr || reader->generator.room() < std::min(most, config().context)) {
+    // Twice the room, so that a text that grows is read anew only now and then.
+    reader = std::make_unique<Reader>(config(), *impl_->state, (keep ? 2 : 1) * most);
+  }
   // A vocabulary that was rounded up has entries that are no tokens.
   std::int64_t known = byte_tokens() ? kByteVocabulary : config().vocabulary;
   if (options.known > 0) known = std::min(known, options.known);
-  const std::vector<std::int32_t>& ends = end_tokens();
-  for (std::int64_t i = 0;; ++i) {
-    const std::int32_t token = sample_token(logits.subspan(0, static_cast<std::size_t>(known)),
-                                            options, static_cast<std::uint64_t>(i));
-    if (std::find(ends.begin(), ends.end(), token) != ends.end()) return;
-    if (!on_token(token) || i + 1 == count) return;
-    logits = generator.step(token);
-  }
+  decode(reader->generator, prompt, count, options, known, end_tokens(), on_token);
+  if (keep) impl_->reader = std::move(reader);
 }
 
 std::vector<std::int32_t> Model::encode(const std::string& text) const {

@@ -12,15 +12,24 @@ namespace {
 
 std::size_t floats(std::int64_t count) { return static_cast<std::size_t>(count); }
 
+std::int64_t widest_adapter(const ParameterLayout& layout) {
+  std::int64_t widest = 0;
+  for (const Linear& linear : layout.layer(0).linears) {
+    widest = std::max(widest, linear.adapter.width());
+  }
+  return widest;
+}
+
 }  // namespace
 
 Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
                      const float* parameters, Gemm& gemm, const KernelTable& kernels,
-                     std::int64_t most)
+                     std::int64_t most, const float* adapters)
     : config_(config),
       room_(std::clamp<std::int64_t>(most, 1, config.context)),
       layout_(layout),
       parameters_(parameters),
+      adapters_(adapters),
       gemm_(gemm),
       kernels_(kernels) {
   const std::int64_t S = room_, C = config.width;
@@ -36,6 +45,7 @@ Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
   hidden_ =
       AlignedBuffer<float>(floats(rows * layout.layer(0).linear(LinearSite::kHidden).outputs));
   activated_ = AlignedBuffer<float>(floats(rows * config.hidden()));
+  reduced_ = AlignedBuffer<float>(floats(rows * widest_adapter(layout)));
   scores_ = AlignedBuffer<float>(floats(S));
   weights_ = AlignedBuffer<float>(floats(S));
   mean_ = AlignedBuffer<float>(floats(rows));
@@ -55,6 +65,18 @@ Span<const float> Generator::prefill(Span<const std::int32_t> tokens) {
   check_room(static_cast<std::int64_t>(kept));
   window_.assign(tokens.end() - kept, tokens.end());
   extend(0);
+  return logits_.span();
+}
+
+Span<const float> Generator::read_on(Span<const std::int32_t> tokens) {
+  if (tokens.empty() || tokens.size() > floats(room_)) return prefill(tokens);
+  for (const std::int32_t token : tokens) check_token(token);
+  const std::size_t most =
+      std::min(window_.size(), tokens.size() - 1);  // the last gives the logits
+  std::size_t same = 0;
+  while (same < most && window_[same] == tokens[same]) ++same;
+  window_.assign(tokens.begin(), tokens.end());
+  extend(static_cast<std::int64_t>(same));
   return logits_.span();
 }
 
@@ -93,6 +115,33 @@ void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x
              {parameters_ + linear.weight, linear.columns()},
              {y, linear.outputs},
              false});
+  if (linear.adapter.exists()) add_adapter(linear, rows, x, y);
+}
+
+void Generator::add_adapter(const Linear& linear, std::int64_t rows, const float* x, float* y) {
+  const Adapter& adapter = linear.adapter;
+  const std::int64_t U = adapter.width(), r = adapter.rank, inputs = linear.inputs;
+  float* const u = reduced_.data();
+  gemm_.run({GemmForm::kNT,
+             rows,
+             U,
+             inputs,
+             {x, inputs},
+             {adapters_ + adapter.a, inputs},
+             {u, U},
+             false});
+  for (std::int64_t n = 0; n < rows * U; ++n) u[n] *= adapter.scale;
+  for (std::size_t p = 0; p < adapter.parts.size(); ++p) {
+    const AdapterPart& part = adapter.parts[p];
+    gemm_.run({GemmForm::kNT,
+               rows,
+               part.outputs,
+               r,
+               {u + static_cast<std::int64_t>(p) * r, U},
+               {adapters_ + part.b, r},
+               {y + part.first, linear.outputs},
+               true});
+  }
 }
 
 void Generator::normalise(const Norm& norm, std::int64_t rows, const float* x) {

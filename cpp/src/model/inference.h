@@ -25,19 +25,28 @@ class Generator {
   /// Makes a generator. `parameters` are in `layout` order; all arguments must outlive it. `most`
   /// is how many tokens it will read between two calls of prefill(): there is room for so many, or
   /// for a window of T if that is less, because the windows of some models take gigabytes.
+  /// `adapters` is the flat range of the trainables, where the layout has adapters.
   Generator(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
-            Gemm& gemm, const KernelTable& kernels, std::int64_t most);
+            Gemm& gemm, const KernelTable& kernels, std::int64_t most,
+            const float* adapters = nullptr);
 
   /// Forgets everything and reads `tokens`, of which only the last T count. Returns the logits[V']
   /// after the last one, which are valid until the next call. Throws InputError when there is no
   /// token, or one is outside the vocabulary, and Error when there is no room for them.
   Span<const float> prefill(Span<const std::int32_t> tokens);
 
+  /// Does the same for tokens of which those that the window begins with are not read again. Equal
+  /// to rounding: products of other heights may round otherwise.
+  Span<const float> read_on(Span<const std::int32_t> tokens);
+
   /// Reads one more token, with the same result and errors.
   Span<const float> step(std::int32_t token);
 
   /// Returns the tokens in the window now, at most T.
   std::int64_t context() const noexcept { return static_cast<std::int64_t>(window_.size()); }
+
+  /// Returns the tokens there is room for.
+  std::int64_t room() const noexcept { return room_; }
 
  private:
   void check_token(std::int32_t token) const;
@@ -51,8 +60,9 @@ class Generator {
   /// Runs layers 0..L for `rows` tokens at positions first...; leaves the residual stream in x_.
   void forward(std::int64_t first, std::int64_t rows);
   void attend(std::int64_t layer, std::int64_t first, std::int64_t rows);
-  /// Computes y[rows, outputs] = x[rows, inputs] W, without the bias.
+  /// Computes y[rows, outputs] = x[rows, inputs] W and what the adapter adds, without the bias.
   void multiply(const Linear& linear, std::int64_t rows, const float* x, float* y);
+  void add_adapter(const Linear& linear, std::int64_t rows, const float* x, float* y);
   /// Computes normed_ = the norm of x[rows, C].
   void normalise(const Norm& norm, std::int64_t rows, const float* x);
   /// Makes qkv_[rows, Q + 2K] from normed_.
@@ -70,6 +80,7 @@ class Generator {
   const std::int64_t room_;  // S tokens: T, or `most` if that is less
   const ParameterLayout& layout_;
   const float* const parameters_;
+  const float* const adapters_;
   Gemm& gemm_;
   const KernelTable& kernels_;
 
@@ -82,6 +93,7 @@ class Generator {
   AlignedBuffer<float> attended_;     // [chunk, Q]
   AlignedBuffer<float> hidden_;       // [chunk, F], with a gate [chunk, 2F]
   AlignedBuffer<float> activated_;    // [chunk, F]
+  AlignedBuffer<float> reduced_;      // [chunk, columns of the widest u]: s x A^T of adapters
   AlignedBuffer<float> scores_;       // [S]
   AlignedBuffer<float> weights_;      // [S] exp of the scores
   AlignedBuffer<float> mean_, rstd_;  // [chunk]

@@ -8,6 +8,7 @@
 #include "cllm/error.h"
 #include "cllm/memory_data.h"
 #include "engine/evaluation_data.h"
+#include "model/decode.h"
 #include "model/tensors.h"
 #include "train/run_loop.h"
 #include "train/trainer_core.h"
@@ -73,6 +74,20 @@ EvaluationReport Trainer::evaluate(const std::string& path, const std::function<
 EvaluationReport Trainer::evaluate(const MemoryData::Pointer& data,
                                    const std::function<bool()>& stop) {
   return impl_->core.evaluate(TokenSource(data), stop);
+}
+void Trainer::generate(const std::vector<std::int32_t>& prompt, std::int64_t count,
+                       const SamplingOptions& options,
+                       const std::function<bool(std::int32_t)>& on_token) {
+  check(options);
+  if (count < 1) return;
+  impl_->core.session.fold();
+  const ModelState& state = impl_->core.session.state();
+  const std::unique_ptr<Gemm> gemm = make_gemm(default_gemm_backend(), kernels());
+  const std::int64_t V = state.config.vocabulary;
+  Generator generator(state.config, state.layout, state.parameters.data(), *gemm, kernels(),
+                      tokens_read(prompt, count, state.config.context), state.adapters.data());
+  decode(generator, prompt, count, options, options.known > 0 ? std::min(V, options.known) : V, {},
+         on_token);
 }
 double Trainer::learning_rate() const { return impl_->core.session.learning_rate(steps_done()); }
 void Trainer::set_learning_rate(std::optional<double> rate) {

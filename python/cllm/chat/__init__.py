@@ -1,5 +1,6 @@
-"""Examples of answers become tokens of which only the answers are trained, as by
-`cllm prepare --chat`::
+"""Conversations: with a model, as `cllm chat` holds them, and as examples to learn from.
+
+Examples become tokens of which only the answers are trained, as by `cllm prepare --chat`::
 
     from cllm.chat import open_chats
 
@@ -15,8 +16,9 @@ or, with `--out`, a data set that is trained on like any other::
 
 from cllm.chat.chats import Chats, Examples, open_chats
 from cllm.chat.data_set import prepare_chats, write_chats
+from cllm.chat.dialogue import Dialogue
 from cllm.chat.encode import Encoded
 from cllm.chat.template import ChatTemplate, Templates, find_templates
 
-__all__ = ["ChatTemplate", "Chats", "Encoded", "Examples", "Templates", "find_templates",
-           "open_chats", "prepare_chats", "write_chats"]
+__all__ = ["ChatTemplate", "Chats", "Dialogue", "Encoded", "Examples", "Templates",
+           "find_templates", "open_chats", "prepare_chats", "write_chats"]

@@ -67,9 +67,13 @@ class Chats:
     """What open_chats() found."""
 
     train: Examples
+    """The examples to train on."""
     validation: Examples | None
-    passed: list[str]  # files of the folder that are not read
+    """Those of the folder's validation files."""
+    passed: list[str]
+    """Files of the folder that are not read."""
     encoder: Encoder
+    """What makes tokens of them."""
 
 
 def open_chats(path: str | Path, model: str | Path, *, format: str | None = None,

@@ -25,12 +25,22 @@ ENDLESS = "with an answer that no special token ends: the model does not learn t
 
 @dataclass(frozen=True)
 class Encoded:
+    """An example as tokens."""
+
     where: str
-    ids: NDArray[numpy.uint32]  # [T]
-    trained: NDArray[numpy.bool_]  # [T]; the first one is predicted from nothing
-    tokens: Tokens  # before the cut, with the text
-    notes: list[str]  # what is odd
-    ends: list[int]  # the token that ends each answer
+    """Its file and line."""
+    ids: NDArray[numpy.uint32]
+    """Its tokens: [T]."""
+    trained: NDArray[numpy.bool_]
+    """Which of them are trained: [T]; the first one is predicted from nothing."""
+    tokens: Tokens
+    """Those before the cut, with the text."""
+    notes: list[str]
+    """What is odd."""
+    ends: list[int]
+    """The token that ends each answer."""
+    example: Example
+    """What was read."""
 
 
 @dataclass
@@ -75,7 +85,7 @@ class Encoder:
         if len(trained) > length:
             made.notes.append(CUT)
         return Encoded(where, made.tokens.ids[:length], trained[:length], made.tokens, made.notes,
-                       made.ends)
+                       made.ends, example)
 
     def _completion(self, example: Completion, where: str) -> _Marked:
         tokens = self.tokenizer.encode_text(example.prompt + example.completion, where)

@@ -31,7 +31,7 @@ def _texts(example: Encoded, tokenizer: ChatTokenizer) -> Iterator[tuple[str, bo
         at = max(at, end)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """What would drive the terminal is escaped."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
@@ -45,7 +45,7 @@ def show(example: Encoded, tokenizer: ChatTokenizer, console: Console) -> None:
     for text, is_trained in pieces_of(example, tokenizer):
         if is_trained and not colour:
             text = f"{BEGIN}{text}{END}"
-        shown.append(_visible(text), STYLE if is_trained and colour else None)
+        shown.append(visible(text), STYLE if is_trained and colour else None)
     left = len(example.tokens.ids) - len(example.ids)
     if left:
         shown.append(f"\n... {count(left, 'token')} cut", "dim")

@@ -29,9 +29,14 @@ _THOUGHTS = ("reasoning_content", "thinking", "reasoning")  # names of one thing
 
 @dataclass(frozen=True)
 class ChatTemplate:
+    """Makes one text of the messages of a conversation."""
+
     source: str
-    place: str  # where it is from, for people
-    special: dict[str, str] = field(default_factory=dict)  # names of tokens: "eos_token"
+    """Its text, in Jinja."""
+    place: str
+    """Where it is from, for people."""
+    special: dict[str, str] = field(default_factory=dict)
+    """Names of tokens that it may use, such as that of "eos_token"."""
 
     @property
     def marks(self) -> bool:
@@ -63,9 +68,10 @@ def _with_thoughts(message: Message) -> Message:
 
 @dataclass(frozen=True)
 class Templates:
-    """A model may have several, by name."""
+    """The templates of a model, which may have several."""
 
     named: dict[str, ChatTemplate]
+    """By name; one is "default"."""
 
     def of(self, tools: list[Any] | None) -> ChatTemplate:
         """The one that transformers takes."""

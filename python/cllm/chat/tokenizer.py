@@ -8,7 +8,6 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import InputError
-from cllm._words import option
 from cllm.chat.jinja import Span
 from cllm.prepare import tokenizers
 from cllm.prepare.tokenizers import newest_model, read_json
@@ -37,9 +36,8 @@ class ChatTokenizer:
     def __init__(self, folder: Path, end_of_text: str | None = None) -> None:
         self.folder = newest_model(folder)
         if not any((self.folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-            raise InputError(f"{option('model')}: no model of words: got {folder}, expected a "
-                             "folder with tokenizer.json: a model of bytes knows no tokens for "
-                             "who speaks")
+            raise InputError(f"no model of words: got {folder}, expected a folder with "
+                             "tokenizer.json: a model of bytes knows no tokens for who speaks")
         found = tokenizers.of_file(self.folder, end_of_text)
         self.end = found.end
         self._names = found.special_tokens()

@@ -79,6 +79,27 @@ TEST_F(ModelFolder, SeedAndPromptDecideTheText) {
   EXPECT_NE(generate(model, "To be", 50, options), once);
 }
 
+TEST_F(ModelFolder, WhatIsKeptGoesOnAsIfItWereReadAnew) {
+  write(root_ / "model", 'q', 0.1);
+  Model model = Model::load(root_ / "model");
+  std::vector<std::int32_t> text = {'T', 'o'};
+  for (const std::int64_t count : {5, 1, 9, 30, 4}) {  // the window of 24 slides
+    SCOPED_TRACE(count);
+    std::vector<std::int32_t> anew, kept;
+    const auto into = [](std::vector<std::int32_t>& found) {
+      return [&found](std::int32_t token) {
+        found.push_back(token);
+        return true;
+      };
+    };
+    model.generate(text, count, greedy_, into(anew));
+    model.generate(text, count, greedy_, into(kept), true);
+    EXPECT_EQ(kept, anew);
+    text.insert(text.end(), kept.begin(), kept.end());
+    text.push_back('?');
+  }
+}
+
 TEST_F(ModelFolder, EndOfTextEndsAndUnusedTokensAreNeverDrawn) {
   write(root_ / "end", kEndOfText, 3);
   Model ends = Model::load(root_ / "end");

@@ -12,6 +12,7 @@
 #include "cllm/error.h"
 #include "gemm/gemm.h"
 #include "limited_child.h"
+#include "model/adapters.h"
 #include "model_reference.h"
 
 namespace cllm {
@@ -137,6 +138,38 @@ TEST(Generator, EveryFamilyDecodes) {
   }
 }
 
+TEST(Generator, AdaptersActAsTheWeightsThatTheyAreMergedInto) {
+  for (const ModelConfig& config : {family_of(Family::kLlama, 4, 2), family_of(Family::kGpt2, 3, 3),
+                                    family_of(Family::kQwen3, 2, 1)}) {
+    SCOPED_TRACE(family_name(config.family));
+    LoraConfig lora;
+    lora.rank = 3;
+    const ParameterLayout layout(config, false, lora);
+    const std::vector<float> parameters = random_parameters(layout);
+    std::vector<float> adapters(static_cast<std::size_t>(layout.trainables().flat_size()));
+    for (std::size_t n = 0; n < adapters.size(); ++n) {
+      adapters[n] =
+          static_cast<float>(0.3 * normal_pair(random_block(6, RandomStream::kTest, 0, n))[0]);
+    }
+    std::vector<float> merged = parameters;
+    merge_adapters(layout, adapters.data(), merged.data());
+    const std::unique_ptr<Gemm> gemm = make_gemm(GemmBackend::kNative, kernels());
+    Generator generator(config, layout, parameters.data(), *gemm, kernels(), config.context,
+                        adapters.data());
+    const ParameterLayout plain(config);
+    const Reference reference(config, plain, merged.data()), base(config, plain, parameters.data());
+    const Tokens tokens = some_tokens(9, config.vocabulary);
+    const Tokens start(tokens.begin(), tokens.begin() + 6);
+    expect_close(generator.prefill(start), reference.logits(start), "prompt");
+    for (std::size_t n = 6; n < tokens.size(); ++n) {
+      const Tokens so_far(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n) + 1);
+      expect_close(generator.step(tokens[n]), reference.logits(so_far), "step");
+    }
+    const Vector with = reference.logits(tokens), without = base.logits(tokens);
+    EXPECT_GT(std::abs(with[0] - without[0]), 1e-3) << "the adapters were not negligible";
+  }
+}
+
 TEST(Generator, PrefillCrossesChunks) {
   const ModelConfig config = config_of(2, 2, 16, 140, 31);
   Fixture f(config);
@@ -149,6 +182,33 @@ TEST(Generator, PrefillCrossesChunks) {
                  f.reference.logits(Tokens(tokens.begin(), tokens.begin() + n + 1)),
                  "step behind " + std::to_string(n));
   }
+}
+
+TEST(Generator, ReadingOnGivesTheLogitsOfAFreshForward) {
+  const ModelConfig config = config_of(2, 2, 16, 140, 31);
+  Fixture f(config);
+  const Tokens all = some_tokens(140, config.vocabulary);
+  Tokens other(all.begin(), all.begin() + 100);
+  other[70] = (other[70] + 1) % 31;
+  const auto first = [&all](std::ptrdiff_t n) { return Tokens(all.begin(), all.begin() + n); };
+  // Longer, the same, a part of it, another text from its middle on, and another from the begin.
+  for (const Tokens& text : {first(5), first(90), first(90), first(40), other, some_tokens(3, 7)}) {
+    expect_close(f.generator.read_on(text), f.reference.logits(text),
+                 std::to_string(text.size()) + " tokens");
+    EXPECT_EQ(f.generator.context(), static_cast<std::int64_t>(text.size()));
+  }
+  // What was read token by token counts too, also after the window has slid.
+  f.generator.read_on(first(139));
+  f.generator.step(all[139]);
+  f.generator.step(3);  // tokens 70 to 139, and this one
+  Tokens slid(all.end() - 70, all.end());
+  slid.insert(slid.end(), {3, 5});
+  expect_close(f.generator.read_on(slid), f.reference.logits(slid), "after a slide");
+  const Tokens long_text = some_tokens(200, config.vocabulary);
+  expect_close(f.generator.read_on(long_text),
+               f.reference.logits(Tokens(long_text.end() - 140, long_text.end())), "too long");
+  EXPECT_THROW(f.generator.read_on(Tokens{}), InputError);
+  EXPECT_THROW(f.generator.read_on(Tokens{31}), InputError);
 }
 
 TEST(Generator, SlidesToTheLastHalfWindow) {
