@@ -12,7 +12,7 @@
 namespace cllm {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kHugePage = std::size_t{2} << 20, kPage = 4096;
 
 }  // namespace
 
@@ -31,7 +31,6 @@ void* map_zeroed(std::size_t bytes) {
   const std::uintptr_t start = (address + kHugePage - 1) & ~(kHugePage - 1);
   // munmap and mmap round to whole pages in the same way, so `unmap(data, bytes)` frees what is
   // left here.
-  constexpr std::size_t kPage = 4096;
   const std::uintptr_t end = (start + bytes + kPage - 1) & ~(kPage - 1);
   const std::uintptr_t mapped_end = (address + mapped + kPage - 1) & ~(kPage - 1);
   if (start > address) munmap(raw, start - address);
@@ -42,5 +41,16 @@ void* map_zeroed(std::size_t bytes) {
 }
 
 void unmap(void* data, std::size_t bytes) noexcept { munmap(data, bytes); }
+
+void take_small_pages(void* data, std::size_t bytes) noexcept {
+  madvise(data, bytes, MADV_NOHUGEPAGE);
+}
+
+void give_pages_back(void* data, std::size_t bytes) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(data);
+  const std::uintptr_t begin = (address + kPage - 1) & ~(kPage - 1);
+  const std::uintptr_t end = (address + bytes) & ~(kPage - 1);
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
 
 }  // namespace cllm

@@ -13,6 +13,10 @@ namespace cllm {
 /// for huge pages where they can be used. Throws Error when the kernel refuses.
 void* map_zeroed(std::size_t bytes);
 void unmap(void* data, std::size_t bytes) noexcept;
+/// Lets memory of map_zeroed() be taken by small pages, for a range of which much is never touched.
+void take_small_pages(void* data, std::size_t bytes) noexcept;
+/// Gives the pages back that lie whole in the range. They read as zeros again.
+void give_pages_back(void* data, std::size_t bytes) noexcept;
 
 /// Owns an array of T. A page is first touched by the thread that first writes to it; the
 /// constructor does not touch pages, because on a NUMA machine the owner of the data should.

@@ -116,14 +116,14 @@ void read_adapters(const std::string& folder, const ParameterLayout& layout, flo
   read_tensors(file, layout.trainables(), kPrefix, Values::kFinite, adapters);
 }
 
-std::string weights_checksum(const ParameterLayout& layout, const float* parameters) {
-  std::uint32_t crc = 0;
-  for (const TensorEntry& entry : layout.tensors()) {
-    crc = crc32c(parameters + entry.offset, static_cast<std::size_t>(entry.size) * sizeof(float),
-                 crc);
-  }
+void WeightsChecksum::add(const TensorEntry& entry, const float* parameters) noexcept {
+  crc_ =
+      crc32c(parameters + entry.offset, static_cast<std::size_t>(entry.size) * sizeof(float), crc_);
+}
+
+std::string WeightsChecksum::text() const {
   char text[9];
-  std::snprintf(text, sizeof text, "%08x", crc);
+  std::snprintf(text, sizeof text, "%08x", crc_);
   return text;
 }
 

@@ -39,8 +39,17 @@ void check_adapter(const std::string& folder, const LoraConfig& lora, const Mode
 /// tensors, and for values that are not finite.
 void read_adapters(const std::string& folder, const ParameterLayout& layout, float* adapters);
 
-/// Returns the CRC-32C in hex of a model's weights, as they are in memory: adapters belong to
-/// exactly these.
-std::string weights_checksum(const ParameterLayout& layout, const float* parameters);
+/// Is the CRC-32C of a model's weights as floats, tensor after tensor in the order of the layout:
+/// adapters belong to exactly these.
+class WeightsChecksum {
+ public:
+  /// Adds parameters[entry.offset..].
+  void add(const TensorEntry& entry, const float* parameters) noexcept;
+  /// Returns the sum of what was added, in hex.
+  std::string text() const;
+
+ private:
+  std::uint32_t crc_ = 0;
+};
 
 }  // namespace cllm

@@ -183,11 +183,11 @@ ModelDescription read_model_config(const std::string& folder) {
   return model;
 }
 
-void check_parameters_fit(const ModelConfig& config, int arrays, const std::string& where) {
-  const double needed = static_cast<double>(parameter_count(config)) * arrays * sizeof(float);
+void check_parameters_fit(const ModelConfig& config, std::size_t bytes, const std::string& where) {
+  const double needed = static_cast<double>(parameter_count(config)) * static_cast<double>(bytes);
   const double limit = memory_limit_bytes();
   if (needed <= limit) return;
-  const auto mib = [](double bytes) { return std::to_string(std::llround(bytes / 1048576)); };
+  const auto mib = [](double size) { return std::to_string(std::llround(size / 1048576)); };
   throw InputError({"the model does not fit in memory", mib(needed) + " MiB",
                     "at most " + mib(limit) + " MiB", where, ""});
 }

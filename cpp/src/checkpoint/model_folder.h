@@ -56,8 +56,8 @@ std::string resolve_adapter_folder(const std::string& folder);
 /// stored.
 ModelDescription read_model_config(const std::string& folder);
 
-/// Throws InputError when `arrays` numbers for each of the model's parameters need more memory than
+/// Throws InputError when so many bytes for each of the model's parameters are more memory than
 /// this process may use.
-void check_parameters_fit(const ModelConfig& config, int arrays, const std::string& where);
+void check_parameters_fit(const ModelConfig& config, std::size_t bytes, const std::string& where);
 
 }  // namespace cllm

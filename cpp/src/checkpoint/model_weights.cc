@@ -72,17 +72,21 @@ class NamedWeights {
   NamedWeights(const WeightFiles& files, const ParameterLayout& layout, const ModelConfig& config)
       : files_(files), layout_(layout), config_(config), format_(format_of(config.family)) {}
 
-  void read(float* out) const {
+  void read(float* out, const std::function<void(const TensorEntry&)>& taken) const {
     check_nothing_else();
-    std::fill(out, out + layout_.flat_size(), 0.0f);
+    std::int64_t end = 0;  // of what is written
     for (const TensorEntry& entry : layout_.tensors()) {
       if (entry.coupling) continue;
+      std::fill(out + end, out + entry.offset, 0.0f);
+      end = entry.offset + entry.size;
       const FoundTensor found = find(entry.name);
       if (!found) refuse_missing(files_.path(), entry.name);
       read_checked(*found.file, *found.tensor, entry, Values::kFinite, out + entry.offset);
+      if (config_.tied_head && entry.offset == layout_.token_embedding()) check_head(entry, out);
+      if (entry.frozen) check_bias(entry, out);
+      if (taken) taken(entry);
     }
-    if (config_.tied_head) check_head(out);
-    check_biases(out);
+    std::fill(out + end, out + layout_.flat_size(), 0.0f);
   }
 
  private:
@@ -117,10 +121,9 @@ class NamedWeights {
 
   /// The engine computes the logits of such a model with the embedding. A stored head must
   /// therefore equal it, because other programs may use the head that they find.
-  void check_head(const float* parameters) const {
+  void check_head(const TensorEntry& embedding, const float* parameters) const {
     const FoundTensor head = find(format_.prefix + std::string(kHeadName));
     if (!head) return;
-    const TensorEntry& embedding = layout_.tensors().front();
     bool equal = head.tensor->shape == embedding.shape;
     if (equal) {
       std::vector<float> values(static_cast<std::size_t>(embedding.size));
@@ -135,16 +138,12 @@ class NamedWeights {
     }
   }
 
-  void check_biases(const float* values) const {
-    for (const TensorEntry& entry : layout_.tensors()) {
-      if (!entry.frozen) continue;
-      const float* const first = values + entry.offset;
-      if (std::any_of(first, first + entry.size, [](float v) { return v != 0; })) {
-        throw InputError({"bias in a model without biases", "values other than 0", "zeros",
-                          files_.path() + ": tensor \"" + entry.name + "\"",
-                          "set \"bias\" under \"cllm\" in config.json to true"});
-      }
-    }
+  void check_bias(const TensorEntry& entry, const float* values) const {
+    const float* const first = values + entry.offset;
+    if (std::all_of(first, first + entry.size, [](float v) { return v == 0; })) return;
+    throw InputError({"bias in a model without biases", "values other than 0", "zeros",
+                      files_.path() + ": tensor \"" + entry.name + "\"",
+                      "set \"bias\" under \"cllm\" in config.json to true"});
   }
 
   const WeightFiles& files_;
@@ -170,12 +169,13 @@ void read_tensors(const SafetensorsFile& file, const TensorTable& table, const s
   }
 }
 
-void read_model_parameters(const std::string& folder, const ParameterLayout& layout, float* out) {
+void read_model_parameters(const std::string& folder, const ParameterLayout& layout, float* out,
+                           const std::function<void(const TensorEntry&)>& taken) {
   const WeightFiles files(folder);
   std::vector<std::string> needed = weight_file_names(folder);
   needed.push_back("config.json");
   verify_files(folder, needed, {kWeightIndexName});
-  NamedWeights(files, layout, read_model_config(folder).config).read(out);
+  NamedWeights(files, layout, read_model_config(folder).config).read(out, taken);
 }
 
 }  // namespace cllm

@@ -1,6 +1,7 @@
 // The weights of a model are read from its folder, and every number of them is checked.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "checkpoint/safetensors.h"
@@ -13,8 +14,9 @@ namespace cllm {
 /// family's prefix, one file or several, F32, F16 and BF16, constants that older versions stored,
 /// and a head beside the embedding that it equals. Throws InputError for missing, unexpected or
 /// misshapen tensors, for a tied head that differs from the embedding, and for values that are not
-/// finite.
-void read_model_parameters(const std::string& folder, const ParameterLayout& layout, float* out);
+/// finite. `taken` is called with each tensor when all of it is there, and may move it elsewhere.
+void read_model_parameters(const std::string& folder, const ParameterLayout& layout, float* out,
+                           const std::function<void(const TensorEntry&)>& taken = nullptr);
 
 /// Says which values stored tensors may have.
 enum class Values { kFinite, kFiniteNotNegative };

@@ -16,7 +16,7 @@ constexpr const char* kTrainerStateName = "trainer_state.json";
 /// Names the model whose weights stay beside adapters.
 struct BaseModel {
   std::string path;      ///< absolute
-  std::string checksum;  ///< weights_checksum
+  std::string checksum;  ///< WeightsChecksum
 };
 
 /// Holds the contents of trainer_state.json. Weights after N steps depend on exactly these things

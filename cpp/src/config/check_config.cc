@@ -32,8 +32,8 @@ std::string nearest_heads(std::int64_t width, std::int64_t heads) {
 void check_adapters(const TrainConfig& c) {
   if (!c.lora && !c.resume.empty()) return;
   if (!c.lora) {
-    for (const char* name :
-         {"lora-init", "lora-rank", "lora-alpha", "rslora", "lora-dropout", "lora-targets"}) {
+    for (const char* name : {"lora-init", "lora-rank", "lora-alpha", "rslora", "lora-dropout",
+                             "lora-targets", "base-dtype"}) {
       const Option& option = *find_option(name);
       const std::string value = option_text(c, option);
       if (value == option.default_text) continue;

@@ -135,6 +135,11 @@ std::vector<Option> make_table() {
         "which linear maps of the layers get an adapter: all-linear, or names such as "
         "q_proj,v_proj",
         row().unit("NAMES").aliases({"lora_target_modules"}).also({"target-modules", "targets"}));
+  t.add(
+      "base-dtype", kText, &C::base_dtype,
+      "what the frozen weights are kept as: bf16 takes half of the memory, and rounds weights that "
+      "are not stored so",
+      row().choices({"fp32", "bf16"}).also({"lora-dtype", "load-in-bf16"}));
   t.add("lora-init", kText, &C::lora_init,
         "adapter to start from, in a folder of PEFT or of a run, instead of a random A and a B of "
         "0",

@@ -19,7 +19,7 @@ enum class GemmForm {
 };
 
 /// Describes C[m, n] = A B, or C += A B when `accumulate`. A float B with a Bf16 A is rounded
-/// first.
+/// first, a Bf16 B with a float A widened.
 template <class T, class B>
 struct GemmArgsOf {
   GemmForm form;
@@ -32,6 +32,7 @@ struct GemmArgsOf {
 using GemmArgs = GemmArgsOf<float, float>;
 using Bf16GemmArgs = GemmArgsOf<Bf16, Bf16>;
 using Bf16WeightGemmArgs = GemmArgsOf<Bf16, float>;
+using StoredWeightGemmArgs = GemmArgsOf<float, Bf16>;
 
 /// Describes C[m, n] = A B, or C += A B when `accumulate`; A is [m, k], B packed by pack_weight.
 template <class T>
@@ -80,6 +81,9 @@ struct ProductKernels {
   void (*gemm)(const GemmArgsOf<T, T>& args, float* scratch);
   /// Multiplies by a B of floats, as weights are.
   void (*gemm_weight)(const GemmArgsOf<T, float>& args, float* scratch);
+  /// Multiplies by a B of Bf16, as frozen weights may be: the bits of gemm_weight for a B of the
+  /// same values.
+  void (*gemm_bf16_weight)(const GemmArgsOf<T, Bf16>& args, float* scratch);
   /// Copies B in the order in which gemm_packed reads it, and fills up with zeros. Parts may be
   /// packed alone. Whole panels that begin at a multiple of 64 bytes are written past the caches.
   void (*pack_weight)(const PackArgs<T>& args);

@@ -125,6 +125,7 @@ void ForwardStage::run_tile(int worker, const TileClaim& claim) {
     data.all_logits = input_.logits + first_row * state_.config.vocabulary;
   }
   data.packed = state_.packed.get();
+  data.matrices = state_.matrices.data();
   data.adapters = state_.adapters.data();
   place.program->run(place.phase, claim.tile, data, context);
 }

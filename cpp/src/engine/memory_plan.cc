@@ -1,5 +1,6 @@
 #include "engine/memory_plan.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -33,6 +34,25 @@ std::size_t tables_bytes(const SessionConfig& config, const ParameterLayout& lay
          static_cast<std::size_t>(turns) * sizeof(float);
 }
 
+/// Returns the bytes of the weights. Beside matrices that are kept as Bf16, vectors take the pages
+/// that they lie in.
+std::size_t weight_bytes(const ParameterLayout& layout, Precision base) {
+  constexpr std::int64_t kPage = 4096;
+  const auto size = static_cast<std::int64_t>(sizeof(float));
+  if (base == Precision::kFp32) return static_cast<std::size_t>(layout.flat_size() * size);
+  std::int64_t bytes = 0, end = 0;  // of the pages so far
+  for (const TensorEntry& weight : layout.weights().tensors()) {
+    if (weight.is_matrix()) {
+      bytes += weight.size * static_cast<std::int64_t>(sizeof(Bf16));
+      continue;
+    }
+    const std::int64_t begin = std::max(end, weight.offset * size / kPage * kPage);
+    end = std::max(end, ((weight.offset + weight.size) * size + kPage - 1) / kPage * kPage);
+    bytes += end - begin;
+  }
+  return static_cast<std::size_t>(bytes);
+}
+
 /// Returns what the process had when this was first called, before it made a session.
 std::size_t program_bytes() {
   static const std::size_t bytes = [] {
@@ -53,7 +73,7 @@ MemoryPlan plan_memory(const SessionConfig& config) {
     return static_cast<std::size_t>(table.flat_size()) * sizeof(float);
   };
   MemoryPlan memory{};
-  memory.parameters = bytes(layout.weights());
+  memory.parameters = weight_bytes(layout, config.base);
   if (layout.adapted()) memory.parameters += bytes(layout.trainables());
   memory.moments = make_optimizer(config)->ranges().size() * bytes(layout.trainables());
   memory.activations_and_gradients =
@@ -80,8 +100,9 @@ MemoryPlan plan_memory(const SessionConfig& config) {
   memory.tables = tables_bytes(config, layout, plan, windows);
   if (config.lattice) memory.tables += LatticeState::tables_bytes_for(config.model);
   memory.program = program_bytes();
-  const std::size_t frozen = layout.adapted() ? bytes(layout.weights()) : 0;  // never saved
-  memory.saving = config.snapshot ? memory.parameters - frozen + memory.moments : 0;
+  // Frozen weights are not saved.
+  const std::size_t saved = layout.adapted() ? bytes(layout.trainables()) : memory.parameters;
+  memory.saving = config.snapshot ? saved + memory.moments : 0;
   return memory;
 }
 

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/bf16.h"
+#include "cpu/kernel_table.h"
 #include "engine/job_table.h"
 #include "engine/lattice_state.h"
 #include "model/layout.h"
@@ -19,14 +21,19 @@ namespace cllm {
 struct ModelState {
   /// Makes a state of zeros. `ranges` is the number of the optimizer's ranges; 0 for a model that
   /// only runs. With `coupled`, its tokens are coupled in the lattice; with `lora`, it has
-  /// adapters.
+  /// adapters. With `base` Bf16, it keeps its frozen matrices so: see keep().
   explicit ModelState(const ModelConfig& model, std::size_t ranges = 0,
                       Precision products = Precision::kFp32, bool coupled = false,
-                      const std::optional<LoraConfig>& lora = std::nullopt)
+                      const std::optional<LoraConfig>& lora = std::nullopt,
+                      Precision base = Precision::kFp32)
       : config(model),
         precision(products),
         layout(model, coupled, lora),
         parameters(static_cast<std::size_t>(layout.flat_size())) {
+    if (base == Precision::kBf16) {
+      matrices = AlignedBuffer<Bf16>(parameters.size());
+      take_small_pages(parameters.data(), parameters.bytes());
+    }
     if (coupled) lattice = std::make_unique<LatticeState>(model, layout);
     const auto trained = static_cast<std::size_t>(layout.trainables().flat_size());
     if (layout.adapted()) adapters = AlignedBuffer<float>(trained);
@@ -40,6 +47,20 @@ struct ModelState {
 
   ExtraTiles extra_tiles() const noexcept {
     return {packed ? packed->tiles() : 0, lattice ? lattice->tiles() : 0};
+  }
+
+  /// Rounds a weight that was just written to where frozen matrices are kept as Bf16, and gives the
+  /// memory of its floats back. Without such matrices it does nothing, nor to a vector.
+  void keep(const TensorEntry& weight) noexcept {
+    if (matrices.size() == 0 || !weight.is_matrix()) return;
+    const auto size = static_cast<std::size_t>(weight.size);
+    float* const floats = parameters.data() + weight.offset;
+    kernels().round_bf16(size, floats, matrices.data() + weight.offset);
+    give_pages_back(floats, size * sizeof(float));
+  }
+  /// Does the same to all weights.
+  void keep_all() noexcept {
+    for (const TensorEntry& weight : layout.weights().tensors()) keep(weight);
   }
 
   /// Couples the model whose weights were just written, if its tokens are coupled.
@@ -85,7 +106,10 @@ struct ModelState {
   HeadRows head_rows = HeadRows::kAll;  ///< set before stages are made
   const ParameterLayout layout;
   AlignedBuffer<float> parameters;  ///< [layout.flat_size()]; a coupled embedding as last folded
-  AlignedBuffer<float> adapters;    ///< [size of the trainables] if the layout has adapters
+  /// [layout.flat_size()] if frozen matrices are kept as Bf16: `parameters` then holds the vectors,
+  /// and has no memory for the rest.
+  AlignedBuffer<Bf16> matrices;
+  AlignedBuffer<float> adapters;  ///< [size of the trainables] if the layout has adapters
   std::vector<AlignedBuffer<float>> optimizer_state;  ///< [size of the trainables] for each range
   std::vector<float*> state_pointers;                 ///< to them, for Optimizer::run
   std::int64_t updates = 0;                           ///< applied so far

@@ -26,8 +26,9 @@ std::vector<int> worker_cpus(const SessionConfig& config) {
 }
 
 std::shared_ptr<ModelState> make_state(const SessionConfig& config, const Optimizer& optimizer) {
-  auto state = std::make_shared<ModelState>(config.model, optimizer.ranges().size(),
-                                            config.precision, config.lattice, config.lora);
+  auto state =
+      std::make_shared<ModelState>(config.model, optimizer.ranges().size(), config.precision,
+                                   config.lattice, config.lora, config.base);
   state->head_rows = config.head_rows;
   if (packs_weights(config, state->layout)) {
     state->packed = std::make_unique<PackedWeights>(state->layout, config.precision);

@@ -46,7 +46,7 @@ BatchPlan plan_session_batch(const ParameterLayout& layout, std::int64_t batch,
 }
 
 bool packs_weights(const SessionConfig& config, const ParameterLayout& layout) {
-  return config.gemm == GemmBackend::kNative &&
+  return config.gemm == GemmBackend::kNative && config.base == Precision::kFp32 &&
          (config.pack_always ||
           PackedWeights::pays(layout, config.precision, config.batch * config.sequence));
 }
@@ -68,6 +68,7 @@ SessionConfig session_for(const TrainConfig& config, const ModelConfig& model) {
   s.positions = config.positions;
   s.lattice = config.lattice;
   s.lora = lora_of(config);
+  if (s.lora) s.base = parse_precision(config.base_dtype);
   s.adamw = {config.beta1, config.beta2, config.epsilon, config.weight_decay, config.lattice_rate};
   s.schedule = {parse_schedule(config.schedule), config.learning_rate, config.min_learning_rate,
                 config.warmup, config.steps};

@@ -30,6 +30,8 @@ struct SessionConfig {
   bool lattice = false;        ///< tokens are coupled with their kissing neighbours
   /// The weights are frozen and adapters trained; null: the weights are trained.
   std::optional<LoraConfig> lora;
+  /// The matrices of frozen weights are kept as this. REQUIRES: kFp32 without adapters.
+  Precision base = Precision::kFp32;
   AdamWConfig adamw;
   Schedule schedule;
   double clip = 1.0;
@@ -63,7 +65,8 @@ BatchPlan plan_session_batch(const SessionConfig& config);
 BatchPlan plan_session_batch(const ParameterLayout& layout, std::int64_t batch,
                              std::int64_t sequence, std::int64_t positions);
 
-/// Says whether a session's steps pack the weights first: with native products, where it pays.
+/// Says whether a session's steps pack the weights first: with native products, where it pays, but
+/// not beside frozen ones that are kept as Bf16 to save memory.
 bool packs_weights(const SessionConfig& config, const ParameterLayout& layout);
 
 /// Makes the optimizer of a session.

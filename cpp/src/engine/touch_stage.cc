@@ -5,9 +5,10 @@
 namespace cllm {
 namespace {
 
-/// Returns the ranges that are as long as the weights. Adapters and their moments are short, so
-/// that it is the same who writes to them first.
+/// Returns the ranges that are as long as the weights, as far as they take memory. Adapters and
+/// their moments are short, so that it is the same who writes to them first.
 std::vector<AlignedBuffer<float>*> ranges_of(ModelState& state) {
+  if (state.matrices.size() > 0) return {};
   if (state.layout.adapted()) return {&state.parameters};
   return state.ranges();
 }

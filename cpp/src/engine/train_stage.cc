@@ -125,6 +125,7 @@ void TrainStage::run_shard_tile(int worker, const TileClaim& claim) {
   data.loss_scale = static_cast<float>(1.0 / static_cast<double>(input_.counted));
   data.loss = &shard_loss_[static_cast<std::size_t>(place.shard)];
   data.packed = state_.packed.get();
+  data.matrices = state_.matrices.data();
   if (state_.config.dropout.any() || state_.layout.adapter_dropout() > 0) {
     data.dropout = &input_.dropout;
   }

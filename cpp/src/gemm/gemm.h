@@ -19,6 +19,7 @@ class Gemm {
   virtual void run(const GemmArgs& args) = 0;
   virtual void run(const Bf16GemmArgs& args) = 0;
   virtual void run(const Bf16WeightGemmArgs& args) = 0;
+  virtual void run(const StoredWeightGemmArgs& args) = 0;
   /// Multiplies by a B that KernelTable's pack_weight made. REQUIRES: a native backend.
   virtual void run(const PackedGemmArgs<float>& args) = 0;
   virtual void run(const PackedGemmArgs<Bf16>& args) = 0;

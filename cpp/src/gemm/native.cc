@@ -16,6 +16,9 @@ class NativeGemm final : public Gemm {
   void run(const Bf16WeightGemmArgs& args) override {
     kernels_.bf16_products.gemm_weight(args, scratch_.data());
   }
+  void run(const StoredWeightGemmArgs& args) override {
+    kernels_.gemm_bf16_weight(args, scratch_.data());
+  }
   void run(const PackedGemmArgs<float>& args) override { kernels_.gemm_packed(args); }
   void run(const PackedGemmArgs<Bf16>& args) override { kernels_.bf16_products.gemm_packed(args); }
 

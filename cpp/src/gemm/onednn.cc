@@ -181,22 +181,10 @@ class OneDnnGemm final : public Gemm {
   void run(const PackedGemmArgs<float>&) override { refuse_packed(); }
   void run(const PackedGemmArgs<Bf16>&) override { refuse_packed(); }
   void run(const Bf16WeightGemmArgs& g) override {
-    const std::int64_t rows = g.form == GemmForm::kNT ? g.n : g.k;
-    const auto columns = static_cast<std::size_t>(g.form == GemmForm::kNT ? g.k : g.n);
-    const std::size_t size = static_cast<std::size_t>(rows) * columns;
-    if (rounded_.size() < size) rounded_ = AlignedBuffer<Bf16>(size);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      kernels_.round_bf16(columns, g.b.row(r),
-                          rounded_.data() + static_cast<std::size_t>(r) * columns);
-    }
-    multiply<Bf16>({g.form,
-                    g.m,
-                    g.n,
-                    g.k,
-                    g.a,
-                    {rounded_.data(), static_cast<std::int64_t>(columns)},
-                    g.c,
-                    g.accumulate});
+    multiply_converted(g, rounded_, kernels_.round_bf16);
+  }
+  void run(const StoredWeightGemmArgs& g) override {
+    multiply_converted(g, widened_, kernels_.widen_bf16);
   }
 
  private:
@@ -205,6 +193,21 @@ class OneDnnGemm final : public Gemm {
   [[noreturn]] static void refuse_packed() {
     throw Error(ErrorParts{"oneDNN cannot read weights packed for native products", "", "",
                            "gemm onednn", ""});
+  }
+
+  /// Multiplies by B after `convert` has made it what A is.
+  template <class T, class S>
+  void multiply_converted(const GemmArgsOf<T, S>& g, AlignedBuffer<T>& converted,
+                          void (*convert)(std::size_t n, const S* x, T* out)) {
+    const std::int64_t rows = g.form == GemmForm::kNT ? g.n : g.k;
+    const std::int64_t columns = g.form == GemmForm::kNT ? g.k : g.n;
+    const auto size = static_cast<std::size_t>(rows * columns);
+    if (converted.size() < size) converted = AlignedBuffer<T>(size);
+    const MatrixView<T> b{converted.data(), columns};
+    for (std::int64_t r = 0; r < rows; ++r) {
+      convert(static_cast<std::size_t>(columns), g.b.row(r), b.row(r));
+    }
+    multiply<T>({g.form, g.m, g.n, g.k, g.a, b, g.c, g.accumulate});
   }
 
   template <class T>
@@ -222,7 +225,9 @@ class OneDnnGemm final : public Gemm {
 
   const OneDnn& library_;
   const KernelTable& kernels_;
-  AlignedBuffer<Bf16> rounded_;  // holds the weight in use
+  // These hold the weight in use.
+  AlignedBuffer<Bf16> rounded_;
+  AlignedBuffer<float> widened_;
   dnnl_engine_t engine_ = nullptr;
   dnnl_stream_t stream_ = nullptr;
   std::unordered_map<CallKind, Product, CallKindHash> products_;

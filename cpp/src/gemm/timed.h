@@ -15,6 +15,7 @@ class TimedGemm final : public Gemm {
   void run(const GemmArgs& args) override { time(args); }
   void run(const Bf16GemmArgs& args) override { time(args); }
   void run(const Bf16WeightGemmArgs& args) override { time(args); }
+  void run(const StoredWeightGemmArgs& args) override { time(args); }
   void run(const PackedGemmArgs<float>& args) override { time(args); }
   void run(const PackedGemmArgs<Bf16>& args) override { time(args); }
 

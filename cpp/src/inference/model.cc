@@ -169,7 +169,7 @@ Model Model::load(const std::string& path, std::int64_t workers, const std::stri
     const auto find = [&base] { return whole_model(base); };
     read_held_folder(find, [&](const HeldFolder& folder) {
       const ModelDescription description = read_model_config(folder.path());
-      check_parameters_fit(description.config, 1, folder.name());
+      check_parameters_fit(description.config, sizeof(float), folder.name());
       impl.reset();  // of a folder that was replaced meanwhile: two would need twice the memory
       impl = std::make_unique<Impl>(description, folder.name(), workers);
       read_model_parameters(folder.path(), impl->state->layout, impl->state->parameters.data());
@@ -198,7 +198,7 @@ Model Model::create(const ModelConfig& config, std::int64_t seed, bool byte_toke
     throw InputError({"too few tokens for bytes", std::to_string(config.vocabulary), "257 at least",
                       "vocab", ""});
   }
-  check_parameters_fit(config, 1, "layers, dim, vocab, seq");
+  check_parameters_fit(config, sizeof(float), "layers, dim, vocab, seq");
   ModelDescription description;
   description.config = config;
   description.byte_tokens = byte_tokens;

@@ -24,12 +24,13 @@ std::int64_t widest_adapter(const ParameterLayout& layout) {
 
 Generator::Generator(const ModelConfig& config, const ParameterLayout& layout,
                      const float* parameters, Gemm& gemm, const KernelTable& kernels,
-                     std::int64_t most, const float* adapters)
+                     std::int64_t most, const float* adapters, const Bf16* matrices)
     : config_(config),
       room_(std::clamp<std::int64_t>(most, 1, config.context)),
       layout_(layout),
       parameters_(parameters),
       adapters_(adapters),
+      matrices_(matrices),
       gemm_(gemm),
       kernels_(kernels) {
   const std::int64_t S = room_, C = config.width;
@@ -106,15 +107,24 @@ void Generator::check_room(std::int64_t tokens) const {
                "at most " + std::to_string(room_), "the generator", ""});
 }
 
+void Generator::read_row(std::int64_t embedding, std::int64_t row, float* out) const {
+  const std::int64_t at = embedding + row * config_.width;
+  if (matrices_ != nullptr) return kernels_.widen_bf16(floats(config_.width), matrices_ + at, out);
+  std::copy_n(parameters_ + at, config_.width, out);
+}
+
 void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x, float* y) {
-  gemm_.run({linear.forward_form(),
-             rows,
-             linear.outputs,
-             linear.inputs,
-             {x, linear.inputs},
-             {parameters_ + linear.weight, linear.columns()},
-             {y, linear.outputs},
-             false});
+  const auto multiply_by = [&](const auto* weights) {
+    gemm_.run({linear.forward_form(),
+               rows,
+               linear.outputs,
+               linear.inputs,
+               {x, linear.inputs},
+               {weights + linear.weight, linear.columns()},
+               {y, linear.outputs},
+               false});
+  };
+  matrices_ == nullptr ? multiply_by(parameters_) : multiply_by(matrices_);
   if (linear.adapter.exists()) add_adapter(linear, rows, x, y);
 }
 
@@ -167,16 +177,12 @@ void Generator::extend(std::int64_t first) {
 
 void Generator::forward(std::int64_t first, std::int64_t rows) {
   const std::int64_t C = config_.width;
-  const float* const p = parameters_;
   for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t token = window_[floats(first + r)];
-    const float* const row = p + layout_.token_embedding() + token * C;
-    if (frequencies_.empty()) {
-      kernels_.add(floats(C), row, p + layout_.position_embedding() + (first + r) * C,
-                   x_.data() + r * C);
-    } else {
-      std::copy(row, row + C, x_.data() + r * C);
-    }
+    float* const x = x_.data() + r * C;
+    read_row(layout_.token_embedding(), window_[floats(first + r)], x);
+    if (!frequencies_.empty()) continue;
+    read_row(layout_.position_embedding(), first + r, sum_.data());
+    kernels_.add(floats(C), x, sum_.data(), x);
   }
   if (!frequencies_.empty()) fill_rotary_table(frequencies_, first, rows, turns_.data());
   for (std::int64_t l = 0; l < config_.layers; ++l) {

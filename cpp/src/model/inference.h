@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/bf16.h"
 #include "base/span.h"
 #include "cllm/model_config.h"
 #include "cpu/kernel_table.h"
@@ -25,10 +26,11 @@ class Generator {
   /// Makes a generator. `parameters` are in `layout` order; all arguments must outlive it. `most`
   /// is how many tokens it will read between two calls of prefill(): there is room for so many, or
   /// for a window of T if that is less, because the windows of some models take gigabytes.
-  /// `adapters` is the flat range of the trainables, where the layout has adapters.
+  /// `adapters` is the flat range of the trainables, where the layout has adapters; `matrices` are
+  /// the frozen ones that are kept as Bf16, in place of those in `parameters`.
   Generator(const ModelConfig& config, const ParameterLayout& layout, const float* parameters,
             Gemm& gemm, const KernelTable& kernels, std::int64_t most,
-            const float* adapters = nullptr);
+            const float* adapters = nullptr, const Bf16* matrices = nullptr);
 
   /// Forgets everything and reads `tokens`, of which only the last T count. Returns the logits[V']
   /// after the last one, which are valid until the next call. Throws InputError when there is no
@@ -60,6 +62,8 @@ class Generator {
   /// Runs layers 0..L for `rows` tokens at positions first...; leaves the residual stream in x_.
   void forward(std::int64_t first, std::int64_t rows);
   void attend(std::int64_t layer, std::int64_t first, std::int64_t rows);
+  /// Copies a row of an embedding [rows, C].
+  void read_row(std::int64_t embedding, std::int64_t row, float* out) const;
   /// Computes y[rows, outputs] = x[rows, inputs] W and what the adapter adds, without the bias.
   void multiply(const Linear& linear, std::int64_t rows, const float* x, float* y);
   void add_adapter(const Linear& linear, std::int64_t rows, const float* x, float* y);
@@ -81,6 +85,7 @@ class Generator {
   const ParameterLayout& layout_;
   const float* const parameters_;
   const float* const adapters_;
+  const Bf16* const matrices_;
   Gemm& gemm_;
   const KernelTable& kernels_;
 

@@ -9,18 +9,27 @@
 
 namespace cllm {
 
+/// Returns a row of an embedding [rows, C]; one that is kept as Bf16 is widened into `wide`.
+template <class T>
+const float* ShardOps<T>::row_of(std::int64_t embedding, std::int64_t row, float* wide) const {
+  const std::int64_t at = embedding + row * C;
+  if (data.matrices == nullptr) return parameter(at);
+  kernels.widen_bf16(static_cast<std::size_t>(C), data.matrices + at, wide);
+  return wide;
+}
+
 template <class T>
 void ShardOps<T>::embed(std::int64_t tile) const {
   const Range rows = pass_range(tile);
-  const float* tokens = parameter(cuts.layout->token_embedding());  // [V', C]
-  const std::int64_t places = cuts.layout->position_embedding();    // [T, C]
+  const std::int64_t tokens = cuts.layout->token_embedding();     // [V', C]
+  const std::int64_t places = cuts.layout->position_embedding();  // [T, C]
   for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-    const float* const token = tokens + data.rows.inputs[r] * C;
     float* const x = activations.x + r * C;
-    if (places == kAbsent) {
+    const float* const token = row_of(tokens, data.rows.inputs[r], x);
+    if (places != kAbsent) {
+      kernels.add(static_cast<std::size_t>(C), token, row_of(places, position(r), scratch), x);
+    } else if (token != x) {
       std::memcpy(x, token, static_cast<std::size_t>(C) * sizeof(float));
-    } else {
-      kernels.add(static_cast<std::size_t>(C), token, parameter(places) + position(r) * C, x);
     }
   }
   drop_embedding(rows, activations.x);

@@ -6,6 +6,20 @@
 
 namespace cllm {
 
+template <class T>
+void ShardOps<T>::multiply_weight(const GemmArgsOf<T, float>& args) const {
+  const std::int64_t at = args.b.data - data.parameters;
+  if (data.packed != nullptr) {
+    const T* const panels = data.packed->panels<T>(args.form, at);
+    return gemm.run(
+        PackedGemmArgs<T>{args.m, args.n, args.k, args.a, panels, args.c, args.accumulate});
+  }
+  if (data.matrices == nullptr) return gemm.run(args);
+  const MatrixView<const Bf16> b{data.matrices + at, args.b.stride};
+  gemm.run(
+      GemmArgsOf<T, Bf16>{args.form, args.m, args.n, args.k, args.a, b, args.c, args.accumulate});
+}
+
 /// Returns what a linear map of the layer multiplies: [R, inputs].
 template <class T>
 const T* ShardOps<T>::linear_input(LinearSite site) const noexcept {

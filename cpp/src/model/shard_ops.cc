@@ -2,6 +2,7 @@
 
 #include "model/ops_adapter.h"
 #include "model/ops_attention.h"
+#include "model/ops_counted.h"
 #include "model/ops_dropout.h"
 #include "model/ops_embed.h"
 #include "model/ops_head.h"

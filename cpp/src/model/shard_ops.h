@@ -33,6 +33,7 @@ struct ShardOps {
   void in_documents(const Range& rows, Body body) const;
   std::int64_t position(std::int64_t row) const noexcept;
   // ops_embed.h
+  const float* row_of(std::int64_t embedding, std::int64_t row, float* wide) const;
   void embed(std::int64_t tile) const;
   void embed_backward(std::int64_t tile) const;
   // ops_norm.h
@@ -107,6 +108,14 @@ struct ShardOps {
   AttentionArgs<T> head_args(std::int64_t s, std::int64_t k) const;
   void attention(std::int64_t tile) const;
   void attention_backward(std::int64_t tile) const;
+  // ops_counted.h
+  bool is_counted(std::int64_t row) const noexcept;
+  std::int64_t head_rows(const Range& m) const noexcept;
+  std::int64_t weight_rows() const noexcept;
+  template <class Body>
+  void in_head(const Range& m, Body body) const;
+  void gather_counted() const;
+  void spread_counted() const;
   // ops_head.h
   void logits(std::int64_t tile) const;
   void loss() const;
@@ -114,24 +123,12 @@ struct ShardOps {
   void feature_gradient(std::int64_t tile) const;
   void token_weight(std::int64_t tile) const;
   void sum_loss() const;
-  void gather_counted() const;
-  void spread_counted() const;
-  bool is_counted(std::int64_t row) const noexcept;
-  std::int64_t head_rows(const Range& m) const noexcept;
-  template <class Body>
-  void in_head(const Range& m, Body body) const;
-  std::int64_t weight_rows() const noexcept;
   float log_sum(std::int64_t place) const;
   float* chunk_logits() const noexcept;
   MatrixView<T> logit_gradients() const noexcept;
 
-  /// Multiplies by a weight, which is stored as floats.
-  void multiply_weight(const GemmArgsOf<T, float>& args) const {
-    if (data.packed == nullptr) return gemm.run(args);
-    gemm.run(PackedGemmArgs<T>{args.m, args.n, args.k, args.a,
-                               data.packed->panels<T>(args.form, args.b.data - data.parameters),
-                               args.c, args.accumulate});
-  }
+  /// Multiplies by a weight, which `args` names by its place among the floats.
+  void multiply_weight(const GemmArgsOf<T, float>& args) const;
   void multiply(const GemmArgsOf<T, T>& args) const { gemm.run(args); }
   const float* parameter(std::int64_t offset) const noexcept { return data.parameters + offset; }
   const float* bias_of(const Linear& linear) const noexcept {

@@ -40,6 +40,7 @@ std::size_t ShardProgram::worker_scratch_floats(const ParameterLayout& layout,
   if (bf16 && !config.is_gpt2()) {
     tile = std::max(tile, most_tile_of_heads(rows, config.qkv_width(), D));
   }
+  tile = std::max(tile, config.width);  // a row of an embedding
   return std::max(attention(largest.length, D, config.head_group()),
                   static_cast<std::size_t>(tile));
 }

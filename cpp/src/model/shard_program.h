@@ -34,6 +34,9 @@ struct ShardData {
   const DropoutSource* dropout = nullptr;
   std::int64_t first_sequence = 0;  ///< of the shard in the step batch
   const float* adapters = nullptr;  ///< flat range of the trainables, if they are adapters
+  /// The frozen matrices that are kept as Bf16, at their offsets: in place of those in
+  /// `parameters`.
+  const Bf16* matrices = nullptr;
 };
 
 /// Holds what a worker computes with; there is one for each thread, passed by reference.

@@ -28,6 +28,8 @@ struct TensorEntry {
   /// These are coefficients of the lattice: they act through the token embedding, and model folders
   /// do not hold them.
   bool coupling = false;
+
+  bool is_matrix() const noexcept { return shape.size() == 2; }
 };
 
 /// Describes at most kBlockSize consecutive elements of one tensor: the unit of reduction and

@@ -149,6 +149,7 @@ void plan_session(RunPlan& plan) {
   }
   const std::string idle = idle_cores_note(s);
   if (!idle.empty()) plan.news.push_back(idle);
+  if (plan.rows) s.head_rows = HeadRows::kCounted;
   plan_session_batch(s);  // throws for impossible positions
 }
 
@@ -216,6 +217,13 @@ void check_place(const RunPlan& plan) {
   check_new_run_folder(c.out, c.overwrite);
 }
 
+/// Returns the bytes that each parameter takes at least, with gradient and moments where it is
+/// trained: a model that does not fit is refused before anything is planned for it.
+std::size_t least_bytes(const TrainConfig& config) {
+  if (!config.lora) return 4 * sizeof(float);
+  return parse_precision(config.base_dtype) == Precision::kBf16 ? sizeof(Bf16) : sizeof(float);
+}
+
 }  // namespace
 
 std::int64_t RunPlan::epoch_tokens() const noexcept {
@@ -238,8 +246,7 @@ RunPlan plan_run(const TrainConfig& config) {
   find_examples(plan);
   plan_model(plan);
   pack_examples(plan);
-  const int arrays = plan.config.lora ? 1 : 4;  // gradient and moments are of what is trained
-  check_parameters_fit(plan.session.model, arrays, "memory plan");  // before any plan for them
+  check_parameters_fit(plan.session.model, least_bytes(plan.config), "memory plan");
   plan_adapters(plan);
   decide_length(plan.config, plan.epoch_tokens());
   check_patience(plan);

@@ -42,10 +42,13 @@ void TrainerCore::start_adapters() {
 void TrainerCore::read_init() {
   ModelState& state = session.state();
   if (plan.init_folder.empty()) plan.init_folder = resolve_model_folder(plan.config.init);
-  read_model_parameters(plan.init_folder, state.layout, state.parameters.data());
-  if (!state.layout.adapted()) return;
-  base_ = BaseModel{absolute_path(plan.init_folder),
-                    weights_checksum(state.layout, state.parameters.data())};
+  WeightsChecksum checksum;  // of what is read, however it is kept
+  read_model_parameters(plan.init_folder, state.layout, state.parameters.data(),
+                        [&](const TensorEntry& weight) {
+                          checksum.add(weight, state.parameters.data());
+                          state.keep(weight);
+                        });
+  if (state.layout.adapted()) base_ = BaseModel{absolute_path(plan.init_folder), checksum.text()};
 }
 
 void TrainerCore::read_base(const TrainerState& saved) {

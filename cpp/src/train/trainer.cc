@@ -85,7 +85,8 @@ void Trainer::generate(const std::vector<std::int32_t>& prompt, std::int64_t cou
   const std::unique_ptr<Gemm> gemm = make_gemm(default_gemm_backend(), kernels());
   const std::int64_t V = state.config.vocabulary;
   Generator generator(state.config, state.layout, state.parameters.data(), *gemm, kernels(),
-                      tokens_read(prompt, count, state.config.context), state.adapters.data());
+                      tokens_read(prompt, count, state.config.context), state.adapters.data(),
+                      state.matrices.data());
   decode(generator, prompt, count, options, options.known > 0 ? std::min(V, options.known) : V, {},
          on_token);
 }

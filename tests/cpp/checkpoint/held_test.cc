@@ -8,7 +8,9 @@
 
 #include "base/files.h"
 #include "checkpoint/checkpoint_set.h"
+#include "checkpoint/folder_writer.h"
 #include "checkpoint/held_folder.h"
+#include "checkpoint/manifest.h"
 #include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "has.h"

@@ -181,7 +181,7 @@ TEST(ModelConfigCheck, LimitsHoldAloneAndTogether) {
   EXPECT_EQ(parameter_count(config), std::numeric_limits<std::int64_t>::max());
   EXPECT_TRUE(has(complaint(config), "dim"));
   EXPECT_TRUE(has(
-      message_of<InputError>([] { check_parameters_fit({1000, 2, 9000, 64, 50000}, 4, "here"); }),
+      message_of<InputError>([] { check_parameters_fit({1000, 2, 9000, 64, 50000}, 16, "here"); }),
       "does not fit in memory"));
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "checkpoint/checkpoint_set.h"
+#include "checkpoint/folder_writer.h"
 #include "checkpoint/trainer_state.h"
 #include "has.h"
 #include "temporary_folder.h"

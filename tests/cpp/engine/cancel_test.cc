@@ -4,6 +4,8 @@
 #include <fstream>
 #include <random>
 
+#include "data/evaluation_windows.h"
+#include "data/token_source.h"
 #include "elastic.h"
 #include "sanitized.h"
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <mutex>
 
+#include "data/evaluation_windows.h"
 #include "data/token_source.h"
 #include "one_answer.h"
 

@@ -69,10 +69,10 @@ class CoupledModel {
     for (std::int32_t& token : tokens_) token = static_cast<std::int32_t>(random() % 23);
   }
 
-  double loss() { return runner_.gradient(inputs(), targets()).loss; }
+  double loss() { return run().loss; }
   /// Makes all gradients and returns that of the coefficients.
   std::vector<float> gradient() {
-    const float* const flat = runner_.gradient(inputs(), targets()).values;
+    const float* const flat = run().values;
     const float* const dw = flat + state_.layout.coupling();
     return {dw, dw + state_.config.symmetry_order};
   }
@@ -104,8 +104,7 @@ class CoupledModel {
     model.symmetry_order = order;
     return model;
   }
-  TokenArray inputs() const { return {tokens_, 3, 12}; }
-  TokenArray targets() const { return {tokens_ + 1, 3, 12}; }
+  ModelRunner::Gradient run() { return runner_.gradient({tokens_, tokens_ + 1}, 3, 12); }
 
   ModelState state_;
   ModelRunner runner_;

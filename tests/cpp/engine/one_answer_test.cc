@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "data/evaluation_windows.h"
 #include "data/token_source.h"
 #include "sanitized.h"
 

@@ -326,7 +326,7 @@ TEST_F(ModelArrays, RefusesClearly) {
   EXPECT_NE(complaint({inputs_.data(), 1, 21}).find("at most 20"), std::string::npos);
   inputs_[kLength + 2] = 77;
   EXPECT_NE(complaint(all(inputs_)).find("tokens[1, 2]"), std::string::npos);
-  targets_[0] = -1;
+  targets_[0] = -2;  // -1 would not be counted
   EXPECT_NE(message_of<InputError>([&] { gradients(model); }).find("inputs[1, 2]"),
             std::string::npos);
   inputs_[kLength + 2] = 0;

@@ -26,6 +26,7 @@ struct TrainingCase {
   std::optional<LoraConfig> lora = std::nullopt;  ///< adapters are trained, beside frozen weights
   bool packed = false;                            ///< for packed_text.h
   HeadRows head_rows = HeadRows::kAll;            ///< for that, too
+  Precision base = Precision::kFp32;              ///< what frozen matrices are kept as
 };
 
 /// Returns cases with remainders everywhere; one position; twelve; bf16, with pairs that have no
@@ -59,6 +60,7 @@ inline SessionConfig session_config(const TrainingCase& c, std::int64_t threads)
   config.lattice = c.lattice;
   config.lora = c.lora;
   config.head_rows = c.head_rows;
+  config.base = c.base;
   config.adamw.lattice_rate = 3;
   config.seed = 9;
   config.batch = c.batch;
@@ -128,6 +130,7 @@ inline void start_weights(ModelState& state, std::uint64_t seed = 7) {
   initialize(state.config, state.layout, seed, state.parameters.data());
   state.start_lattice();
   if (state.layout.adapted()) initialize_adapters(state.layout, seed, state.adapters.data());
+  state.keep_all();
 }
 
 /// Returns what training has changed: the trainables, with E of a coupled model.

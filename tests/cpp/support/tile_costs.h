@@ -92,7 +92,9 @@ class TileCosts {
         return rows(tile);
       case Op::kEmbedBackward:
         return 4.0 * static_cast<double>(R * p.embed_columns);
+      case Op::kGatherCounted:
       case Op::kLoss:
+      case Op::kSpreadCounted:
         return static_cast<double>(R);
       case Op::kFinalVectors:
       case Op::kHiddenVectors:

@@ -8,6 +8,7 @@
 
 #include "cllm/model.h"
 #include "cllm/trainer.h"
+#include "data/evaluation_windows.h"
 #include "data/token_source.h"
 #include "model/initialize.h"
 #include "session_fixture.h"

@@ -34,6 +34,14 @@ constexpr KernelCase kProductCases[] = {
               product_kernels<T>(t).gemm_weight(product_args<T, float>(s, p), p.of<float>(3));
             },
             {{"nn", "nt"}}),
+    work<T>(KernelShape::kProduct, "gemm_bf16_weight",
+            {read<T>(left), read<Bf16>(right), written(matrix),
+             of(OperandUse::kScratch, false, gemm_scratch)},
+            product_operations,
+            [](Table t, Sizes s, Pointers p) {
+              product_kernels<T>(t).gemm_bf16_weight(product_args<T, Bf16>(s, p), p.of<float>(3));
+            },
+            {{"nn", "nt"}}),
     row_pass<T>("pack_weight", {read(matrix), written<T>([](Table, Sizes s) {
                                   return packed_size<T>(s.rows, s.columns);
                                 })},

@@ -130,13 +130,13 @@ inline bool gemm_in_place(const GemmArgs& g) {
   if (g.form == GemmForm::kNT && g.m <= kMicroRows) return gemm_few_rows(g, kGemmRun), true;
   return false;
 }
-template <class S>
-bool gemm_in_place(const GemmArgsOf<Bf16, S>&) {
+template <class T, class S>
+bool gemm_in_place(const GemmArgsOf<T, S>&) {
   return false;
 }
 
-/// Implements ProductKernels::gemm and gemm_weight. REQUIRES: `scratch` holds kGemmScratchFloats,
-/// 64-byte aligned.
+/// Implements ProductKernels::gemm, gemm_weight and gemm_bf16_weight. REQUIRES: `scratch` holds
+/// kGemmScratchFloats, 64-byte aligned.
 template <class T, class S>
 void gemm(const GemmArgsOf<T, S>& args, float* scratch) {
   if (args.m == 0 || gemm_in_place(args)) return;

@@ -22,7 +22,8 @@ inline Pairs zip_rows(const Bf16* a, const Bf16* b) { return zip(a, b); }
 
 /// Returns the cells of n columns from row p of a row-major matrix and, for pairs, the row after
 /// it, which is 0 when `depth` is 1. Lanes >= n are 0.
-inline V gather(const float* row, std::int64_t /*ld*/, int /*depth*/, int n, const float*) {
+template <class S>
+V gather(const S* row, std::int64_t /*ld*/, int /*depth*/, int n, const float*) {
   return n == kLanes ? load(row) : load_partial(row, n);
 }
 template <class S>
@@ -55,12 +56,18 @@ void pack_panels(std::int64_t run, std::int64_t columns, MatrixView<const S> b, 
 }
 
 /// Returns the cells of the numbers along k that fill a register, or of n of them, the others 0.
-inline V cells_along(const float* p, const float*) { return load(p); }
+template <class S>
+V cells_along(const S* p, const float*) {
+  return load(p);
+}
 inline V cells_along(const float* p, const Bf16*) {
   return as_floats(pair_up(load(p), load(p + kLanes)));
 }
 inline V cells_along(const Bf16* p, const Bf16*) { return as_floats(load_pairs(p)); }
-inline V cells_along(const float* p, int n, const float*) { return load_partial(p, n); }
+template <class S>
+V cells_along(const S* p, int n, const float*) {
+  return load_partial(p, n);
+}
 inline V cells_along(const float* p, int n, const Bf16*) {
   const int first = std::min(n, kLanes);
   return as_floats(pair_up(load_partial(p, first), load_partial(p + first, n - first)));

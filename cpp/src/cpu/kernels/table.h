@@ -30,7 +30,8 @@ constexpr ActivationKernels<T> kActivations{
 };
 
 template <class T>
-constexpr ProductKernels<T> kProducts{gemm<T, T>, gemm<T, float>, pack_weight<T>, gemm_packed<T>};
+constexpr ProductKernels<T> kProducts{gemm<T, T>, gemm<T, float>, gemm<T, Bf16>, pack_weight<T>,
+                                      gemm_packed<T>};
 
 constexpr FloatKernels kFloats{
     bias_residual, bias_dropout_residual, linked_sum, linked_dots, softmax_stats, add_ranges,
