@@ -179,7 +179,7 @@ EvaluationReport evaluate(PyTrainer& self, const OptionalData& data) {
 
 void generate(PyTrainer& self, const AnyArgument& prompt, std::int64_t tokens, double temperature,
               std::int64_t top_k, double top_p, std::int64_t seed, std::int64_t known,
-              const py::function& on_token) {
+              const AnyArgument& on_token) {
   const InUse::Hold hold(self.in_use, "the trainer", InUse::Also::kCallbacks, kOutsideCallbacks);
   const std::vector<std::int32_t> start =
       token_list(prompt, "prompt", self.trainer.model().vocabulary);

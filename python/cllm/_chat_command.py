@@ -12,6 +12,7 @@ import typer
 
 import cllm
 from cllm import _process
+from cllm._merge_command import check_adapter
 from cllm._options import generate_option
 from cllm._words import count
 
@@ -29,7 +30,11 @@ _LARGEST = 2**62  # to which answers are counted on
 
 def chat(
     model: Annotated[Path, typer.Argument(
-        metavar="MODEL", help="Folder of a model with a chat template, or of a run.")],
+        metavar="MODEL", help="Folder of a model with a chat template, of an adapter, or of a run."
+    )],
+    adapter: Annotated[Path | None, typer.Option(
+        metavar="FOLDER", help="An adapter to add to the model: a folder of PEFT, or a run.")
+    ] = None,
     system: Annotated[str | None, typer.Option(
         metavar="TEXT", help="What the model is told before; without it, what its template says."
     )] = None,
@@ -55,7 +60,9 @@ def chat(
                              "for answers")
     from cllm.chat import Dialogue
 
-    dialogue = Dialogue(cllm.Model.load(model), system=system, chat_template=chat_template,
+    if adapter is not None:
+        check_adapter(adapter, "--adapter")
+    dialogue = Dialogue(cllm.Model.load(model, adapter), system=system, chat_template=chat_template,
                         tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     if sys.stdin.isatty():
         _Conversation(dialogue).hold(str(model))

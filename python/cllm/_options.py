@@ -20,6 +20,20 @@ def option_name(name: str) -> str:
                  if key == option.key or key in option.aliases), name)
 
 
+def by_name(given: Given) -> dict[str, str]:
+    """Values by the options' own names, an alias that stands for a value included."""
+    found = {}
+    for name, text in given:
+        own, key = option_name(name), name.replace("-", "_")
+        values = next((option.alias_values for option in cllm.options() if option.name == own), {})
+        if key in values and text == "true":
+            text = values[key]
+        elif key in values and text == "false":
+            continue
+        found[own] = text
+    return found
+
+
 def generate_option(name: str) -> Any:
     """An option of `cllm generate`, as run_model has it."""
     explained = next(text for known, _, text in _cllm.generate_options() if known == name)

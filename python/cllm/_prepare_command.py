@@ -18,7 +18,7 @@ CHATS = "Examples of answers"
 
 
 @contextmanager
-def _stopped_by_signals(then: str = "goes on where it stopped") -> Iterator[None]:
+def stopped_by_signals(then: str = "goes on where it stopped") -> Iterator[None]:
     """A signal that asks for an end stops the work, which the same command takes up again."""
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -70,7 +70,7 @@ def for_training(given: list[tuple[str, str]], config: Path | None, tokenizer: s
         raise cllm.InputError(f"--tokenizer: this data set has one: got {tokenizer}, expected "
                               f"--data {settings.data} without it")
     val = [settings.val] if settings.val else []
-    with _stopped_by_signals():
+    with stopped_by_signals():
         made = cached([settings.data], tokenizer or "bytes", val=val, progress=not settings.quiet)
     kept = [(name, text) for name, text in given if option_name(name) not in ("data", "val")]
     return [*kept, ("data", str(made)), *([("val", "")] if val else [])]
@@ -155,7 +155,7 @@ def prepare(
                     "is for a data set: expected --out with it")
             asked.show(3 if show is None else show, quiet=quiet)
             return
-        with _stopped_by_signals("begins again"):
+        with stopped_by_signals("begins again"):
             asked.make(out, show or 0, val_fraction=val_fraction, force=force, quiet=quiet)
         return
     _refuse({"--show": show, "--model": model, "--format": format,
@@ -165,7 +165,7 @@ def prepare(
         raise cllm.InputError("Missing option '--out' / '-o'. (see --help)")
     from cllm.prepare import prepare as make
 
-    with _stopped_by_signals():
+    with stopped_by_signals():
         made = make(inputs, out, tokenizer=tokenizer, field=field, encoding=encoding,
                     errors=errors, val=val or (), val_fraction=val_fraction,
                     end_of_text=end_of_text, order=order, force=force, processes=processes,

@@ -1,8 +1,7 @@
-"""The `cllm` command: train, generate, chat, eval and others around them."""
+"""The `cllm` command: train, generate, finetune, chat, eval and others around them."""
 
 import functools
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,10 @@ from cllm import (
     _cllm,
     _data_command,
     _eval_command,
+    _finetune_command,
     _import_command,
     _machine,
+    _merge_command,
     _output,
     _plan_command,
     _process,
@@ -29,7 +30,8 @@ from cllm._bench import Effort
 from cllm._help import CONTEXT, Command, Group
 from cllm._options import generate_context, generate_option, option_name, with_options
 from cllm._prepare_command import for_training, prepare
-from cllm._process import BAD_INPUT, FAILED, INTERRUPTED, STOPPED
+from cllm._process import BAD_INPUT, FAILED, INTERRUPTED
+from cllm._training import newest_or_best, quoted, train_to_end
 from cllm._words import count
 
 LARGEST = 2**63 - 1  # that the engine counts with
@@ -83,27 +85,16 @@ def train(
     first, as `cllm prepare` does."""
     given = for_training(given, config, tokenizer)
     _cllm.catch_stop_signals(announce=("quiet", "true") not in given)
-    settings = cllm.configure(given, config_file=config)
-    _cllm.catch_stop_signals(announce=not settings.quiet)
-    try:
-        trainer = cllm.Trainer(settings, on_note=None if settings.quiet else _process.tell)
-        folder = Path(trainer.config.out)
-        with _cllm.StopOnSignal(trainer):
-            outcome = trainer.run(progress=True)
-    finally:
-        _process.leave_quietly()
-    if outcome is cllm.RunOutcome.STOPPED:
-        if not settings.quiet:
-            _process.tell(f"stopped after step {trainer.steps_done} of {trainer.steps_total}; "
-                          f"to continue: cllm train --resume {shlex.quote(str(folder))}")
-        raise typer.Exit(STOPPED)
-    if not settings.quiet and (folder / "final/tokenizer.json").exists():
-        best = folder / "checkpoints/best"
-        model = best if trainer.config.keep_best and best.exists() else folder
-        _process.tell(f"sample  cllm generate --model {shlex.quote(str(model))}")
+    trainer = train_to_end(cllm.configure(given, config_file=config), "cllm train")
+    final = Path(trainer.config.out) / "final"
+    if not trainer.config.quiet and (final / "tokenizer.json").exists():
+        model = quoted(newest_or_best(trainer))
+        _process.tell(f"sample  cllm generate --model {model}")
 
 
 app.command(cls=Command)(_reported(prepare))
+app.command(cls=Command)(_reported(
+    with_options(_finetune_command.OPTIONS)(_finetune_command.finetune)))
 
 
 @app.command(cls=Command, context_settings=generate_context())
@@ -317,6 +308,7 @@ for _name, _command in _data_command.COMMANDS.items():
     data_app.command(_name, cls=Command)(_reported(_command))
 data_app.command(cls=Command)(_reported(_data_command.squad))
 data_app.command(cls=Command)(_reported(_data_command.smollm2))
+app.command(cls=Command)(_reported(_merge_command.merge))
 app.command("import", cls=Command)(_reported(_import_command.import_model))
 
 

@@ -46,8 +46,9 @@ def test_help_shows_every_option(tmp_path):
     assert run("--version", folder=tmp_path) == (DONE, f"cllm {cllm.__version__}\n", "")
 
 
-COMMANDS = ([], ["train"], ["generate"], ["plan"], ["verify"], ["bench"], ["eval"], ["data"],
-            ["data", "shakespeare"], ["data", "enwik8-text"], ["data", "squad"])
+COMMANDS = ([], ["train"], ["generate"], ["finetune"], ["chat"], ["merge"], ["plan"], ["verify"],
+            ["bench"], ["eval"], ["data"], ["data", "shakespeare"], ["data", "enwik8-text"],
+            ["data", "squad"])
 
 
 @pytest.mark.parametrize("columns", [40, 79, 80, 100, 200])

@@ -79,8 +79,18 @@ def examples_run_with_this():
     assert '("pandas", "matplotlib")' in tests
 
 
+def a_real_model_runs_this():
+    """Its test reads the lines from the page. The model is fetched, 93 MB, and steps of it are
+    slow."""
+    tests = (ROOT / "tests/python/test_finetune.py").read_text()
+    assert "def test_smollm2_learns_by_the_lines_of_readme(smollm2)" in tests
+
+
 COVERED = {"bash tools/test.sh": tier_runs_this, "pip install .": pip_installed_this,
-           "pip install pandas matplotlib": examples_run_with_this}
+           "pip install pandas matplotlib": examples_run_with_this,
+           "cllm data smollm2": a_real_model_runs_this}
+COVERED |= {line: a_real_model_runs_this for line in README.split("\n") if re.match(
+    r"cllm (finetune smollm2|prepare .* --model smollm2|chat tuned|merge tuned)", line)}
 
 
 # -- running ------------------------------------------------------------------------------------
@@ -187,7 +197,7 @@ def test_options_in_the_text_exist():
     for program in ("train_model", "run_model"):
         known += subprocess.run([BUILD / "bin" / program, "--help"], capture_output=True, text=True,
                                 check=True).stdout
-    for command in ("prepare", "eval"):
+    for command in ("prepare", "eval", "finetune", "chat", "merge"):
         known += subprocess.run([sys.executable, "-m", "cllm", command, "--help"], check=True,
                                 env={**os.environ, "COLUMNS": "120"}, capture_output=True,
                                 text=True).stdout

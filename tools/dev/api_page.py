@@ -39,7 +39,7 @@ SECTIONS = {
 # Modules to import on their own: the files where their public names are defined.
 MODULES = {"cllm.prepare": ["prepare/__init__.py", "prepare/work.py"],
            "cllm.chat": ["chat/__init__.py", *(f"chat/{file}.py" for file in (
-               "chats", "dialogue", "encode", "template"))],
+               "chats", "data_set", "dialogue", "encode", "template"))],
            "cllm.token_files": ["token_files.py", "_cllm.pyi"],
            "cllm.lattice": ["lattice.py"]}
 

@@ -17,7 +17,7 @@ PIECE = 1 << 20  # bytes hashed at once
 DIGITS = 16  # of the hash in a folder's name
 
 
-def _add_file(digest: "hashlib._Hash", path: str | Path) -> None:
+def add_file(digest: "hashlib._Hash", path: str | Path) -> None:
     try:
         with Path(path).open("rb") as file:
             while piece := file.read(PIECE):
@@ -32,13 +32,13 @@ def _name(inputs: Sequence[str], val: Sequence[str], tokenizer: str) -> str:
     digest = hashlib.sha256(f"{cllm.__version__} {len(inputs)} {len(val)}\n".encode())
     for path in (*inputs, *val):
         digest.update(f"{kind_of(path)} {path.endswith(('.gz', '.zst'))}\n".encode())
-        _add_file(digest, path)
+        add_file(digest, path)
     place = Path(tokenizer)
     files = [place / name for name in FILES if (place / name).is_file()] if place.is_dir() else (
         [place] if place.is_file() else [])
     digest.update(f"{tokenizer if not files else len(files)}\n".encode())
     for file in files:
-        _add_file(digest, file)
+        add_file(digest, file)
     return f"{Path(inputs[0]).name.partition('.')[0]}-{digest.hexdigest()[:DIGITS]}"
 
 

@@ -1,0 +1,1 @@
+"""Fine-tuning on examples of answers, as `cllm finetune` does it."""

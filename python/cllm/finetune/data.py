@@ -1,0 +1,103 @@
+"""Examples of answers become a data set in the user's cache, which the next run finds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cllm
+from cllm._cache import cache_folder
+from cllm.chat.chats import Chats, open_chats
+from cllm.chat.data_set import VALIDATE, Choice, write_chats
+from cllm.chat.example import USER, Completion, Conversation, is_answer
+from cllm.finetune.samples import Prompt
+from cllm.prepare.cached import DIGITS, add_file
+from cllm.prepare.tokenizers import FILES
+from cllm.token_files import DESCRIPTION, read_description
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cllm.chat.example import Example
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is trained on what."""
+
+    data: str
+    model: str
+    format: str | None = None
+    chat_template: str | None = None
+    length: int | None = None  # tokens of an example
+    val_fraction: float = 0.1
+    end_of_text: str | None = None
+    encoding: str | None = None
+    errors: str = "strict"
+    full: bool = False  # all weights are trained
+
+    def open(self) -> Chats:
+        return open_chats(self.data, self.model, format=self.format,
+                          chat_template=self.chat_template, max_length=self.length,
+                          end_of_text=self.end_of_text, encoding=self.encoding,
+                          errors=self.errors)
+
+
+def prepared(asked: Asked, chats: Chats, *, progress: bool) -> tuple[Path, dict[str, Any]]:
+    """The folder of the data set and what its dataset.json says; one that was made before is taken
+    as it is."""
+    folder = cache_folder() / "datasets" / _name(asked, chats)
+    if (folder / DESCRIPTION).exists():
+        return folder, read_description(folder)
+    return folder, write_chats(chats, folder, val_fraction=asked.val_fraction,
+                               end_of_text=asked.end_of_text, force=True, progress=progress)
+
+
+def _name(asked: Asked, chats: Chats) -> str:
+    """A name that is another one for other examples, another tokenizer, template or setting."""
+    settings = {key: value for key, value in asdict(asked).items()
+                if key not in ("data", "model", "chat_template", "full")}
+    digest = hashlib.sha256(json.dumps([cllm.__version__, settings]).encode())
+    validation = chats.validation.files if chats.validation is not None else []
+    place = chats.encoder.tokenizer.folder
+    files = [place / name for name in (*FILES, "config.json") if (place / name).is_file()]
+    for some in (chats.train.files, validation, files):
+        digest.update(f"{len(some)}\n".encode())
+        for file in some:
+            add_file(digest, file)
+    if "templates" in vars(chats.encoder):
+        digest.update(chats.encoder.templates.of(None).source.encode())
+    name = Path(chats.train.files[0]).name.partition(".")[0]
+    return f"{name}-{digest.hexdigest()[:DIGITS]}"
+
+
+# -- questions ----------------------------------------------------------------------------------
+
+def prompts_of(chats: Chats, val_fraction: float, number: int) -> list[Prompt]:
+    """What is asked in the first examples that validate."""
+    return list(islice(_prompts(chats, val_fraction), number)) if number else []
+
+
+def _prompts(chats: Chats, val_fraction: float) -> Iterator[Prompt]:
+    choice = Choice(val_fraction)
+    for example in chats.validation if chats.validation is not None else chats.train:
+        if chats.validation is None and choice.part_of(example) != VALIDATE:
+            continue
+        asked = _asked(example.example)
+        if asked is not None:
+            yield Prompt(asked)
+
+
+def _asked(example: Example) -> list[dict[str, Any]] | str | None:
+    """What comes before the first answer."""
+    if isinstance(example, Completion):
+        return example.prompt
+    if not isinstance(example, Conversation):
+        return None
+    first = next(i for i, message in enumerate(example.messages) if is_answer(message))
+    asked = example.messages[:first]
+    return asked if asked and asked[-1]["role"] == USER else None

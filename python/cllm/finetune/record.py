@@ -1,0 +1,63 @@
+"""finetune.json in a run folder says what made the run, so that the same command goes on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cllm
+from cllm._cllm import InputError
+from cllm._words import flag, option, shown
+from cllm.finetune.data import Asked
+from cllm.finetune.samples import Prompt
+from cllm.prepare.tokenizers import read_json
+
+FILE = "finetune.json"
+FORMAT = "cllm fine-tuning"
+
+
+@dataclass(frozen=True)
+class Record:
+    asked: Asked
+    options: dict[str, str]  # of the option table, chosen ones too
+    prompts: list[Prompt]
+
+    def content(self) -> dict[str, Any]:
+        """What the file holds."""
+        return {"format": FORMAT, "cllm": cllm.__version__, "asked": asdict(self.asked),
+                "options": self.options, "prompts": [prompt.asked for prompt in self.prompts]}
+
+    def check_same(self, run: Path, now: Asked) -> None:
+        """Raises InputError where a command asks for something else."""
+        before = asdict(self.asked)
+        for name, value in asdict(now).items():
+            if before[name] != value:
+                word = name.replace("_", "-")
+                raise InputError(
+                    f"{run}: holds another fine-tuning: got {word} {shown(value)}, expected "
+                    f"{shown(before[name])}, with which it goes on; or {flag('overwrite')}, or "
+                    f"another {option('out', 'RUN')}")
+
+
+def read(run: Path) -> Record | None:
+    """What a run folder says; None where it is no fine-tuning."""
+    file = run / FILE
+    if not file.is_file():
+        return None
+    content = read_json(file)
+    try:
+        if content["format"] != FORMAT:
+            raise ValueError(content["format"])
+        options = {str(name): str(text) for name, text in content["options"].items()}
+        prompts = [Prompt(one) for one in content["prompts"]]
+        if not all(isinstance(one.asked, str | list) for one in prompts):
+            raise ValueError("prompts")
+        return Record(Asked(**content["asked"]), options, prompts)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: no record of a fine-tuning: {error}: expected the file as it "
+                         "was written") from None
+
+
+def has_checkpoint(run: Path) -> bool:
+    return (run / "checkpoints/latest").exists() or (run / "final").exists()

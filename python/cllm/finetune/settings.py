@@ -1,0 +1,73 @@
+"""Settings of a fine-tuning that nobody gave, by the size of the model and of the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cllm._words import count
+
+SMALL = 50_000_000  # parameters: below, all weights are trained
+RANK = 16
+STEP_TOKENS = 4096  # of a step at most, so that memory stays small
+STEPS = 12  # in an epoch at least, where the examples are enough
+# Passes over so many examples: few ones are learned in many passes.
+EPOCHS = ((500, 10), (2_000, 5), (20_000, 3), (100_000, 2))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the choices depend on."""
+
+    parameters: int  # of the model
+    width: int
+    examples: int  # to train on
+    tokens: int  # of these
+    longest: int  # tokens of one, before it was cut
+    validates: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    name: str  # of the option
+    text: str  # its value
+    why: str
+
+
+def choose(facts: Facts, given: Mapping[str, str], *, full: bool) -> list[Choice]:
+    """The options that were not given. `given` are those that were, by name."""
+    found = [*_adapter(facts, given, full=full)]
+    lora = given.get("lora") == "true" or any(one.name == "lora" for one in found)
+    length = facts.longest
+    found.append(Choice("seq", str(length), f"the longest example has {facts.longest:,}"))
+    length = int(given.get("seq", length))
+    batch = _batch(facts, length)
+    found.append(Choice("batch", str(batch), f"{count(-(-facts.tokens // length), 'row')} of "
+                                             f"{count(length, 'token')} are an epoch"))
+    if "steps" not in given:
+        found.append(Choice("epochs", str(_epochs(facts.examples)),
+                            count(facts.examples, "example")))
+    found.append(Choice("lr", "0.0002" if lora else "2e-05",
+                        "usual for adapters" if lora else "usual for all weights"))
+    found.append(Choice("weight-decay", "0", "the model is not to forget"))
+    if facts.validates:
+        found.append(Choice("keep-best", "true", "more passes are not always better"))
+    return [one for one in found if one.name not in given]
+
+
+def _adapter(facts: Facts, given: Mapping[str, str], *, full: bool) -> list[Choice]:
+    size = f"the model has {count(facts.parameters, 'parameter')}"
+    wanted = given.get("lora")
+    if full or wanted == "false" or (wanted is None and facts.parameters < SMALL):
+        return []
+    rank = str(min(RANK, facts.width))
+    return [Choice("lora", "true", size), Choice("lora-rank", rank, "on all linear maps")]
+
+
+def _batch(facts: Facts, length: int) -> int:
+    rows = -(-facts.tokens // length)
+    return max(1, min(rows // STEPS, STEP_TOKENS // length))
+
+
+def _epochs(examples: int) -> int:
+    return next((epochs for most, epochs in EPOCHS if examples < most), 1)

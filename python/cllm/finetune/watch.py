@@ -1,0 +1,99 @@
+"""A callback that shows how a model learns to answer: the loss on what it does not train on, and
+answers to the same questions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cllm import _process
+from cllm._words import one_line
+from cllm.finetune.samples import Answers, InTraining, Prompt
+from cllm.prepare.store import write_json
+
+if TYPE_CHECKING:
+    from cllm._cllm import EvaluationReport
+    from cllm._trainer import Trainer
+
+SAMPLES = "samples.jsonl"
+_SHOWN = 300  # characters of an answer on a terminal
+
+
+class Watch:
+    """Asks before the first step and at each evaluation. Answers go to standard error and to
+    samples.jsonl in the run folder."""
+
+    def __init__(self, prompts: list[Prompt], model: Path, chat_template: str | None,
+                 record: tuple[Path, dict[str, Any]], *, quiet: bool) -> None:
+        self.loss_before: float | None = None
+        self.best: tuple[float, int] | None = None  # loss and step
+        self._prompts, self._model, self._chat_template = prompts, model, chat_template
+        self._record = record  # a file of the run folder, and what it holds
+        self._quiet = quiet
+        self._trainer: Trainer | None = None
+        self._answers: Answers | None = None
+        self._begun = False
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._answers = Answers(InTraining(trainer, self._model), self._chat_template)
+        for prompt in self._prompts:  # a question that cannot be asked is no reason to end a run
+            self._answers.check(prompt)
+        self._begun = False
+
+    def on_note(self, text: str) -> None:
+        """Looks at the model once, when the run has its folder."""
+        if self._begun or self._trainer is None:
+            return
+        self._begun = True
+        write_json(*self._record)
+        if self._trainer.steps_done > 0:
+            return
+        if self._trainer.has_validation:
+            self.loss_before = self._trainer.evaluate().val_loss
+            self._tell(f"step 0: validation loss {self.loss_before:.4f}")
+        self._ask(0)
+
+    def on_evaluation(self, report: EvaluationReport) -> None:
+        step = report.step or 0
+        if self.best is None or report.val_loss < self.best[0]:
+            self.best = report.val_loss, step
+        self._ask(step)
+
+    def on_end(self, trainer: Trainer) -> None:
+        self._trainer = self._answers = None
+
+    def _ask(self, step: int) -> None:
+        assert self._answers is not None
+        if not self._prompts:
+            return
+        file = self._record[0].parent / SAMPLES
+        forget_from(file, step)
+        lines = []
+        for prompt in self._prompts:
+            answer = self._answers.to(prompt)
+            lines.append(json.dumps({"step": step, "prompt": prompt.asked, "answer": answer},
+                                    ensure_ascii=False) + "\n")
+            self._tell(f"  asked   {one_line(prompt.question, _SHOWN)}")
+            self._tell(f"  answer  {one_line(answer.strip(), _SHOWN)}")
+        with file.open("a", encoding="utf-8") as samples:
+            samples.writelines(lines)
+
+    def _tell(self, line: str) -> None:
+        if not self._quiet:
+            _process.tell(line)
+
+
+def forget_from(file: Path, step: int) -> None:
+    """Removes what a run wrote that was resumed at an earlier step."""
+    if not file.is_file():
+        return
+    kept = []
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        try:
+            if line.endswith("\n") and json.loads(line)["step"] < step:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError):
+            continue
+    file.write_text("".join(kept), encoding="utf-8")
