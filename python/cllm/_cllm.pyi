@@ -1900,7 +1900,7 @@ class Trainer:
         top_p: float,
         seed: int,
         known: int,
-        on_token: Callable,
+        on_token: Any,
     ) -> None:
         """Continues ids with the weights as they are now, until on_token(id) is False."""
 
