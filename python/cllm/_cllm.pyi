@@ -139,12 +139,15 @@ class TrainConfig:
         rslora: bool = False,
         lora_dropout: float = 0.0,
         lora_targets: str | Sequence[str] = "all-linear",
+        base_dtype: Literal["fp32", "bf16"] = "fp32",
         lora_init: _Path = "",
         batch: int = 12,
         grad_accum: int = 1,
         steps: int | Literal["auto"] = "auto",
         epochs: float | Literal["auto"] = "auto",
         shuffle: Literal["windows", "offsets"] = "offsets",
+        packing: Literal["bfd", "none"] = "bfd",
+        document_mask: bool = False,
         lr: float | Literal["auto"] = "auto",
         min_lr: float | Literal["auto"] = "auto",
         warmup: int | Literal["auto"] = "auto",
@@ -274,6 +277,8 @@ class TrainConfig:
         lora_dropout: Part of their input that adapters do not see in training; 0.0 by default.
         lora_targets: Which linear maps of the layers get an adapter: all-linear, or names such as
             q_proj,v_proj [NAMES]; 'all-linear' by default.
+        base_dtype: What the frozen weights are kept as: bf16 takes half of the memory, and rounds
+            weights that are not stored so; 'fp32' by default.
         lora_init: Adapter to start from, in a folder of PEFT or of a run, instead of a random A
             and a B of 0 [FOLDER]; '' by default.
         batch: Sequences that go through together [sequences]; 12 by default.
@@ -284,6 +289,10 @@ class TrainConfig:
         epochs: Passes over the training tokens, instead of steps [epochs]; 'auto' by default.
         shuffle: Windows: every epoch takes each piece of seq tokens once, in random order;
             offsets: each sequence starts anywhere, as in nanoGPT; 'offsets' by default.
+        packing: Bfd: examples of answers share sequences, the longest first, each where it fills
+            best; none: one a sequence; no example sees another in either case; 'bfd' by default.
+        document_mask: Documents that share a sequence do not see each other, and positions begin
+            again with each; False by default.
         lr: Highest learning rate; auto: 0.001, for a model given as init 0.0001, with lora
             0.0002; 'auto' by default.
         min_lr: Learning rate at the last step; auto: a tenth of lr; 'auto' by default.
@@ -383,12 +392,15 @@ class TrainConfig:
         rslora: bool = ...,
         lora_dropout: float = ...,
         lora_targets: str | Sequence[str] = ...,
+        base_dtype: Literal["fp32", "bf16"] = ...,
         lora_init: _Path = ...,
         batch: int = ...,
         grad_accum: int = ...,
         steps: int | Literal["auto"] = ...,
         epochs: float | Literal["auto"] = ...,
         shuffle: Literal["windows", "offsets"] = ...,
+        packing: Literal["bfd", "none"] = ...,
+        document_mask: bool = ...,
         lr: float | Literal["auto"] = ...,
         min_lr: float | Literal["auto"] = ...,
         warmup: int | Literal["auto"] = ...,
@@ -829,6 +841,13 @@ class TrainConfig:
     @lora_target_modules.setter
     def lora_target_modules(self, value: str | Sequence[str]) -> None: ...
     @property
+    def base_dtype(self) -> Literal["fp32", "bf16"]:
+        """What the frozen weights are kept as: bf16 takes half of the memory, and rounds
+        weights that are not stored so; 'fp32' by default."""
+
+    @base_dtype.setter
+    def base_dtype(self, value: Literal["fp32", "bf16"]) -> None: ...
+    @property
     def lora_init(self) -> str:
         """Adapter to start from, in a folder of PEFT or of a run, instead of a random A and a B
         of 0 [FOLDER]; '' by default."""
@@ -909,6 +928,20 @@ class TrainConfig:
 
     @shuffle.setter
     def shuffle(self, value: Literal["windows", "offsets"]) -> None: ...
+    @property
+    def packing(self) -> Literal["bfd", "none"]:
+        """Bfd: examples of answers share sequences, the longest first, each where it fills
+        best; none: one a sequence; no example sees another in either case; 'bfd' by default."""
+
+    @packing.setter
+    def packing(self, value: Literal["bfd", "none"]) -> None: ...
+    @property
+    def document_mask(self) -> bool:
+        """Documents that share a sequence do not see each other, and positions begin again with
+        each; False by default."""
+
+    @document_mask.setter
+    def document_mask(self, value: bool) -> None: ...
     @property
     def lr(self) -> float | Literal["auto"]:
         """Highest learning rate; auto: 0.001, for a model given as init 0.0001, with lora
@@ -1566,7 +1599,9 @@ class StepReport:
 
     @property
     def skipped(self) -> bool:
-        """Whether nothing was updated, because loss or gradient was not finite."""
+        """Whether nothing was updated, because loss or gradient was not finite, or because
+        there was no target to learn from.
+        """
 
     @property
     def step(self) -> int:
@@ -1579,6 +1614,10 @@ class StepReport:
     @property
     def tokens_per_s(self) -> float:
         """Tokens trained on in a second."""
+
+    @property
+    def trained_tokens(self) -> int:
+        """Targets of the step that are learned from: those that are not -1."""
 
     @property
     def workers(self) -> int:
@@ -1841,10 +1880,13 @@ class Model:
         """float32[B, T, V'] behind every token of integers[B, T]."""
 
     def loss_and_gradients(
-        self, inputs: ArrayLike, targets: ArrayLike
+        self, inputs: ArrayLike, targets: ArrayLike, first_keys: ArrayLike | None = None
     ) -> tuple[float, dict[str, NDArray[np.float32]]]:
         """The mean cross-entropy of targets[B, T] given inputs[B, T], nats a token, and its
-        gradient by every tensor, named and shaped as in parameters().
+        gradient by every tensor, named and shaped as in parameters(). A target of -1 is not
+        counted. If sequences hold several documents, one after another, `first_keys`[B, T]
+        give each token the index in its sequence of the first token of its document:
+        positions count from there, and attention sees nothing before it.
         """
 
     def parameters(self) -> dict[str, NDArray[np.float32]]:
@@ -1964,10 +2006,16 @@ class Trainer:
     def spheres(self) -> list[SphereReport]:
         """What each sphere did, by id."""
 
-    def step(self, inputs: ArrayLike | None = None, targets: ArrayLike | None = None) -> StepReport:
+    def step(
+        self,
+        inputs: ArrayLike | None = None,
+        targets: ArrayLike | None = None,
+        first_keys: ArrayLike | None = None,
+    ) -> StepReport:
         """One update: on the next batch of the data, or on your own integers inputs[B, T] and
         targets[B, T], or on [B, T + 1], of which each token is the target of the one before
-        it. B is batch * grad_accum, T is seq.
+        it. B is batch * grad_accum, T is seq. Targets of -1 and `first_keys`[B, T] are as for
+        Model.loss_and_gradients; without a target that counts the update is skipped.
         """
 
     def weights_hash(self) -> str:
