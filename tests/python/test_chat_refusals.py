@@ -268,14 +268,13 @@ def test_settings_that_are_wrong(settings, wanted, model, tmp_path):
 
 REFUSED_WORDS = {
     "a.jsonl --chat": "--model: no model",
-    "a.jsonl --chat --model m --out set": "--out: is for a data set",
-    "a.jsonl --chat --model m --tokenizer chars": "--tokenizer: is for a data set",
-    "a.jsonl --chat --model m --val a.jsonl": "--val: is for a data set",
+    "a.jsonl --chat --model m --tokenizer chars": "--tokenizer: is for texts",
+    "a.jsonl --chat --model m --val a.jsonl": "--val: is for texts",
     "a.jsonl b.jsonl --chat --model m": "INPUT: got a.jsonl b.jsonl, expected one file",
     "a.jsonl --chat --model m --show -1": "--show: out of range: got -1",
     "a.jsonl --chat --model m --format x": '--format: got "x"',
     "a.jsonl --chat --model m --max-length 1": "--max-length: got 1",
-    "a.jsonl --chat --model none": "--model: no model of words: got none",
+    "a.jsonl --chat --model none": "no model of words: got none",
     "a.jsonl --chat --model m --chat-template x": "--chat-template: no such file: got x",
     "none.jsonl --chat --model m": "none.jsonl: cannot be read",
     "bad.jsonl --chat --model m": 'bad.jsonl: line 2 has no "messages"',
