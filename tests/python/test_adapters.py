@@ -260,6 +260,32 @@ def test_a_resumed_run_is_the_whole_one(run, tmp_path):
     assert len(state["base"]["crc32c"]) == 8
 
 
+def said_by(trainer):
+    """What the adapted model makes of one token."""
+    tokens = []
+    trainer._generate(np.array([97], np.int32), tokens=20, temperature=0, top_k=0, top_p=1, seed=0,
+                      known=0, on_token=lambda token: tokens.append(token) is None)
+    assert len(tokens) == 20
+    return tokens
+
+
+def test_a_base_kept_as_bf16_trains_the_same_adapter(run, byte_base, tmp_path):
+    """Weights that are stored so are not rounded again."""
+    _, keywords = run
+    stored = tmp_path / "stored"
+    cllm.Model.load(byte_base).save(stored, dtype="bf16")
+    found = []
+    for kept in ("fp32", "bf16"):
+        out = tmp_path / kept
+        trainer = cllm.Trainer(cllm.TrainConfig(
+            **keywords | {"init": stored, "out": out, "base_dtype": kept}))
+        trainer.run()
+        found.append(((out / "final/adapter_model.safetensors").read_bytes(), said_by(trainer)))
+    assert found[0] == found[1]
+    train(resume=out / "checkpoints/step-00000010", out=tmp_path / "again", workers=3)
+    assert (tmp_path / "again/final/adapter_model.safetensors").read_bytes() == found[0][0]
+
+
 def test_an_adapter_beside_the_wrong_model(run, tmp_path):
     folder, _ = run
     wide = tmp_path / "wide"
