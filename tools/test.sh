@@ -107,17 +107,17 @@ sanitizer_build() {
 
 # Both sanitizers leave out what looks at numbers alone, over and over: bits, slopes and counts of
 # messages. The other tests run the same code.
-only_bits='^(GoldenBits|Shapes/SteadyShape)\.|^Lattice\.CoefficientsThatStayZero|/LoraWide'
+only_bits='^(GoldenBits|Shapes/SteadyShape)\.|^Lattice\.CoefficientsThatStayZero|/LoraWide|/Packed(LoraBf16|Dropout|Blocks)$'
 asan_tests() {
   sanitizer_build asan engine_tests kernels_tests unit_tests &&
     run_ctest asan -LE long \
-      -E "$only_bits|^Shapes/(ModelGradient|OneAnswer)\.|/ModelGradient\.IsTheDerivative|/Lora\.SameBits"
+      -E "$only_bits|^Shapes/(ModelGradient|OneAnswer)\.|/ModelGradient\.IsTheDerivative|/(Lora\.SameBits|FrozenWeights\.GiveOne)"
 }
 tsan_tests() {
   sanitizer_build tsan engine_tests &&
     without_randomisation ctest --test-dir build/tsan -j "$jobs" --output-on-failure \
       --no-tests=error -L engine -LE long \
-      -E "$only_bits|/OneAnswer\.(OtherWeights|NothingIsLeft)|/Lora\.[^S]|/Lora(.*Bf16|Dropout)\$"
+      -E "$only_bits|/OneAnswer\.(OtherWeights|NothingIsLeft)|/OneAnswer\..*/(OddBf16|Qwen3Bf16|Dropout)\$|/Lora\.[^S]|/FrozenWeights\.GiveThe|/Lora(.*Bf16|Dropout)\$"
 }
 # By the other compiler: the library with all kernels is compiled, the scalar kernels are tested
 # without those for AVX2 and AVX-512, which the other builds test.

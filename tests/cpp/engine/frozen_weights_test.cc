@@ -62,11 +62,12 @@ TEST_P(FrozenWeights, GiveOneAnswerOnEveryTree) {
   expect_one_answer(GetParam(), kSanitized ? 4 : 8, threads);
 }
 
+/// Learned positions and turned heads, both precisions.
 std::vector<TrainingCase> cases() {
-  std::vector<TrainingCase> all = lora_cases();
-  all.erase(all.begin() + 1);
-  for (TrainingCase& c : all) c.base = Precision::kBf16;
-  return all;
+  const std::vector<TrainingCase> all = lora_cases();
+  std::vector<TrainingCase> some = {all[0], all[4], all[5]};
+  for (TrainingCase& c : some) c.base = Precision::kBf16;
+  return some;
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, FrozenWeights, testing::ValuesIn(cases()),
