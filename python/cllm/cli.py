@@ -145,7 +145,7 @@ def _show(piece: bytes) -> None:
 SHAPE = ["preset", "family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden",
          "rope-theta", "untied", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
          "threads", "symmetry", "positions", "precision", "dropout", "lattice", "lora",
-         "lora-rank", "lora-dropout", "lora-targets"]
+         "lora-rank", "lora-dropout", "lora-targets", "base-dtype"]
 
 
 @app.command(cls=Command)
@@ -200,7 +200,8 @@ def _counts(text: str) -> list[int]:
 @_reported
 @with_options(["family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden", "rope-theta",
                 "untied", "seq", "batch", "grad-accum", "seed", "vocab", "positions", "lr",
-                "dropout", "lattice", "lora", "lora-rank", "lora-dropout", "lora-targets"])
+                "dropout", "lattice", "lora", "lora-rank", "lora-dropout", "lora-targets",
+                "base-dtype"])
 def verify(
     given: list[tuple[str, str]],
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "1,2,13,64",

@@ -94,6 +94,7 @@ StepTimes measure_step(const StepBench& bench) {
   PeakRate peak(measure_gemm_peak(config.gemm, kernels(), config.precision));
   Session session(config);
   initialize(config.model, session.state().layout, 1, session.state().parameters.data());
+  session.state().keep_all();
   session.state().start_lattice();
   const std::vector<std::int32_t> inputs = random_tokens(config, 0);
   const std::vector<std::int32_t> targets = random_tokens(config, 1);

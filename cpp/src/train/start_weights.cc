@@ -20,6 +20,7 @@ void TrainerCore::start_weights() {
   if (plan.config.init.empty()) {
     initialize(state.config, state.layout, static_cast<std::uint64_t>(plan.config.seed),
                state.parameters.data());
+    state.keep_all();
   } else if (!base_) {  // weights beside adapters stay as they were read
     read_init();
   }
