@@ -200,8 +200,7 @@ def _counts(text: str) -> list[int]:
 @_reported
 @with_options(["family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden", "rope-theta",
                 "untied", "seq", "batch", "grad-accum", "seed", "vocab", "positions", "lr",
-                "dropout", "lattice", "lora", "lora-rank", "lora-dropout", "lora-targets",
-                "base-dtype"])
+                "dropout", "lattice"])
 def verify(
     given: list[tuple[str, str]],
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "1,2,13,64",
