@@ -91,7 +91,7 @@ class Asked:
         if quiet:
             return chats
         _tell_what(chats.train, self.form)
-        if "templates" in vars(chats.encoder):
+        if chats.encoder.has_read_templates:
             template = chats.encoder.templates.of(None)
             how = "its marks" if template.marks else "the difference of renderings"
             _process.tell(one_line(f"chat    template {template.place}; answers by {how}"))

@@ -50,12 +50,6 @@ std::vector<std::string> modules_of(const SafetensorsFile& file) {
   return names;
 }
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + "]";
-}
-
 /// Checks that the file has all of these tensors and no others.
 void check_tensors(const SafetensorsFile& file, const TensorTable& table) {
   std::vector<std::string> known;

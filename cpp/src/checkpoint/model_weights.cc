@@ -16,14 +16,6 @@ namespace {
 
 constexpr const char* kBelongHint = "do config.json and the weights belong together?";
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (const std::int64_t extent : shape) {
-    text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
-  }
-  return text + "]";
-}
-
 /// Says whether a float violates `values`, by its bits, so that the loop becomes vector code.
 bool is_wrong(float value, std::uint32_t sign) noexcept {
   std::uint32_t bits;
@@ -153,6 +145,14 @@ class NamedWeights {
 };
 
 }  // namespace
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const std::int64_t extent : shape) {
+    text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
+  }
+  return text + "]";
+}
 
 void read_tensor(const SafetensorsFile& file, const std::string& name, const TensorEntry& entry,
                  Values values, float* out) {

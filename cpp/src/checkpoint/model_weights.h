@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/safetensors.h"
 #include "model/layout.h"
@@ -17,6 +18,9 @@ namespace cllm {
 /// finite. `taken` is called with each tensor when all of it is there, and may move it elsewhere.
 void read_model_parameters(const std::string& folder, const ParameterLayout& layout, float* out,
                            const std::function<void(const TensorEntry&)>& taken = nullptr);
+
+/// Returns a tensor's shape as errors show it: "[2, 3]".
+std::string shape_text(const std::vector<std::int64_t>& shape);
 
 /// Says which values stored tensors may have.
 enum class Values { kFinite, kFiniteNotNegative };

@@ -115,9 +115,6 @@ std::function<void()> KernelCaller::call(const KernelGrid& grid,
   if (what.kernel == std::string("gemm_weight")) {
     return what.bf16 ? product<Bf16, float>(sizes, places) : product<float, float>(sizes, places);
   }
-  if (what.kernel == std::string("gemm_bf16_weight")) {
-    return what.bf16 ? product<Bf16, Bf16>(sizes, places) : product<float, Bf16>(sizes, places);
-  }
   return [=, call = what.call, &k = k_]() mutable { call(k, sizes, places.next()); };
 }
 

@@ -128,7 +128,7 @@ def _tokenizer(chats: Chats, end_of_text: str | None) -> Tokenizer:
     """That of the model, with the template by which the examples were made."""
     encoder = chats.encoder
     made = tokenizers.of_file(encoder.tokenizer.folder, end_of_text)
-    if "templates" not in vars(encoder):
+    if not encoder.has_read_templates:
         return made
     source = encoder.templates.of(None).source
     kept = made.files.get(TEMPLATE, b"").decode("utf-8-sig", "replace")
@@ -232,7 +232,7 @@ def write_chats(chats: Chats, out: str | Path, *, val_fraction: float = 0.1,
                          "below 1")
     place, encoder = Path(out), chats.encoder
     tokenizer = _tokenizer(chats, end_of_text)
-    template = tokenizer.files.get(TEMPLATE, b"") if "templates" in vars(encoder) else b""
+    template = tokenizer.files.get(TEMPLATE, b"") if encoder.has_read_templates else b""
     reading = chats.train.reading
     asked = {"inputs": list(chats.train.files),
              "validation": list(chats.validation.files) if chats.validation is not None else [],

@@ -67,6 +67,11 @@ class Encoder:
         return find_templates(self.tokenizer.folder, self._chosen,
                               vocabulary=self.tokenizer.vocabulary)
 
+    @property
+    def has_read_templates(self) -> bool:
+        """Whether it was asked for them: no conversation was encoded otherwise."""
+        return "templates" in vars(self)
+
     def encode(self, example: Example, where: str) -> Encoded:
         """Raises Dropped where there is nothing to learn."""
         check(example)

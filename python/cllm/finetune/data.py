@@ -69,7 +69,7 @@ def _name(asked: Asked, chats: Chats) -> str:
         digest.update(f"{len(some)}\n".encode())
         for file in some:
             add_file(digest, file)
-    if "templates" in vars(chats.encoder):
+    if chats.encoder.has_read_templates:
         digest.update(chats.encoder.templates.of(None).source.encode())
     name = Path(chats.train.files[0]).name.partition(".")[0]
     return f"{name}-{digest.hexdigest()[:DIGITS]}"

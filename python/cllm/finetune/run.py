@@ -82,7 +82,7 @@ def _opened(asked: Asked, quiet: bool) -> Chats:
 
 def _own(questions: list[str], chats: Chats) -> list[Prompt]:
     """Texts that go on where the examples are no conversations."""
-    if "templates" not in vars(chats.encoder):
+    if not chats.encoder.has_read_templates:
         return [Prompt(question) for question in questions]
     return [Prompt([{"role": USER, "content": question}]) for question in questions]
 
