@@ -214,12 +214,12 @@ def chosen(given=(), *, full=False, **facts):
     from cllm.finetune.settings import Facts, choose
 
     usual = {"parameters": 135_000_000, "width": 576, "examples": 90, "tokens": 9000,
-             "longest": 100, "validates": True}
+             "longest": 100, "room": 1024, "validates": True}
     return {one.name: one.text for one in choose(Facts(**usual | facts), dict(given), full=full)}
 
 
 def test_choices_follow_the_model_and_the_examples():
-    assert chosen() == {"lora": "true", "lora-rank": "16", "seq": "100", "batch": "7",
+    assert chosen() == {"lora": "true", "lora-rank": "16", "seq": "750", "batch": "1",
                         "epochs": "10", "lr": "0.0002", "weight-decay": "0", "keep-best": "true"}
     assert chosen(parameters=1_000_000) == chosen(full=True)
     assert chosen(full=True)["lr"] == "2e-05" and "lora" not in chosen(full=True)
@@ -232,7 +232,10 @@ def test_choices_follow_the_model_and_the_examples():
     assert epochs == sorted(epochs, reverse=True) and epochs[0] == 10 and epochs[-1] == 1
     for longest in (2, 60, 500, 1024):
         found = chosen(longest=longest, examples=5000, tokens=5000 * longest // 2)
-        assert 1 <= int(found["batch"]) * longest <= 4096
+        assert longest <= int(found["seq"]) <= 1024
+        assert 1 <= int(found["batch"]) * int(found["seq"]) <= 4096
+    assert chosen(longest=900, tokens=2000)["seq"] == "900"  # few examples: rows are not longer
+    assert chosen(longest=60, tokens=10**6)["seq"] == "1024"
     assert chosen(examples=1, tokens=5, longest=5)["batch"] == "1"
 
 

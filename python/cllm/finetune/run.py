@@ -107,10 +107,11 @@ def _chosen(asked: Asked, chats: Chats, made: dict[str, Any], typed: dict[str, s
             ) -> dict[str, str]:
     """Says each choice in a line."""
     longest = max(read["longest"] for read in made["examples"]["read"].values())
+    room = made["examples"]["length"]
     folder = chats.encoder.tokenizer.folder
     facts = Facts(parameters=parameters_of(folder), width=width_of(folder),
                   examples=made["train"]["documents"], tokens=made["train"]["tokens"],
-                  longest=min(longest, made["examples"]["length"]),
+                  longest=min(longest, room), room=room,
                   validates=made["val"]["documents"] > 0)
     choices = choose(facts, typed, full=asked.full)
     for one in choices if not quiet else ():

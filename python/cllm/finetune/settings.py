@@ -23,7 +23,8 @@ class Facts:
     width: int
     examples: int  # to train on
     tokens: int  # of these
-    longest: int  # tokens of one, before it was cut
+    longest: int  # tokens of one, where it is cut
+    room: int  # tokens of a row at most
     validates: bool
 
 
@@ -38,8 +39,9 @@ def choose(facts: Facts, given: Mapping[str, str], *, full: bool) -> list[Choice
     """The options that were not given. `given` are those that were, by name."""
     found = [*_adapter(facts, given, full=full)]
     lora = given.get("lora") == "true" or any(one.name == "lora" for one in found)
-    length = facts.longest
-    found.append(Choice("seq", str(length), f"the longest example has {facts.longest:,}"))
+    length = _length(facts)
+    found.append(Choice("seq", str(length), f"the longest example has {facts.longest:,}; short "
+                                            "ones share a row"))
     length = int(given.get("seq", length))
     batch = _batch(facts, length)
     found.append(Choice("batch", str(batch), f"{count(-(-facts.tokens // length), 'row')} of "
@@ -62,6 +64,11 @@ def _adapter(facts: Facts, given: Mapping[str, str], *, full: bool) -> list[Choi
         return []
     rank = str(min(RANK, facts.width))
     return [Choice("lora", "true", size), Choice("lora-rank", rank, "on all linear maps")]
+
+
+def _length(facts: Facts) -> int:
+    """Room for several examples in a row, as long as an epoch keeps its steps."""
+    return max(facts.longest, min(facts.room, facts.tokens // STEPS))
 
 
 def _batch(facts: Facts, length: int) -> int:
