@@ -5,8 +5,9 @@
 # unless --tests is given; --python installs the Python package into .venv as well; --parity also
 # installs torch and transformers there, which are large. A second run that has nothing to do takes
 # a second or two. Environment: CXX the compiler, CLLM_WERROR=ON turns warnings into errors,
-# CLLM_JOBS the number of compile jobs (default: the cores), CLLM_VENV an environment of Python to
-# use in place of .venv as it is, so that nothing is installed into it.
+# CLLM_TEST_PCH=ON precompiles headers of the tests (for a build without ccache), CLLM_JOBS the number
+# of compile jobs (default: the cores), CLLM_VENV an environment of Python to use in place of .venv as
+# it is, so that nothing is installed into it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -26,7 +27,7 @@ while (($#)); do
     --python) with_python=yes ;;
     --parity) with_parity=yes ;;
     -h | --help)
-      sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 0
       ;;
     release | dev | asan | tsan | portable) presets+=("$1") ;;
@@ -171,7 +172,8 @@ build_preset() {
     targets=(--target train_model run_model)
     have_header gtest/gtest.h || tests=OFF
   fi
-  options=(-DCLLM_BUILD_TESTS="$tests" -DCLLM_WERROR="${CLLM_WERROR:-OFF}")
+  options=(-DCLLM_BUILD_TESTS="$tests" -DCLLM_WERROR="${CLLM_WERROR:-OFF}"
+    -DCLLM_TEST_PCH="${CLLM_TEST_PCH:-OFF}")
   if have_command ccache; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   say "configuring build/$preset"
   cmake --preset "$preset" "${options[@]}" >"build/$preset.log" 2>&1 || {

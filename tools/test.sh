@@ -3,8 +3,9 @@
 #   tools/test.sh          release build, C++ tests, Python tests: at most 10 minutes on two cores;
 #                          those that compare with transformers say "skipped: torch"
 #   tools/test.sh --lint   formatting and clang-tidy alone
-#   tools/test.sh --all    the default tier with torch, transformers and the wheel, lint, sanitizers,
-#                          portable build and long tests: 45 minutes
+#   tools/test.sh --ci     the default tier with torch and transformers, sanitizers, lint, portable
+#                          build: at most 40 minutes; what finds no time any more is named
+#   tools/test.sh --all    --ci without its limits, the wheel and long tests: 90 minutes
 #   tools/test.sh --long   by hand: training runs that are judged by their loss and their busy time
 # Every stage runs even when an earlier one failed; the exit status is 0 only if all passed.
 # Environment: CLLM_WERROR=ON turns warnings into errors, CLLM_JOBS the number of jobs (default 2),
@@ -13,12 +14,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 jobs=${CLLM_JOBS:-2}
-long_tests_until=$((30 * 60)) # seconds: in --all, a long test starts before this or not at all
 tier=${1:-default}
 case $tier in
-  default | --all | --long | --lint) ;;
+  default | --ci | --all | --long | --lint) ;;
   *)
-    echo "test.sh: unknown argument '$tier', expected nothing or --all, --long, --lint" >&2
+    echo "test.sh: unknown argument '$tier', expected nothing or --ci, --all, --long, --lint" >&2
     exit 2
     ;;
 esac
@@ -55,6 +55,17 @@ stage() {
   return 0
 }
 
+# stage_before MINUTES NAME COMMAND...: a stage that --ci leaves out when it is later than that.
+stage_before() {
+  local minutes=$1
+  shift
+  if [[ $tier == --ci ]] && ((SECONDS > minutes * 60)); then
+    summary+=("$(printf 'left out, no time left: %s' "$1")")
+  else
+    stage "$@"
+  fi
+}
+
 # Without a build nothing after it means anything.
 need() {
   stage "$@"
@@ -81,7 +92,7 @@ python_tests() {
   local wheel=0
   if [[ $tier == --all ]]; then wheel=1; fi
   CLLM_TEST_WHEEL=$wheel CLLM_BUILD_DIR=$PWD/build/release \
-    .venv/bin/python -m pytest -q -ra tests/python
+    .venv/bin/python -m pytest -q -ra -n "$jobs" --dist loadfile tests/python
 }
 
 # GCC's ThreadSanitizer cannot map its shadow memory on kernels that randomise addresses by more
@@ -102,53 +113,57 @@ sanitizer_build() {
   local preset=$1
   shift
   cmake --preset "$preset" -DCLLM_BUILD_TOOLS=OFF -DCLLM_WERROR="${CLLM_WERROR:-OFF}" \
-    ${launcher:+"$launcher"} && cmake --build "build/$preset" -j "$jobs" --target "$@"
+    -DCLLM_TEST_PCH="${CLLM_TEST_PCH:-OFF}" ${launcher:+"$launcher"} &&
+    cmake --build "build/$preset" -j "$jobs" --target "$@"
 }
 
 # Both sanitizers leave out what looks at numbers alone, over and over: bits, slopes and counts of
 # messages. The other tests run the same code.
-only_bits='^(GoldenBits|Shapes/SteadyShape)\.|^Lattice\.CoefficientsThatStayZero|/LoraWide|/Packed(LoraBf16|Dropout|Blocks)$'
-asan_tests() {
-  sanitizer_build asan engine_tests kernels_tests unit_tests &&
-    run_ctest asan -LE long \
-      -E "$only_bits|^Shapes/(ModelGradient|OneAnswer)\.|/ModelGradient\.IsTheDerivative|/(Lora\.SameBits|FrozenWeights\.GiveOne)"
-}
+only_numbers='^(GoldenBits|Shapes/SteadyShape|Recompute|Lattice\.CoefficientsThatStayZero)|/(ModelGradient|AdapterGradient)\.IsTheDerivative|/OneAnswer\.(OtherWeights|NothingIsLeft)'
+# The threads are the engine's.
 tsan_tests() {
   sanitizer_build tsan engine_tests &&
     without_randomisation ctest --test-dir build/tsan -j "$jobs" --output-on-failure \
-      --no-tests=error -L engine -LE long \
-      -E "$only_bits|/OneAnswer\.(OtherWeights|NothingIsLeft)|/OneAnswer\..*/(OddBf16|Qwen3Bf16|Dropout)\$|/Lora\.[^S]|/FrozenWeights\.GiveThe|/Lora(.*Bf16|Dropout)\$"
+      --no-tests=error -L engine -LE long -E "$only_numbers"
 }
-# By the other compiler: the library with all kernels is compiled, the scalar kernels are tested
+# --ci leaves out the tests of threads, which have the other sanitizer.
+asan_tests() {
+  local labels=(unit kernels)
+  if [[ $tier == --all ]]; then labels+=(engine); fi
+  sanitizer_build asan "${labels[@]/%/_tests}" &&
+    run_ctest asan -L "$(IFS='|' && echo "${labels[*]}")" -LE long -E "$only_numbers"
+}
+# By the other compiler: the library with all kernels is compiled; then the scalar kernels are tested
 # without those for AVX2 and AVX-512, which the other builds test.
 portable_tests() {
-  CXX=clang++ bash tools/build.sh portable &&
-    cmake --preset release -B build/clang -DCMAKE_CXX_COMPILER=clang++ -DCLLM_BUILD_TESTS=OFF \
-      -DCLLM_BUILD_TOOLS=OFF -DCLLM_WERROR="${CLLM_WERROR:-OFF}" ${launcher:+"$launcher"} &&
-    cmake --build build/clang -j "$jobs" --target cllm &&
-    cmake --build build/portable -j "$jobs" \
-      --target cllm kernels_tests engine_{golden,one_answer,oracle}_test &&
-    run_ctest portable -L kernels -LE long &&
-    run_ctest portable -R '^(GoldenBits|Shapes/(OneAnswer|TrainOracle))\.'
+  install_clang && portable_build ON --target cllm &&
+    portable_build OFF --target cllm cpu_kernel_cases_test gemm_native_test \
+      engine_{golden,one_answer,oracle}_test &&
+    run_ctest portable -R '^(GoldenBits|KernelCases|Shapes/(OneAnswer|TrainOracle))\.|Native'
+}
+install_clang() { command -v clang++ >/dev/null || CXX=clang++ bash tools/build.sh portable; }
+portable_build() {
+  local simd=$1
+  shift
+  cmake --preset portable -DCMAKE_CXX_COMPILER=clang++ -DCLLM_SIMD="$simd" \
+    -DCLLM_ONEDNN="$simd" -DCLLM_BUILD_TOOLS=OFF \
+    -DCLLM_WERROR="${CLLM_WERROR:-OFF}" ${launcher:+"$launcher"} &&
+    cmake --build build/portable -j "$jobs" "$@"
 }
 
-# One after the other, because they train with all cores; those that no longer fit into the tier's
-# time are named and left to --long.
+# One after the other, because they train with all cores.
 long_tests() {
-  local names passed=0 failed=0 left_out=0 name
+  local names passed=0 failed=0 name
   names=$(ctest --test-dir build/release -N -L long | sed -n '/(Disabled)$/d; s/^ *Test *#[0-9]*: //p')
   while IFS= read -r name; do
     [[ -n $name ]] || continue
-    if [[ $tier == --all ]] && ((SECONDS > long_tests_until)); then
-      echo "left out, no time left: $name"
-      left_out=$((left_out + 1))
-    elif ctest --test-dir build/release --output-on-failure -R "^${name//./\\.}\$"; then
+    if ctest --test-dir build/release --output-on-failure -R "^${name//./\\.}\$"; then
       passed=$((passed + 1))
     else
       failed=$((failed + 1))
     fi
   done <<<"$names"
-  echo "long: $passed passed, $failed failed, $left_out left out"
+  echo "long: $passed passed, $failed failed"
   ((failed == 0))
 }
 
@@ -158,11 +173,15 @@ malformed_calls() {
     .venv/bin/python -m pytest -q -ra tests/python/test_malformed.py
 }
 
-lint() { .venv/bin/python tools/dev/lint.py --jobs "$jobs"; }
+lint() {
+  local seconds=1800
+  if [[ $tier == --ci ]]; then seconds=180; fi
+  .venv/bin/python tools/dev/lint.py --jobs "$jobs" --budget "$seconds"
+}
 
 default_tier() {
   local parity=()
-  if [[ $tier == --all ]]; then parity=(--parity); fi
+  if [[ $tier =~ ^--(ci|all)$ ]]; then parity=(--parity); fi
   need build bash tools/build.sh --tests --python "${parity[@]}" release
   stage ctest run_ctest release -LE long
   stage pytest python_tests
@@ -177,13 +196,13 @@ case $tier in
     need build bash tools/build.sh --tests release
     stage lint lint
     ;;
-  --all)
+  --ci | --all)
     default_tier
-    stage lint lint
-    stage tsan tsan_tests
-    stage asan asan_tests
-    stage portable portable_tests
-    stage long long_tests
+    stage_before 26 tsan tsan_tests
+    stage_before 32 asan asan_tests
+    stage_before 34 lint lint
+    stage_before 35 portable portable_tests
+    if [[ $tier == --all ]]; then stage long long_tests; fi
     ;;
   --long)
     need build bash tools/build.sh --tests --python release

@@ -8,6 +8,7 @@
 
 #include "engine/model_runner.h"
 #include "one_answer.h"
+#include "sanitized.h"
 
 namespace cllm {
 namespace {
@@ -21,7 +22,8 @@ TEST_P(PackedSession, SameBitsOnEveryTree) {
   expect_one_answer(GetParam(), kSanitized ? 4 : 8, threads);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, PackedSession, testing::ValuesIn(packed_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, PackedSession,
+                         testing::ValuesIn(fewer_if_sanitized(packed_cases())),
                          [](const auto& test) { return test.param.name; });
 
 TEST(StepWithoutTargets, ChangesNothing) {

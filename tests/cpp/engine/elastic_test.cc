@@ -15,7 +15,7 @@ TEST_P(Elastic, ResizedAtRandomStepsTheBitsStay) {
   expect_elastic(c, is_slow ? 3 : 8, is_slow ? 1 : 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Elastic, testing::ValuesIn(training_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, Elastic, testing::ValuesIn(fewer_if_sanitized(training_cases())),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -70,7 +70,7 @@ std::vector<TrainingCase> cases() {
   return some;
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, FrozenWeights, testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, FrozenWeights, testing::ValuesIn(fewer_if_sanitized(cases())),
                          [](const auto& test) { return test.param.name; });
 
 TEST(FrozenWeightsMemory, IsHalfAndWhatThePlanSays) {

@@ -45,8 +45,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST(Lattice, CoefficientsThatStayZeroChangeNoBit) {
   const Watchdog watchdog("frozen coefficients", std::chrono::seconds(250));
-  for (const TrainingCase& c : training_cases()) {
-    if (kSanitized && is_heavy(c)) continue;
+  for (const TrainingCase& c : fewer_if_sanitized(training_cases())) {
     for (const bool pack : {true, false}) {
       SCOPED_TRACE(c.name + (pack ? ", packed" : ""));
       const std::vector<float> alone = train(c, false, 1, pack);

@@ -102,7 +102,7 @@ TEST_P(Lora, MergedWeightsGiveTheSameLogits) {
   EXPECT_GT(change, 100 * worst);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Lora, testing::ValuesIn(lora_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, Lora, testing::ValuesIn(fewer_if_sanitized(lora_cases())),
                          [](const auto& test) { return test.param.name; });
 
 // Nobody may write to frozen weights after a step: here that shows that they are packed once.

@@ -123,7 +123,7 @@ TEST(Evaluation, OfSeveralRounds) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, OneAnswer, testing::ValuesIn(training_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, OneAnswer, testing::ValuesIn(fewer_if_sanitized(training_cases())),
                          [](const auto& test) { return test.param.name; });
 
 TEST(ManyThreads, TwoHundredStartTrainAndStop) {

@@ -12,6 +12,7 @@
 #include "model/initialize.h"
 #include "model/shard_program.h"
 #include "packed_text.h"
+#include "sanitized.h"
 
 namespace cllm {
 namespace {
@@ -288,7 +289,7 @@ TEST_P(TrainOracle, EveryTreeGivesItsBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, TrainOracle, testing::ValuesIn(oracle_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, TrainOracle, testing::ValuesIn(fewer_if_sanitized(oracle_cases())),
                          [](const auto& test) { return test.param.shapes.name; });
 
 /// The cases do reach what they are for.

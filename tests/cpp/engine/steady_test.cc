@@ -10,6 +10,7 @@
 
 #include "interposed.h"
 #include "packed_text.h"
+#include "sanitized.h"
 #include "syscall_trap.h"
 #include "watchdog.h"
 
@@ -172,7 +173,8 @@ TEST_P(SteadyShape, SendsFewMessages) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, SteadyShape, testing::ValuesIn(training_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, SteadyShape,
+                         testing::ValuesIn(fewer_if_sanitized(training_cases())),
                          [](const auto& test) { return test.param.name; });
 
 /// CPU seconds of the spheres that `chosen` names while `meanwhile` runs.

@@ -9,6 +9,7 @@
 #include "adapter_case.h"
 #include "cpu/features.h"
 #include "dropout_reference.h"
+#include "sanitized.h"
 
 namespace cllm {
 namespace {
@@ -116,7 +117,8 @@ std::vector<AdapterCase> dropout_cases() {
   return cases;
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, AdapterDropout, testing::ValuesIn(dropout_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, AdapterDropout,
+                         testing::ValuesIn(fewer_if_sanitized(dropout_cases())),
                          [](const auto& test) { return test.param.model.name; });
 
 }  // namespace

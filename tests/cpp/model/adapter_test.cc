@@ -12,6 +12,7 @@
 #include "model/adapters.h"
 #include "model/packed_weights.h"
 #include "model/tile_calls.h"
+#include "sanitized.h"
 
 namespace cllm {
 namespace {
@@ -168,7 +169,8 @@ TEST_P(AdapterGradient, TakesTheOperationsThatAreCounted) {
   EXPECT_LT(model_.layout.flops_per_token(64), model_.plain.layout.flops_per_token(64));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, AdapterGradient, testing::ValuesIn(adapter_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, AdapterGradient,
+                         testing::ValuesIn(fewer_if_sanitized(adapter_cases())),
                          [](const auto& test) { return test.param.model.name; });
 
 /// The operations of a shard, those of layer 0 apart.

@@ -9,6 +9,7 @@
 
 #include "cpu/features.h"
 #include "gradient_case.h"
+#include "sanitized.h"
 
 namespace cllm {
 namespace {
@@ -212,9 +213,11 @@ TEST_P(ModelGradient, LogitsAndLossOfInferenceAgree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, ModelGradient, testing::ValuesIn(gradient_cases()),
+INSTANTIATE_TEST_SUITE_P(Shapes, ModelGradient,
+                         testing::ValuesIn(fewer_if_sanitized(gradient_cases())),
                          [](const auto& test) { return test.param.name; });
-INSTANTIATE_TEST_SUITE_P(Families, ModelGradient, testing::ValuesIn(family_cases()),
+INSTANTIATE_TEST_SUITE_P(Families, ModelGradient,
+                         testing::ValuesIn(fewer_if_sanitized(family_cases())),
                          [](const auto& test) { return test.param.name; });
 
 /// The cases do reach what they are for.
