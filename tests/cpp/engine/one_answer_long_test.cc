@@ -11,7 +11,21 @@ TEST_P(OneAnswerLong, ThirtySteps) {
   expect_one_answer(c, 30, one_answer_threads(c));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, OneAnswerLong, testing::ValuesIn(training_cases()),
+/// Models, adapters, packed documents, and these with adapters beside a base in bf16.
+std::vector<TrainingCase> all_cases() {
+  std::vector<TrainingCase> all = training_cases();
+  for (const TrainingCase& c : lora_cases()) all.push_back(c);
+  for (TrainingCase c : packed_cases()) {
+    all.push_back(c);
+    if (!c.lora) continue;
+    c.base = Precision::kBf16;
+    c.name += "RoundedBase";
+    all.push_back(c);
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, OneAnswerLong, testing::ValuesIn(all_cases()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -20,16 +20,13 @@
 #include "cllm/trainer.h"
 #include "faulty_files.h"
 #include "has.h"
-#include "temporary_folder.h"
+#include "stormed_run.h"
 
 namespace cllm {
 
 class TrainStorm {
  public:
-  TrainStorm() {
-    std::string text;
-    for (int i = 0; i < 600; ++i) text += "line " + std::to_string(i * i % 977) + "\n";
-    data_ = root_.file("data.txt", text);
+  explicit TrainStorm(Stormed what = Stormed::kText) : run_(what, root_) {
     const int code = crash_in_child({}, [&] {
       const FaultyFiles files({});
       Steps steps;
@@ -38,7 +35,7 @@ class TrainStorm {
     });
     EXPECT_EQ(code, 0);
     std::ifstream(root_ / "calls") >> calls_;
-    weights_ = read_text_file(root_ / "calm/final/model.safetensors");
+    weights_ = read_text_file(root_ / "calm" + run_.weights_file());
     losses_ = losses(root_ / "calm");
   }
 
@@ -89,36 +86,15 @@ class TrainStorm {
   }
 
  private:
-  static constexpr std::int64_t kSteps = 10;
-
   std::uint64_t calls_u() const { return static_cast<std::uint64_t>(calls_); }
 
-  TrainConfig config(const std::string& folder, int workers) const {
-    TrainConfig c;
-    c.data = data_;
-    c.out = folder;
-    c.layers = 1;
-    c.heads = 2;
-    c.width = 16;
-    c.sequence = 16;
-    c.batch = 5;
-    c.steps = kSteps;
-    c.save_every = 2;
-    c.eval_every = 4;
-    c.keep = 1;
-    c.spheres_every = 3;
-    c.workers = std::to_string(workers);
-    c.activate_all = true;
-    c.gemm = "native";
-    return c;
-  }
   /// Remembers how far a run has come.
   struct Steps final : TrainObserver {
     void on_step(const StepReport& report) override { last = report.step; }
     std::int64_t last = -1;
   };
   void train(const std::string& folder, int workers, Steps* steps, bool resume = false) const {
-    TrainConfig c = config(folder, workers);
+    TrainConfig c = run_.config(folder, workers);
     if (resume) c.resume = folder;
     Trainer(c).run(*steps);
   }
@@ -137,7 +113,8 @@ class TrainStorm {
     } catch (const std::exception& error) {
       const std::string text = error.what();
       const bool said = has(text, root_.path()) && text.find('\n') == std::string::npos;
-      const bool may_end = steps.last == -1 || steps.last == kSteps || has(text, data_);
+      const bool may_end =
+          steps.last == -1 || steps.last == StormedRun::kSteps || has(text, run_.data());
       if (plan.fault != FileFault::kFail || !said || !may_end) {
         std::fprintf(stderr, "a run failed after step %lld: %s\n",
                      static_cast<long long>(steps.last), text.c_str());
@@ -156,7 +133,7 @@ class TrainStorm {
     for (const UnusableCheckpoint& u : unusable) ADD_FAILURE() << u.folder << ": " << u.why;
   }
   void check_finished(const std::string& folder) const {
-    EXPECT_TRUE(read_text_file(folder + "/final/model.safetensors") == weights_)
+    EXPECT_TRUE(read_text_file(folder + run_.weights_file()) == weights_)
         << "the weights are others";
     EXPECT_EQ(losses(folder), losses_) << "a step is missing, twice, or another";
     EXPECT_EQ(names(folder), names(root_ / "calm")) << "litter";
@@ -192,7 +169,8 @@ class TrainStorm {
   }
 
   const TemporaryFolder root_{memory_folder()};
-  std::string data_, weights_;
+  const StormedRun run_;
+  std::string weights_;
   std::vector<std::string> losses_;
   std::int64_t calls_ = 0;
 };

@@ -14,5 +14,13 @@ TEST(TrainStorm, ADozenKills) {
   TrainStorm().rage(12, 4, 1);
 }
 
+TEST(TrainStorm, ADozenKillsOfAdapters) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer ends a forked child that starts threads";
+#endif
+  const Watchdog watchdog("a small storm over adapters", std::chrono::seconds(200));
+  TrainStorm(Stormed::kAdapters).rage(12, 4, 3);
+}
+
 }  // namespace
 }  // namespace cllm
