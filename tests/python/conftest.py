@@ -1,6 +1,7 @@
 """What the tests of the Python package share: places, a text, small runs, a limit on time.
 
-Environment: CLLM_BUILD_DIR, the build whose programs are tested (default: build/release).
+Environment: CLLM_BUILD_DIR, the build whose programs are tested (default: build/release);
+CLLM_TEST_ALL=1, under which what takes a minute and more runs too, or in full.
 """
 
 import faulthandler
@@ -17,6 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("CLLM_BUILD_DIR") or ROOT / "build/release")
 TRAIN_MODEL, RUN_MODEL = BUILD / "bin/train_model", BUILD / "bin/run_model"
+ALL = os.environ.get("CLLM_TEST_ALL") == "1"
 CASES = ROOT.parent / "shared/cases"  # inputs that failed once; tests do without them too
 
 # Started in the background they would ignore Ctrl-C, and so would what they start: those that send

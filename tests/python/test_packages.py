@@ -1,8 +1,7 @@
 """What others install: the source archive, the wheel made from it, and what a build without a
 compiler says.
 
-Environment: CLLM_TEST_WHEEL=1 builds and installs the wheel too, which takes a compilation of the
-bindings (tools/test.sh --all sets it).
+The wheel takes a compilation of the bindings: tools/test.sh --all builds and installs it.
 """
 
 import email
@@ -17,7 +16,7 @@ import venv
 import zipfile
 
 import pytest
-from conftest import ROOT, needs
+from conftest import ALL, ROOT, needs
 
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 OLDEST_GLIBC = (2, 36)  # of Debian 12, where CLLM is built
@@ -160,7 +159,7 @@ def test_cmake_says_in_one_line_what_is_missing(tmp_path, without_compiler, sett
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    if os.environ.get("CLLM_TEST_WHEEL") != "1":
+    if not ALL:
         pytest.skip("wheel: tools/test.sh --all builds it")
     folder = tmp_path_factory.mktemp("dist")
     run("bash", ROOT / "tools/dev/wheel.sh", folder)

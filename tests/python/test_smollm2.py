@@ -3,7 +3,7 @@ here, and what is trained and saved here opens there.
 """
 
 import pytest
-from conftest import needs
+from conftest import ALL, needs
 
 pytestmark = needs("cllm", "torch", "transformers", "gguf")
 cllm = pytest.importorskip("cllm")
@@ -58,7 +58,7 @@ def test_logits(ours, theirs):
 def test_a_hundred_greedy_tokens_of_ten_prompts(ours, theirs, starts):
     """What transformers chooses after each of our tokens is the next of ours: by induction both
     write the same text, and transformers needs one pass for it."""
-    for start in starts.tolist():
+    for start in starts.tolist() if ALL else starts.tolist()[:3]:
         text = ours.generate(start, tokens=ADDED, temperature=0).tolist()
         with torch.no_grad():
             logits = theirs(torch.tensor([[*start, *text]])).logits[0, STARTS - 1:]
@@ -72,11 +72,11 @@ def test_ten_steps_of_training(smollm2, tmp_path):
     trainer, optimizer = same_training(smollm2, tmp_path, theirs, VOCABULARY, 2, 64, rate=1e-4,
                                        first=17)
     first = None
-    for i in range(10):
+    for i in range(10 if ALL else 4):
         loss, _ = step(theirs, optimizer, 1.0, *batch(i % 2))
         assert trainer.step(*batch(i % 2)).loss == pytest.approx(loss, rel=TOLERANCE), i
         first = first or loss
-    assert loss < first - 1, "the steps were not negligible"
+    assert loss < first - (1 if ALL else 0.3), "the steps were not negligible"
 
 
 def log_likelihood(model, context, continuation):

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -325,6 +326,7 @@ needs_compiler = pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++"
 
 
 @needs_compiler
+@pytest.mark.skipif(not ALL, reason="headers: tools/test.sh --all compiles each")
 def test_every_header_compiles_alone():
     jobs = [(header, flags_for(header)) for header in sources("cpp") if header.endswith(".h")]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
