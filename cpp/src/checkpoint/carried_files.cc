@@ -44,10 +44,21 @@ std::string read_limited(const std::string& path) {
   return read_text_file(path);
 }
 
+using Json = nlohmann::ordered_json;
+
+/// Returns a file's JSON object; an empty one for no file, and for what is none.
+Json object_of(const ExtraFiles& files, const std::string& name) {
+  const std::string* const text = find_file(files, name);
+  if (text == nullptr) return Json::object();
+  check_json_text(*text, name);
+  Json object = Json::parse(*text, nullptr, false);
+  return object.is_object() ? object : Json::object();
+}
+
 /// Returns a tokenizer_config.json that says where texts are cut.
 std::string with_context(const std::string& text, std::int64_t context) {
   check_json_text(text, "tokenizer_config.json");
-  auto settings = nlohmann::ordered_json::parse(text, nullptr, false);
+  auto settings = Json::parse(text, nullptr, false);
   if (!settings.is_object()) return text;
   settings["model_max_length"] = context;
   return settings.dump(2) + "\n";
@@ -84,7 +95,31 @@ ExtraFiles carried_files(const DataSet& set, std::int64_t context) {
   const std::string ends = "{\"bos_token_id\": " + end + ", \"eos_token_id\": " + end;
   files.emplace_back("config.json", ends + "}");
   files.emplace_back("generation_config.json", ends + ", \"_from_model_config\": true}\n");
+  add_end_tokens(files, set.answer_ends);
   return files;
+}
+
+void add_end_tokens(ExtraFiles& files, const std::vector<std::int32_t>& ends) {
+  constexpr const char* kFile = "generation_config.json";
+  constexpr const char* kKey = "eos_token_id";
+  Json settings = object_of(files, kFile);
+  // Without that file, or key, config.json says what ends a text.
+  Json known = settings.contains(kKey) ? settings[kKey] : object_of(files, "config.json")[kKey];
+  if (!known.is_array()) known = known.is_number_integer() ? Json::array({known}) : Json::array();
+  const std::size_t before = known.size();
+  for (const std::int32_t end : ends) {
+    if (std::find(known.begin(), known.end(), Json(end)) == known.end()) known.push_back(end);
+  }
+  if (known.size() == before) return;
+  settings[kKey] = known.size() == 1 ? known[0] : known;
+  std::string text = settings.dump(2) + "\n";
+  for (auto& [name, contents] : files) {
+    if (name == kFile) {
+      contents = std::move(text);
+      return;
+    }
+  }
+  files.emplace_back(kFile, std::move(text));
 }
 
 const std::string* find_file(const ExtraFiles& files, const std::string& name) {

@@ -1,6 +1,7 @@
 // A model folder made by others holds more than weights; these files make a copy of it complete.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,10 @@ ExtraFiles carried_files(const std::string& folder);
 /// set of bytes gives none: byte models bring their own. Throws InputError for a file that is
 /// missing or not what dataset.json says.
 ExtraFiles carried_files(const DataSet& set, std::int64_t context);
+
+/// Makes generation_config.json name these tokens among those that end a text. A file that does is
+/// left as it is.
+void add_end_tokens(ExtraFiles& files, const std::vector<std::int32_t>& ends);
 
 /// Returns the contents of `name`; nullptr when it is not among them.
 const std::string* find_file(const ExtraFiles& files, const std::string& name);

@@ -1,6 +1,8 @@
 #include "data/data_set.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/files.h"
 #include "base/refuse.h"
@@ -23,7 +25,7 @@ constexpr int kMostDepth = 8;
 /// memory.
 bool is_kept(int depth, Json::parse_event_t event, const Json& parsed) {
   if (event != Json::parse_event_t::key || depth != 1) return depth <= kMostDepth;
-  for (const char* name : {"format", "version", "tokenizer", "train", "val"}) {
+  for (const char* name : {"format", "version", "tokenizer", "train", "val", "examples"}) {
     if (parsed == name) return true;
   }
   return false;
@@ -118,6 +120,35 @@ std::vector<std::string> token_files(const Reader& reader, DataSet& set, const c
   return paths;
 }
 
+/// Returns the tokens that end at least a tenth of the answers; versions before wrote none.
+std::vector<std::int32_t> answer_ends(const Reader& reader, std::int64_t vocabulary) {
+  constexpr const char* kEnds = "answers_end_with";
+  const auto examples = reader.top().find("examples");
+  if (examples == reader.top().end() || !examples->contains(kEnds)) return {};
+  const Json& counts = reader.value(*examples, kEnds);
+  if (!counts.is_object()) reader.wrong(kEnds, counts.type_name(), "counts by token");
+  std::vector<std::pair<std::int64_t, std::int32_t>> found;
+  std::int64_t all = 0;
+  for (const auto& item : counts.items()) {
+    const std::string& token = item.key();
+    const bool digits =
+        !token.empty() && token.size() < 10 && token.find_first_not_of("0123456789") == token.npos;
+    if (!digits || std::stoll(token) >= vocabulary) {
+      reader.wrong(kEnds, token, "tokens below " + std::to_string(vocabulary));
+    }
+    constexpr std::int64_t kMost = std::int64_t{1} << 50;
+    found.emplace_back(reader.count(counts, token.c_str(), 1, kMost),
+                       static_cast<std::int32_t>(std::stoll(token)));
+    all = std::min(all + found.back().first, kMost);
+  }
+  std::sort(found.rbegin(), found.rend());
+  std::vector<std::int32_t> ends;
+  for (const auto& [count, token] : found) {
+    if (count >= all / 10) ends.push_back(token);
+  }
+  return ends;
+}
+
 }  // namespace
 
 bool is_data_set(const std::string& folder) { return is_there(folder + "/" + DataSet::kName); }
@@ -151,6 +182,7 @@ DataSet read_data_set(const std::string& folder) {
   set.train = token_files(reader, set, "train", examples);
   set.validation = token_files(reader, set, "val", examples);
   if (set.train.empty()) reader.wrong("train", "no files", "at least one");
+  if (examples) set.answer_ends = answer_ends(reader, set.vocabulary);
   return set;
 }
 

@@ -28,6 +28,8 @@ struct DataSet {
   /// Holds the file of the marks of each of these (data/mark.h); empty unless they are examples.
   std::map<std::string, std::string> marks;
 
+  std::vector<std::int32_t> answer_ends;  ///< tokens that end answers, the most frequent first
+
   bool has_examples() const noexcept { return !marks.empty(); }
 
   std::string path(const std::string& name) const { return folder + "/" + name; }

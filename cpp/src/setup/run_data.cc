@@ -88,9 +88,11 @@ void check_validation_kind(const RunPlan& plan) {
   }
 }
 
-/// Keeps the chat template by which the examples were made: the model answers in its form.
-void carry_template(RunPlan& plan) {
+/// Keeps the chat template by which the examples were made, and what ends their answers: the model
+/// answers in this form.
+void carry_form(RunPlan& plan) {
   if (!plan.data_set || !plan.data_set->has_examples()) return;
+  add_end_tokens(plan.carried, plan.data_set->answer_ends);
   for (auto& file : carried_files(*plan.data_set, plan.session.model.context)) {
     if (file.first != "chat_template.jinja") continue;
     const auto same = [&](const auto& kept) { return kept.first == file.first; };
@@ -125,10 +127,10 @@ void open_data(RunPlan& plan) {
     check_validation_kind(plan);
     plan.validation = whole(*plan.validation_source);
     if (same_data(plan)) {
-      plan.notes.push_back(
-          "warning: " + option_word("val") +
-          " is the training data itself: its loss says nothing of text that the model has not seen "
-          "(without it a tenth is kept apart)");
+      plan.notes.push_back("warning: " + option_word("val") +
+                           " is the training data itself: its loss says nothing of text that the "
+                           "model has not seen" +
+                           (plan.source->has_marks() ? "" : " (without it a tenth is kept apart)"));
     } else {
       add_notes(plan, *plan.validation_source);
     }
@@ -165,7 +167,7 @@ void carry_tokenizer(RunPlan& plan, bool start_byte_tokens) {
   if (of_model != nullptr) {
     const std::string known = hex(sha256(*of_model));
     if (of_data.empty()) return;
-    if (known == of_data) return carry_template(plan);
+    if (known == of_data) return carry_form(plan);
     refuse("the data were made with another tokenizer than the model's", "SHA-256 " + of_data,
            known + ", as " + plan.init_folder + "/tokenizer.json",
            option_word("data", plan.config.data),
