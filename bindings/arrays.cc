@@ -9,9 +9,9 @@
 namespace cllm::python {
 namespace {
 
+/// `refusal` is of a number that does not fit; its value and place are added.
 template <class T>
-std::vector<std::int32_t> narrowed(const py::array& array, const char* argument,
-                                   std::int64_t vocabulary) {
+std::vector<std::int32_t> narrowed(const py::array& array, ErrorParts refusal) {
   const auto wide = py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(array);
   if (!wide) throw py::error_already_set();
   const auto size = static_cast<std::size_t>(wide.size());
@@ -25,11 +25,9 @@ std::vector<std::int32_t> narrowed(const py::array& array, const char* argument,
                        : std::is_signed_v<T> && static_cast<T>(tokens[i]) == value) {
       continue;
     }
-    throw InputError({"token outside the vocabulary", std::to_string(value),
-                      "0 to " + std::to_string(vocabulary - 1),
-                      std::string(argument) + "[" + std::to_string(i / columns) + ", " +
-                          std::to_string(i % columns) + "]",
-                      "was the text encoded with another tokenizer?"});
+    refusal.seen = std::to_string(value);
+    refusal.where += "[" + std::to_string(i / columns) + ", " + std::to_string(i % columns) + "]";
+    throw InputError(refusal);
   }
   return tokens;
 }
@@ -97,9 +95,13 @@ TokenMatrix::TokenMatrix(const py::object& object, const char* argument) : argum
 }
 
 std::vector<std::int32_t> TokenMatrix::values(std::int64_t vocabulary) const {
+  return values({"token outside the vocabulary", "", "0 to " + std::to_string(vocabulary - 1),
+                 argument_, "was the text encoded with another tokenizer?"});
+}
+
+std::vector<std::int32_t> TokenMatrix::values(const ErrorParts& refusal) const {
   const bool wide = array_.dtype().kind() == 'u' && array_.itemsize() == 8;
-  return wide ? narrowed<std::uint64_t>(array_, argument_, vocabulary)
-              : narrowed<std::int64_t>(array_, argument_, vocabulary);
+  return wide ? narrowed<std::uint64_t>(array_, refusal) : narrowed<std::int64_t>(array_, refusal);
 }
 
 FirstKeys::FirstKeys(const py::object& object, const TokenMatrix& inputs) {
@@ -114,7 +116,9 @@ FirstKeys::FirstKeys(const py::object& object, const TokenMatrix& inputs) {
                       shape(matrix.rows(), matrix.columns()), shape(rows, columns), "first_keys",
                       ""});
   }
-  values_ = matrix.values(columns);
+  values_ =
+      matrix.values({"no document begins there", "", "0 to " + std::to_string(columns - 1),
+                     "first_keys", "each token has the index of the first token of its document"});
   array_ = {values_.data(), rows, columns};
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cllm/error.h"
 #include "cllm/tensor.h"
 #include "cllm/train_config.h"
 
@@ -54,6 +55,8 @@ class TokenMatrix {
   /// Returns the rows one after another. Throws InputError for a value that is no token of any
   /// vocabulary.
   std::vector<std::int32_t> values(std::int64_t vocabulary) const;
+  /// Returns other numbers than tokens; `refusal` is of one that does not fit.
+  std::vector<std::int32_t> values(const ErrorParts& refusal) const;
 
  private:
   py::array array_;

@@ -67,7 +67,8 @@ std::vector<OptionAnswer> training_answers() {
            " times " + option_word("seq")},
       {{"do-train", "do-eval"}, "a run trains and validates"},
       {{"use-dora", "lora-modules-to-save", "lora-bias", "load-in-4bit", "load-in-8bit"},
-       "adapters are LoRA or rsLoRA, on linear maps of weights in fp32: " + option_flag("lora")},
+       "adapters are LoRA or rsLoRA, on linear maps of weights in fp32 or bf16: " +
+           option_flag("lora")},
       {{"label-smoothing", "label-smoothing-factor", "quantize"}, "it does not do that"},
   };
 }

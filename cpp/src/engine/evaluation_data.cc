@@ -64,9 +64,9 @@ std::int64_t longest_sequence(const TokenSource& source, std::int64_t context) {
 }
 
 std::unique_ptr<EvaluationRows> rows_to_evaluate(const TokenSource& source, std::int64_t sequence,
-                                                 std::int64_t tokens) {
+                                                 std::int64_t tokens, std::int32_t border) {
   if (!source.has_marks()) {
-    return std::make_unique<EvaluationWindows>(whole(source), sequence, tokens);
+    return std::make_unique<EvaluationWindows>(whole(source), sequence, tokens, border);
   }
   auto rows = std::make_shared<const ExampleRows>(std::make_shared<const Examples>(source),
                                                   sequence, Packing::kBestFit);

@@ -8,6 +8,7 @@
 
 #include "cllm/model_config.h"
 #include "cllm/train_observer.h"
+#include "data/documents.h"
 #include "data/evaluation_rows.h"
 #include "data/token_source.h"
 
@@ -33,9 +34,12 @@ std::int64_t longest_sequence(const TokenSource& source, std::int64_t context);
 
 /// Returns the rows of `sequence` tokens that evaluate the data: windows of a text, packed
 /// examples. As few as hold `tokens`; all of them when that is 0. Throws InputError when no example
-/// has anything to predict. REQUIRES: the model can read the data; the source outlives the rows.
+/// has anything to predict. A `border` is the token that begins a document in a text, where tokens
+/// see their own document only. REQUIRES: the model can read the data; the source outlives the
+/// rows.
 std::unique_ptr<EvaluationRows> rows_to_evaluate(const TokenSource& source, std::int64_t sequence,
-                                                 std::int64_t tokens = 0);
+                                                 std::int64_t tokens = 0,
+                                                 std::int32_t border = kNoBorder);
 
 /// Reports a mean loss over rows of the data. `text_bytes` is as in Model::evaluate.
 EvaluationReport evaluation_of(const TokenSource& source, const EvaluationRows& rows,

@@ -25,12 +25,15 @@ std::size_t tables_bytes(const SessionConfig& config, const ParameterLayout& lay
                          const BatchPlan& plan, std::int64_t windows) {
   std::int64_t each = 60;
   for (const Linear& linear : layout.layer(0).linears) each += linear.adapter.exists() ? 12 : 0;
-  const std::int64_t pair = 2 * sizeof(std::int32_t), phases = each * config.model.layers;
+  // Examples come with a first key of each token.
+  const std::int64_t columns = config.head_rows == HeadRows::kCounted ? 3 : 2;
+  const std::int64_t row = columns * static_cast<std::int64_t>(sizeof(std::int32_t));
+  const std::int64_t phases = each * config.model.layers;
   const std::int64_t tokens = 3 * config.batch * config.sequence + 2 * windows * config.sequence;
   const auto positions = static_cast<std::int64_t>(plan.positions.size());
   const std::int64_t turns =
       config.model.is_gpt2() ? 0 : 4 * config.sequence * config.model.head_width();
-  return static_cast<std::size_t>(tokens * pair + positions * phases * 7 * 128) +
+  return static_cast<std::size_t>(tokens * row + positions * phases * 7 * 128) +
          static_cast<std::size_t>(turns) * sizeof(float);
 }
 

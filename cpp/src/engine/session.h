@@ -46,8 +46,8 @@ class Session {
   /// Sets the flag by which any thread can cancel at any moment. When the flag is set, the running
   /// step or evaluation, or else the next one, ends as soon as each worker has finished its tile. A
   /// step is then either cancelled and has changed nothing, or it had already been decided and is
-  /// complete; an evaluation returns NaN. The flag must outlive the session, which never writes it;
-  /// null: none.
+  /// complete; an evaluation returns NaN. A step without targets ends on its own. The flag must
+  /// outlive the session, which never writes it; null: none.
   void set_cancel(const std::atomic<bool>* flag) noexcept { cancel_ = flag; }
 
   /// Makes another number of spheres around the same model: no bit of any later result changes. All

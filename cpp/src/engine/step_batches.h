@@ -30,8 +30,8 @@ struct StepBatch {
 /// Draws the sequences of a step into rows[B, T].
 using DrawBatch = std::function<void(std::int64_t step, const RowsToFill& to)>;
 
-/// Draws and lays out batches. It allocates at construction only. Thread safety: the root's thread
-/// only.
+/// Draws and lays out batches. It allocates at construction, and once more when it is first handed
+/// documents that it was not made for. Thread safety: the root's thread only.
 class StepBatches {
  public:
   /// Makes batches of one plan; `vocabulary` is that of the lattice whose rings are counted, 0 for

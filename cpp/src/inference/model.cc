@@ -12,6 +12,7 @@
 #include "checkpoint/held_folder.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/model_weights.h"
+#include "checkpoint/trainer_state.h"
 #include "cllm/error.h"
 #include "cllm/memory_data.h"
 #include "cllm/stop_text.h"
@@ -66,6 +67,23 @@ std::string base_of(const AdapterDescription& adapter, const std::string& where)
          adapter.base.empty() ? "no name of one" : adapter.base, "its folder", where,
          "name the model, and the adapter beside it: " + option_word("model", "MODEL") + " " +
              option_word("adapter", where));
+}
+
+/// Checks that a model is still the one that the adapters in a folder were trained beside, where
+/// that folder says so.
+void check_base(const ModelState& state, const std::string& base, const HeldFolder& adapters) {
+  if (!is_there(adapters.path() + "/" + kTrainerStateName)) return;
+  const std::optional<BaseModel> trained = read_trainer_state(adapters.path()).base;
+  if (!trained) return;
+  WeightsChecksum checksum;
+  for (const TensorEntry& weight : state.layout.tensors()) {
+    checksum.add(weight, state.parameters.data());
+  }
+  if (checksum.text() == trained->checksum) return;
+  refuse("the weights changed since this adapter was trained beside them",
+         "CRC-32C " + checksum.text(), trained->checksum, base,
+         "where it is to be added all the same, name both: " + option_word("model", base) + " " +
+             option_word("adapter", adapters.name()));
 }
 
 /// Reads and continues one text, with products of its own.
@@ -186,6 +204,7 @@ Model Model::load(const std::string& path, std::int64_t workers, const std::stri
   read_held_folder(find, [&](const HeldFolder& folder) {
     const AdapterDescription description = read_adapter_config(folder.path());
     read_model(adapter.empty() ? base_of(description, folder.name()) : path);
+    if (adapter.empty()) check_base(*impl->state, impl->folder, folder);
     impl->merge(description.lora, folder);
   });
   return Model(std::move(impl));

@@ -34,8 +34,7 @@ std::size_t ParameterLayout::token_tensor() const noexcept {
 }
 
 std::int64_t ParameterLayout::flops_per_token(std::int64_t sequence) const noexcept {
-  const Linear& head = network_.head;
-  std::int64_t numbers = (trains(head.weight) ? 3 : 2) * head.size(), attentions = 0;
+  std::int64_t numbers = 0, attentions = 0;
   for (std::int64_t l = 0; l < config_.layers; ++l) {
     for (std::size_t i = 0; i < kLinearSites; ++i) {
       const Linear& linear = layer(l).linears[i];
@@ -48,7 +47,12 @@ std::int64_t ParameterLayout::flops_per_token(std::int64_t sequence) const noexc
     }
     attentions += trains_below(l, LinearSite::kProjection) ? 3 : 1;
   }
-  return 2 * numbers + 2 * attentions * config_.query_width() * sequence;
+  return head_flops() + 2 * numbers + 2 * attentions * config_.query_width() * sequence;
+}
+
+std::int64_t ParameterLayout::head_flops() const noexcept {
+  const Linear& head = network_.head;
+  return 2 * (trains(head.weight) ? 3 : 2) * head.size();
 }
 
 }  // namespace cllm

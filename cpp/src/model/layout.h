@@ -72,6 +72,8 @@ class ParameterLayout {
   /// of a weight that multiplies, with the head's, and 6 L Q T for attention, where half of the
   /// pairs are masked. The gradients that adapters leave out are not counted.
   std::int64_t flops_per_token(std::int64_t sequence) const noexcept;
+  /// Returns those of them that are the head's, which may leave out tokens without a target.
+  std::int64_t head_flops() const noexcept;
 
  private:
   /// Numbers the linear maps of the layers in the order in which a row meets them.

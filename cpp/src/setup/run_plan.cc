@@ -207,7 +207,7 @@ void check_place(const RunPlan& plan) {
            "leave it out");
   }
   if (c.out.empty() || plan.continues_in_place()) return;
-  for (const std::string& source : {c.init, c.resume}) {
+  for (const std::string& source : {c.init, c.resume, c.lora_init}) {
     if (c.overwrite && !source.empty() && lies_in(source, c.out)) {
       refuse("the run that is to be replaced holds what the new one starts from", source,
              "a model or a checkpoint outside of it", option_word("overwrite"),

@@ -250,13 +250,23 @@ StepReport TrainerCore::run_step(const StepBatch& batch, std::function<void()> m
   r.gradient_norm = out.gradient_norm;
   r.milliseconds = 1e3 * seconds;
   r.tokens_per_second = tokens / seconds;
-  r.gflops = 1e-9 * r.tokens_per_second *
-             static_cast<double>(session.state().layout.flops_per_token(plan.session.sequence));
-  r.mfu = peak_.share(r.gflops, workers);
+  if (out.counted > 0) {  // else nothing was computed
+    r.gflops = 1e-9 * step_flops(out.counted) / seconds;
+    r.mfu = peak_.share(r.gflops, workers);
+  }
   r.workers = workers;
   r.skipped = out.skipped;
   r.late = out.waited;
   return r;
+}
+
+double TrainerCore::step_flops(std::int64_t counted) const {
+  const ParameterLayout& layout = session.state().layout;
+  const std::int64_t tokens = step_tokens(plan.config);
+  const std::int64_t left_out = plan.session.head_rows == HeadRows::kCounted ? tokens - counted : 0;
+  return static_cast<double>(tokens) *
+             static_cast<double>(layout.flops_per_token(plan.session.sequence)) -
+         static_cast<double>(left_out) * static_cast<double>(layout.head_flops());
 }
 
 void TrainerCore::resize(std::int64_t workers) {
@@ -285,7 +295,8 @@ EvaluationReport TrainerCore::evaluate(const std::function<bool()>& asked) {
 EvaluationReport TrainerCore::evaluate(const TokenSource& source,
                                        const std::function<bool()>& asked) {
   check_readable(source, plan.session.model, plan.byte_tokens);
-  const std::unique_ptr<EvaluationRows> rows = rows_to_evaluate(source, plan.session.sequence);
+  const std::unique_ptr<EvaluationRows> rows =
+      rows_to_evaluate(source, plan.session.sequence, 0, plan.border);
   window->pause();
   const double loss = session.evaluate(*rows, asked);
   window->resume();

@@ -85,6 +85,8 @@ class TrainerCore {
   void read_state(const std::string& checkpoint);
   void note_changes(const TrainerState& saved);
   StepReport run_step(const StepBatch& batch, std::function<void()> meanwhile);
+  /// Returns the floating-point operations of a step in which so many targets are counted.
+  double step_flops(std::int64_t counted) const;
 
   std::unique_ptr<const EvaluationRows> rows_;  // that evaluate() predicts
   double rate_scale_ = 1;

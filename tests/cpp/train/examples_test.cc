@@ -97,6 +97,43 @@ TEST_F(ExampleRun, ResumesExactly) {
   EXPECT_TRUE(has(said, "not what the run was trained on")) << said;
 }
 
+TEST_F(ExampleRun, SavesWhichTokensEndAnAnswer) {
+  nlohmann::json json = set_.write_files(folder_ / "set");
+  json["examples"]["answers_end_with"] = {{"7", 48}, {"8", 2}, {"9", 50}};
+  DataSetText::file(folder_ / "set", "dataset.json", json.dump());
+  run(config_);
+  const auto ends = [](const std::string& folder) {
+    return nlohmann::json::parse(read_text_file(folder + "/generation_config.json"))
+        .at("eos_token_id");
+  };
+  const nlohmann::json expected = {set_.like.end_of_text, 9, 7};
+  EXPECT_EQ(ends(folder_ / "run/final"), expected) << "a few answers end otherwise by chance";
+  config_.init = folder_ / "run";
+  config_.out = folder_ / "tuned";
+  json["examples"]["answers_end_with"] = {{"11", 60}, {"9", 40}};
+  DataSetText::file(folder_ / "set", "dataset.json", json.dump());
+  run(config_);
+  const nlohmann::json more = {set_.like.end_of_text, 9, 7, 11};
+  EXPECT_EQ(ends(folder_ / "tuned/final"), more);
+  json["examples"]["answers_end_with"] = {{"300", 60}};
+  DataSetText::file(folder_ / "set", "dataset.json", json.dump());
+  EXPECT_TRUE(has(complaint(config_), "answers_end_with: 300")) << complaint(config_);
+}
+
+// Nothing is computed in such a step, which must not count as a rate that was reached.
+TEST_F(ExampleRun, AStepWithoutTargetsHasNoSpeed) {
+  Trainer trainer(config_);
+  const std::vector<std::int32_t> inputs(4 * 32, 1), none(4 * 32, -1);
+  const TokenArray rows = {inputs.data(), 4, 32};
+  const StepReport empty = trainer.step(rows, {none.data(), 4, 32}, {});
+  EXPECT_EQ(empty.trained_tokens, 0);
+  EXPECT_EQ(empty.gflops, 0);
+  EXPECT_EQ(empty.mfu, 0);
+  const StepReport full = trainer.step(rows, rows, {});
+  EXPECT_GT(full.gflops, 0);
+  EXPECT_GT(full.mfu, 1e-6);
+}
+
 TEST_F(ExampleRun, PackingChangesNoLoss) {
   Trainer packed(config_);
   config_.out.clear();

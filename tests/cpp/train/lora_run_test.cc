@@ -146,6 +146,25 @@ TEST_F(LoraRun, GoesOnOnlyBesideItsModel) {
                   "the model is not here that this adapter was trained beside: got " + base_));
 }
 
+// The run names its base by a folder, whose weights may be others by now.
+TEST_F(LoraRun, IsAddedToTheWeightsThatItWasTrainedBesideUnlessTheyAreNamed) {
+  trained(config("run"));
+  model("base", 2);
+  const std::string said = message_of<InputError>([&] { Model::load(folder_ / "run", 1); });
+  EXPECT_TRUE(has(said, base_ + ": the weights changed since this adapter was trained")) << said;
+  EXPECT_TRUE(has(said, "--adapter")) << said;
+  Model::load(base_, 1, folder_ / "run");
+}
+
+TEST_F(LoraRun, IsNotReplacedByARunThatStartsFromItsAdapter) {
+  trained(config("run"));
+  TrainConfig c = config("run");
+  c.overwrite = true;
+  c.lora_init = folder_ / "run";
+  EXPECT_TRUE(has(refusal(c), "holds what the new one starts from")) << refusal(c);
+  EXPECT_TRUE(fs::exists(folder_ / "run/final/adapter_model.safetensors"));
+}
+
 TEST_F(LoraRun, StartsFromAnAdapter) {
   const std::string hash = trained(config("first"));
   TrainConfig c = config("second");
