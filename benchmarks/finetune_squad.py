@@ -20,12 +20,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cllm
 import numpy as np
+from cllm import _bench_command
 from cllm.chat import Dialogue
+from compare_routing import split_words
 from rich.console import Console
 from rich.table import Table
 
@@ -108,17 +111,26 @@ class Score(NamedTuple):
 
 
 def ask(model: Path, questions: list[tuple[str, Asked]]) -> Score:
-    """Greedy answers, each in a conversation of its own."""
-    dialogue = Dialogue(cllm.Model.load(model), system=SYSTEM, tokens=MOST_TOKENS, temperature=0)
-    answers, stopped = [], 0
-    for text, one in questions:
-        dialogue.reset()
-        answers.append(dialogue.ask(first_turn(text, one.question)))
-        stopped += not dialogue.cut
+    """Greedy answers, each in a conversation of its own; a process a core."""
+    asked = [first_turn(text, one.question) for text, one in questions]
+    parts = min(_bench_command.cores(), len(asked))
+    with ProcessPoolExecutor(parts) as pool:
+        given = list(pool.map(answers_to, [model] * parts, [asked[i::parts] for i in range(parts)]))
+    answers, stopped = zip(*(given[i % parts][i // parts] for i in range(len(asked))), strict=True)
     right = [one.answers for _, one in questions]
     number = len(questions)
     return Score(sum(map(exact, answers, right)) / number, sum(map(f1, answers, right)) / number,
-                 stopped / number, answers)
+                 sum(stopped) / number, list(answers))
+
+
+def answers_to(model: Path, asked: list[str]) -> list[tuple[str, bool]]:
+    """The answers, and whether the model ended them by itself."""
+    dialogue = Dialogue(cllm.Model.load(model), system=SYSTEM, tokens=MOST_TOKENS, temperature=0)
+    found = []
+    for question in asked:
+        dialogue.reset()
+        found.append((dialogue.ask(question), not dialogue.cut))
+    return found
 
 
 # -- beside others ------------------------------------------------------------------------------
@@ -161,7 +173,7 @@ def answers_of_transformers(model: Path, questions: list[tuple[str, Asked]]) -> 
     return answers
 
 
-def compare(asked: argparse.Namespace) -> int:
+def compare(asked: argparse.Namespace, options: list[str]) -> int:
     asked.folder.mkdir(parents=True, exist_ok=True)
     train, questions = read(asked.squad, asked.held_out, asked.questions)
     data = asked.folder / "train.jsonl"
@@ -176,7 +188,7 @@ def compare(asked: argparse.Namespace) -> int:
         row("before", ask(asked.model, questions))
     run = asked.folder / "run"
     command = [sys.executable, "-m", "cllm", "finetune", str(asked.model), "--data", str(data),
-               "--out", str(run), "--val-fraction", "0.02", *asked.options]
+               "--out", str(run), "--val-fraction", "0.02", *options]
     start = time.monotonic()
     subprocess.run(command, check=True)
     minutes = (time.monotonic() - start) / 60
@@ -188,7 +200,7 @@ def compare(asked: argparse.Namespace) -> int:
     (asked.folder / "answers.json").write_text(json.dumps(
         [{"question": one.question, "right": one.answers, "given": given}
          for (_, one), given in zip(questions, tuned.answers, strict=True)], indent=1))
-    return 0 if "--full" in asked.options else beside_others(asked, tuned_model, questions, tuned)
+    return 0 if "--full" in options else beside_others(asked, tuned_model, questions, tuned)
 
 
 def beside_others(asked: argparse.Namespace, adapter: Path, questions: list[tuple[str, Asked]],
@@ -206,7 +218,8 @@ def beside_others(asked: argparse.Namespace, adapter: Path, questions: list[tupl
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="After -- come options of cllm finetune.")
     parser.add_argument("squad", type=Path, help="SQuAD's JSON, version 1.1 or 2.0, also .gz")
     parser.add_argument("model", type=Path, help="folder, such as `cllm data smollm2` makes")
     parser.add_argument("folder", type=Path, help="to create, for data, run and answers")
@@ -214,8 +227,8 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=200, help="asked before and after")
     parser.add_argument("--before", action=argparse.BooleanOptionalAction, default=True,
                         help="asks the untuned model too")
-    parser.add_argument("options", nargs="*", help="of cllm finetune, after --")
-    return compare(parser.parse_args())
+    own, options = split_words(sys.argv[1:])
+    return compare(parser.parse_args(own), options)
 
 
 if __name__ == "__main__":
