@@ -9,6 +9,7 @@ import typer
 
 import cllm
 from cllm import _process
+from cllm._run_folder import models_of
 from cllm._training import quoted
 
 CONFIG = "adapter_config.json"
@@ -20,7 +21,7 @@ def check_adapter(path: Path, name: str) -> None:
     one says who reads it."""
     if not path.is_dir():
         raise cllm.InputError(f"{name}: no such folder: got {path}, expected one with {CONFIG}")
-    places = [path / place for place in (".", "final", "checkpoints/latest")]
+    places = [path, *models_of(path)]
     if any((place / CONFIG).is_file() for place in places):
         return
     whole = any((place / "config.json").is_file() for place in places)

@@ -8,6 +8,7 @@ from typing import Any
 
 import cllm
 from cllm._cllm import InputError
+from cllm._run_folder import models_of
 from cllm._words import flag, option, shown
 from cllm.finetune.data import Asked
 from cllm.finetune.samples import Prompt
@@ -60,4 +61,6 @@ def read(run: Path) -> Record | None:
 
 
 def has_checkpoint(run: Path) -> bool:
-    return (run / "checkpoints/latest").exists() or (run / "final").exists()
+    """Whether there is something to go on from. Damaged ones count too: the engine says what is
+    wrong with them, and nothing is written over."""
+    return any(place.exists() for place in models_of(run))

@@ -12,6 +12,7 @@ import numpy
 from numpy.typing import NDArray
 
 from cllm._cllm import InputError
+from cllm._run_folder import models_of
 from cllm._words import one_line, option
 
 END = "<|endoftext|>"
@@ -153,10 +154,8 @@ def _of_lists(folder: Path, config: dict[str, Any]) -> Any:
 
 def newest_model(path: Path) -> Path:
     """The folder itself or, of a run, that of its newest model."""
-    for model in ("final", "checkpoints/latest"):
-        if not (path / "tokenizer.json").is_file() and (path / model / "tokenizer.json").is_file():
-            path = path / model
-    return path
+    return next((place for place in (path, *models_of(path))
+                 if (place / "tokenizer.json").is_file()), path)
 
 
 def of_file(path: Path, end: str | None) -> Tokenizer:
