@@ -232,7 +232,7 @@ def test_tokens_past_the_vocabulary_are_an_error(tmp_path):
 
 def test_models_that_hold_no_conversation(tmp_path):
     file = write_lines(tmp_path / "a.jsonl", GOOD)
-    assert "no model of words: got nowhere" in error_of(file, "nowhere")
+    assert "no such folder: got nowhere" in error_of(file, "nowhere")
     (tmp_path / "bytes").mkdir()
     (tmp_path / "bytes/config.json").write_text("{}")
     assert "expected a folder with tokenizer.json" in error_of(file, tmp_path / "bytes")
@@ -274,7 +274,7 @@ REFUSED_WORDS = {
     "a.jsonl --chat --model m --show -1": "--show: out of range: got -1",
     "a.jsonl --chat --model m --format x": '--format: got "x"',
     "a.jsonl --chat --model m --max-length 1": "--max-length: got 1",
-    "a.jsonl --chat --model none": "no model of words: got none",
+    "a.jsonl --chat --model none": "no such folder: got none",
     "a.jsonl --chat --model m --chat-template x": "--chat-template: no such file: got x",
     "none.jsonl --chat --model m": "none.jsonl: cannot be read",
     "bad.jsonl --chat --model m": 'bad.jsonl: line 2 has no "messages"',

@@ -85,7 +85,7 @@ WRONG = {
     "no run": (["--resume", "other"], "--resume: no fine-tuning: got other"),
     "a run with a model": (["model", "--resume", "other"], "MODEL: a run that goes on has one"),
     # models
-    "no model": (of("good.jsonl", "nowhere"), "no model of words: got "),
+    "no model": (of("good.jsonl", "nowhere"), "no such folder: got "),
     "a model of bytes": (of("good.jsonl", "bytes"), "bytes/final: no chat template"),
     "no template": (of("good.jsonl", "plain"), "no chat template: got neither"),
     "no weights": (of("good.jsonl", "empty"), "model.safetensors"),

@@ -1,5 +1,7 @@
 """The tokenizer of a model, which knows where in a text each token stands."""
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from cllm.prepare import tokenizers
 from cllm.prepare.tokenizers import newest_model, read_json
 
 _CONTEXT = ("max_position_embeddings", "n_positions", "n_ctx")
+_ON_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # owner/name
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,26 @@ class Tokens:
         return first, max(first, int(numpy.searchsorted(self.begins, span[1], "left")))
 
 
+def _why_none(folder: Path) -> str:
+    """What is said of a folder without a tokenizer."""
+    name = os.path.relpath(folder)
+    if not folder.exists() and not folder.parent.exists() and _ON_HUB.fullmatch(name):
+        return (f"no such folder: got {name}, which may be a model of the Hub: expected it "
+                f"downloaded: hf download {name} --local-dir FOLDER, then FOLDER")
+    if not folder.is_dir():
+        what = "a file in place of a folder" if folder.exists() else "no such folder"
+        return f"{what}: got {folder}, expected the folder of a model, or of a run"
+    return (f"no model of words: got {folder}, expected a folder with tokenizer.json: a model of "
+            "bytes knows no tokens for who speaks")
+
+
 class ChatTokenizer:
     """The tokenizer of a model's folder, or of a run's newest model."""
 
     def __init__(self, folder: Path, end_of_text: str | None = None) -> None:
         self.folder = newest_model(folder)
         if not any((self.folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-            raise InputError(f"no model of words: got {folder}, expected a folder with "
-                             "tokenizer.json: a model of bytes knows no tokens for who speaks")
+            raise InputError(_why_none(folder))
         found = tokenizers.of_file(self.folder, end_of_text)
         self.end = found.end
         self._names = found.special_tokens()
