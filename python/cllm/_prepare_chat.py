@@ -50,9 +50,8 @@ def _summary(examples: Examples, what: str) -> None:
             if reason == CUT:
                 reason = (f"cut after {count(encoder.length, 'token')}, which leaves out "
                           f"{counts.cut_tokens:,}; the longest has {counts.longest:,}")
-            detail = f": {one.detail}" if one.detail else ""
             _process.tell(one_line(f"{sentence:<8}{count(one.number, 'example')} {reason} "
-                                   f"(first: {one.where}{detail})"))
+                                   f"(first: {one.first})"))
     if counts.replaced:
         _process.tell(f"note    replaced {count(counts.replaced, 'undecodable place')} by U+FFFD")
     if counts.ends:

@@ -15,6 +15,11 @@ class Found:
     where: str
     detail: str = ""
 
+    @property
+    def first(self) -> str:
+        """Where the first example of it is and, where more is known, what it has."""
+        return f"{self.where}: {self.detail}" if self.detail else self.where
+
 
 @dataclass
 class Counts:

@@ -121,7 +121,9 @@ def _counts(counts: Counts) -> dict[str, Any]:
             "trained_tokens": counts.trained, "longest": counts.longest,
             "cut": found.pop(CUT, 0), "cut_tokens": counts.cut_tokens,
             "replaced": counts.replaced, "notes": found,
-            "dropped": {reason: one.number for reason, one in counts.dropped.items()}}
+            "dropped": {reason: one.number for reason, one in counts.dropped.items()},
+            "first": {reason: one.first for reason, one in (counts.dropped | counts.notes).items()
+                      if reason != CUT}}
 
 
 def _tokenizer(chats: Chats, end_of_text: str | None) -> Tokenizer:

@@ -9,7 +9,7 @@ import cllm
 from cllm import _process
 from cllm._prepare_command import stopped_by_signals
 from cllm._training import newest_or_best, quoted, train_to_end
-from cllm._words import count
+from cllm._words import count, one_line
 from cllm.chat.example import USER
 from cllm.chat.formats import FORMS
 from cllm.finetune.data import Asked, prepared, prompts_of
@@ -94,9 +94,11 @@ def _tell_examples(folder: Path, made: dict[str, Any]) -> None:
                   f"to train, {train['trained_tokens']:,} of them trained; "
                   f"{validation['documents']:,} to validate; in {folder}")
     for read in made["examples"]["read"].values():
+        first = read.get("first", {})  # missing in data sets of older versions
         for found, word in ((read["dropped"], "dropped"), (read["notes"], "note")):
             for reason, number in found.items():
-                _process.tell(f"{word:<8}{count(number, 'example')} {reason}")
+                where = f" (first: {first[reason]})" if reason in first else ""
+                _process.tell(one_line(f"{word:<8}{count(number, 'example')} {reason}{where}"))
         if read["cut"]:
             _process.tell(f"note    {count(read['cut'], 'example')} cut after "
                           f"{count(made['examples']['length'], 'token')}, which leaves out "
