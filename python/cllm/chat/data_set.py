@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from cllm.prepare.folder import Folder
 from cllm.prepare.report import Report
 from cllm.prepare.store import Marks, Part, Progress, write_json
 from cllm.prepare.tokenizers import Tokenizer
-from cllm.token_files import BEGINS, EXAMPLES, PARTS, TRAINED, read_description
+from cllm.token_files import BEGINS, DESCRIPTION, EXAMPLES, PARTS, TRAINED, read_description
 
 TRAIN, VALIDATE = PARTS
 NONE = numpy.empty(0, numpy.int64)
@@ -227,8 +227,10 @@ class Writer:
 
 def write_chats(chats: Chats, out: str | Path, *, val_fraction: float = 0.1,
                 end_of_text: str | None = None, force: bool = False,
-                progress: bool | None = None) -> dict[str, Any]:
-    """Makes a data set of opened examples; see prepare_chats()."""
+                progress: bool | None = None, wait: Callable[[], None] | None = None,
+                ) -> dict[str, Any]:
+    """Makes a data set of opened examples; see prepare_chats(). `wait` is called again and again
+    while another process makes one in this folder, which is then taken as it is."""
     if not 0 <= val_fraction < 1:
         raise InputError(f"{option('val-fraction')}: got {val_fraction}, expected 0 (none) to "
                          "below 1")
@@ -245,11 +247,12 @@ def write_chats(chats: Chats, out: str | Path, *, val_fraction: float = 0.1,
              "end_of_text": end_of_text, "tokenizer_sha256": tokenizer.sha256.hex()}
     report = Report(progress)
     try:
-        with Folder(place, force=force) as folder:
+        with Folder(place, force=force, wait=wait) as folder:
             writer = Writer(chats, folder, asked, report)
-            if writer.begin():
-                writer.make(val_fraction, tokenizer)
-            folder.publish()
+            if wait is None or not (place / DESCRIPTION).exists():
+                if writer.begin():
+                    writer.make(val_fraction, tokenizer)
+                folder.publish()
             description = read_description(place)
             folder.remove()
         report.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cllm
+from cllm import _process
 from cllm._cache import cache_folder
 from cllm.chat.chats import Chats, open_chats
 from cllm.chat.data_set import VALIDATE, Choice, write_chats
@@ -20,9 +22,11 @@ from cllm.prepare.tokenizers import FILES
 from cllm.token_files import DESCRIPTION, read_description
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cllm.chat.example import Example
+
+_PAUSE = 0.2  # seconds between two looks at what another command makes
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,22 @@ def prepared(asked: Asked, chats: Chats, *, progress: bool) -> tuple[Path, dict[
     if (folder / DESCRIPTION).exists():
         return folder, read_description(folder)
     return folder, write_chats(chats, folder, val_fraction=asked.val_fraction,
-                               end_of_text=asked.end_of_text, force=True, progress=progress)
+                               end_of_text=asked.end_of_text, force=True, progress=progress,
+                               wait=_wait_for_another(progress))
+
+
+def _wait_for_another(progress: bool) -> Callable[[], None]:
+    """The user named no folder, so one in which another command works is no error."""
+    told = not progress
+
+    def wait() -> None:
+        nonlocal told
+        if not told:
+            _process.tell("data    another command prepares these examples: waiting for it")
+        told = True
+        time.sleep(_PAUSE)
+
+    return wait
 
 
 def _name(asked: Asked, chats: Chats) -> str:

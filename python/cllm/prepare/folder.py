@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,15 +21,28 @@ WORK, LOCK, STATE = ".prepare", "lock", "state.json"
 class Folder:
     """A data set's folder while this process works in it; leaving the context gives it free."""
 
-    def __init__(self, out: Path, *, force: bool) -> None:
+    def __init__(self, out: Path, *, force: bool, wait: Callable[[], None] | None = None) -> None:
+        """While another process works there `wait` is called before each new try; without it, that
+        is an error."""
         self.out, self.work = out, out / WORK
         self.force = force
-        self._check()
         self._created: list[Path] = []  # by this process, the innermost first
+        while not self._take():
+            if wait is None:
+                raise InputError(f"{out}: another prepare works in this folder: expected one at a "
+                                 "time")
+            wait()
+        self.is_new = not self.state.exists() and not self.made.exists()
+
+    def _take(self) -> bool:
+        """Whether the folder is this process's from now on."""
+        self._check()
+        missing: list[Path] = []
         for folder in (self.work, *self.work.parents):
             if os.path.lexists(folder):
                 break
-            self._created.append(folder)
+            missing.append(folder)
+        self._created = missing or self._created
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             self._lock = (self.work / LOCK).open("wb")
@@ -36,17 +50,16 @@ class Folder:
             self._remove_created()
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
                 raise
-            raise InputError(f"{out}: cannot be written: {error.strerror}: expected a folder to "
-                             "write in") from None
+            raise InputError(f"{self.out}: cannot be written: {error.strerror}: expected a folder "
+                             "to write in") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not self._is_ours():  # the other one has just finished
-                raise BlockingIOError
+            if self._is_ours():
+                return True  # otherwise the other one has just finished
         except BlockingIOError:
-            self._lock.close()
-            raise InputError(f"{out}: another prepare works in this folder: expected one at a time"
-                             ) from None
-        self.is_new = not self.state.exists() and not self.made.exists()
+            pass
+        self._lock.close()
+        return False
 
     @property
     def state(self) -> Path:
