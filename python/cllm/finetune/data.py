@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cllm.chat.example import Example
 
 _PAUSE = 0.2  # seconds between two looks at what another command makes
+_LOOKED_AT = 100  # examples that validate, for each question wanted
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,23 @@ def _name(asked: Asked, chats: Chats) -> str:
 # -- questions ----------------------------------------------------------------------------------
 
 def prompts_of(chats: Chats, val_fraction: float, number: int) -> list[Prompt]:
-    """What is asked in the first examples that validate."""
-    return list(islice(_prompts(chats, val_fraction), number)) if number else []
+    """What is asked in the first examples that validate. Texts ask nothing, and where few others do
+    the search ends: each example that it looks at is encoded for it."""
+    validates = chats.validation is not None or val_fraction > 0
+    if not number or not validates or chats.train.format == "text":
+        return []
+    looked_at = islice(_prompts(chats, val_fraction), number * _LOOKED_AT)
+    return list(islice((prompt for prompt in looked_at if prompt is not None), number))
 
 
-def _prompts(chats: Chats, val_fraction: float) -> Iterator[Prompt]:
+def _prompts(chats: Chats, val_fraction: float) -> Iterator[Prompt | None]:
+    """What each example that validates asks; None: nothing."""
     choice = Choice(val_fraction)
     for example in chats.validation if chats.validation is not None else chats.train:
         if chats.validation is None and choice.part_of(example) != VALIDATE:
             continue
         asked = _asked(example.example)
-        if asked is not None:
-            yield Prompt(asked)
+        yield None if asked is None else Prompt(asked)
 
 
 def _asked(example: Example) -> list[dict[str, Any]] | str | None:
