@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import cllm
 from cllm import _process
 from cllm._cache import cache_folder
+from cllm._cllm import InputError
+from cllm._words import one_line
 from cllm.chat.chats import Chats, open_chats
 from cllm.chat.data_set import VALIDATE, Choice, write_chats
 from cllm.chat.example import USER, Completion, Conversation, is_answer
@@ -75,6 +77,38 @@ def _wait_for_another(progress: bool) -> Callable[[], None]:
         time.sleep(_PAUSE)
 
     return wait
+
+
+def prepared_again(asked: Asked, before: str, run: Path, *, progress: bool) -> Path:
+    """The data set of a run that goes on: the one it began with, although its files have changed or
+    are gone, or else one of the same examples."""
+    folder = Path(before)
+    if before and (folder / DESCRIPTION).is_file():
+        if progress:
+            for name in _changed(read_description(folder)):
+                _process.tell(one_line(f"note    {name} is gone, or not as it was: the run goes on "
+                                       f"with the examples in {folder}"))
+        return folder
+    try:
+        return prepared(asked, asked.open(), progress=progress)[0]
+    except InputError as error:
+        raise InputError(f"{run}: its examples are to be prepared again, and cannot be: {error}: "
+                         f"expected {asked.data} as it was, or {before or 'its data set'}"
+                         ) from None
+
+
+def _changed(made: dict[str, Any]) -> list[str]:
+    """The files of a data set that hold something else now."""
+    found = []
+    for source in made["sources"]:
+        try:
+            with open(source["path"], "rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == source["sha256"]
+        except OSError:
+            same = False
+        if not same:
+            found.append(source["path"])
+    return found
 
 
 def _name(asked: Asked, chats: Chats) -> str:

@@ -23,11 +23,13 @@ class Record:
     asked: Asked
     options: dict[str, str]  # of the option table, chosen ones too
     prompts: list[Prompt]
+    data_set: str  # the folder of the prepared examples; "": not known
 
     def content(self) -> dict[str, Any]:
         """What the file holds."""
         return {"format": FORMAT, "cllm": cllm.__version__, "asked": asdict(self.asked),
-                "options": self.options, "prompts": [prompt.asked for prompt in self.prompts]}
+                "options": self.options, "prompts": [prompt.asked for prompt in self.prompts],
+                "data_set": self.data_set}
 
     def check_same(self, run: Path, now: Asked) -> None:
         """Raises InputError where a command asks for something else."""
@@ -54,7 +56,8 @@ def read(run: Path) -> Record | None:
         prompts = [Prompt(one) for one in content["prompts"]]
         if not all(isinstance(one.asked, str | list) for one in prompts):
             raise ValueError("prompts")
-        return Record(Asked(**content["asked"]), options, prompts)
+        return Record(Asked(**content["asked"]), options, prompts,
+                      str(content.get("data_set", "")))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: no record of a fine-tuning: {error}: expected the file as it "
                          "was written") from None

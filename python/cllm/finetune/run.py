@@ -12,7 +12,7 @@ from cllm._training import newest_or_best, quoted, train_to_end
 from cllm._words import count, one_line
 from cllm.chat.example import USER
 from cllm.chat.formats import FORMS
-from cllm.finetune.data import Asked, prepared, prompts_of
+from cllm.finetune.data import Asked, prepared, prepared_again, prompts_of
 from cllm.finetune.record import FILE, Record, has_checkpoint
 from cllm.finetune.samples import Prompt
 from cllm.finetune.settings import Facts, choose
@@ -40,7 +40,7 @@ def start(asked: Asked, out: Path, typed: dict[str, str], *, questions: list[str
     if not quiet:
         _tell_examples(folder, made)
     options = {**_chosen(asked, chats, made, typed, quiet), **typed}
-    record = Record(asked, _of_the_run(options), prompts)
+    record = Record(asked, _of_the_run(options), prompts, str(folder.absolute()))
     _train([("data", str(folder)), ("out", str(out)), ("init", asked.model), *options.items()],
            record, out)
 
@@ -49,13 +49,13 @@ def go_on(run: Path, record: Record, typed: dict[str, str]) -> None:
     """Goes on with a run. What was typed otherwise than before is given to the engine, which says
     whether it may change."""
     with stopped_by_signals("begins again"):
-        folder, _ = prepared(record.asked, record.asked.open(),
-                             progress=typed.get("quiet") != "true")
+        folder = prepared_again(record.asked, record.data_set, run,
+                                progress=typed.get("quiet") != "true")
     changed = {name: text for name, text in _of_the_run(typed).items()
                if record.options.get(name) != text}
     kept = {name: text for name, text in record.options.items()
             if not (name in _LENGTHS and _LENGTHS & set(changed))}
-    record = Record(record.asked, kept | changed, record.prompts)
+    record = Record(record.asked, kept | changed, record.prompts, str(folder.absolute()))
     of_this = {name: text for name, text in typed.items()
                if name in _OF_A_COMMAND and name != "overwrite"}
     if has_checkpoint(run):
