@@ -13,11 +13,13 @@ from cllm._words import count, one_line
 from cllm.chat.example import USER
 from cllm.chat.formats import FORMS
 from cllm.finetune.data import Asked, prepared, prepared_again, prompts_of
+from cllm.finetune.model import check_model
 from cllm.finetune.record import FILE, Record, has_checkpoint
 from cllm.finetune.samples import Prompt
 from cllm.finetune.settings import Facts, choose
 from cllm.finetune.watch import Watch
 from cllm.finetune.weights import parameters_of, width_of
+from cllm.prepare.tokenizers import newest_model
 
 if TYPE_CHECKING:
     from cllm._options import Given
@@ -33,6 +35,7 @@ def start(asked: Asked, out: Path, typed: dict[str, str], *, questions: list[str
     """Prepares the examples, chooses what was not typed, and trains. `questions` are asked at each
     evaluation or, without any, those of so many `samples`."""
     quiet = typed.get("quiet") == "true"
+    check_model(Path(asked.model))
     with stopped_by_signals("begins again"):
         chats = _opened(asked, quiet)
         prompts = _own(questions, chats) or prompts_of(chats, asked.val_fraction, samples)
@@ -124,8 +127,8 @@ def _chosen(asked: Asked, chats: Chats, made: dict[str, Any], typed: dict[str, s
 
 def _train(options: Given, record: Record, run: Path) -> None:
     settings = cllm.configure(options)
-    watch = Watch(record.prompts, Path(record.asked.model), record.asked.chat_template,
-                  (run / FILE, record.content()), quiet=settings.quiet)
+    watch = Watch(record.prompts, newest_model(Path(record.asked.model)),
+                  record.asked.chat_template, (run / FILE, record.content()), quiet=settings.quiet)
     trainer = train_to_end(settings, "cllm finetune", [watch])
     if not trainer.config.quiet:
         _tell_end(trainer, watch)
