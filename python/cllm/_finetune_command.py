@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 import cllm
-from cllm._options import Given, by_name
+from cllm._options import Given, by_name, option_name
 
 EXAMPLES, SAMPLES = "Examples of answers", "Answers while it learns"
 # The model has these, or they are given as arguments here.
@@ -65,7 +65,10 @@ def finetune(
     from cllm.finetune import run
     from cllm.finetune.data import Asked
     from cllm.finetune.record import read
+    from cllm.finetune.settings import AUTO, CHOSEN
 
+    given = [(name, text) for name, text in given
+             if text != AUTO or option_name(name) not in CHOSEN]
     typed = by_name(given)
     if not full and "lora" not in typed and any(name in _ADAPTER for name in typed):
         typed["lora"] = "true"

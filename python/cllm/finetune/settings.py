@@ -35,6 +35,11 @@ class Choice:
     why: str
 
 
+# Options with a value that choose() chooses, or looks at. Where one is "auto" it was not given.
+CHOSEN = ("lora-rank", "seq", "batch", "steps", "epochs", "lr", "weight-decay")
+AUTO = "auto"
+
+
 def choose(facts: Facts, given: Mapping[str, str], *, full: bool) -> list[Choice]:
     """The options that were not given. `given` are those that were, by name."""
     found = [*_adapter(facts, given, full=full)]
