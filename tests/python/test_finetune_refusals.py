@@ -138,14 +138,14 @@ def test_another_fine_tuning_is_not_written_over(place):
                           ([*of(), "--lr", "1"], "--lr")):
         code, _, err = finetune(*words, "--out", "mine", place=place)
         assert code == 2 and wanted in err, err
+    assert before == {path: path.read_bytes() for path in (place / "mine").rglob("*")
+                      if path.is_file()}
     write_lines(place / "good.jsonl", *GOOD[1:], GOOD[0])
     try:
         code, _, err = finetune(*of(), "--out", "mine", place=place)
         assert code == 0 and "good.jsonl is gone, or not as it was: the run goes on" in err, err
     finally:
         write_lines(place / "good.jsonl", *GOOD)
-    assert before == {path: path.read_bytes() for path in (place / "mine").rglob("*")
-                      if path.is_file()}
 
 
 # -- adapters in a conversation -----------------------------------------------------------------
