@@ -55,6 +55,17 @@ RECORDS = [
     ({"conversations": turns(("human", "q"), ("function_call", json.dumps(CALL)),
                              ("observation", "12"), ("gpt", "a"))}, "sharegpt",
      Conversation([*said("q"), CALLED, {"role": "tool", "content": "12"}, said("q", "a")[1]])),
+    ({"messages": [*said("q"), {"role": "assistant", "tool_calls": [
+        {"type": "function", "function": CALL | {"arguments": '{"a": 7}'}}], "content": ""}]},
+     "messages", Conversation([*said("q"), CALLED])),
+    ({"messages": [*said("q"), {"role": "assistant", "tool_calls": [
+        CALL | {"arguments": '{"a": 7}'}, CALL | {"arguments": "[7]"}, CALL | {"arguments": "a=7"},
+        CALL | {"arguments": '{"a": "\\ud800"}'}, "add"]}]},
+     "messages", Conversation([*said("q"), {"role": "assistant", "tool_calls": [
+         CALL, CALL | {"arguments": "[7]"}, CALL | {"arguments": "a=7"},
+         CALL | {"arguments": '{"a": "\\ud800"}'}, "add"]}])),
+    ({"conversations": turns(("human", "q"), ("function_call", json.dumps(
+        CALL | {"arguments": '{"a": 7}'})))}, "sharegpt", Conversation([*said("q"), CALLED])),
     ({"conversations": turns(("human", "q"), ("function_call", "add(7)"))}, "sharegpt",
      Conversation(said("q", "add(7)"))),
     ({"conversations": [{"from": "human", "value": "q"},

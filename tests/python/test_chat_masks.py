@@ -192,8 +192,9 @@ def test_a_weight_of_0_takes_an_answer_out(marked, tmp_path):
     assert trained_text(example, tokenizer) == ["two<|im_end|>\n"]
 
 
-def test_tools_are_shown_called_and_answer(tmp_path):
-    calls = [{"type": "function", "function": {"name": "add", "arguments": {"a": 7}}}]
+@pytest.mark.parametrize("arguments", [{"a": 7}, '{"a":7}'])
+def test_tools_are_shown_called_and_answer(arguments, tmp_path):
+    calls = [{"type": "function", "function": {"name": "add", "arguments": arguments}}]
     talk = [{"role": "user", "content": "7+5"},
             {"role": "assistant", "content": None, "tool_calls": calls},
             {"role": "tool", "content": "12"}, {"role": "assistant", "content": "It is 12"}]

@@ -86,6 +86,8 @@ def _message(message: dict[str, Any], where: str) -> Message:
         kept["content"] = _content(kept["content"], where)
     elif not (role == ASSISTANT and kept.get("tool_calls")):
         _required(kept, "content", where, "role and content")
+    if isinstance(kept.get("tool_calls"), list):
+        kept["tool_calls"] = [_with_arguments(call) for call in kept["tool_calls"]]
     return kept
 
 
@@ -105,15 +107,34 @@ def _turn(turn: dict[str, Any], where: str) -> Message:
 
 def _call(message: Message) -> Message:
     """A call that is written as JSON, as templates expect calls; one that is no JSON stays text."""
-    try:
-        call = json.loads(message["content"])
-    except (ValueError, RecursionError):
-        return message
+    call = _parsed(message["content"])
     calls = call if isinstance(call, list) else [call]
     if not calls or not all(isinstance(one, dict) and "name" in one for one in calls):
         return message
     return message | {"content": "", "tool_calls": [
-        {"type": "function", "function": one} for one in calls]}
+        {"type": "function", "function": _with_arguments(one)} for one in calls]}
+
+
+def _with_arguments(call: Any) -> Any:
+    """A call with its arguments as an object. OpenAI keeps them as JSON in a string; templates make
+    JSON of what they get, and of a string that would be a string in quotes."""
+    if not isinstance(call, dict):
+        return call
+    if isinstance(call.get("function"), dict):
+        return call | {"function": _with_arguments(call["function"])}
+    arguments = call.get("arguments")
+    parsed = _parsed(arguments) if isinstance(arguments, str) else None
+    return call | {"arguments": parsed} if isinstance(parsed, dict) else call
+
+
+def _parsed(text: str) -> Any:
+    """What JSON says; None where a text is none, or escapes half a character in it."""
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 def _content(content: Any, where: str) -> str:
