@@ -4,6 +4,7 @@ and against the same template with marks where it does not; TRL's rules for prom
 
 import importlib.util
 import random
+import string
 
 import numpy
 import pytest
@@ -160,6 +161,34 @@ def test_an_example_whose_answers_are_lost_is_dropped_and_counted(tmp_path):
     with pytest.raises(cllm.InputError) as caught:
         read(file, model)
     assert f"3 {masks.LOST} (first: {file}: line 1, message 2: no)" in str(caught.value)
+
+
+def like_llama_2(content):
+    """A tokenizer that puts a space before each text between special tokens, and has a line feed as
+    a byte."""
+    pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁",
+              *string.ascii_letters, *string.punctuation]
+    content["model"] = {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True,
+                        "byte_fallback": True, "merges": [],
+                        "vocab": {piece: i for i, piece in enumerate(pieces)}}
+    content["normalizer"] = {"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": "▁"},
+        {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}
+    content["decoder"] = {"type": "Sequence", "decoders": [
+        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"},
+        {"type": "Fuse"}]}
+    content.update(added_tokens=[], pre_tokenizer=None, post_processor=None)
+
+
+def test_the_end_of_an_answer_is_found_before_several_tokens_of_space(tmp_path):
+    """TinyLlama and Zephyr write </s> and a line feed, which is two tokens there."""
+    template = ("{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + eos_token + '\n' }}"
+                "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}")
+    model = make_model(tmp_path / "model", template, ("<s>", "</s>"), change=like_llama_2)
+    (example,), counts, tokenizer = read(lines_of(tmp_path / "a.jsonl", [said("q", "ab")]), model)
+    assert [tokenizer.name(token) for token in example.ids[-3:].tolist()] == ["</s>", "▁", "<0x0A>"]
+    assert [tokenizer.name(token) for token in counts.ends] == ["</s>"] and not counts.notes
+    assert example.trained[-5:].all()
 
 
 def test_marks_without_the_end_of_a_turn_still_train_it(tmp_path):

@@ -118,14 +118,20 @@ class Encoder:
 
     def _with_end(self, made: _Marked, first: int, last: int) -> int:
         """Where the answer ends, with the token by which a model says that. A line feed may follow
-        that token."""
-        ids, special = made.tokens.ids, self.tokenizer.special
-        ends = [int(token) for token in ids[max(first, last - 2):last] if int(token) in special]
-        if not ends and last < len(ids) and int(ids[last]) in special:
+        that token, and be several tokens: Llama 2 puts a space before it."""
+        tokens, special = made.tokens, self.tokenizer.special
+        end = last - 1
+        while end >= first and int(tokens.ids[end]) not in special and _is_space(tokens, end):
+            end -= 1
+        if end < first or int(tokens.ids[end]) not in special:
+            if last == len(tokens.ids) or int(tokens.ids[last]) not in special:
+                made.notes.append(ENDLESS)
+                return last
             made.notes.append(UNMARKED_END)
-            ends.append(int(ids[last]))
-            last += 1
-        if not ends:
-            made.notes.append(ENDLESS)
-        made.ends += ends[-1:]
+            end, last = last, last + 1
+        made.ends.append(int(tokens.ids[end]))
         return last
+
+
+def _is_space(tokens: Tokens, i: int) -> bool:
+    return not tokens.text[tokens.begins[i]:tokens.ends[i]].strip()
