@@ -30,6 +30,17 @@ def place(tmp_path_factory):
     return folder
 
 
+def test_what_people_write_is_shown_as_it_is_and_what_drives_a_terminal_is_not():
+    from cllm.chat.show import visible
+
+    for text in ("\u0645\u06cc\u200c\u062f\u0647", "👩\u200d🔬", "Où\u00a0?", "10\u202f000",
+                 "你\u3000好", "co\u00adop", "א\u200f!\u200e", "a\tb\n"):
+        assert visible(text) == text
+    for c in ("\x1b", "\r", "\x7f", "\x85", "\x9b", "\ud800", "\u2028", "\u2029", "\u202e",
+              "\u202a", "\u2066", "\u2069"):
+        assert visible(f"a{c}b") == f"a{ascii(c)[1:-1]}b"
+
+
 # -- a pipe -------------------------------------------------------------------------------------
 
 def ask(text, *, place, model="model", tokens=3):

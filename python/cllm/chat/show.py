@@ -1,5 +1,6 @@
 """Examples in the terminal, with what is trained in colour or, where there is none, in brackets."""
 
+import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -12,6 +13,8 @@ from cllm.chat.tokenizer import ChatTokenizer
 
 STYLE = "bold green"
 BEGIN, END = "[[", "]]"
+_DRIVING = {"Cc", "Cs", "Zl", "Zp"}  # controls, halves of characters, separators of lines
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # a text round, or back
 
 
 def pieces_of(example: Encoded, tokenizer: ChatTokenizer) -> list[tuple[str, bool]]:
@@ -32,8 +35,16 @@ def _texts(example: Encoded, tokenizer: ChatTokenizer) -> Iterator[tuple[str, bo
 
 
 def visible(text: str) -> str:
-    """What would drive the terminal is escaped."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    """What would drive the terminal, or show other characters out of their order, is escaped.
+
+    Spaces, joiners and soft hyphens are part of what people write: French, Persian and emoji need
+    them. So are the marks of direction U+200E and U+200F, which turn no other character round."""
+    return "".join(repr(c)[1:-1] if _drives(c) else c for c in text)
+
+
+def _drives(c: str) -> bool:
+    return c not in "\n\t" and (unicodedata.category(c) in _DRIVING
+                               or unicodedata.bidirectional(c) in _TURNING)
 
 
 def show(example: Encoded, tokenizer: ChatTokenizer, console: Console) -> None:
