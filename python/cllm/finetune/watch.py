@@ -4,19 +4,22 @@ answers to the same questions."""
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cllm import _process
 from cllm._words import one_line
 from cllm.finetune.samples import Answers, InTraining, Prompt
-from cllm.prepare.store import write_json
+from cllm.prepare.store import write_durably, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cllm._cllm import EvaluationReport
     from cllm._trainer import Trainer
 
-SAMPLES = "samples.jsonl"
+SAMPLES, METRICS = "samples.jsonl", "metrics.jsonl"
 _SHOWN = 300  # characters of an answer on a terminal
 
 
@@ -28,6 +31,7 @@ class Watch:
                  record: tuple[Path, dict[str, Any]], *, quiet: bool) -> None:
         self.loss_before: float | None = None
         self.best: tuple[float, int] | None = None  # loss and step
+        self._val_tokens: int | None = None  # of the last evaluation
         self._prompts, self._model, self._chat_template = prompts, model, chat_template
         self._record = record  # a file of the run folder, and what it holds
         self._quiet = quiet
@@ -49,6 +53,7 @@ class Watch:
         self._begun = True
         write_json(*self._record)
         if self._trainer.steps_done > 0:
+            self._remember(self._record[0].parent / METRICS, self._trainer.steps_done)
             return
         if self._trainer.has_validation:
             self.loss_before = self._trainer.evaluate().val_loss
@@ -57,12 +62,27 @@ class Watch:
 
     def on_evaluation(self, report: EvaluationReport) -> None:
         step = report.step or 0
-        if self.best is None or report.val_loss < self.best[0]:
-            self.best = report.val_loss, step
+        self._compare(report.val_loss, step, report.val_tokens)
         self._ask(step)
 
     def on_end(self, trainer: Trainer) -> None:
         self._trainer = self._answers = None
+
+    def _remember(self, metrics: Path, steps: int) -> None:
+        """Looks at the evaluations of the run before it was resumed."""
+        for row in rows_of(metrics):
+            if "val_loss" in row and row["step"] <= steps:
+                self._compare(row["val_loss"], row["step"], row.get("val_tokens"))
+
+    def _compare(self, loss: float | None, step: int, tokens: int | None) -> None:
+        """The engine keeps its best checkpoint by the same rule: losses of another number of tokens
+        are not compared, and of equals the first is the best. None is not finite."""
+        if tokens != self._val_tokens:
+            self.best = None
+        self._val_tokens = tokens
+        lowest = math.inf if self.best is None else self.best[0]
+        if loss is not None and loss < lowest:
+            self.best = loss, step
 
     def _ask(self, step: int) -> None:
         assert self._answers is not None
@@ -85,15 +105,22 @@ class Watch:
             _process.tell(line)
 
 
+def rows_of(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file of JSON lines that have a step. A last one without its line feed was not
+    written to its end."""
+    # Not splitlines(), for which an answer may hold ends of lines too, such as U+2028.
+    for line in file.read_bytes().split(b"\n")[:-1] if file.is_file() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            yield row
+
+
 def forget_from(file: Path, step: int) -> None:
     """Removes what a run wrote that was resumed at an earlier step."""
-    if not file.is_file():
-        return
-    kept = []
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        try:
-            if line.endswith("\n") and json.loads(line)["step"] < step:
-                kept.append(line)
-        except (ValueError, KeyError, TypeError):
-            continue
-    file.write_text("".join(kept), encoding="utf-8")
+    kept = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows_of(file)
+                   if row["step"] < step).encode()
+    if file.is_file() and kept != file.read_bytes():
+        write_durably(file, kept)

@@ -1,0 +1,90 @@
+"""What a fine-tuning asks while it learns, what it keeps of that."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from conftest import needs
+
+pytestmark = needs("cllm", "jinja2", "tokenizers", "typer", "rich")
+cllm = pytest.importorskip("cllm")
+pytest.importorskip("jinja2")
+from chat_models import model_of, said  # noqa: E402
+from cllm.finetune.samples import Prompt  # noqa: E402
+from cllm.finetune.watch import Watch, forget_from  # noqa: E402
+
+
+class Scripted:
+    """A trainer whose model says one token again and again."""
+
+    def __init__(self, *, steps=0):
+        self.model_config, self.steps_done = SimpleNamespace(seq=60), steps
+
+    def _generate(self, prompt, *, tokens, on_token, **sampling):
+        for _ in range(tokens):
+            if on_token(3) is False:
+                return
+
+
+def report(step, loss, tokens=9):
+    return SimpleNamespace(step=step, val_loss=loss, val_tokens=tokens)
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run"
+
+
+def watch(run, *prompts, shape="smollm"):
+    model = run.parent / "model"
+    if not model.exists():
+        model_of(model, shape)
+    return Watch([*prompts] or [Prompt(said("q"))] * 2, model, None,
+                 (run / "finetune.json", {"prompts": "all"}), quiet=False)
+
+
+def steps_of(run):
+    return [json.loads(line)["step"]
+            for line in (run / "samples.jsonl").read_bytes().split(b"\n") if line]
+
+
+# -- what is kept -------------------------------------------------------------------------------
+
+def best_of(run, *reports, steps=8):
+    resumed = watch(run)
+    resumed.on_start(Scripted(steps=steps))
+    resumed.on_note("begun")
+    for one in reports:
+        resumed.on_evaluation(one)
+    return resumed.best
+
+
+def test_the_best_loss_of_a_resumed_run_may_be_an_earlier_one(run):
+    rows = [{"step": 4, "loss": 0.1}, {"step": 4, "val_loss": 1.5, "val_tokens": 9},
+            {"step": 8, "val_loss": None, "val_tokens": 9},
+            {"step": 12, "val_loss": 1.0, "val_tokens": 9}]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"st')
+    assert best_of(run) == best_of(run, report(12, 1.7)) == (1.5, 4)
+    assert best_of(run, report(12, 1.5), report(16, 1.2)) == (1.2, 16)
+    assert best_of(run, report(12, 1.7, tokens=10)) == (1.7, 12), "other tokens"
+    assert best_of(run, steps=12) == (1.0, 12)
+    (run / "metrics.jsonl").unlink()
+    assert best_of(run, report(12, float("nan")), report(16, 2.0)) == (2.0, 16)
+
+
+def test_rows_stay_whatever_their_answers_hold(run):
+    file = run / "samples.jsonl"
+    rows = [json.dumps({"step": step, "answer": answer}, ensure_ascii=False) + "\n"
+            for step, answer in ((0, "a\u2028b"), (4, "c\u2029d\x85"), (8, "e"))]
+    file.write_text("".join(rows))
+    before = file.stat()
+    forget_from(file, 12)
+    assert file.stat().st_ino == before.st_ino and file.stat().st_mtime_ns == before.st_mtime_ns
+    forget_from(file, 8)
+    assert file.read_text() == "".join(rows[:2])
+    assert file.stat().st_ino != before.st_ino, "a new file took its place, whole"
+    file.write_bytes("".join(rows).encode() + '{"step": 8, "answer": "é'.encode()[:-1])
+    forget_from(file, 12)
+    assert file.read_text() == "".join(rows)
+    assert list(run.iterdir()) == [file]
