@@ -32,16 +32,17 @@ class Watch:
         self.loss_before: float | None = None
         self.best: tuple[float, int] | None = None  # loss and step
         self._val_tokens: int | None = None  # of the last evaluation
-        self._prompts, self._model, self._chat_template = prompts, model, chat_template
+        self._prompts, self._folder, self._chat_template = prompts, model, chat_template
         self._record = record  # a file of the run folder, and what it holds
         self._quiet = quiet
         self._trainer: Trainer | None = None
+        self._model: InTraining | None = None
         self._answers: Answers | None = None
         self._begun = False
 
     def on_start(self, trainer: Trainer) -> None:
-        self._trainer = trainer
-        self._answers = Answers(InTraining(trainer, self._model), self._chat_template)
+        self._trainer, self._model = trainer, InTraining(trainer, self._folder)
+        self._answers = Answers(self._model, self._chat_template)
         for prompt in self._prompts:  # a question that cannot be asked is no reason to end a run
             self._answers.check(prompt)
         self._begun = False
@@ -56,8 +57,11 @@ class Watch:
             self._remember(self._record[0].parent / METRICS, self._trainer.steps_done)
             return
         if self._trainer.has_validation:
-            self.loss_before = self._trainer.evaluate().val_loss
-            self._tell(f"step 0: validation loss {self.loss_before:.4f}")
+            loss = self._trainer.evaluate().val_loss
+            if math.isnan(loss):  # a request to stop ended it
+                return
+            self.loss_before = loss
+            self._tell(f"step 0: validation loss {loss:.4f}")
         self._ask(0)
 
     def on_evaluation(self, report: EvaluationReport) -> None:
@@ -66,7 +70,7 @@ class Watch:
         self._ask(step)
 
     def on_end(self, trainer: Trainer) -> None:
-        self._trainer = self._answers = None
+        self._trainer = self._model = self._answers = None
 
     def _remember(self, metrics: Path, steps: int) -> None:
         """Looks at the evaluations of the run before it was resumed."""
@@ -85,20 +89,23 @@ class Watch:
             self.best = loss, step
 
     def _ask(self, step: int) -> None:
-        assert self._answers is not None
+        """Asks all that is asked, unless a request to stop comes, which cuts an answer."""
         if not self._prompts:
             return
+        assert self._model is not None and self._answers is not None
         file = self._record[0].parent / SAMPLES
         forget_from(file, step)
-        lines = []
-        for prompt in self._prompts:
-            answer = self._answers.to(prompt)
-            lines.append(json.dumps({"step": step, "prompt": prompt.asked, "answer": answer},
-                                    ensure_ascii=False) + "\n")
-            self._tell(f"  asked   {one_line(prompt.question, _SHOWN)}")
-            self._tell(f"  answer  {one_line(answer.strip(), _SHOWN)}")
-        with file.open("a", encoding="utf-8") as samples:
-            samples.writelines(lines)
+        with self._model.signals as stop:
+            for prompt in self._prompts:
+                answer = self._answers.to(prompt)
+                if stop.came:
+                    return
+                line = json.dumps({"step": step, "prompt": prompt.asked, "answer": answer},
+                                  ensure_ascii=False) + "\n"
+                with file.open("a", encoding="utf-8") as samples:
+                    samples.write(line)
+                self._tell(f"  asked   {one_line(prompt.question, _SHOWN)}")
+                self._tell(f"  answer  {one_line(answer.strip(), _SHOWN)}")
 
     def _tell(self, line: str) -> None:
         if not self._quiet:
