@@ -13,7 +13,9 @@ from conftest import needs
 pytestmark = needs("cllm", "jinja2", "tokenizers", "typer", "rich")
 cllm = pytest.importorskip("cllm")
 pytest.importorskip("jinja2")
-from chat_models import model_of, said  # noqa: E402
+from chat_models import END, make_model, model_of, said  # noqa: E402
+from cllm.chat.example import Completion, Conversation  # noqa: E402
+from cllm.finetune.data import _asked  # noqa: E402
 from cllm.finetune.samples import Prompt  # noqa: E402
 from cllm.finetune.watch import Watch, forget_from  # noqa: E402
 
@@ -61,6 +63,35 @@ def watch(run, *prompts, shape="smollm"):
 def steps_of(run):
     return [json.loads(line)["step"]
             for line in (run / "samples.jsonl").read_bytes().split(b"\n") if line]
+
+
+# -- questions ----------------------------------------------------------------------------------
+
+def test_an_empty_question_is_not_asked():
+    for nothing in ("", " \n"):
+        assert _asked(Conversation(said(nothing, "a"))) is None
+        assert _asked(Completion(nothing, "a")) is None
+    assert _asked(Conversation(said("q", "a"))) == said("q")
+    assert _asked(Completion("q", "a")) == "q"
+
+
+def test_a_sampled_question_that_cannot_be_asked_is_left_out_and_said_once(run, capfd):
+    some = watch(run, Prompt(said("what " * 99), sampled=True), Prompt("", sampled=True),
+                 Prompt(said("q"), sampled=True))
+    trainer = Scripted()
+    some.on_start(trainer)
+    some.on_note("begun")
+    assert trainer.asked == 1 and steps_of(run) == [0]
+    assert capfd.readouterr().err.count("note    2 sampled questions cannot be asked: ") == 1
+    assert json.loads((run / "finetune.json").read_text())["prompts"] == [said("q")]
+
+
+def test_a_question_of_the_user_that_cannot_be_asked_is_an_error(run):
+    make_model(run.parent / "model", "", (END,))
+    for asked, wanted in (("", "nothing is asked"), (said("what " * 99), "template")):
+        with pytest.raises(cllm.InputError, match=wanted):
+            watch(run, Prompt(asked)).on_start(Scripted())
+    assert not list(run.iterdir())
 
 
 # -- an interrupt -------------------------------------------------------------------------------

@@ -152,11 +152,12 @@ def _prompts(chats: Chats, val_fraction: float) -> Iterator[Prompt | None]:
 
 
 def _asked(example: Example) -> list[dict[str, Any]] | str | None:
-    """What comes before the first answer."""
+    """What comes before the first answer; None where that is no question, or an empty one."""
     if isinstance(example, Completion):
-        return example.prompt
+        return example.prompt if example.prompt.strip() else None
     if not isinstance(example, Conversation):
         return None
     first = next(i for i, message in enumerate(example.messages) if is_answer(message))
     asked = example.messages[:first]
-    return asked if asked and asked[-1]["role"] == USER else None
+    is_question = asked and asked[-1]["role"] == USER and asked[-1]["content"].strip()
+    return asked if is_question else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cllm._cllm import InputError
 from cllm._pieces import Pieces
 from cllm._tokenizer import TextTokenizer
 from cllm.chat.dialogue import Dialogue
@@ -16,6 +17,9 @@ from cllm.prepare.tokenizers import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy
+    from numpy.typing import NDArray
 
     from cllm._cllm import ModelConfig
     from cllm._trainer import Trainer
@@ -69,6 +73,7 @@ class Prompt:
     """What is asked: all messages before an answer, or a text that goes on."""
 
     asked: list[Message] | str
+    sampled: bool = False  # from an example, not by the user
 
     @property
     def question(self) -> str:
@@ -85,7 +90,9 @@ class Answers:
 
     def check(self, prompt: Prompt) -> None:
         """Raises InputError for what cannot be asked."""
-        if not isinstance(prompt.asked, str):
+        if isinstance(prompt.asked, str):
+            self._ids(prompt.asked)
+        else:
             self._before(prompt.asked).check(prompt.question)
 
     def to(self, prompt: Prompt) -> str:
@@ -105,10 +112,18 @@ class Answers:
         self._dialogue.messages = asked[len(told):-1]
         return self._dialogue
 
-    def _after(self, text: str) -> str:
+    def _ids(self, text: str) -> NDArray[numpy.uint32]:
+        """The tokens of a text, as many of its last ones as the model can read."""
         if self._tokenizer is None:
             self._tokenizer = ChatTokenizer(Path(self._model.folder))
         ids = self._tokenizer.encode_prompt(text, "the prompt")[-self._model.config.seq:]
+        if not len(ids):
+            raise InputError("nothing is asked: got a text without a token, expected a question")
+        return ids
+
+    def _after(self, text: str) -> str:
+        ids = self._ids(text)
+        assert self._tokenizer is not None
         ends = {self._tokenizer.end, *self._model.end_tokens}
         given: list[int] = []
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cllm import _process
-from cllm._words import one_line
+from cllm._cllm import InputError
+from cllm._words import count, one_line
 from cllm.finetune.samples import Answers, InTraining, Prompt
 from cllm.prepare.store import write_durably, write_json
 
@@ -43,9 +44,27 @@ class Watch:
     def on_start(self, trainer: Trainer) -> None:
         self._trainer, self._model = trainer, InTraining(trainer, self._folder)
         self._answers = Answers(self._model, self._chat_template)
-        for prompt in self._prompts:  # a question that cannot be asked is no reason to end a run
-            self._answers.check(prompt)
+        self._keep_what_can_be_asked(self._answers)
         self._begun = False
+
+    def _keep_what_can_be_asked(self, answers: Answers) -> None:
+        """Examples that cannot be asked are still learned, so they are no reason to end a run. Of a
+        question of the user it is an error, and that is said before the run begins."""
+        kept, why = [], ""
+        for prompt in self._prompts:
+            try:
+                answers.check(prompt)
+                kept.append(prompt)
+            except InputError as error:
+                if not prompt.sampled:
+                    raise
+                why = str(error)
+        if why:
+            number = count(len(self._prompts) - len(kept), "sampled question")
+            self._tell(one_line(f"note    {number} cannot be asked: {why}"))
+        self._prompts = kept
+        file, content = self._record  # a run that goes on asks the same
+        self._record = file, content | {"prompts": [prompt.asked for prompt in kept]}
 
     def on_note(self, text: str) -> None:
         """Looks at the model once, when the run has its folder."""
