@@ -150,7 +150,7 @@ def logits_differ(base: Path, adapter: Path, questions: list[tuple[str, Asked]])
         ids = np.array(tokenizer(first_turn(text, one.question))["input_ids"], np.int32)
         with torch.no_grad():
             expected = theirs(torch.tensor(ids[None]).long()).logits[0].numpy()
-        got = ours.logits(ids)
+        got = ours.logits(ids[None])[0]
         worst = max(worst, float(np.abs(got - expected).max() / np.abs(expected).max()))
     return worst
 

@@ -356,6 +356,9 @@ void add_views(Class& cls) {
       .def_property_readonly(
           "steps_total", [](const PyTrainer& self) { return self.trainer.steps_total(); },
           "Updates of the whole run.")
+      .def_property_readonly(
+          "_stop_requested", [](const PyTrainer& self) { return self.trainer.stop_requested(); },
+          "Whether a stop was asked for, by a signal too, and the run goes on so far.")
       .def_property_readonly("workers", getter(&Trainer::workers), "Threads that compute.")
       .def_property_readonly("has_validation", getter(&Trainer::has_validation),
                              "Whether there is a validation part.")

@@ -2024,6 +2024,10 @@ class Trainer:
         """
 
     @property
+    def _stop_requested(self) -> bool:
+        """Whether a stop was asked for, by a signal too, and the run goes on so far."""
+
+    @property
     def config(self) -> Any:
         """The configuration with every "auto" decided; it cannot be changed."""
 

@@ -1,10 +1,6 @@
 """What a fine-tuning asks while it learns, what it keeps of that, and how it is interrupted."""
 
 import json
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,12 +17,12 @@ from cllm.finetune.watch import Watch, forget_from  # noqa: E402
 
 
 class Scripted:
-    """A trainer whose model says one token again and again; a signal may come before one."""
+    """A trainer whose model says one token again and again; it may be asked to stop at one."""
 
-    def __init__(self, *, steps=0, loss=2.0, signal_at=None):
+    def __init__(self, *, steps=0, loss=2.0, stop_at=None):
         self.model_config, self.steps_done = SimpleNamespace(seq=60), steps
-        self.has_validation, self.loss, self.signal_at = True, loss, signal_at
-        self.told, self.asked = 0, 0
+        self.has_validation, self.loss, self.stop_at = True, loss, stop_at
+        self.told, self.asked, self._stop_requested = 0, 0, False
 
     def evaluate(self):
         return report(0, self.loss)
@@ -36,8 +32,7 @@ class Scripted:
         self.asked += 1
         for _ in range(tokens):
             self.told += 1
-            if self.told == self.signal_at:
-                signal.raise_signal(signal.SIGINT)
+            self._stop_requested = self.told == self.stop_at
             if on_token(3) is False:
                 return
 
@@ -97,39 +92,27 @@ def test_a_question_of_the_user_that_cannot_be_asked_is_an_error(run):
 # -- an interrupt -------------------------------------------------------------------------------
 
 def test_an_interrupt_ends_an_answer_and_the_questions(run):
-    trainer, asking = Scripted(signal_at=3), watch(run)
+    trainer, asking = Scripted(stop_at=3), watch(run)
     asking.on_start(trainer)
-    with pytest.raises(KeyboardInterrupt):  # by Python's own handler, which is asked afterwards
-        asking.on_note("begun")
+    asking.on_note("begun")
     assert (trainer.told, trainer.asked) == (3, 1)
     assert not (run / "samples.jsonl").exists(), "an answer that was cut is none"
-    trainer.signal_at = None
+    trainer.stop_at = None
     asking.on_evaluation(report(4, 1.0))
     assert steps_of(run) == [4, 4]
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
 
 
-def test_with_the_handlers_of_the_engine_too_which_hears_of_it_afterwards(run):
-    """They do not tell Python of signals."""
-    done = subprocess.run([sys.executable, "-c", """
-import signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from cllm import _cllm
-from test_finetune_watch import Scripted, report, watch
-_cllm.catch_stop_signals(announce=True)
-trainer, asking = Scripted(signal_at=3), watch(Path(sys.argv[2]))
-asking.on_start(trainer)
-asking.on_note("begun")
-print(trainer.told, trainer.asked)
-asking.on_evaluation(report(4, 1.0))
-signal.raise_signal(signal.SIGTERM)
-print(trainer.told, trainer.asked)
-""", Path(__file__).parent, run], capture_output=True, text=True, timeout=300, check=False)
-    assert (done.returncode, done.stdout) == (0, "3 1\n57 3\n"), done.stderr
-    assert done.stderr.count("stopping and saving") == 1
-    assert steps_of(run) == [4, 4]
+def test_a_run_that_is_asked_to_stop_says_so_while_it_answers(settings):
+    """Ctrl-C comes to it by the same flag."""
+    trainer, seen = cllm.Trainer(cllm.TrainConfig(**settings)), []
+
+    def stop(report):
+        seen.append(trainer._stop_requested)
+        trainer.request_stop()
+        seen.append(trainer._stop_requested)
+
+    trainer.run(on_evaluation=stop)
+    assert seen[:2] == [False, True] and not trainer._stop_requested
 
 
 def test_an_interrupted_evaluation_says_nothing_and_nothing_is_asked(run, capfd):

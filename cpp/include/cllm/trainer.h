@@ -70,6 +70,8 @@ class Trainer {
 
   /// Asks run() to save the last complete step and return.
   void request_stop() noexcept;
+  /// Says whether that was asked and not done so far; any thread may ask.
+  bool stop_requested() const noexcept;
   /// Asks run() to write a checkpoint after this step and continue.
   void request_save() noexcept;
 

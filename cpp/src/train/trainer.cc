@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
-#include "cllm/wording.h"
 #include "cllm/memory_data.h"
+#include "cllm/wording.h"
 #include "engine/evaluation_data.h"
 #include "model/decode.h"
 #include "model/tensors.h"
@@ -116,6 +116,9 @@ void Trainer::save(const std::string& folder) const {
 }
 
 void Trainer::request_stop() noexcept { impl_->core.stop.store(true, std::memory_order_relaxed); }
+bool Trainer::stop_requested() const noexcept {
+  return impl_->core.stop.load(std::memory_order_relaxed);
+}
 void Trainer::request_save() noexcept {
   impl_->core.save_requested.store(true, std::memory_order_relaxed);
 }

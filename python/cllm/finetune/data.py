@@ -148,7 +148,7 @@ def _prompts(chats: Chats, val_fraction: float) -> Iterator[Prompt | None]:
         if chats.validation is None and choice.part_of(example) != VALIDATE:
             continue
         asked = _asked(example.example)
-        yield None if asked is None else Prompt(asked)
+        yield None if asked is None else Prompt(asked, sampled=True)
 
 
 def _asked(example: Example) -> list[dict[str, Any]] | str | None:

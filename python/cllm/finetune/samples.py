@@ -12,7 +12,6 @@ from cllm._tokenizer import TextTokenizer
 from cllm.chat.dialogue import Dialogue
 from cllm.chat.example import SYSTEM
 from cllm.chat.tokenizer import ChatTokenizer
-from cllm.finetune.stop_signals import StopSignals
 from cllm.prepare.tokenizers import read_json
 
 if TYPE_CHECKING:
@@ -48,8 +47,11 @@ class InTraining:
         self.folder = str(folder)
         self.end_tokens = end_tokens(folder)
         self._tokenizer = TextTokenizer(self.folder)
-        self.signals = StopSignals()
-        """Inside a `with` of it, one that comes ends the answer."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was asked to stop, which ends an answer too."""
+        return self._trainer._stop_requested
 
     @property
     def config(self) -> ModelConfig:
@@ -63,9 +65,8 @@ class InTraining:
 
     def _generate_on(self, prompt: Any, *, on_token: Callable[[int], object],
                      **settings: Any) -> None:
-        came = self.signals.came
-        self._trainer._generate(prompt, on_token=lambda token: not came and on_token(token),
-                                **settings)
+        self._trainer._generate(
+            prompt, on_token=lambda token: not self.stopping and on_token(token), **settings)
 
 
 @dataclass(frozen=True)

@@ -114,17 +114,16 @@ class Watch:
         assert self._model is not None and self._answers is not None
         file = self._record[0].parent / SAMPLES
         forget_from(file, step)
-        with self._model.signals as stop:
-            for prompt in self._prompts:
-                answer = self._answers.to(prompt)
-                if stop.came:
-                    return
-                line = json.dumps({"step": step, "prompt": prompt.asked, "answer": answer},
-                                  ensure_ascii=False) + "\n"
-                with file.open("a", encoding="utf-8") as samples:
-                    samples.write(line)
-                self._tell(f"  asked   {one_line(prompt.question, _SHOWN)}")
-                self._tell(f"  answer  {one_line(answer.strip(), _SHOWN)}")
+        for prompt in self._prompts:
+            answer = self._answers.to(prompt)
+            if self._model.stopping:
+                return
+            line = json.dumps({"step": step, "prompt": prompt.asked, "answer": answer},
+                              ensure_ascii=False) + "\n"
+            with file.open("a", encoding="utf-8") as samples:
+                samples.write(line)
+            self._tell(f"  asked   {one_line(prompt.question, _SHOWN)}")
+            self._tell(f"  answer  {one_line(answer.strip(), _SHOWN)}")
 
     def _tell(self, line: str) -> None:
         if not self._quiet:
