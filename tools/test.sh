@@ -4,7 +4,7 @@
 #                          those that compare with transformers say "skipped: torch"
 #   tools/test.sh --lint   formatting and clang-tidy alone
 #   tools/test.sh --ci     the default tier with torch and transformers, one of the sanitizers (in
-#                          turn, by the commit), and lint and portable build if there is time: 40
+#                          turn, by the commit), and lint and portable build if there is time: 45
 #                          minutes; what is left out is named
 #   tools/test.sh --all    all of these, the slowest Python tests, the wheel, long tests: 2 hours
 #   tools/test.sh --long   by hand: training runs that are judged by their loss and their busy time

@@ -120,7 +120,7 @@ std::vector<std::string> token_files(const Reader& reader, DataSet& set, const c
   return paths;
 }
 
-/// Returns the tokens that end at least a tenth of the answers; versions before wrote none.
+/// Returns the tokens that end at least a tenth of the answers; older data sets name none.
 std::vector<std::int32_t> answer_ends(const Reader& reader, std::int64_t vocabulary) {
   constexpr const char* kEnds = "answers_end_with";
   const auto examples = reader.top().find("examples");

@@ -27,7 +27,6 @@ struct DataSet {
   std::vector<std::string> validation;  ///< the same; empty when nothing was kept apart
   /// Holds the file of the marks of each of these (data/mark.h); empty unless they are examples.
   std::map<std::string, std::string> marks;
-
   std::vector<std::int32_t> answer_ends;  ///< tokens that end answers, the most frequent first
 
   bool has_examples() const noexcept { return !marks.empty(); }

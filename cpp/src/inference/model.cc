@@ -31,12 +31,6 @@
 namespace cllm {
 namespace {
 
-void check_count(std::int64_t count) {
-  if (count >= 0) return;
-  throw InputError(
-      {"value out of range", std::to_string(count), "0 or more", option_word("tokens"), ""});
-}
-
 std::int64_t checked_workers(std::int64_t workers) {
   constexpr std::int64_t kMost = 1 << 20;
   if (workers >= 0 && workers <= kMost) return workers;
@@ -308,10 +302,8 @@ void Model::generate(const std::vector<std::int32_t>& prompt, std::int64_t count
     // Twice the room, so that a text that grows is read anew only now and then.
     reader = std::make_unique<Reader>(config(), *impl_->state, (keep ? 2 : 1) * most);
   }
-  // A vocabulary that was rounded up has entries that are no tokens.
-  std::int64_t known = byte_tokens() ? kByteVocabulary : config().vocabulary;
-  if (options.known > 0) known = std::min(known, options.known);
-  decode(reader->generator, prompt, count, options, known, end_tokens(), on_token);
+  decode(reader->generator, prompt, count, options,
+         byte_tokens() ? kByteVocabulary : config().vocabulary, end_tokens(), on_token);
   if (keep) impl_->reader = std::move(reader);
 }
 

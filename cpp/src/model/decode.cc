@@ -7,9 +7,10 @@
 namespace cllm {
 
 void decode(Generator& generator, const std::vector<std::int32_t>& prompt, std::int64_t count,
-            const SamplingOptions& options, std::int64_t known,
+            const SamplingOptions& options, std::int64_t vocabulary,
             const std::vector<std::int32_t>& ends,
             const std::function<bool(std::int32_t)>& on_token) {
+  const std::int64_t known = options.known > 0 ? std::min(vocabulary, options.known) : vocabulary;
   Span<const float> logits = generator.read_on(prompt);
   for (std::int64_t i = 0;; ++i) {
     const std::int32_t token = sample_token(logits.subspan(0, static_cast<std::size_t>(known)),

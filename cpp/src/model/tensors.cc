@@ -4,6 +4,7 @@
 
 #include "base/token_rows.h"
 #include "cllm/error.h"
+#include "cllm/wording.h"
 
 namespace cllm {
 namespace {
@@ -34,6 +35,12 @@ void check_values(const char* name, const TokenArray& values, Allowed allowed, D
 }
 
 }  // namespace
+
+void check_count(std::int64_t tokens) {
+  if (tokens >= 0) return;
+  throw InputError(
+      {"value out of range", std::to_string(tokens), "0 or more", option_word("tokens"), ""});
+}
 
 std::string shape_text(const TokenArray& tokens) {
   return "[" + std::to_string(tokens.sequences) + ", " + std::to_string(tokens.length) + "]";

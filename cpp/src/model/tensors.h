@@ -1,6 +1,8 @@
-// These functions lead from the arrays of callers to the flat ranges of the engine and back.
+// These functions lead from the arrays of callers to the flat ranges of the engine and back, and
+// check what callers hand over.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -37,6 +39,9 @@ void check_targets(const TokenArray& inputs, const TokenArray& targets, std::int
 /// Throws InputError for first keys of another shape, or that do not say where documents begin
 /// which lie one after another. Without data there are none.
 void check_first_keys(const TokenArray& inputs, const TokenArray& first_keys);
+
+/// Throws InputError for a negative number of tokens.
+void check_count(std::int64_t tokens);
 
 /// Returns a text such as "[3, 64]".
 std::string shape_text(const TokenArray& tokens);

@@ -7,7 +7,6 @@
 #include "checkpoint/model_folder.h"
 #include "cllm/error.h"
 #include "cllm/memory_data.h"
-#include "cllm/wording.h"
 #include "engine/evaluation_data.h"
 #include "model/decode.h"
 #include "model/tensors.h"
@@ -80,19 +79,16 @@ void Trainer::generate(const std::vector<std::int32_t>& prompt, std::int64_t cou
                        const SamplingOptions& options,
                        const std::function<bool(std::int32_t)>& on_token) {
   check(options);
-  if (count < 0) {
-    throw InputError(
-        {"value out of range", std::to_string(count), "0 or more", option_word("tokens"), ""});
-  }
+  check_count(count);
+  if (count == 0) return;
   impl_->core.session.fold();
   const ModelState& state = impl_->core.session.state();
   const std::unique_ptr<Gemm> gemm = make_gemm(default_gemm_backend(), kernels());
-  std::int64_t known = byte_tokens() ? kByteVocabulary : state.config.vocabulary;
-  if (options.known > 0) known = std::min(known, options.known);
   Generator generator(state.config, state.layout, state.parameters.data(), *gemm, kernels(),
                       tokens_read(prompt, count, state.config.context), state.adapters.data(),
                       state.matrices.data());
-  decode(generator, prompt, count, options, known, {}, on_token);
+  decode(generator, prompt, count, options,
+         byte_tokens() ? kByteVocabulary : state.config.vocabulary, {}, on_token);
 }
 double Trainer::learning_rate() const { return impl_->core.session.learning_rate(steps_done()); }
 void Trainer::set_learning_rate(std::optional<double> rate) {

@@ -8,6 +8,7 @@
 #include "cllm/trainer.h"
 #include "example_set.h"
 #include "faulty_files.h"
+#include "small_run.h"
 #include "temporary_folder.h"
 
 namespace cllm {
@@ -38,8 +39,7 @@ class StormedRun {
     // This process must not have had threads when it forks.
     EXPECT_EQ(crash_in_child({},
                              [&] {
-                               TrainConfig c = new_model();
-                               c.out = root / "base";
+                               TrainConfig c = small_run(data_, root / "base");
                                c.steps = 1;
                                TrainObserver quiet;
                                Trainer(c).run(quiet);
@@ -55,36 +55,7 @@ class StormedRun {
   }
 
   TrainConfig config(const std::string& folder, int workers) const {
-    TrainConfig c = what_ == Stormed::kText ? new_model() : tuning();
-    c.out = folder;
-    c.steps = kSteps;
-    c.save_every = 2;
-    c.eval_every = 4;
-    c.keep = 1;
-    c.spheres_every = 3;
-    c.workers = std::to_string(workers);
-    c.activate_all = true;
-    c.gemm = "native";
-    return c;
-  }
-
- private:
-  TrainConfig training() const {
-    TrainConfig c;
-    c.data = data_;
-    c.sequence = 16;
-    c.batch = 5;
-    return c;
-  }
-  TrainConfig new_model() const {
-    TrainConfig c = training();
-    c.layers = 1;
-    c.heads = 2;
-    c.width = 16;
-    return c;
-  }
-  TrainConfig tuning() const {
-    TrainConfig c = training();
+    TrainConfig c = small_run(data_, folder);
     c.init = base_;
     if (what_ == Stormed::kAdapters) {
       c.lora = true;
@@ -92,9 +63,19 @@ class StormedRun {
       c.lora_dropout = 0.1;
       c.base_dtype = "bf16";
     }
+    c.batch = 5;
+    c.steps = kSteps;
+    c.save_every = 2;
+    c.eval_every = 4;
+    c.keep = 1;
+    c.spheres_every = 3;
+    c.threads = 0;
+    c.workers = std::to_string(workers);
+    c.gemm = "native";
     return c;
   }
 
+ private:
   const Stormed what_;
   std::string data_, base_;
 };
