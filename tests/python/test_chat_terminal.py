@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import needs
@@ -147,6 +148,16 @@ class Terminal:
     def type(self, text):
         os.write(self.master, text.encode())
 
+    def interrupt_at_prompt(self):
+        """Types Ctrl-C once the program sleeps until a line comes. readline looks at no signal that
+        comes after it wrote the prompt and before it waits; a person types later."""
+        status = Path(f"/proc/{self.process.pid}/stat")
+        end = time.monotonic() + SECONDS
+        while status.read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < end, "it does not wait for a line"
+            time.sleep(0.01)
+        self.type("\x03")
+
     def code(self):
         code = self.process.wait(timeout=SECONDS)
         os.close(self.master)
@@ -178,10 +189,10 @@ def test_ctrl_c_ends_an_answer_and_not_the_program(place):
     assert "stopped; Ctrl-C once more leaves" in terminal.until(PROMPT)
     terminal.type("/reset\n")
     assert "begun anew" in terminal.until(PROMPT)
-    terminal.type("\x03")  # at the prompt, and a line was typed since: it stays
+    terminal.interrupt_at_prompt()  # a line was typed since: it stays
     terminal.until("once more leaves")
     terminal.until(PROMPT)
-    terminal.type("\x03")
+    terminal.interrupt_at_prompt()
     assert terminal.code() == 0
 
 
