@@ -139,6 +139,7 @@ class TrainConfig:
         rslora: bool = False,
         lora_dropout: float = 0.0,
         lora_targets: str | Sequence[str] = "all-linear",
+        lora_modules_to_save: str | Sequence[str] = "",
         base_dtype: Literal["fp32", "bf16"] = "fp32",
         lora_init: _Path = "",
         batch: int = 12,
@@ -206,6 +207,7 @@ class TrainConfig:
         lora_r: int = ...,
         use_rslora: bool = ...,
         lora_target_modules: str | Sequence[str] = ...,
+        modules_to_save: str | Sequence[str] = ...,
         batch_size: int = ...,
         per_device_train_batch_size: int = ...,
         gradient_accumulation_steps: int = ...,
@@ -277,6 +279,9 @@ class TrainConfig:
         lora_dropout: Part of their input that adapters do not see in training; 0.0 by default.
         lora_targets: Which linear maps of the layers get an adapter: all-linear, or names such as
             q_proj,v_proj [NAMES]; 'all-linear' by default.
+        lora_modules_to_save: What is trained too beside the adapters, whole: embeddings (the
+            token embedding and the head), or one of them by its name, such as lm_head [NAMES]; ''
+            by default.
         base_dtype: What the frozen weights are kept as: bf16 takes half of the memory, and rounds
             weights that are not stored so; 'fp32' by default.
         lora_init: Adapter to start from, in a folder of PEFT or of a run, instead of a random A
@@ -392,6 +397,7 @@ class TrainConfig:
         rslora: bool = ...,
         lora_dropout: float = ...,
         lora_targets: str | Sequence[str] = ...,
+        lora_modules_to_save: str | Sequence[str] = ...,
         base_dtype: Literal["fp32", "bf16"] = ...,
         lora_init: _Path = ...,
         batch: int = ...,
@@ -459,6 +465,7 @@ class TrainConfig:
         lora_r: int = ...,
         use_rslora: bool = ...,
         lora_target_modules: str | Sequence[str] = ...,
+        modules_to_save: str | Sequence[str] = ...,
         batch_size: int = ...,
         per_device_train_batch_size: int = ...,
         gradient_accumulation_steps: int = ...,
@@ -840,6 +847,19 @@ class TrainConfig:
 
     @lora_target_modules.setter
     def lora_target_modules(self, value: str | Sequence[str]) -> None: ...
+    @property
+    def lora_modules_to_save(self) -> str:
+        """What is trained too beside the adapters, whole: embeddings (the token embedding and
+        the head), or one of them by its name, such as lm_head [NAMES]; '' by default."""
+
+    @lora_modules_to_save.setter
+    def lora_modules_to_save(self, value: str | Sequence[str]) -> None: ...
+    @property
+    def modules_to_save(self) -> str:
+        """Another name of lora_modules_to_save."""
+
+    @modules_to_save.setter
+    def modules_to_save(self, value: str | Sequence[str]) -> None: ...
     @property
     def base_dtype(self) -> Literal["fp32", "bf16"]:
         """What the frozen weights are kept as: bf16 takes half of the memory, and rounds

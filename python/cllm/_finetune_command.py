@@ -14,7 +14,7 @@ _NOT_TAKEN = {"data", "val", "out", "init", "resume", "vocab", "preset", "family
               "heads", "dim", "kv-heads", "head-dim", "hidden", "rope-theta", "untied", "no-bias",
               "lattice", "lattice-lr", "shuffle", "document-mask"}
 _ADAPTER = {"lora-rank", "lora-alpha", "rslora", "lora-dropout", "lora-targets",
-            "lora-init", "base-dtype"}
+            "lora-modules-to-save", "lora-init", "base-dtype"}
 OPTIONS = [option.name for option in cllm.options() if option.name not in _NOT_TAKEN]
 
 

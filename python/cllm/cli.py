@@ -145,7 +145,7 @@ def _show(piece: bytes) -> None:
 SHAPE = ["preset", "family", "layers", "heads", "dim", "kv-heads", "head-dim", "hidden",
          "rope-theta", "untied", "seq", "vocab", "no-bias", "batch", "grad-accum", "workers",
          "threads", "symmetry", "positions", "precision", "dropout", "lattice", "lora",
-         "lora-rank", "lora-dropout", "lora-targets", "base-dtype"]
+         "lora-rank", "lora-dropout", "lora-targets", "lora-modules-to-save", "base-dtype"]
 
 
 @app.command(cls=Command)

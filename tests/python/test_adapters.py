@@ -53,7 +53,13 @@ def base_of(family, folder):
     return folder
 
 
-def adapted(folder, *, stir=False, **options):
+def with_embedding(folder):
+    """Options of PEFT that train the embedding too, which is the head."""
+    name = "wte" if "gpt2" in str(folder) else "embed_tokens"
+    return {"modules_to_save": [name, "lm_head"], "ensure_weight_tying": True}
+
+
+def adapted(folder, *, stir=False, embeddings=False, **options):
     """The model with new adapters in PEFT, in eager attention and in training."""
     import peft
     import torch
@@ -62,19 +68,21 @@ def adapted(folder, *, stir=False, **options):
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
     torch.manual_seed(7)
     options = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear"} | options
+    if embeddings:
+        options |= with_embedding(folder)
     model = peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **options))
     if stir:
         with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if "lora_" in name:
+            for _, parameter in model.named_parameters():
+                if parameter.requires_grad:
                     parameter.add_(0.1 * torch.randn_like(parameter))
     return model.train()
 
 
 def adapters_of(model):
-    """A and B by the names that a Trainer has for them."""
-    return {name.removeprefix(PREFIX).replace(".default.", "."): parameter
-            for name, parameter in model.named_parameters() if "lora_" in name}
+    """What is trained, by the names that a Trainer has for it."""
+    return {name.removeprefix(PREFIX).replace(".modules_to_save", "").replace(".default", ""):
+            parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def logits_of(model, inputs):
@@ -87,7 +95,8 @@ def logits_of(model, inputs):
 
 @with_peft
 @pytest.mark.parametrize("options", [
-    {}, {"use_rslora": True, "r": 5}, {"target_modules": "attention"}], ids=["all", "rs", "few"])
+    {}, {"use_rslora": True, "r": 5}, {"target_modules": "attention"}, {"embeddings": True}],
+    ids=["all", "rs", "few", "embeddings"])
 def test_ten_steps_are_those_of_peft(base, tmp_path, options):
     from against_torch import difference, same_training, step, tokens_of
 
@@ -99,12 +108,15 @@ def test_ten_steps_are_those_of_peft(base, tmp_path, options):
     trainer, optimizer = same_training(  # gradients of A begin at 0, where all is rounding
         base, tmp_path, theirs, VOCABULARY, BATCH, LENGTH, rate=3e-3, epsilon=1e-4, workers=2,
         lora=True, lora_rank=options.get("r", 4), lora_alpha=8.0,
-        rslora=options.get("use_rslora", False), lora_targets=targets)
+        rslora=options.get("use_rslora", False), lora_targets=targets,
+        lora_modules_to_save="embeddings" if "embeddings" in options else "")
     ours = trainer.parameters()
     expected = adapters_of(theirs)
     assert ours.keys() == expected.keys()
     for name, parameter in expected.items():
-        assert "lora_B" in name or np.abs(ours[name]).max() <= parameter.shape[1] ** -0.5
+        assert "lora_A" not in name or np.abs(ours[name]).max() <= parameter.shape[1] ** -0.5
+        if "lora" not in name:
+            assert np.array_equal(ours[name], parameter.detach().numpy()), "as the model has it"
         ours[name][:] = parameter.detach().numpy()
     for i in range(10):
         batch = tokens_of(i % 3, VOCABULARY, BATCH, LENGTH)
@@ -117,7 +129,8 @@ def test_ten_steps_are_those_of_peft(base, tmp_path, options):
 
 
 @with_peft
-def test_an_adapter_made_here_is_the_same_model_there(base, tmp_path):
+@pytest.mark.parametrize("modules", ["", "embeddings"])
+def test_an_adapter_made_here_is_the_same_model_there(base, tmp_path, modules):
     import peft
     import transformers
     from against_torch import difference, opened, tokens_of, write_tokens
@@ -125,7 +138,7 @@ def test_an_adapter_made_here_is_the_same_model_there(base, tmp_path):
     data = write_tokens(tmp_path / "tokens.bin", VOCABULARY)
     run = tmp_path / "run"
     train(data=data, vocab=VOCABULARY, out=run, init=base, lora=True, lr=0.01, seq=LENGTH, steps=20,
-          lora_rank=4, workers=2)
+          lora_rank=4, lora_modules_to_save=modules, workers=2)
     inputs, _ = tokens_of(3, VOCABULARY, BATCH, LENGTH)
     start = transformers.AutoModelForCausalLM.from_pretrained(base)
     before = logits_of(start, inputs)
@@ -147,7 +160,8 @@ def test_an_adapter_made_here_is_the_same_model_there(base, tmp_path):
 @with_peft
 @pytest.mark.parametrize("options", [
     {}, {"use_rslora": True}, {"target_modules": r".*\.(q_proj|c_attn|down_proj|c_fc)"},
-    {"init_lora_weights": "gaussian", "lora_dropout": 0.1}], ids=["all", "rs", "pattern", "gauss"])
+    {"init_lora_weights": "gaussian", "lora_dropout": 0.1}, {"embeddings": True}],
+    ids=["all", "rs", "pattern", "gauss", "embeddings"])
 def test_an_adapter_of_peft_is_the_same_model_here(base, tmp_path, options):
     from against_torch import difference, tokens_of
 
@@ -160,6 +174,33 @@ def test_an_adapter_of_peft_is_the_same_model_here(base, tmp_path, options):
     beside = cllm.Model.load(tmp_path / "elsewhere", tmp_path / "adapter")
     assert difference(beside.logits(inputs), expected) < 1e-4
     assert difference(cllm.Model.load(base).logits(inputs), expected) > 0.05
+
+
+@with_peft
+def test_a_head_of_its_own_may_be_trained_alone(tmp_path):
+    import peft
+    import transformers
+    from against_torch import difference, stirred, tokens_of, write_tokens
+
+    config = config_of("llama")
+    config.tie_word_embeddings = False
+    base = tmp_path / "base"
+    stirred(transformers.AutoModelForCausalLM.from_config(config)).save_pretrained(base)
+    data = write_tokens(tmp_path / "tokens.bin", VOCABULARY)
+    common = {"data": data, "vocab": VOCABULARY, "init": base, "lora": True, "lr": 0.01,
+              "seq": LENGTH, "steps": 10, "workers": 2}
+    train(out=tmp_path / "run", lora_modules_to_save="lm_head", **common)
+    inputs, _ = tokens_of(3, VOCABULARY, BATCH, LENGTH)
+    theirs = peft.PeftModel.from_pretrained(
+        transformers.AutoModelForCausalLM.from_pretrained(base), tmp_path / "run/final")
+    expected = logits_of(theirs, inputs)
+    assert difference(cllm.Model.load(tmp_path / "run").logits(inputs), expected) < 1e-4
+    more = cllm.Trainer(cllm.TrainConfig(out=tmp_path / "more", lora_init=tmp_path / "run",
+                                         **common))
+    assert more.config.lora_modules_to_save == "lm_head"
+    started = more.parameters()["lm_head.weight"]
+    assert np.array_equal(started, cllm.Model.load(tmp_path / "run").parameters()["lm_head.weight"])
+    assert not np.array_equal(started, cllm.Model.load(base).parameters()["lm_head.weight"])
 
 
 @with_peft
@@ -185,13 +226,16 @@ def test_adapters_of_sixteen_bits_load(tmp_path, type_name):
 @pytest.mark.parametrize("options, said", [
     ({"use_dora": True}, '"use_dora": got true'),
     ({"bias": "all"}, '"bias": got "all"'),
-    ({"modules_to_save": ["lm_head"]}, '"modules_to_save"'),
+    ({"modules_to_save": ["lm_head"]}, "ensure_weight_tying"),
+    ({"modules_to_save": ["embed_tokens"]}, "ensure_weight_tying"),
+    ({"modules_to_save": ["embed_tokens", "lm_head"]}, "head is not the token embedding"),
+    ({"modules_to_save": ["norm"]}, 'modules_to_save.*got "norm"'),
     ({"rank_pattern": {"q_proj": 2}}, '"rank_pattern"'),
     ({"layers_to_transform": [1], "target_modules": ["q_proj"]}, "not every layer"),
     ({"target_modules": ["q_proj", "embed_tokens"]}, "no linear map of this name")])
 def test_other_kinds_of_peft_are_refused(tmp_path, options, said):
     base = base_of("llama", tmp_path / "base")
-    adapted(base, **options).save_pretrained(tmp_path / "adapter")
+    adapted(base, stir=True, **options).save_pretrained(tmp_path / "adapter")
     with pytest.raises(cllm.InputError, match=said):
         cllm.Model.load(tmp_path / "adapter")
 
@@ -248,6 +292,28 @@ def test_the_commands_take_adapters(run, byte_base, text_file):
     assert alone["data"]["val_loss"] > of_run["data"]["val_loss"]
     planned = told("plan", "--layers", 2, "--dim", 64, "--lora", "--lora-rank", 2)
     assert "of adapters" in planned
+
+
+@pytest.mark.parametrize("kept", ["fp32", "bf16"])
+def test_an_embedding_trained_beside_adapters_goes_on(settings, byte_base, tmp_path, kept):
+    keywords = {name: value for name, value in settings.items()
+                if name not in ("layers", "heads", "dim")}
+    keywords |= {"init": byte_base, "lora": True, "lora_targets": ["c_attn"], "base_dtype": kept,
+                 "lora_modules_to_save": ["wte"]}
+    train(**keywords)
+    final = keywords["out"] / "final/adapter_model.safetensors"
+    train(resume=keywords["out"] / "checkpoints/step-00000010", out=tmp_path / "again", workers=3)
+    assert (tmp_path / "again/final/adapter_model.safetensors").read_bytes() == final.read_bytes()
+    trainer = cllm.Trainer(cllm.TrainConfig(**keywords | {"out": tmp_path / "third"}))
+    before = trainer.parameters()["transformer.wte.weight"].copy()
+    trainer.run()
+    assert not np.array_equal(trainer.parameters()["transformer.wte.weight"], before)
+    trained = cllm.Model.load(keywords["out"]).parameters()["transformer.wte.weight"]
+    assert np.array_equal(trained, trainer.parameters()["transformer.wte.weight"])
+    found = said_by(trainer)
+    if kept == "fp32":
+        assert found == list(cllm.Model.load(tmp_path / "third").generate(
+            np.array([97], np.int32), tokens=20, temperature=0))
 
 
 def test_a_resumed_run_is_the_whole_one(run, tmp_path):

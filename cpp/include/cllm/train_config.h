@@ -49,7 +49,9 @@ struct TrainConfig {
   bool rslora = false;         ///< alpha / sqrt(rank) times instead
   double lora_dropout = 0;     ///< part of their input that adapters do not see in training
   std::string lora_targets = "all-linear";  ///< names of linear maps, with commas between them
-  std::string base_dtype = "fp32";          ///< fp32 | bf16: what the weights of `init` are kept as
+  /// What of token embedding and head is trained too: names, "embeddings", or "" for nothing.
+  std::string lora_modules_to_save;
+  std::string base_dtype = "fp32";  ///< fp32 | bf16: what the weights of `init` are kept as
   std::string lora_init;  ///< folder of the adapter, or run, to start from; "": A random, B 0
 
   // These control training.

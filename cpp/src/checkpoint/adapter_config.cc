@@ -11,12 +11,22 @@ namespace {
 constexpr const char* kPatternKeys[] = {"exclude_modules", "layers_to_transform"};
 
 /// What PEFT can do to a model beside s B A. Each is off where it is null, false or empty.
-constexpr const char* kNotDone[] = {
-    "use_dora",     "use_qalora",        "use_bdlora",        "lora_bias",
-    "rank_pattern", "alpha_pattern",     "modules_to_save",   "layer_replication",
-    "arrow_config", "target_parameters", "layers_pattern",    "trainable_token_indices",
-    "kasa_config",  "megatron_config",   "monteclora_config", "alora_invocation_tokens",
-    "velora_config"};
+constexpr const char* kNotDone[] = {"use_dora",
+                                    "use_qalora",
+                                    "use_bdlora",
+                                    "lora_bias",
+                                    "rank_pattern",
+                                    "alpha_pattern",
+                                    "layer_replication",
+                                    "arrow_config",
+                                    "target_parameters",
+                                    "layers_pattern",
+                                    "trainable_token_indices",
+                                    "kasa_config",
+                                    "megatron_config",
+                                    "monteclora_config",
+                                    "alora_invocation_tokens",
+                                    "velora_config"};
 
 /// The ways to start adapters that leave the weights of the model as they are.
 constexpr const char* kStarts[] = {"gaussian", "eva", "orthogonal"};
@@ -66,7 +76,13 @@ std::string adapter_config_json(const ParameterLayout& layout, const std::string
   out.set("init_lora_weights", true);
   out.set("use_rslora", lora.rslora);
   out.set("use_dora", false);
-  out.set_null("modules_to_save");
+  const std::vector<std::string> modules = plain_modules(layout);
+  if (modules.empty()) {
+    out.set_null("modules_to_save");
+  } else {
+    out.set_list("modules_to_save", modules);
+    if (layout.network().tied()) out.set("ensure_weight_tying", true);
+  }
   out.set_empty("rank_pattern");
   out.set_empty("alpha_pattern");
   out.set_null("layers_to_transform");
@@ -90,13 +106,15 @@ AdapterDescription parse_adapter_config(const std::string& text, const std::stri
   lora.dropout = keys.number("lora_dropout", 0, 1, 0);
   lora.rslora = keys.flag("use_rslora", false);
   lora.targets = targets_of(keys, modules);
+  lora.modules_to_save = keys.texts("modules_to_save");
   adapter.base = keys.text("base_model_name_or_path", "");
   return adapter;
 }
 
 LoraNames lora_key_names(const std::string& where) {
   const auto key = [&where](const char* name) { return where + ": \"" + name + "\""; };
-  return {key("r"), key("lora_alpha"), key("lora_dropout"), key("target_modules")};
+  return {key("r"), key("lora_alpha"), key("lora_dropout"), key("target_modules"),
+          key("modules_to_save")};
 }
 
 }  // namespace cllm

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "base/crc32c.h"
@@ -17,7 +18,10 @@ namespace cllm {
 namespace {
 
 constexpr const char* kPrefix = "base_model.model.";
+constexpr const char* kHead = "base_model.model.lm_head.weight";
 constexpr const char* kA = ".lora_A.weight";
+constexpr const char* kTieThem =
+    "train head and embedding as one: ensure_weight_tying=True in PEFT";
 constexpr const char* kForBase = "was it trained beside this model?";
 
 std::string in(const std::string& folder, const std::string& name) {
@@ -50,15 +54,41 @@ std::vector<std::string> modules_of(const SafetensorsFile& file) {
   return names;
 }
 
-/// Checks that the file has all of these tensors and no others.
-void check_tensors(const SafetensorsFile& file, const TensorTable& table) {
+/// Returns the token embedding of a model whose head it is too, if it is trained; else null. PEFT
+/// stores it under the names of both.
+const TensorEntry* tied_embedding(const ParameterLayout& layout) {
+  const std::int64_t at = layout.among_adapters(layout.token_embedding());
+  if (at == kAbsent || !layout.network().tied()) return nullptr;
+  const std::vector<TensorEntry>& tensors = layout.trainables().tensors();
+  return &*std::find_if(tensors.begin(), tensors.end(),
+                        [at](const TensorEntry& entry) { return entry.offset == at; });
+}
+
+/// Reads a tied embedding under its second name, and checks that it is the same.
+void check_tied(const SafetensorsFile& file, const TensorEntry& embedding, const float* adapters) {
+  std::vector<float> head(static_cast<std::size_t>(embedding.size));
+  read_tensor(file, kHead, embedding, Values::kFinite, head.data());
+  if (std::equal(head.begin(), head.end(), adapters + embedding.offset)) return;
+  refuse("the head is not the token embedding, which it is in this model", "other numbers",
+         "those of \"" + std::string(kPrefix) + embedding.name + "\"",
+         file.path() + ": tensor \"" + kHead + "\"", kTieThem);
+}
+
+/// Checks that the file has all tensors of the adapters and no others.
+void check_tensors(const SafetensorsFile& file, const ParameterLayout& layout) {
   std::vector<std::string> known;
-  for (const TensorEntry& entry : table.tensors()) {
+  std::vector<TensorEntry> entries = layout.trainables().tensors();
+  const TensorEntry* const tied = tied_embedding(layout);
+  if (tied != nullptr) {
+    entries.push_back(*tied);
+    entries.back().name = kHead + std::strlen(kPrefix);
+  }
+  for (const TensorEntry& entry : entries) {
     known.push_back(kPrefix + entry.name);
     const StoredTensor* const tensor = file.find(known.back());
     if (tensor == nullptr) {
       refuse("tensor is missing", "none of that name", "\"" + known.back() + "\"", file.path(),
-             kForBase);
+             tied != nullptr && entry.offset == tied->offset ? kTieThem : kForBase);
     }
     if (tensor->shape == entry.shape) continue;
     refuse("tensor has another shape than the model and the rank ask for",
@@ -69,8 +99,8 @@ void check_tensors(const SafetensorsFile& file, const TensorTable& table) {
   for (const StoredTensor& tensor : file.tensors()) {
     if (std::binary_search(known.begin(), known.end(), tensor.name)) continue;
     refuse("tensor does not belong to the adapter", "\"" + tensor.name + "\"",
-           std::string("the A and B of the targets in ") + kAdapterConfigName, file.path(),
-           kForBase);
+           std::string("what the targets and modules to save in ") + kAdapterConfigName + " have",
+           file.path(), kForBase);
   }
 }
 
@@ -81,7 +111,11 @@ bool is_adapter_folder(const std::string& folder) {
 }
 
 std::vector<TensorView> adapter_views(const ParameterLayout& layout, const float* adapters) {
-  return tensor_views(layout.trainables(), adapters, kPrefix);
+  std::vector<TensorView> views = tensor_views(layout.trainables(), adapters, kPrefix);
+  if (const TensorEntry* const tied = tied_embedding(layout)) {
+    views.push_back({kHead, tied->shape, adapters + tied->offset});
+  }
+  return views;
 }
 
 void add_adapter_files(FolderWriter& writer, const ParameterLayout& layout, const float* adapters,
@@ -106,8 +140,9 @@ void check_adapter(const std::string& folder, const LoraConfig& lora, const Mode
 void read_adapters(const std::string& folder, const ParameterLayout& layout, float* adapters) {
   const SafetensorsFile file = open_adapters(folder);
   verify_files(folder, {kAdapterWeightsName});
-  check_tensors(file, layout.trainables());
+  check_tensors(file, layout);
   read_tensors(file, layout.trainables(), kPrefix, Values::kFinite, adapters);
+  if (const TensorEntry* const tied = tied_embedding(layout)) check_tied(file, *tied, adapters);
 }
 
 void WeightsChecksum::add(const TensorEntry& entry, const float* parameters) noexcept {

@@ -33,7 +33,7 @@ void check_adapters(const TrainConfig& c) {
   if (!c.lora && !c.resume.empty()) return;
   if (!c.lora) {
     for (const char* name : {"lora-init", "lora-rank", "lora-alpha", "rslora", "lora-dropout",
-                             "lora-targets", "base-dtype"}) {
+                             "lora-targets", "lora-modules-to-save", "base-dtype"}) {
       const Option& option = *find_option(name);
       const std::string value = option_text(c, option);
       if (value == option.default_text) continue;

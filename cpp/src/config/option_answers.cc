@@ -66,7 +66,7 @@ std::vector<OptionAnswer> training_answers() {
        "a step's tokens are " + option_word("batch") + " times " + option_word("grad-accum") +
            " times " + option_word("seq")},
       {{"do-train", "do-eval"}, "a run trains and validates"},
-      {{"use-dora", "lora-modules-to-save", "lora-bias", "load-in-4bit", "load-in-8bit"},
+      {{"use-dora", "lora-bias", "load-in-4bit", "load-in-8bit"},
        "adapters are LoRA or rsLoRA, on linear maps of weights in fp32 or bf16: " +
            option_flag("lora")},
       {{"label-smoothing", "label-smoothing-factor", "quantize"}, "it does not do that"},

@@ -135,6 +135,10 @@ std::vector<Option> make_table() {
         "which linear maps of the layers get an adapter: all-linear, or names such as "
         "q_proj,v_proj",
         row().unit("NAMES").aliases({"lora_target_modules"}).also({"target-modules", "targets"}));
+  t.add("lora-modules-to-save", kText, &C::lora_modules_to_save,
+        "what is trained too beside the adapters, whole: embeddings (the token embedding and the "
+        "head), or one of them by its name, such as lm_head",
+        row().unit("NAMES").aliases({"modules_to_save"}).also({"train-embeddings"}));
   t.add(
       "base-dtype", kText, &C::base_dtype,
       "what the frozen weights are kept as: bf16 takes half of the memory, and rounds weights that "

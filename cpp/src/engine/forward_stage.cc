@@ -107,11 +107,7 @@ void ForwardStage::run_tile(int worker, const TileClaim& claim) {
     return stage_->skip_rest(claim);
   }
   const WorkerContext& context = workers_.context(worker);
-  if (claim.job == shards()) {
-    if (state_.is_packed) return;
-    return state_.packed->pack(claim.tile, Pass::kForward, state_.parameters.data(),
-                               *context.kernels);
-  }
+  if (claim.job == shards()) return state_.pack(claim.tile, Pass::kForward, *context.kernels);
   const ShardJobs::Place place = jobs_.place(claim.job, claim.phase);
   const auto shard = static_cast<std::size_t>(place.shard);
   const std::int64_t first_row = plan_.shards[shard].first_sequence * plan_.sequence;

@@ -38,6 +38,7 @@ std::optional<LoraConfig> lora_of(const TrainConfig& config) {
   lora.dropout = config.lora_dropout;
   lora.rslora = config.rslora;
   lora.targets = names_in(config.lora_targets);
+  lora.modules_to_save = names_in(config.lora_modules_to_save);
   return lora;
 }
 
@@ -46,11 +47,12 @@ void take_adapter(TrainConfig& config, const LoraConfig& lora) {
   config.lora_alpha = lora.alpha;
   config.rslora = lora.rslora;
   config.lora_targets = joined(lora.targets);
+  config.lora_modules_to_save = joined(lora.modules_to_save);
 }
 
 LoraNames lora_option_names() {
   return {option_word("lora-rank"), option_word("lora-alpha"), option_word("lora-dropout"),
-          option_word("lora-targets")};
+          option_word("lora-targets"), option_word("lora-modules-to-save")};
 }
 
 }  // namespace cllm

@@ -37,14 +37,20 @@ std::size_t tables_bytes(const SessionConfig& config, const ParameterLayout& lay
          static_cast<std::size_t>(turns) * sizeof(float);
 }
 
-/// Returns the bytes of the weights. Beside matrices that are kept as Bf16, vectors take the pages
-/// that they lie in.
+/// Returns the bytes of the weights, without those that lie among the adapters. Beside matrices
+/// that are kept as Bf16, vectors take the pages that they lie in.
 std::size_t weight_bytes(const ParameterLayout& layout, Precision base) {
   constexpr std::int64_t kPage = 4096;
   const auto size = static_cast<std::int64_t>(sizeof(float));
-  if (base == Precision::kFp32) return static_cast<std::size_t>(layout.flat_size() * size);
-  std::int64_t bytes = 0, end = 0;  // of the pages so far
+  std::int64_t bytes = base == Precision::kFp32 ? layout.flat_size() * size : 0;
+  std::int64_t end = 0;  // of the pages so far
   for (const TensorEntry& weight : layout.weights().tensors()) {
+    const bool moved = layout.among_adapters(weight.offset) != kAbsent;
+    if (base == Precision::kFp32) {
+      if (moved) bytes -= weight.size * size;
+      continue;
+    }
+    if (moved) continue;
     if (weight.is_matrix()) {
       bytes += weight.size * static_cast<std::int64_t>(sizeof(Bf16));
       continue;

@@ -2,6 +2,7 @@
 // optimizer keeps beside that.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -49,18 +50,35 @@ struct ModelState {
     return {packed ? packed->tiles() : 0, lattice ? lattice->tiles() : 0};
   }
 
-  /// Rounds a weight that was just written to where frozen matrices are kept as Bf16, and gives the
-  /// memory of its floats back. Without such matrices it does nothing, nor to a vector.
+  /// Moves a weight that was just written to where passes read it, and gives the memory that it was
+  /// written to back: what is trained beside adapters lies among them, and frozen matrices may be
+  /// kept as Bf16. Other weights stay where they are.
   void keep(const TensorEntry& weight) noexcept {
-    if (matrices.size() == 0 || !weight.is_matrix()) return;
     const auto size = static_cast<std::size_t>(weight.size);
     float* const floats = parameters.data() + weight.offset;
-    kernels().round_bf16(size, floats, matrices.data() + weight.offset);
+    const std::int64_t at = layout.among_adapters(weight.offset);
+    if (at != kAbsent) {
+      std::copy_n(floats, size, adapters.data() + at);
+    } else if (matrices.size() > 0 && weight.is_matrix()) {
+      kernels().round_bf16(size, floats, matrices.data() + weight.offset);
+    } else {
+      return;
+    }
     give_pages_back(floats, size * sizeof(float));
   }
   /// Does the same to all weights.
   void keep_all() noexcept {
     for (const TensorEntry& weight : layout.weights().tensors()) keep(weight);
+  }
+
+  /// Packs a tile of the weights, unless it is frozen and packed already.
+  void pack(std::int32_t tile, Pass pass, const KernelTable& table) noexcept {
+    const std::int64_t offset = packed->weight_of(tile);
+    if (is_packed && !layout.trains(offset)) return;
+    const std::int64_t at = layout.among_adapters(offset);
+    const float* const weight = at == kAbsent ? &parameters[static_cast<std::size_t>(offset)]
+                                              : &adapters[static_cast<std::size_t>(at)];
+    packed->pack(tile, pass, weight, table);
   }
 
   /// Couples the model whose weights were just written, if its tokens are coupled.
@@ -107,7 +125,7 @@ struct ModelState {
   const ParameterLayout layout;
   AlignedBuffer<float> parameters;  ///< [layout.flat_size()]; a coupled embedding as last folded
   /// [layout.flat_size()] if frozen matrices are kept as Bf16: `parameters` then holds the vectors,
-  /// and has no memory for the rest.
+  /// and has no memory for the rest. It has none either for what is trained beside adapters.
   AlignedBuffer<Bf16> matrices;
   AlignedBuffer<float> adapters;  ///< [size of the trainables] if the layout has adapters
   std::vector<AlignedBuffer<float>> optimizer_state;  ///< [size of the trainables] for each range

@@ -75,9 +75,7 @@ void TrainStage::run_tile(int worker, const TileClaim& claim) {
     case JobKind::kMerge:
       return run_merge_tile(table()[claim.job].index, claim.tile);
     case JobKind::kPacking:
-      if (state_.is_packed) return;
-      return state_.packed->pack(packed_tile(claim.job, claim.tile), Pass::kTraining,
-                                 state_.parameters.data(), kernels_);
+      return state_.pack(packed_tile(claim.job, claim.tile), Pass::kTraining, kernels_);
     case JobKind::kFold:
       return state_.lattice->fold(coupled_tile(claim.job, claim.tile), state_.parameters.data(),
                                   kernels_);

@@ -17,36 +17,48 @@ bool names(const std::string& target, const std::string& name) {
   return name[at - 1] == '.' && name.compare(at, target.size(), target) == 0;
 }
 
-/// Remembers which targets were found.
-class Targets {
+/// The name of a head also where it is the token embedding.
+constexpr const char* kHeadName = "lm_head";
+
+std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+/// Returns the name of what a weight belongs to.
+std::string module_of(const TensorEntry& weight) {
+  return weight.name.substr(0, weight.name.rfind('.'));
+}
+
+/// Remembers which names of parts of a model were found.
+class NamedParts {
  public:
-  Targets(const std::vector<std::string>& names, const std::string& where)
-      : names_(names), where_(where) {
-    if (names.empty()) refuse("no linear map gets an adapter", "no targets", kAllLinear, where);
-  }
+  /// `all` stands for every part; `unknown` is the error of a name that no part has.
+  NamedParts(const std::vector<std::string>& names, const char* all, const char* unknown,
+             const std::string& where)
+      : names_(names), all_(all), unknown_(unknown), where_(where) {}
 
   bool have(const std::string& name) {
-    known_.insert(name.substr(name.rfind('.') + 1));
+    known_.insert(last_part(name));
     bool found = false;
-    for (const std::string& target : names_) {
-      if (target != kAllLinear && !names(target, name)) continue;
-      found_.insert(target);
+    for (const std::string& asked : names_) {
+      if (asked != all_ && !names(asked, name)) continue;
+      found_.insert(asked);
       found = true;
     }
     return found;
   }
 
   void check_found() const {
-    for (const std::string& target : names_) {
-      if (found_.count(target) > 0) continue;
-      std::string all = kAllLinear;
-      for (const std::string& name : known_) all += ", " + name;
-      refuse("the model has no linear map of this name", "\"" + target + "\"", all, where_);
+    for (const std::string& asked : names_) {
+      if (found_.count(asked) > 0) continue;
+      std::string known = all_;
+      for (const std::string& name : known_) known += ", " + name;
+      refuse(unknown_, "\"" + asked + "\"", known, where_);
     }
   }
 
  private:
   const std::vector<std::string>& names_;
+  const std::string all_;
+  const char* const unknown_;
   const std::string& where_;
   std::set<std::string> found_, known_;
 };
@@ -100,13 +112,14 @@ double LoraConfig::scale() const noexcept {
 
 bool operator==(const LoraConfig& a, const LoraConfig& b) noexcept {
   return a.rank == b.rank && a.alpha == b.alpha && a.dropout == b.dropout && a.rslora == b.rslora &&
-         a.targets == b.targets;
+         a.targets == b.targets && a.modules_to_save == b.modules_to_save;
 }
 
 void check(const LoraConfig& lora, const ModelConfig& model, const LoraNames& names) {
   TensorTable weights, adapters;
   Network network = describe_network(model, weights);
   add_adapters(lora, names, weights, network, adapters);
+  add_trained_weights(lora, names, weights, network, adapters);
 }
 
 std::vector<LinearPart> parts_of(const Linear& linear, const TensorTable& weights) {
@@ -116,9 +129,8 @@ std::vector<LinearPart> parts_of(const Linear& linear, const TensorTable& weight
       [](const TensorEntry& entry, std::int64_t offset) { return entry.offset < offset; });
   std::vector<LinearPart> parts;
   for (std::int64_t first = 0; first < linear.outputs; ++tensor) {
-    const std::string suffix = ".weight";
     const std::int64_t outputs = tensor->size / linear.inputs;
-    parts.push_back({tensor->name.substr(0, tensor->name.size() - suffix.size()), first, outputs});
+    parts.push_back({module_of(*tensor), first, outputs});
     first += outputs;
   }
   return parts;
@@ -127,7 +139,11 @@ std::vector<LinearPart> parts_of(const Linear& linear, const TensorTable& weight
 void add_adapters(const LoraConfig& lora, const LoraNames& words, const TensorTable& weights,
                   Network& network, TensorTable& trainables) {
   check_values(lora, words, network.token_embedding.width);
-  Targets targets(lora.targets, words.targets);
+  if (lora.targets.empty()) {
+    refuse("no linear map gets an adapter", "no targets", kAllLinear, words.targets);
+  }
+  NamedParts targets(lora.targets, kAllLinear, "the model has no linear map of this name",
+                     words.targets);
   for (NetworkLayer& layer : network.layers) {
     for (Linear& linear : layer.linears) {
       Adapter& adapter = linear.adapter;
@@ -151,6 +167,36 @@ void add_adapters(const LoraConfig& lora, const LoraNames& words, const TensorTa
   check_layers(network, words.targets);
 }
 
+std::vector<TrainedWeight> add_trained_weights(const LoraConfig& lora, const LoraNames& words,
+                                               const TensorTable& weights, const Network& network,
+                                               TensorTable& trainables) {
+  NamedParts modules(lora.modules_to_save, kEmbeddings,
+                     "the model has no embedding or head of this name", words.modules_to_save);
+  std::vector<TrainedWeight> trained;
+  for (const TensorEntry& weight : weights.tensors()) {
+    const bool is_one =
+        weight.offset == network.token_embedding.weight || weight.offset == network.head.weight;
+    if (!is_one) continue;
+    bool is_asked = modules.have(module_of(weight));
+    if (network.tied()) is_asked = modules.have(kHeadName) || is_asked;
+    if (!is_asked) continue;
+    trained.push_back(
+        {weight.offset, trainables.add(weight.name, weight.shape, weight.initialization)});
+  }
+  modules.check_found();
+  return trained;
+}
+
+std::vector<std::string> plain_modules(const ParameterLayout& layout) {
+  std::vector<std::string> plain;
+  for (const TensorEntry& weight : layout.tensors()) {
+    if (layout.among_adapters(weight.offset) == kAbsent) continue;
+    plain.push_back(last_part(module_of(weight)));
+    if (layout.network().tied()) plain.emplace_back(kHeadName);
+  }
+  return plain;
+}
+
 std::vector<std::string> plain_targets(const ParameterLayout& layout) {
   std::vector<std::string> plain;
   const auto add = [&plain](const std::string& name) {
@@ -163,7 +209,7 @@ std::vector<std::string> plain_targets(const ParameterLayout& layout) {
     }
     for (const Linear& linear : layout.layer(0).linears) {
       for (const LinearPart& part : parts_of(linear, layout.weights())) {
-        add(part.name.substr(part.name.rfind('.') + 1));
+        add(last_part(part.name));
       }
     }
   }
@@ -220,6 +266,10 @@ void merge_adapters(const ParameterLayout& layout, const float* adapters, float*
       }
     }
   });
+  for (const TensorEntry& weight : layout.tensors()) {
+    const std::int64_t at = layout.among_adapters(weight.offset);
+    if (at != kAbsent) std::copy_n(adapters + at, weight.size, weights + weight.offset);
+  }
 }
 
 }  // namespace cllm

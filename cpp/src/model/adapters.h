@@ -28,6 +28,16 @@ std::vector<LinearPart> parts_of(const Linear& linear, const TensorTable& weight
 void add_adapters(const LoraConfig& lora, const LoraNames& words, const TensorTable& weights,
                   Network& network, TensorTable& trainables);
 
+/// Adds to `trainables` the weights that `lora` trains whole beside the adapters, and returns where
+/// they lie. Throws the errors of check(lora, model, words).
+std::vector<TrainedWeight> add_trained_weights(const LoraConfig& lora, const LoraNames& words,
+                                               const TensorTable& weights, const Network& network,
+                                               TensorTable& trainables);
+
+/// Returns the names of those weights, without what stands before the last part; both of its names
+/// where a token embedding is the head too.
+std::vector<std::string> plain_modules(const ParameterLayout& layout);
+
 /// Returns the targets that mean the same in other programs: the last part of each linear map's
 /// name in place of "all-linear". REQUIRES: the layout has adapters.
 std::vector<std::string> plain_targets(const ParameterLayout& layout);
@@ -37,8 +47,8 @@ std::vector<std::string> plain_targets(const ParameterLayout& layout);
 /// adapters; `adapters` is the flat range of its trainables, which are zero before.
 void initialize_adapters(const ParameterLayout& layout, std::uint64_t seed, float* adapters);
 
-/// Adds s B A to each weight that has an adapter: then the weights alone are the model. Sums go in
-/// the order of ranks, in double.
+/// Adds s B A to each weight that has an adapter, and takes the weights that were trained beside
+/// adapters: then the weights alone are the model. Sums go in the order of ranks, in double.
 void merge_adapters(const ParameterLayout& layout, const float* adapters, float* weights);
 
 }  // namespace cllm

@@ -107,10 +107,17 @@ void Generator::check_room(std::int64_t tokens) const {
                "at most " + std::to_string(room_), "the generator", ""});
 }
 
+const float* Generator::weight(std::int64_t offset) const noexcept {
+  const std::int64_t at = layout_.among_adapters(offset);
+  return at == kAbsent ? parameters_ + offset : adapters_ + at;
+}
+
 void Generator::read_row(std::int64_t embedding, std::int64_t row, float* out) const {
-  const std::int64_t at = embedding + row * config_.width;
-  if (matrices_ != nullptr) return kernels_.widen_bf16(floats(config_.width), matrices_ + at, out);
-  std::copy_n(parameters_ + at, config_.width, out);
+  const std::int64_t C = config_.width;
+  if (matrices_ != nullptr && !layout_.trains(embedding)) {
+    return kernels_.widen_bf16(floats(C), matrices_ + embedding + row * C, out);
+  }
+  std::copy_n(weight(embedding) + row * C, C, out);
 }
 
 void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x, float* y) {
@@ -120,11 +127,15 @@ void Generator::multiply(const Linear& linear, std::int64_t rows, const float* x
                linear.outputs,
                linear.inputs,
                {x, linear.inputs},
-               {weights + linear.weight, linear.columns()},
+               {weights, linear.columns()},
                {y, linear.outputs},
                false});
   };
-  matrices_ == nullptr ? multiply_by(parameters_) : multiply_by(matrices_);
+  if (matrices_ != nullptr && !layout_.trains(linear.weight)) {
+    multiply_by(matrices_ + linear.weight);
+  } else {
+    multiply_by(weight(linear.weight));
+  }
   if (linear.adapter.exists()) add_adapter(linear, rows, x, y);
 }
 

@@ -62,6 +62,8 @@ class Generator {
   /// Runs layers 0..L for `rows` tokens at positions first...; leaves the residual stream in x_.
   void forward(std::int64_t first, std::int64_t rows);
   void attend(std::int64_t layer, std::int64_t first, std::int64_t rows);
+  /// Returns where the floats of a whole weight lie.
+  const float* weight(std::int64_t offset) const noexcept;
   /// Copies a row of an embedding [rows, C].
   void read_row(std::int64_t embedding, std::int64_t row, float* out) const;
   /// Computes y[rows, outputs] = x[rows, inputs] W and what the adapter adds, without the bias.

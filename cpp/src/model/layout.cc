@@ -15,10 +15,12 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, bool lattice,
            "lattice");
   }
   add_adapters(*lora, {}, weights_, network_, adapters_);
+  beside_adapters_ = add_trained_weights(*lora, {}, weights_, network_, adapters_);
   find_lowest();
 }
 
 void ParameterLayout::find_lowest() noexcept {
+  if (trains(token_embedding())) return;
   lowest_ = place_of(config_.layers, LinearSite::kQkv);
   for (std::int64_t l = config_.layers; l-- > 0;) {
     for (std::size_t i = kLinearSites; i-- > 0;) {

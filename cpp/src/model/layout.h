@@ -4,7 +4,8 @@
 // Each of both has a table of tensors in a flat range. Loops over gradient, moments, sums, owners
 // and updates go over the trainables; passes, packing and files of models go over the weights.
 // Training a whole model changes its weights, so that both are the same table. With adapters the
-// weights are frozen, and the adapters are the trainables.
+// weights are frozen, and the adapters are the trainables; embedding and head may be trained whole
+// beside them, and then lie among them.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,12 @@
 #include "model/tensor_table.h"
 
 namespace cllm {
+
+/// Is a weight that is trained whole beside adapters.
+struct TrainedWeight {
+  std::int64_t weight;     ///< its offset
+  std::int64_t trainable;  ///< and that among the trainables
+};
 
 /// Holds tensors and network. It is immutable after construction.
 class ParameterLayout {
@@ -44,8 +51,18 @@ class ParameterLayout {
   double adapter_dropout() const noexcept { return lora_ ? lora_->dropout : 0; }
   /// Returns the place among the trainables of the weight at an offset; kAbsent if there is no such
   /// weight, or if it is frozen.
-  std::int64_t trainable(std::int64_t weight) const noexcept { return lora_ ? kAbsent : weight; }
+  std::int64_t trainable(std::int64_t weight) const noexcept {
+    return lora_ ? among_adapters(weight) : weight;
+  }
   bool trains(std::int64_t weight) const noexcept { return trainable(weight) != kAbsent; }
+  /// Returns the place among the trainables of a weight that is trained beside adapters: passes
+  /// read it there. kAbsent for any other weight.
+  std::int64_t among_adapters(std::int64_t weight) const noexcept {
+    for (const TrainedWeight& trained : beside_adapters_) {
+      if (trained.weight == weight) return trained.trainable;
+    }
+    return kAbsent;
+  }
   /// Says whether anything is trained below a linear map, so that the gradient of its input is
   /// needed. The embeddings are below all.
   bool trains_below(std::int64_t layer, LinearSite site) const noexcept {
@@ -85,6 +102,7 @@ class ParameterLayout {
   ModelConfig config_;
   TensorTable weights_;
   TensorTable adapters_;
+  std::vector<TrainedWeight> beside_adapters_;
   Network network_;
   std::optional<LoraConfig> lora_;
   std::int64_t lowest_ =

@@ -12,9 +12,10 @@ namespace cllm {
 /// Returns a row of an embedding [rows, C]; one that is kept as Bf16 is widened into `wide`.
 template <class T>
 const float* ShardOps<T>::row_of(std::int64_t embedding, std::int64_t row, float* wide) const {
-  const std::int64_t at = embedding + row * C;
-  if (data.matrices == nullptr) return parameter(at);
-  kernels.widen_bf16(static_cast<std::size_t>(C), data.matrices + at, wide);
+  if (data.matrices == nullptr || cuts.layout->trains(embedding)) {
+    return weight(embedding) + row * C;
+  }
+  kernels.widen_bf16(static_cast<std::size_t>(C), data.matrices + embedding + row * C, wide);
   return wide;
 }
 
@@ -54,7 +55,8 @@ void ShardOps<T>::embed_backward(std::int64_t tile) const {
     float* const to = gradient(offset) + row * C + begin;
     kernels.add(static_cast<std::size_t>(columns), to, from, to);
   };
-  const bool places = network.position_embedding.has_value();
+  const bool places =
+      network.position_embedding && cuts.layout->trains(network.position_embedding->weight);
   if (!data.accumulate) {
     // A tied head wrote the whole token gradient; positions beyond T get no gradient.
     if (!network.tied()) clear(network.token_embedding);

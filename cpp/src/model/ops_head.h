@@ -45,15 +45,16 @@ void ShardOps<T>::logits(std::int64_t tile) const {
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   const std::int64_t V = cuts.config.vocabulary, first = phase.chunk * cuts.chunk_rows + m.begin;
   if (head_rows(m) == 0) return;
+  const Linear& head = cuts.layout->network().head;
   const MatrixView<float> out = MatrixView<float>{chunk_logits(), V}.at(m.begin, n.begin);
-  multiply_weight({GemmForm::kNT,
-                   m.size(),
-                   n.size(),
-                   C,
-                   {operands.features + first * C, C},
-                   {parameter(cuts.layout->network().head.weight) + n.begin * C, C},
-                   out,
-                   false});
+  multiply_weight(head, {GemmForm::kNT,
+                         m.size(),
+                         n.size(),
+                         C,
+                         {operands.features + first * C, C},
+                         {weight(head.weight) + n.begin * C, C},
+                         out,
+                         false});
   const std::int64_t slot = n.begin / grid.tile_columns * cuts.chunk_rows + m.begin;
   kernels.softmax_stats(m.size(), n.size(), out, workspace.block_max + slot,
                         workspace.block_sum + slot);
@@ -114,14 +115,15 @@ void ShardOps<T>::feature_gradient(std::int64_t tile) const {
   const Range m = grid.row_range(tile), n = grid.column_range(tile);
   const std::int64_t V = cuts.config.vocabulary, first = phase.chunk * cuts.chunk_rows + m.begin;
   if (head_rows(m) == 0) return;
-  multiply_weight({GemmForm::kNN,
-                   m.size(),
-                   n.size(),
-                   V,
-                   logit_gradients().at(m.begin, 0),
-                   {parameter(cuts.layout->network().head.weight) + n.begin, C},
-                   {workspace.dnorm + first * C + n.begin, C},
-                   false});
+  const Linear& head = cuts.layout->network().head;
+  multiply_weight(head, {GemmForm::kNN,
+                         m.size(),
+                         n.size(),
+                         V,
+                         logit_gradients().at(m.begin, 0),
+                         {weight(head.weight) + n.begin, C},
+                         {workspace.dnorm + first * C + n.begin, C},
+                         false});
   if (cuts.features_fused()) norm_final_backward(tile);
 }
 

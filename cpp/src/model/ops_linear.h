@@ -7,14 +7,14 @@
 namespace cllm {
 
 template <class T>
-void ShardOps<T>::multiply_weight(const GemmArgsOf<T, float>& args) const {
-  const std::int64_t at = args.b.data - data.parameters;
+void ShardOps<T>::multiply_weight(const Linear& linear, const GemmArgsOf<T, float>& args) const {
+  const std::int64_t at = linear.weight + (args.b.data - weight(linear.weight));
   if (data.packed != nullptr) {
     const T* const panels = data.packed->panels<T>(args.form, at);
     return gemm.run(
         PackedGemmArgs<T>{args.m, args.n, args.k, args.a, panels, args.c, args.accumulate});
   }
-  if (data.matrices == nullptr) return gemm.run(args);
+  if (data.matrices == nullptr || cuts.layout->trains(linear.weight)) return gemm.run(args);
   const MatrixView<const Bf16> b{data.matrices + at, args.b.stride};
   gemm.run(
       GemmArgsOf<T, Bf16>{args.form, args.m, args.n, args.k, args.a, b, args.c, args.accumulate});
@@ -57,14 +57,14 @@ template <class T>
 void ShardOps<T>::times_weight(const Linear& linear, const Range& m, const Range& n,
                                MatrixView<float> c) const {
   const std::int64_t step = linear.order == WeightOrder::kInOut ? 1 : linear.inputs;
-  multiply_weight({linear.forward_form(),
-                   m.size(),
-                   n.size(),
-                   linear.inputs,
-                   {linear_input(phase.site) + m.begin * linear.inputs, linear.inputs},
-                   {parameter(linear.weight) + n.begin * step, linear.columns()},
-                   c,
-                   false});
+  multiply_weight(linear, {linear.forward_form(),
+                           m.size(),
+                           n.size(),
+                           linear.inputs,
+                           {linear_input(phase.site) + m.begin * linear.inputs, linear.inputs},
+                           {weight(linear.weight) + n.begin * step, linear.columns()},
+                           c,
+                           false});
   if (linear.adapter.exists()) add_adapter(linear, m, n, c);
 }
 
@@ -73,14 +73,14 @@ template <class T>
 void ShardOps<T>::times_transpose(const Linear& linear, const Range& m, const Range& n,
                                   MatrixView<float> c) const {
   const std::int64_t step = linear.order == WeightOrder::kInOut ? linear.outputs : 1;
-  multiply_weight({linear.backward_form(),
-                   m.size(),
-                   n.size(),
-                   linear.outputs,
-                   {linear_gradient(phase.site) + m.begin * linear.outputs, linear.outputs},
-                   {parameter(linear.weight) + n.begin * step, linear.columns()},
-                   c,
-                   false});
+  multiply_weight(linear, {linear.backward_form(),
+                           m.size(),
+                           n.size(),
+                           linear.outputs,
+                           {linear_gradient(phase.site) + m.begin * linear.outputs, linear.outputs},
+                           {weight(linear.weight) + n.begin * step, linear.columns()},
+                           c,
+                           false});
   if (linear.adapter.exists()) add_adapter_backward(linear, m, n, c);
 }
 

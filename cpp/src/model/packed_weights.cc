@@ -79,21 +79,21 @@ const PackedWeights::Matrix& PackedWeights::matrix_at(std::int64_t offset) const
   return *(after - 1);
 }
 
-void PackedWeights::pack(std::int32_t tile, Pass pass, const float* parameters,
+void PackedWeights::pack(std::int32_t tile, Pass pass, const float* weight,
                          const KernelTable& kernels) noexcept {
   const Tile& t = tiles_[static_cast<std::size_t>(tile)];
   if (precision_ == Precision::kBf16) {
-    pack_as<Bf16>(t, pass, parameters, kernels);
+    pack_as<Bf16>(t, pass, weight, kernels);
   } else {
-    pack_as<float>(t, pass, parameters, kernels);
+    pack_as<float>(t, pass, weight, kernels);
   }
 }
 
 template <class T>
-void PackedWeights::pack_as(const Tile& tile, Pass pass, const float* parameters,
+void PackedWeights::pack_as(const Tile& tile, Pass pass, const float* weight,
                             const KernelTable& kernels) noexcept {
   const Matrix& m = matrices_[tile.matrix];
-  const auto row = [&](std::int64_t r) { return m.offset + r * m.columns; };
+  const auto row = [&](std::int64_t r) { return weight + r * m.columns; };
   const auto panels_at = [this](GemmForm form, std::int64_t at) {
     return const_cast<T*>(panels<T>(form, at));
   };
@@ -104,7 +104,7 @@ void PackedWeights::pack_as(const Tile& tile, Pass pass, const float* parameters
       pack_weight({GemmForm::kNN,
                    rows.size(),
                    m.columns,
-                   {parameters + row(rows.begin), m.columns},
+                   {row(rows.begin), m.columns},
                    panels_at(GemmForm::kNN, m.offset),
                    m.rows,
                    rows.begin});
@@ -114,8 +114,8 @@ void PackedWeights::pack_as(const Tile& tile, Pass pass, const float* parameters
     pack_weight({GemmForm::kNT,
                  m.columns,
                  tile.rows.size(),
-                 {parameters + row(tile.rows.begin), m.columns},
-                 panels_at(GemmForm::kNT, row(tile.rows.begin)),
+                 {row(tile.rows.begin), m.columns},
+                 panels_at(GemmForm::kNT, m.offset + tile.rows.begin * m.columns),
                  m.columns});
   }
 }

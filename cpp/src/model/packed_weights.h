@@ -35,9 +35,12 @@ class PackedWeights {
   /// Returns the number of tiles. A tile is a run of rows of a weight, which is packed both ways
   /// while it lies in the cache.
   std::int32_t tiles() const noexcept { return static_cast<std::int32_t>(tiles_.size()); }
-  /// Packs what `pass` reads of the tile.
-  void pack(std::int32_t tile, Pass pass, const float* parameters,
-            const KernelTable& kernels) noexcept;
+  /// Returns the offset of the weight that a tile is part of.
+  std::int64_t weight_of(std::int32_t tile) const noexcept {
+    return matrices_[tiles_[static_cast<std::size_t>(tile)].matrix].offset;
+  }
+  /// Packs what `pass` reads of the tile, from the whole `weight` that it is part of.
+  void pack(std::int32_t tile, Pass pass, const float* weight, const KernelTable& kernels) noexcept;
 
   /// Returns the place of column 0 of a product's B when B begins at element `offset` of the flat
   /// range. That element is in the first row of a weight, at any column (NN), or the first of any
@@ -90,7 +93,7 @@ class PackedWeights {
   template <class T>
   static std::vector<Matrix> lay_out(const ParameterLayout& layout, std::int64_t* numbers);
   template <class T>
-  void pack_as(const Tile& tile, Pass pass, const float* parameters,
+  void pack_as(const Tile& tile, Pass pass, const float* weight,
                const KernelTable& kernels) noexcept;
   void cut(const ParameterLayout& layout, std::int64_t* numbers);
   const Matrix& matrix_at(std::int64_t offset) const noexcept;

@@ -127,10 +127,15 @@ struct ShardOps {
   float* chunk_logits() const noexcept;
   MatrixView<T> logit_gradients() const noexcept;
 
-  /// Multiplies by a weight, which `args` names by its place among the floats.
-  void multiply_weight(const GemmArgsOf<T, float>& args) const;
+  /// Multiplies by a linear map's weight, or by the part of it that B of `args` is.
+  void multiply_weight(const Linear& linear, const GemmArgsOf<T, float>& args) const;
   void multiply(const GemmArgsOf<T, T>& args) const { gemm.run(args); }
   const float* parameter(std::int64_t offset) const noexcept { return data.parameters + offset; }
+  /// Returns where the floats of a whole weight lie, which may be trained beside adapters.
+  const float* weight(std::int64_t offset) const noexcept {
+    const std::int64_t at = cuts.layout->among_adapters(offset);
+    return at == kAbsent ? parameter(offset) : data.adapters + at;
+  }
   const float* bias_of(const Linear& linear) const noexcept {
     return linear.bias == kAbsent ? cuts.zeros.data() : parameter(linear.bias);
   }

@@ -53,10 +53,11 @@ std::string adapter_line(const RunPlan& plan) {
   char share_text[32], scale[32];
   std::snprintf(share_text, sizeof share_text, "%.2g", share);
   std::snprintf(scale, sizeof scale, "%.3g", lora.scale());
+  const std::string& whole = plan.config.lora_modules_to_save;
   return "\nadapter rank " + grouped(lora.rank) + ", scale " + scale + ", on " +
-         plan.config.lora_targets + ": " + counted(layout.trainables().parameters(), "parameter") +
-         ", " + share_text + " % of the model's" +
-         (plan.adapter_folder.empty() ? "" : ", from " + plan.adapter_folder);
+         plan.config.lora_targets + (whole.empty() ? "" : ", beside " + whole) + ": " +
+         counted(layout.trainables().parameters(), "parameter") + ", " + share_text +
+         " % of the model's" + (plan.adapter_folder.empty() ? "" : ", from " + plan.adapter_folder);
 }
 
 std::string data_line(const RunPlan& plan) {

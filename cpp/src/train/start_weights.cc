@@ -21,8 +21,8 @@ void TrainerCore::start_weights() {
     initialize(state.config, state.layout, static_cast<std::uint64_t>(plan.config.seed),
                state.parameters.data());
     state.keep_all();
-  } else if (!base_) {  // weights beside adapters stay as they were read
-    read_init();
+  } else if (!base_ || !plan.session.lora->modules_to_save.empty()) {
+    read_init();  // frozen weights stay as they were read
   }
   if (state.layout.adapted()) start_adapters();
   state.start_lattice();

@@ -70,7 +70,7 @@ TEST(AdapterConfig, OtherKindsAreRefusedByTheirKey) {
       {"lora_bias", true},
       {"rank_pattern", {{"q_proj", 4}}},
       {"alpha_pattern", {{"q_proj", 4}}},
-      {"modules_to_save", {"lm_head"}},
+      {"modules_to_save", "lm_head"},
       {"layer_replication", Json::parse("[[0, 2]]")},
       {"target_parameters", {"a"}},
       {"trainable_token_indices", {1}},
@@ -218,6 +218,40 @@ TEST_F(AdapterFolder, SaysToPeftWhatItIs) {
   EXPECT_EQ(json["target_modules"], (Json{"q_proj", "down_proj"}));
 }
 
+TEST_F(AdapterFolder, ATiedEmbeddingIsStoredUnderBothNames) {
+  LoraConfig with = lora();
+  with.modules_to_save = {kEmbeddings};
+  const ParameterLayout layout(model(), false, with);
+  std::vector<float> values(static_cast<std::size_t>(layout.trainables().flat_size()), 0.5f);
+  std::vector<float> head(static_cast<std::size_t>(40 * 8), 0.5f);
+  const Json json = Json::parse(adapter_config_json(layout, ""));
+  EXPECT_EQ(json["modules_to_save"], Json({"embed_tokens", "lm_head"}));
+  EXPECT_EQ(json["ensure_weight_tying"], true);
+  EXPECT_EQ(ParameterLayout(model(), false, parsed(json).lora).trainables().flat_size(),
+            layout.trainables().flat_size());
+
+  std::vector<TensorView> all = adapter_views(layout, values.data());
+  EXPECT_EQ(all.back().name, "base_model.model.lm_head.weight");
+  EXPECT_EQ(all[all.size() - 2].name, "base_model.model.model.embed_tokens.weight");
+  write_plain(all);
+  EXPECT_EQ(complaint(layout), "");
+  head[319] = 0.25f;
+  all.back().data = head.data();
+  write_plain(all);
+  EXPECT_TRUE(has(complaint(layout), "the head is not the token embedding")) << complaint(layout);
+  all.pop_back();
+  write_plain(all);
+  EXPECT_TRUE(has(complaint(layout), "ensure_weight_tying")) << complaint(layout);
+  EXPECT_TRUE(has(complaint(layout_), "does not belong")) << complaint(layout_);
+
+  ModelConfig untied = model();
+  untied.tied_head = false;
+  const ParameterLayout two(untied, false, with);
+  const Json both = Json::parse(adapter_config_json(two, ""));
+  EXPECT_EQ(both["modules_to_save"], Json({"embed_tokens", "lm_head"}));
+  EXPECT_FALSE(both.contains("ensure_weight_tying"));
+}
+
 TEST_F(AdapterFolder, EveryTypeOfFloatIsRead) {
   for (const WeightType type :
        {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16}) {
@@ -275,6 +309,12 @@ TEST_F(AdapterFolder, AnErrorNamesTheFileAndTheKey) {
   lora.rank = 8;
   lora.targets = {"c_attn"};
   EXPECT_TRUE(has(said(lora), "\"target_modules\": the model has no linear map")) << said(lora);
+  lora.targets = {kAllLinear};
+  lora.modules_to_save = {"norm"};
+  EXPECT_TRUE(has(said(lora),
+                  "\"modules_to_save\": the model has no embedding or head of this name: "
+                  "got \"norm\", expected embeddings, embed_tokens, lm_head"))
+      << said(lora);
 }
 
 std::string checksum(const ParameterLayout& layout, const float* weights) {

@@ -62,10 +62,10 @@ TEST_P(FrozenWeights, GiveOneAnswerOnEveryTree) {
   expect_one_answer(GetParam(), kSanitized ? 4 : 8, threads);
 }
 
-/// Learned positions and turned heads, both precisions.
+/// Learned positions and turned heads, both precisions, an embedding that is trained.
 std::vector<TrainingCase> cases() {
   const std::vector<TrainingCase> all = lora_cases();
-  std::vector<TrainingCase> some = {all[0], all[4], all[5]};
+  std::vector<TrainingCase> some = {all[0], all[4], all[5], all[8]};
   for (TrainingCase& c : some) c.base = Precision::kBf16;
   return some;
 }
@@ -79,13 +79,19 @@ TEST(FrozenWeightsMemory, IsHalfAndWhatThePlanSays) {
   c.lora = lora_of(4);
   const std::size_t floats = plan_memory(session_config(c, 1)).parameters;
   c.base = Precision::kBf16;
-  const std::size_t planned = plan_memory(session_config(c, 1)).parameters;
-  EXPECT_LT(planned, floats / 100 * 55);
-  const double before = resident_memory().own;
-  ModelState state(session_config(c, 1).model, 0, Precision::kFp32, false, c.lora, c.base);
-  start_weights(state);
-  const double taken = resident_memory().own - before;
-  EXPECT_NEAR(taken, static_cast<double>(planned), 0.05 * static_cast<double>(planned));
+  EXPECT_LT(plan_memory(session_config(c, 1)).parameters, floats / 100 * 55);
+  for (const Precision base : {Precision::kBf16, Precision::kFp32}) {
+    for (const bool embeddings : {false, true}) {
+      c.base = base;
+      c.lora->modules_to_save.assign(embeddings ? 1 : 0, kEmbeddings);
+      const auto planned = static_cast<double>(plan_memory(session_config(c, 1)).parameters);
+      const double before = resident_memory().own;
+      ModelState state(session_config(c, 1).model, 0, Precision::kFp32, false, c.lora, c.base);
+      start_weights(state);
+      EXPECT_NEAR(resident_memory().own - before, planned, 0.05 * planned)
+          << precision_name(base) << embeddings;
+    }
+  }
 }
 
 }  // namespace

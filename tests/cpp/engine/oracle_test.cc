@@ -51,6 +51,11 @@ class Oracle {
                                                      kernels(), config.precision)) {
     initialize(config.model, layout_, kSeed, parameters_.data());
     if (config.lora) initialize_adapters(layout_, kSeed, adapters_.data());
+    for (const TensorEntry& weight : layout_.tensors()) {
+      const std::int64_t at = layout_.among_adapters(weight.offset);
+      if (at == kAbsent) continue;
+      std::copy_n(parameters_.begin() + weight.offset, weight.size, adapters_.begin() + at);
+    }
     if (config.lattice) embedding_.resize(static_cast<std::size_t>(embedded()));
   }
 

@@ -99,7 +99,11 @@ TEST_P(AdapterGradient, IsTheSameHoweverItIsMade) {
     }
     PackedWeights packed(model_.layout, precision);
     for (std::int32_t tile = 0; tile < packed.tiles(); ++tile) {
-      packed.pack(tile, Pass::kTraining, model_.plain.parameters.data(), kernels());
+      const std::int64_t weight = packed.weight_of(tile), at = model_.layout.among_adapters(weight);
+      packed.pack(tile, Pass::kTraining,
+                  at == kAbsent ? &model_.plain.parameters[static_cast<std::size_t>(weight)]
+                                : &model_.adapters[static_cast<std::size_t>(at)],
+                  kernels());
     }
     ShardRunner with_packed = runner(kernels(), Pass::kTraining, precision);
     with_packed.packed = &packed;

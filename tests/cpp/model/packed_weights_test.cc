@@ -52,7 +52,7 @@ TEST_P(PackedWeightsTest, AStepGivesTheSameBits) {
     ShardRunner packed(config, layout, 3, 9, *table_, Pass::kTraining, precision);
     PackedWeights weights(layout, precision);
     for (std::int32_t tile = weights.tiles(); tile-- > 0;) {
-      weights.pack(tile, Pass::kTraining, parameters.data(), *table_);
+      weights.pack(tile, Pass::kTraining, parameters.data() + weights.weight_of(tile), *table_);
     }
     packed.packed = &weights;
     const double loss = own.run(parameters.data(), batch, false, 0.25);
@@ -69,7 +69,7 @@ TEST_P(PackedWeightsTest, AForwardPassReadsWhatIsPackedForIt) {
     ShardRunner packed(config, layout, 3, 9, *table_, Pass::kForward, precision);
     PackedWeights weights(layout, precision);
     for (std::int32_t tile = 0; tile < weights.tiles(); ++tile) {
-      weights.pack(tile, Pass::kForward, parameters.data(), *table_);
+      weights.pack(tile, Pass::kForward, parameters.data() + weights.weight_of(tile), *table_);
     }
     packed.packed = &weights;
     EXPECT_EQ(packed.run(parameters.data(), batch, false, 1.0),

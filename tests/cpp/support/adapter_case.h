@@ -25,9 +25,16 @@ inline LoraConfig lora(std::int64_t rank, std::vector<std::string> targets = {kA
   return config;
 }
 
+/// Returns the same with embedding and head trained beside the adapters, or what is named of them.
+inline LoraConfig beside(LoraConfig config, std::vector<std::string> modules = {kEmbeddings}) {
+  config.modules_to_save = std::move(modules);
+  return config;
+}
+
 /// Every family, with adapters everywhere and on some linear maps only: the lowest one is each site
 /// once. Among the shapes are rows of whole tiles and wider ones, shards that accumulate, parts of
-/// unequal width, ranks that are odd or wider than a tile, and dropout of the model.
+/// unequal width, ranks that are odd or wider than a tile, dropout of the model, and embeddings
+/// that are trained too.
 inline std::vector<AdapterCase> adapter_cases() {
   const auto family = [](Family of, std::int64_t kv_heads, std::int64_t hidden,
                          std::int64_t head_dim = 0) {
@@ -39,6 +46,10 @@ inline std::vector<AdapterCase> adapter_cases() {
     };
   };
   const auto llama = family(Family::kLlama, 1, 200), qwen2 = family(Family::kQwen2, 1, 37);
+  const auto untied = [=](ModelConfig& c) {
+    llama(c);
+    c.tied_head = false;
+  };
   const auto qwen3 = family(Family::kQwen3, 2, 100, 16), wide = family(Family::kLlama, 1, 150, 32);
   return {
       {{"Gpt2", 2, 5, 60, 40, 101, 33, {3}, true, 0}, lora(4)},
@@ -58,6 +69,12 @@ inline std::vector<AdapterCase> adapter_cases() {
       {{"Qwen3", 2, 4, 72, 40, 101, 33, {3, 2}, true, 0, {}, qwen3},
        lora(8, {"k_proj", "self_attn.o_proj", "up_proj"}, 4)},
       {{"Qwen3Wide", 2, 4, 136, 40, 31, 20, {12}, true, 0, {0, 0.1, 0.1}, qwen3}, lora(16)},
+      {{"Gpt2Embeddings", 2, 5, 60, 40, 101, 33, {3, 2}, true, 0}, beside(lora(4), {"wte"})},
+      {{"LlamaEmbeddings", 2, 5, 60, 40, 101, 33, {3}, true, 0, {}, llama},
+       beside(lora(3, {"down_proj"}))},
+      {{"LlamaUntied", 2, 5, 60, 40, 101, 33, {3, 2}, true, 0, {}, untied, 2}, beside(lora(3))},
+      {{"LlamaHead", 2, 5, 60, 40, 101, 33, {3, 2}, true, 0, {}, untied},
+       beside(lora(3, {"v_proj"}), {"lm_head"})},
   };
 }
 
@@ -114,6 +131,11 @@ struct AdaptedModel {
           add_part(linear, p, of_weights);
         }
       }
+    }
+    for (const TensorEntry& weight : layout.tensors()) {
+      const std::int64_t at = layout.among_adapters(weight.offset);
+      if (at == kAbsent) continue;
+      std::copy_n(of_weights.begin() + weight.offset, weight.size, gradient.begin() + at);
     }
   }
   void add_part(const Linear& linear, std::size_t p, const Doubles& of_weights) {
