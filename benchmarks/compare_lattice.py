@@ -21,11 +21,12 @@ from rich.table import Table
 ORDERS = ("own", "frequency")
 
 
-def prepare(text: Path, tokenizer: str, order: str, folder: Path) -> Path:
-    made = folder / f"data-{order}"
+def prepare(options: argparse.Namespace, order: str) -> Path:
+    made: Path = options.folder / f"data-{order}"
     if not (made / "dataset.json").exists():
-        subprocess.run([sys.executable, "-m", "cllm", "prepare", str(text), "--out", str(made),
-                        "--tokenizer", tokenizer, "--order", order, "--quiet"], check=True)
+        subprocess.run([sys.executable, "-m", "cllm", "prepare", str(options.text), "--out",
+                        str(made), "--tokenizer", options.tokenizer, "--order", order,
+                        "--val-fraction", str(options.val_fraction), "--quiet"], check=True)
     return made
 
 
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("text", type=Path, help="what is trained on")
     parser.add_argument("folder", type=Path, help="for data sets and runs")
     parser.add_argument("--tokenizer", default="bpe:1024")
+    parser.add_argument("--val-fraction", type=float, default=0.1, help="of the text, validates")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rates", type=float, nargs="*", default=[1.0],
                         help="--lattice-lr of the coupled runs")
@@ -54,8 +56,7 @@ def main() -> int:
                               for rate in options.rates)]
     table = Table("ids", "tokens", *(f"seed {seed}" for seed in range(1, options.seeds + 1)),
                   "mean", "deviation", box=None)
-    data = {order: prepare(options.text, options.tokenizer, order, options.folder)
-            for order in ORDERS}
+    data = {order: prepare(options, order) for order in ORDERS}
     found: dict[tuple[str, str], list[float]] = {}
     for seed in range(1, options.seeds + 1):
         for order in ORDERS:

@@ -51,7 +51,7 @@ def show(config: cllm.TrainConfig, machine: Path | None) -> None:
     console.print(table)
     model = step.model
     family = "" if model.family == "gpt2" else f"{model.family}, "
-    adapters = f", {step.trained:,} of adapters" if config.lora else ""
+    adapters = f", {step.trained:,} trained" if config.lora else ""
     of_keys = "" if model.kv_heads == model.heads else f" ({model.kv_heads} of keys)"
     console.print(
         f"\nmodel   {family}{count(model.layers, 'layer')}, {count(model.heads, 'head')}{of_keys}, "

@@ -98,10 +98,12 @@ class Notes {
 
   void adapters() {
     if (used_.lora_init.empty()) return;
-    for (const char* name : {"lora-rank", "lora-alpha", "rslora", "lora-targets"}) {
+    for (const char* name :
+         {"lora-rank", "lora-alpha", "rslora", "lora-targets", "lora-modules-to-save"}) {
       const std::string has = text(used_, name);
       if (given(name) && text(asked_, name) != has) {
-        unused(name, "the adapter given as " + option_word("lora-init") + " has " + has);
+        unused(name, "the adapter given as " + option_word("lora-init") + " has " +
+                         (has.empty() ? "none" : has));
       }
     }
   }

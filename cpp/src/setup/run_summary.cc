@@ -55,7 +55,7 @@ std::string adapter_line(const RunPlan& plan) {
   std::snprintf(scale, sizeof scale, "%.3g", lora.scale());
   const std::string& whole = plan.config.lora_modules_to_save;
   return "\nadapter rank " + grouped(lora.rank) + ", scale " + scale + ", on " +
-         plan.config.lora_targets + (whole.empty() ? "" : ", beside " + whole) + ": " +
+         plan.config.lora_targets + (whole.empty() ? "" : ", and " + whole + " whole") + ": " +
          counted(layout.trainables().parameters(), "parameter") + ", " + share_text +
          " % of the model's" + (plan.adapter_folder.empty() ? "" : ", from " + plan.adapter_folder);
 }
