@@ -8,6 +8,7 @@ import json
 import shutil
 
 import pytest
+from adapter_models import model_of_bytes, said_by, train
 from conftest import needs
 
 np = pytest.importorskip("numpy")
@@ -17,10 +18,6 @@ VOCABULARY, LENGTH, BATCH = 101, 24, 3
 PREFIX = "base_model.model."
 FAMILIES = ("gpt2", "llama", "qwen2", "qwen3")
 with_peft = needs("torch", "transformers", "peft")
-
-
-def train(**keywords):
-    cllm.Trainer(cllm.TrainConfig(**keywords)).run()
 
 
 def config_of(family):
@@ -244,10 +241,7 @@ def test_other_kinds_of_peft_are_refused(tmp_path, options, said):
 
 @pytest.fixture
 def byte_base(tmp_path):
-    model = cllm.Model.create(cllm.ModelConfig(layers=2, heads=2, dim=24, seq=16, vocab=257),
-                              byte_tokens=True)
-    model.save(tmp_path / "base")
-    return tmp_path / "base"
+    return model_of_bytes(tmp_path / "base")
 
 
 @pytest.fixture
@@ -294,28 +288,6 @@ def test_the_commands_take_adapters(run, byte_base, text_file):
     assert " trained" in planned
 
 
-@pytest.mark.parametrize("kept", ["fp32", "bf16"])
-def test_an_embedding_trained_beside_adapters_goes_on(settings, byte_base, tmp_path, kept):
-    keywords = {name: value for name, value in settings.items()
-                if name not in ("layers", "heads", "dim")}
-    keywords |= {"init": byte_base, "lora": True, "lora_targets": ["c_attn"], "base_dtype": kept,
-                 "lora_modules_to_save": ["wte"]}
-    train(**keywords)
-    final = keywords["out"] / "final/adapter_model.safetensors"
-    train(resume=keywords["out"] / "checkpoints/step-00000010", out=tmp_path / "again", workers=3)
-    assert (tmp_path / "again/final/adapter_model.safetensors").read_bytes() == final.read_bytes()
-    trainer = cllm.Trainer(cllm.TrainConfig(**keywords | {"out": tmp_path / "third"}))
-    before = trainer.parameters()["transformer.wte.weight"].copy()
-    trainer.run()
-    assert not np.array_equal(trainer.parameters()["transformer.wte.weight"], before)
-    trained = cllm.Model.load(keywords["out"]).parameters()["transformer.wte.weight"]
-    assert np.array_equal(trained, trainer.parameters()["transformer.wte.weight"])
-    found = said_by(trainer)
-    if kept == "fp32":
-        assert found == list(cllm.Model.load(tmp_path / "third").generate(
-            np.array([97], np.int32), tokens=20, temperature=0))
-
-
 def test_a_resumed_run_is_the_whole_one(run, tmp_path):
     folder, keywords = run
     whole = (folder / "final/adapter_model.safetensors").read_bytes()
@@ -324,15 +296,6 @@ def test_a_resumed_run_is_the_whole_one(run, tmp_path):
     state = json.loads((folder / "final/trainer_state.json").read_text())
     assert state["base"]["path"] == str(keywords["init"])
     assert len(state["base"]["crc32c"]) == 8
-
-
-def said_by(trainer):
-    """What the adapted model makes of one token."""
-    tokens = []
-    trainer._generate(np.array([97], np.int32), tokens=20, temperature=0, top_k=0, top_p=1, seed=0,
-                      known=0, on_token=lambda token: tokens.append(token) is None)
-    assert len(tokens) == 20
-    return tokens
 
 
 def test_a_base_kept_as_bf16_trains_the_same_adapter(run, byte_base, tmp_path):

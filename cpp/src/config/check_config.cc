@@ -47,8 +47,7 @@ void check_adapters(const TrainConfig& c) {
            option_word("init", "FOLDER"));
   }
   if (c.lattice) {
-    refuse("adapters leave the embedding as it is, which a lattice trains", "both", "one of them",
-           option_word("lattice"));
+    refuse("tokens are not coupled beside adapters", "both", "one of them", option_word("lattice"));
   }
 }
 

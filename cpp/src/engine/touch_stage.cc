@@ -5,8 +5,8 @@
 namespace cllm {
 namespace {
 
-/// Returns the ranges that are as long as the weights, as far as they take memory. Adapters and
-/// their moments are short, so that it is the same who writes to them first.
+/// Returns the ranges that are as long as the weights, as far as they take memory. Adapters, and
+/// what is trained whole beside them, are written to first by who reads or sums them.
 std::vector<AlignedBuffer<float>*> ranges_of(ModelState& state) {
   if (state.matrices.size() > 0) return {};
   if (state.layout.adapted()) return {&state.parameters};

@@ -11,8 +11,7 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, bool lattice,
   if (lattice) weights_.add_coupling("lattice.w", config.symmetry_order);
   if (!lora) return;
   if (lattice) {
-    refuse("adapters leave the embedding as it is, which a lattice trains", "both", "one of them",
-           "lattice");
+    refuse("tokens are not coupled beside adapters", "both", "one of them", "lattice");
   }
   add_adapters(*lora, {}, weights_, network_, adapters_);
   beside_adapters_ = add_trained_weights(*lora, {}, weights_, network_, adapters_);

@@ -24,6 +24,9 @@ class TileCalls {
 
   bool adapted() const { return cuts_.layout->adapted(); }
   bool places() const { return cuts_.layout->network().position_embedding.has_value(); }
+  bool trains_places() const {
+    return places() && cuts_.layout->trains(cuts_.layout->position_embedding());
+  }
 
   /// Dropout draws for each sequence apart, so there is a call for the rows of each.
   void by_sequence(const char* kernel, bool stored, const Range& rows, std::int64_t n) const {
@@ -246,7 +249,7 @@ void TileCalls::list() const {
     case Op::kAttentionBackward:
       return attention_backward();
     case Op::kEmbedBackward:
-      return listener_.add(std::min(cuts_.embed_columns, width()) * R, places() ? 2 : 1);
+      return listener_.add(std::min(cuts_.embed_columns, width()) * R, trains_places() ? 2 : 1);
     case Op::kLinearWeight:
       product(cuts_.linear(phase_.site).weight, GemmForm::kTN, false, R);
       return;

@@ -1,9 +1,13 @@
 #include "setup/ineffective_options.h"
 
 #include <utility>
+#include <vector>
 
+#include "cllm/error.h"
 #include "cllm/options.h"
 #include "cllm/wording.h"
+#include "engine/lora_options.h"
+#include "model/layout.h"
 
 namespace cllm {
 namespace {
@@ -98,13 +102,36 @@ class Notes {
 
   void adapters() {
     if (used_.lora_init.empty()) return;
-    for (const char* name :
-         {"lora-rank", "lora-alpha", "rslora", "lora-targets", "lora-modules-to-save"}) {
+    const auto differs = [this](const char* name) {
+      return given(name) && text(asked_, name) != text(used_, name);
+    };
+    const auto tell = [this](const char* name) {
       const std::string has = text(used_, name);
-      if (given(name) && text(asked_, name) != has) {
-        unused(name, "the adapter given as " + option_word("lora-init") + " has " +
-                         (has.empty() ? "none" : has));
-      }
+      unused(name, "the adapter given as " + option_word("lora-init") + " has " +
+                       (has.empty() ? "none" : has));
+    };
+    for (const char* name : {"lora-rank", "lora-alpha", "rslora"}) {
+      if (differs(name)) tell(name);
+    }
+    for (const char* name : {"lora-targets", "lora-modules-to-save"}) {
+      if (differs(name) && !names_the_same(name)) tell(name);
+    }
+  }
+
+  /// Says whether an option of names says in other words which tensors the adapter has.
+  bool names_the_same(const char* name) const {
+    TrainConfig asked = used_;
+    set_option(asked, name, text(asked_, name), name);
+    const auto tensors = [this](const TrainConfig& config) {
+      std::vector<std::string> names;
+      const ParameterLayout layout(plan_.session.model, false, lora_of(config));
+      for (const TensorEntry& tensor : layout.trainables().tensors()) names.push_back(tensor.name);
+      return names;
+    };
+    try {
+      return tensors(asked) == tensors(used_);
+    } catch (const InputError&) {  // names that the model does not have
+      return false;
     }
   }
 

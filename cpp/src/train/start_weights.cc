@@ -21,8 +21,10 @@ void TrainerCore::start_weights() {
     initialize(state.config, state.layout, static_cast<std::uint64_t>(plan.config.seed),
                state.parameters.data());
     state.keep_all();
-  } else if (!base_ || !plan.session.lora->modules_to_save.empty()) {
-    read_init();  // frozen weights stay as they were read
+  } else if (!base_) {
+    read_init();
+  } else {  // what is frozen stays as it was read
+    read_trained_again();
   }
   if (state.layout.adapted()) start_adapters();
   state.start_lattice();
@@ -52,13 +54,36 @@ void TrainerCore::read_init() {
   if (state.layout.adapted()) base_ = BaseModel{absolute_path(plan.init_folder), checksum.text()};
 }
 
+void TrainerCore::read_trained_again() {
+  ModelState& state = session.state();
+  if (plan.session.lora->modules_to_save.empty()) return;
+  AlignedBuffer<float> weights(state.parameters.size());
+  WeightsChecksum checksum;
+  read_model_parameters(
+      plan.init_folder, state.layout, weights.data(), [&](const TensorEntry& weight) {
+        float* const from = weights.data() + weight.offset;
+        const std::int64_t at = state.layout.among_adapters(weight.offset);
+        checksum.add(weight, weights.data());
+        if (at != kAbsent) {
+          std::copy_n(from, weight.size, state.adapters.data() + at);
+        }
+        give_pages_back(from, static_cast<std::size_t>(weight.size) * sizeof(float));
+      });
+  check_base({base_->path, checksum.text()}, base_);
+}
+
 void TrainerCore::read_base(const TrainerState& saved) {
   read_init();
-  if (saved.base && saved.base->checksum == base_->checksum) return;
+  check_base(*base_, saved.base);
+}
+
+void TrainerCore::check_base(const BaseModel& now, const std::optional<BaseModel>& before) const {
+  if (before && before->checksum == now.checksum) return;
   refuse("this is not the model beside which the run trained its adapters",
-         base_->path + ", CRC-32C " + base_->checksum,
-         saved.base ? saved.base->checksum + ", as " + saved.base->path + " had" : "its name",
-         option_word("resume", plan.config.resume),
+         now.path + ", CRC-32C " + now.checksum,
+         before ? before->checksum + ", as " + before->path + " had" : "its name",
+         plan.config.resume.empty() ? option_word("init", plan.config.init)
+                                    : option_word("resume", plan.config.resume),
          option_word("init", "FOLDER") + " says where that model is now");
 }
 

@@ -81,6 +81,9 @@ class TrainerCore {
   void read_init();
   /// Does so for a run that continues. Throws InputError unless its adapters belong to that model.
   void read_base(const TrainerState& saved);
+  /// Reads once more, of the model beside adapters, what is trained whole. Throws the same.
+  void read_trained_again();
+  void check_base(const BaseModel& now, const std::optional<BaseModel>& before) const;
   void resume();
   void read_state(const std::string& checkpoint);
   void note_changes(const TrainerState& saved);

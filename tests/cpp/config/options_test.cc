@@ -57,17 +57,19 @@ TEST(Options, NamesAreUniqueAndComplete) {
     EXPECT_EQ(find_option(option.name), &option);
   }
   for (const char* name :
-       {"data",          "val",          "out",          "vocab",      "layers",     "heads",
-        "dim",           "seq",          "no-bias",      "batch",      "grad-accum", "steps",
-        "epochs",        "lr",           "min-lr",       "warmup",     "schedule",   "weight-decay",
-        "beta1",         "beta2",        "epsilon",      "clip",       "seed",       "workers",
-        "threads",       "symmetry",     "positions",    "routing",    "gemm",       "precision",
-        "init",          "resume",       "eval-every",   "save-every", "keep",       "log-every",
-        "spheres-every", "quiet",        "activate-all", "recompute",  "dropout",    "skip-limit",
-        "on-divergence", "keep-best",    "eval-tokens",  "overwrite",  "patience",   "preset",
-        "family",        "kv-heads",     "head-dim",     "hidden",     "rope-theta", "untied",
-        "save-dtype",    "lattice",      "lattice-lr",   "lora",       "lora-rank",  "lora-alpha",
-        "rslora",        "lora-dropout", "lora-targets", "lora-init"}) {
+       {"data",       "val",           "out",           "vocab",        "layers",
+        "heads",      "dim",           "seq",           "no-bias",      "batch",
+        "grad-accum", "steps",         "epochs",        "lr",           "min-lr",
+        "warmup",     "schedule",      "weight-decay",  "beta1",        "beta2",
+        "epsilon",    "clip",          "seed",          "workers",      "threads",
+        "symmetry",   "positions",     "routing",       "gemm",         "precision",
+        "init",       "resume",        "eval-every",    "save-every",   "keep",
+        "log-every",  "spheres-every", "quiet",         "activate-all", "recompute",
+        "dropout",    "skip-limit",    "on-divergence", "keep-best",    "eval-tokens",
+        "overwrite",  "patience",      "preset",        "family",       "kv-heads",
+        "head-dim",   "hidden",        "rope-theta",    "untied",       "save-dtype",
+        "lattice",    "lattice-lr",    "lora",          "lora-rank",    "lora-alpha",
+        "rslora",     "lora-dropout",  "lora-targets",  "lora-init",    "lora-modules-to-save"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
   // A name that two options have would set or suggest the wrong one.

@@ -73,6 +73,8 @@ inline std::vector<AdapterCase> adapter_cases() {
       {{"LlamaEmbeddings", 2, 5, 60, 40, 101, 33, {3}, true, 0, {}, llama},
        beside(lora(3, {"down_proj"}))},
       {{"LlamaUntied", 2, 5, 60, 40, 101, 33, {3, 2}, true, 0, {}, untied, 2}, beside(lora(3))},
+      {{"LlamaTokens", 2, 5, 60, 40, 101, 33, {3, 2}, true, 0, {0.2, 0, 0}, untied},
+       beside(lora(3, {"v_proj"}), {"embed_tokens"})},
       {{"LlamaHead", 2, 5, 60, 40, 101, 33, {3, 2}, true, 0, {}, untied},
        beside(lora(3, {"v_proj"}), {"lm_head"})},
   };

@@ -30,7 +30,8 @@ inline std::vector<TrainingCase> lora_cases() {
       {"LoraLlamaBf16", 2, 4, 40, 48, 101, 25, 12, Precision::kBf16, 0, Family::kLlama, 2},
       {"LoraQwen2", 2, 4, 40, 41, 101, 13, 3, Precision::kFp32, 0, Family::kQwen2, 2},
       {"LoraQwen3Bf16", 2, 4, 33, 41, 101, 13, 2, Precision::kBf16, 0, Family::kQwen3, 2, 14},
-      {"LoraEmbeddings", 2, 4, 40, 48, 101, 13, 3, Precision::kFp32, 0, Family::kLlama, 2}};
+      {"LoraEmbeddings", 2, 4, 40, 48, 101, 13, 3, Precision::kFp32, 0, Family::kLlama, 2},
+      {"LoraTiedBf16", 2, 4, 40, 41, 101, 25, 12, Precision::kBf16, 0.1, Family::kGpt2}};
   for (TrainingCase& c : cases) c.lora = lora_of(4);
   cases[1].lora = lora_of(3, {"c_attn", "mlp.c_proj"});
   cases[3].lora->dropout = 0.2;
@@ -38,6 +39,7 @@ inline std::vector<TrainingCase> lora_cases() {
   cases[5].lora->dropout = 0.1;
   cases[6].lora = lora_of(2, {"down_proj", "k_proj"});
   cases[8].lora->modules_to_save = {kEmbeddings};
+  cases[9].lora->modules_to_save = {"wte"};
   return cases;
 }
 
