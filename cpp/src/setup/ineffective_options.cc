@@ -7,7 +7,7 @@
 #include "cllm/options.h"
 #include "cllm/wording.h"
 #include "engine/lora_options.h"
-#include "model/layout.h"
+#include "engine/session_config.h"
 
 namespace cllm {
 namespace {
@@ -123,8 +123,10 @@ class Notes {
     TrainConfig asked = used_;
     set_option(asked, name, text(asked_, name), name);
     const auto tensors = [this](const TrainConfig& config) {
+      SessionConfig session = plan_.session;
+      session.lora = lora_of(config);
+      const ParameterLayout layout = layout_of(session);
       std::vector<std::string> names;
-      const ParameterLayout layout(plan_.session.model, false, lora_of(config));
       for (const TensorEntry& tensor : layout.trainables().tensors()) names.push_back(tensor.name);
       return names;
     };
