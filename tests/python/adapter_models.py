@@ -16,6 +16,13 @@ def model_of_bytes(folder, seed=1):
     return folder
 
 
+def beside(base, settings):
+    """The settings of a run that trains adapters beside a model, which brings its own sizes."""
+    sizes = ("layers", "heads", "dim")
+    return {name: value for name, value in settings.items() if name not in sizes} | {
+        "init": base, "lora": True, "lora_targets": ["c_attn"]}
+
+
 def said_by(trainer):
     """What the adapted model makes of one token."""
     tokens = []

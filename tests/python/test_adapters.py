@@ -8,7 +8,7 @@ import json
 import shutil
 
 import pytest
-from adapter_models import model_of_bytes, said_by, train
+from adapter_models import beside, model_of_bytes, said_by, train
 from conftest import needs
 
 np = pytest.importorskip("numpy")
@@ -247,9 +247,7 @@ def byte_base(tmp_path):
 @pytest.fixture
 def run(settings, byte_base):
     """A run that trained adapters, and its keywords."""
-    keywords = {name: value for name, value in settings.items()
-                if name not in ("layers", "heads", "dim")}
-    keywords |= {"init": byte_base, "lora": True, "lora_rank": 2, "lora_targets": ["c_attn"]}
+    keywords = beside(byte_base, settings) | {"lora_rank": 2}
     train(**keywords)
     return keywords["out"], keywords
 

@@ -5,7 +5,7 @@ back, and starts from those of another.
 import shutil
 
 import pytest
-from adapter_models import model_of_bytes, said_by, train
+from adapter_models import beside, model_of_bytes, said_by, train
 
 np = pytest.importorskip("numpy")
 cllm = pytest.importorskip("cllm")
@@ -19,10 +19,7 @@ def byte_base(tmp_path):
 @pytest.fixture
 def with_wte(settings, byte_base):
     """Keywords of a run that trains the embedding too."""
-    keywords = {name: value for name, value in settings.items()
-                if name not in ("layers", "heads", "dim")}
-    return keywords | {"init": byte_base, "lora": True, "lora_targets": ["c_attn"],
-                       "lora_modules_to_save": ["wte"]}
+    return beside(byte_base, settings) | {"lora_modules_to_save": ["wte"]}
 
 
 @pytest.mark.parametrize("kept", ["fp32", "bf16"])

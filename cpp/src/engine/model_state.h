@@ -75,10 +75,7 @@ struct ModelState {
   void pack(std::int32_t tile, Pass pass, const KernelTable& table) noexcept {
     const std::int64_t offset = packed->weight_of(tile);
     if (is_packed && !layout.trains(offset)) return;
-    const std::int64_t at = layout.among_adapters(offset);
-    const float* const weight = at == kAbsent ? &parameters[static_cast<std::size_t>(offset)]
-                                              : &adapters[static_cast<std::size_t>(at)];
-    packed->pack(tile, pass, weight, table);
+    packed->pack(tile, pass, layout.weight(offset, parameters.data(), adapters.data()), table);
   }
 
   /// Couples the model whose weights were just written, if its tokens are coupled.

@@ -108,8 +108,7 @@ void Generator::check_room(std::int64_t tokens) const {
 }
 
 const float* Generator::weight(std::int64_t offset) const noexcept {
-  const std::int64_t at = layout_.among_adapters(offset);
-  return at == kAbsent ? parameters_ + offset : adapters_ + at;
+  return layout_.weight(offset, parameters_, adapters_);
 }
 
 void Generator::read_row(std::int64_t embedding, std::int64_t row, float* out) const {

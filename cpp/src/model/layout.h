@@ -63,6 +63,12 @@ class ParameterLayout {
     }
     return kAbsent;
   }
+  /// Returns where the floats of a weight lie, in the flat range of the weights or among adapters.
+  const float* weight(std::int64_t offset, const float* parameters,
+                      const float* adapters) const noexcept {
+    const std::int64_t at = among_adapters(offset);
+    return at == kAbsent ? parameters + offset : adapters + at;
+  }
   /// Says whether anything is trained below a linear map, so that the gradient of its input is
   /// needed. The embeddings are below all.
   bool trains_below(std::int64_t layer, LinearSite site) const noexcept {

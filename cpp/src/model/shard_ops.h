@@ -133,8 +133,7 @@ struct ShardOps {
   const float* parameter(std::int64_t offset) const noexcept { return data.parameters + offset; }
   /// Returns where the floats of a whole weight lie, which may be trained beside adapters.
   const float* weight(std::int64_t offset) const noexcept {
-    const std::int64_t at = cuts.layout->among_adapters(offset);
-    return at == kAbsent ? parameter(offset) : data.adapters + at;
+    return cuts.layout->weight(offset, data.parameters, data.adapters);
   }
   const float* bias_of(const Linear& linear) const noexcept {
     return linear.bias == kAbsent ? cuts.zeros.data() : parameter(linear.bias);

@@ -99,10 +99,9 @@ TEST_P(AdapterGradient, IsTheSameHoweverItIsMade) {
     }
     PackedWeights packed(model_.layout, precision);
     for (std::int32_t tile = 0; tile < packed.tiles(); ++tile) {
-      const std::int64_t weight = packed.weight_of(tile), at = model_.layout.among_adapters(weight);
       packed.pack(tile, Pass::kTraining,
-                  at == kAbsent ? &model_.plain.parameters[static_cast<std::size_t>(weight)]
-                                : &model_.adapters[static_cast<std::size_t>(at)],
+                  model_.layout.weight(packed.weight_of(tile), model_.plain.parameters.data(),
+                                       model_.adapters.data()),
                   kernels());
     }
     ShardRunner with_packed = runner(kernels(), Pass::kTraining, precision);

@@ -58,6 +58,9 @@ TEST_F(RunSummary, SaysWhichAdaptersAreTrained) {
                             "\nadapter rank 8, scale 2, on c_attn,c_fc: 1,152 parameters, 14 % of "
                             "the model's\ndata"))
       << text;
+  config_.lora_modules_to_save = kEmbeddings;
+  const std::string with = describe(plan_run(config_));
+  EXPECT_TRUE(has(with, "on c_attn,c_fc, and embeddings whole: 5,264 parameters")) << with;
 }
 
 TEST_F(RunSummary, OneIsNotMany) {
