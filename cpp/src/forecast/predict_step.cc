@@ -16,6 +16,17 @@ constexpr double kSpinNs = 60e3;
 // instructions.
 constexpr double kClaimNs = 150;
 
+/// Returns which part of the matrices training changes: the others stay packed.
+double trained_part(const ParameterLayout& layout) {
+  double all = 0, trained = 0;
+  for (const Linear& linear : layout.network().linears()) {
+    const auto numbers = static_cast<double>(linear.rows() * linear.columns());
+    all += numbers;
+    trained += layout.trains(linear.weight) ? numbers : 0;
+  }
+  return trained / all;
+}
+
 struct Costs {
   Costs(const SessionConfig& s, const BatchPlan& batch, const ParameterLayout& parameters,
         const MachineRates& rates, const TrainSchedule& plan, const ShardJobs& jobs,
@@ -25,7 +36,8 @@ struct Costs {
         precision(s.precision),
         schedule(plan),
         shards(jobs),
-        layout(parameters) {
+        layout(parameters),
+        packed_again(trained_part(parameters)) {
     const auto kib = [active](double bytes) {
       return std::max<std::int64_t>(1, std::llround(bytes / 1024 / static_cast<double>(active)));
     };
@@ -56,7 +68,8 @@ struct Costs {
       }
       case JobKind::kPacking:  // each way moves about as much as an addition of two
         return {0,
-                2 * clock.nanoseconds("add", {PackedWeights::kTileNumbers, footprints.gradients})};
+                packed_again * 2 *
+                    clock.nanoseconds("add", {PackedWeights::kTileNumbers, footprints.gradients})};
       // Each link moves about as much as an addition; E' takes one sum over links, its gradient
       // two.
       case JobKind::kFold:
@@ -86,6 +99,7 @@ struct Costs {
   const TrainSchedule& schedule;
   const ShardJobs& shards;
   const ParameterLayout& layout;
+  const double packed_again;
   Footprints footprints{};
 };
 

@@ -13,8 +13,9 @@ constexpr std::size_t floats_for(std::int64_t numbers, Precision precision) {
 
 bool PackedWeights::pays(const ParameterLayout& layout, Precision precision, std::int64_t rows) {
   constexpr std::int64_t kFewestRows = 256;
-  constexpr std::size_t kMostBytes = std::size_t{512} << 20;
-  return rows >= kFewestRows && bytes_for(layout, precision) <= kMostBytes;
+  constexpr std::size_t kMostBytes = std::size_t{512} << 20, kMostFrozenBytes = 4 * kMostBytes;
+  return rows >= kFewestRows &&
+         bytes_for(layout, precision) <= (layout.adapted() ? kMostFrozenBytes : kMostBytes);
 }
 
 template <class T>

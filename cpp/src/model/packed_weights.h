@@ -1,6 +1,6 @@
 // PackedWeights holds the weights in the order in which products read them. Any free worker copies
-// them once a step; without it, a tile of a product packs its own part of a weight again for every
-// range of rows.
+// them once a step, or once in a run if they are frozen; without it, a tile of a product packs its
+// own part of a weight again for every range of rows.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ class PackedWeights {
   /// Says whether packing pays for steps over so many rows. The rule depends on shapes only,
   /// because it decides how tiles are cut. A pass over all weights must save more than it costs in
   /// tiles that would pack them again (it gains 1 to 12 % of a step at 256 rows), and the copies
-  /// must be worth their memory.
+  /// must be worth their memory. Those of frozen weights may be larger: beside them there are no
+  /// gradients and moments.
   static bool pays(const ParameterLayout& layout, Precision precision, std::int64_t rows);
 
   /// Returns what tiles() would be.

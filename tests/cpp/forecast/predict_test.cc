@@ -205,6 +205,25 @@ TEST(PredictStep, HoldsTheLinksOfTheLattice) {
   }
 }
 
+// A step finds those packed that no step changes.
+TEST(PredictStep, PacksWhatIsTrained) {
+  const auto packing_ms = [](const std::optional<LoraConfig>& lora) {
+    SessionConfig plain = config_of(1, 64, 70, 3, 40);
+    plain.lora = lora;
+    SessionConfig packed = plain;
+    packed.pack_always = true;
+    return predict_step(packed, even_rates(1), "").pass_ms -
+           predict_step(plain, even_rates(1), "").pass_ms;
+  };
+  LoraConfig with_head;
+  with_head.modules_to_save = {kEmbeddings};
+  const double all = packing_ms(std::nullopt), head = packing_ms(with_head);
+  EXPECT_GT(all, 1e-6 * 2 * 64 * 70);
+  EXPECT_NEAR(packing_ms(LoraConfig()), 0, 1e-3 * all);
+  EXPECT_GT(head, 0.01 * all);
+  EXPECT_LT(head, 0.5 * all);
+}
+
 TEST(PredictStep, MeasurementsWithoutDropoutServeModelsWithout) {
   const SessionConfig c = config_of(1, 32, 70, 5, 16);
   const MachineRates old = without_dropout(even_rates(1));

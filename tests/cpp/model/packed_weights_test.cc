@@ -97,5 +97,18 @@ TEST(PackedWeights, FewRowsAndHugeModelsDoNotPay) {
   EXPECT_FALSE(PackedWeights::pays(ParameterLayout(config), Precision::kFp32, 4096));
 }
 
+TEST(PackedWeights, FrozenOnesMayBeFourTimesAsLarge) {
+  ModelConfig config = models()[1];
+  const auto pays = [&config](std::int64_t vocabulary, const std::optional<LoraConfig>& lora) {
+    config.vocabulary = vocabulary;
+    return PackedWeights::pays(ParameterLayout(config, false, lora), Precision::kFp32, 4096);
+  };
+  const std::int64_t row = 2 * 4 * config.width;  // bytes, packed both ways
+  const std::int64_t limit = (512 << 20) / row;
+  EXPECT_FALSE(pays(limit, std::nullopt));
+  EXPECT_TRUE(pays(limit, LoraConfig()));
+  EXPECT_FALSE(pays(4 * limit, LoraConfig()));
+}
+
 }  // namespace
 }  // namespace cllm
