@@ -4,10 +4,10 @@
     python tests/fuzz/readers_fuzz.py jsonl -max_total_time=600 -rss_limit_mb=1024 -timeout=10
     python tests/fuzz/readers_fuzz.py --seeds FOLDER
 
-Each fuzzer has a name: token_file, data_set, text, jsonl, csv, squad. It starts from the seeds that
-are made here, and stops at the first input that is answered by anything but one short InputError;
-atheris leaves that input in a file, which the same command runs again when it is named. --seeds
-writes the seeds, which the fuzzers in C++ can start from too.
+Each fuzzer has a name: token_file, data_set, text, jsonl, csv, squad, chat (which needs jinja2). It
+starts from the seeds that are made here, and stops at the first input that is answered by anything
+but one short InputError; atheris leaves that input in a file, which the same command runs again
+when it is named. --seeds writes the seeds, which the fuzzers in C++ can start from too.
 """
 
 import csv
@@ -25,8 +25,10 @@ try:
 except ImportError:
     sys.exit("readers_fuzz.py: needs atheris: pip install atheris")
 
-with atheris.instrument_imports(include=["cllm.token_files", "cllm.prepare", "json"]):
+with atheris.instrument_imports(include=["cllm.token_files", "cllm.prepare", "cllm.chat", "json"]):
     import cllm
+    from cllm.chat import open_chats
+    from cllm.chat.formats import FORMS
     from cllm.prepare import decoding, prepare, readers
     from cllm.prepare.pieces import cut_documents
     from cllm.token_files import DataSet, TokenWriter, open_tokens
@@ -94,6 +96,95 @@ SQUAD = json.dumps({"version": "v2.0", "data": [{"title": "t", "paragraphs": [{
         {"question": "Who?", "id": "1", "is_impossible": False,
          "answers": [{"text": "Norman", "answer_start": 0}]},
         {"question": "When?", "id": "2", "is_impossible": True, "answers": []}]}]}]}).encode()
+
+
+# -- examples of answers --------------------------------------------------------------------------
+
+# The first has marks around answers, the second none and a message of its own.
+TEMPLATES = (r"""{%- for m in messages %}
+    {{- '<|im_start|>' + m.role + '\n' }}
+    {%- if m.role == 'assistant' %}
+        {%- generation %}
+            {{- m.content or '' }}{{ m.tool_calls | tojson if m.tool_calls else '' }}
+            {{- '<|im_end|>' }}
+        {%- endgeneration %}
+    {%- else %}{{ m.content + '<|im_end|>' }}{% endif %}
+    {{- '\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}""",
+             r"""{%- if messages[0].role != 'system' %}{{ '<|im_start|>Help\n' }}{% endif %}
+{%- for m in messages %}
+    {{- '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}""")
+
+
+def make_chat_model(template: int) -> Path:
+    place = FOLDER / f"chat-{template}"
+    if not place.exists():
+        import tokenizers
+
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = tokenizers.decoders.ByteLevel()
+        tokenizer.train_from_iterator(["user assistant system tool What is it? A text."] * 9,
+                                      tokenizers.trainers.BpeTrainer(
+            vocab_size=300, initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"], show_progress=False))
+        place.mkdir()
+        tokenizer.save(str(place / "tokenizer.json"))
+        size = tokenizer.get_vocab_size()
+        (place / "tokenizer_config.json").write_text('{"eos_token": "<|im_end|>"}')
+        (place / "config.json").write_text(
+            json.dumps({"vocab_size": size, "max_position_embeddings": 200}))
+        (place / "chat_template.jinja").write_text(TEMPLATES[template])
+    return place
+
+
+def read_chats(data: bytes) -> None:
+    """What is kept has tokens to train, and what is not is counted."""
+    if not data:
+        return
+    choice = data[0]
+    path = FOLDER / ("chat.jsonl" if choice & 1 else "chat.csv" if choice & 2 else "chat.json")
+    path.write_bytes(data[1:])
+    form = [*FORMS, None, None, None][choice >> 3 & 7]
+    try:
+        chats = open_chats(path, make_chat_model(choice >> 2 & 1), format=form, max_length=64,
+                           errors="replace" if choice & 64 else "strict")
+        kept = trained = 0
+        for example in chats.train:
+            assert 2 <= len(example.ids) == len(example.trained) <= 64
+            assert example.trained[1:].any()
+            kept, trained = kept + 1, trained + int(example.trained[1:].sum())
+    except cllm.InputError as error:
+        refused(error)
+        return
+    counts = chats.train.counts
+    dropped = sum(found.number for found in counts.dropped.values())
+    assert (counts.kept, counts.trained) == (kept, trained) and kept + dropped == counts.examples
+
+
+SAID = [{"role": "user", "content": "What is it?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "A text."}]}]
+CALLED = [{"role": "user", "content": "What?"}, {"role": "assistant", "tool_calls": [
+    {"type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}]},
+          {"role": "tool", "content": "12"}, {"role": "assistant", "content": "12", "weight": 1}]
+TURNS = [{"from": "human", "value": "What?"},
+         {"from": "function_call", "value": '{"name": "f", "arguments": {}}'},
+         {"from": "observation", "value": "12"}, {"from": "gpt", "value": "12"}]
+EXAMPLES = [
+    {"messages": SAID, "system": "Help"}, {"messages": CALLED, "tools": [{"name": "f"}]},
+    {"conversations": TURNS, "tools": "[]"}, {"prompt": "What?", "completion": " It."},
+    {"prompt": SAID[:1], "completion": SAID[1:]}, {"text": "A text."},
+    {"instruction": "What?", "input": "It", "output": "A text.", "history": [["a", "b"]]}]
+
+
+def chat_seeds() -> list[bytes]:
+    lines = [json.dumps(example).encode() for example in EXAMPLES]
+    table = b'prompt,completion\nWhat?," It,\n and more"\n'
+    return ([bytes([1 + 4 * (i & 1) + 40]) + line + b"\n" for i, line in enumerate(lines)]
+            + [bytes([40]) + b"[" + b",".join(lines[:2]) + b"]", bytes([42]) + table])
 
 
 # -- readers of tokens ----------------------------------------------------------------------------
@@ -185,6 +276,7 @@ FUZZERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
         *(TEXT.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16", "utf-32")))),
     "jsonl": (lambda data: read_texts(".jsonl", data), lambda: text_seeds(JSONL)),
     "csv": (lambda data: read_texts(".csv", data), lambda: text_seeds(CSV)),
+    "chat": (read_chats, chat_seeds),
     "squad": (lambda data: read_texts(".json", data), lambda: text_seeds(SQUAD)),
 }
 
