@@ -88,9 +88,10 @@ void RunLoop::open_logs() {
   if (trainer_.can_evaluate()) {
     evaluations_ = read_evaluations(in_run(kLogs[0]), trainer_.rows().targets_total());
   }
-  // A best evaluation whose checkpoint is gone cannot be kept: the next evaluation may be the best.
-  const std::string best = checkpoint_name(evaluations_.best_step);
-  if (trainer_.plan.config.keep_best && !is_folder(in_run("checkpoints") + "/" + best)) {
+  // A best evaluation whose checkpoint is gone cannot be kept, unless it is of the model as it is
+  // now: the next evaluation may be the best.
+  const std::int64_t best = evaluations_.best_step;
+  if (trainer_.plan.config.keep_best && best != done() && !has_checkpoint(best)) {
     evaluations_.forget_best();
   }
 }
@@ -147,6 +148,7 @@ RunOutcome RunLoop::train() {
   clock_.enter(RunPhase::kTraining);
   // A stop may have come between the save of this step and its evaluation.
   if (due(c.eval_every) && evaluations_.last_step != done() && first_ > 0) evaluate();
+  keep_best();  // or between its evaluation and its save
   while (done() < c.steps && !out_of_patience() && !stopping()) {
     if (done() - first_ == kWarmingSteps) trainer_.window->restart();
     if (make_step() && done() < c.steps) between_steps();
@@ -243,10 +245,15 @@ void RunLoop::evaluate() {
   observer_.on_evaluation(report);
   evaluation_ = report;
   evaluations_.add(report.step, report.validation_loss, report.val_tokens);
-  if (trainer_.plan.config.keep_best && evaluations_.best_step == report.step) {
-    start_save();
-    link_best();
-  }
+  keep_best();
+}
+
+void RunLoop::keep_best() {
+  if (!folder_ || !trainer_.plan.config.keep_best || evaluations_.best_step != done()) return;
+  // The final model may have been saved without a checkpoint, or that save has failed.
+  if (!writer_.busy() && !has_checkpoint(done())) saving_ = -1;
+  start_save();
+  link_best();
 }
 
 void RunLoop::link_best() {

@@ -69,6 +69,8 @@ class RunLoop {
   void replace_folder();
 
   void evaluate();
+  /// Saves the model as it is now, if its evaluation is the best.
+  void keep_best();
   void link_best();
 
   void count_skip(const StepReport& report);
@@ -84,6 +86,9 @@ class RunLoop {
   void write_counts();
 
   std::string in_run(const char* name) const { return folder_->path() + "/" + name; }
+  bool has_checkpoint(std::int64_t step) const {
+    return is_folder(in_run("checkpoints") + "/" + checkpoint_name(step));
+  }
   /// Returns where the run is, for messages.
   std::string place() const { return folder_ ? folder_->path() : "a run without a folder"; }
   bool due(std::int64_t interval) const noexcept { return interval > 0 && done() % interval == 0; }

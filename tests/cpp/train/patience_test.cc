@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 
+#include "base/files.h"
 #include "cllm/error.h"
 #include "cllm/trainer.h"
 #include "has.h"
@@ -82,6 +84,33 @@ TEST_F(Patience, EndsARunThatIsAsCompleteAsAnyOther) {
   EXPECT_EQ(listener_.ends.front().best_model, config_.out + "/checkpoints/best");
   EXPECT_EQ(listener_.ends.front().best_step, 2);
 }
+
+/// A run was killed after its last model was saved: before that was evaluated, or between that and
+/// the checkpoint of the best.
+class BestAtTheEnd : public Patience, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(BestAtTheEnd, IsKeptByTheSameCommand) {
+  config_.learning_rate = 0.01;
+  config_.patience = 0;
+  config_.keep_best = true;
+  config_.eval_every = 5;
+  EXPECT_EQ(run(RunOutcome::kFinished), 20);
+  const std::string checkpoints = config_.out + "/checkpoints", metrics = "/metrics.jsonl";
+  ASSERT_EQ(std::filesystem::read_symlink(checkpoints + "/best"), "step-00000020");
+  std::filesystem::remove_all(checkpoints + "/step-00000020");
+  const std::string lines = read_text_file(config_.out + metrics);
+  if (GetParam()) {
+    const std::size_t end = lines.rfind("{\"step\":20,\"val_loss\"");
+    ASSERT_NE(end, std::string::npos);
+    std::ofstream(config_.out + metrics) << lines.substr(0, end);
+  }
+  config_.resume = config_.out;
+  EXPECT_EQ(run(RunOutcome::kFinished), 20);
+  EXPECT_TRUE(is_there("checkpoints/step-00000020/model.safetensors"));
+  EXPECT_EQ(std::filesystem::read_symlink(checkpoints + "/best"), "step-00000020");
+  EXPECT_EQ(read_text_file(config_.out + metrics), lines);
+}
+INSTANTIATE_TEST_SUITE_P(BeforeItsEvaluation, BestAtTheEnd, testing::Bool());
 
 TEST_F(Patience, AResumedRunCountsOn) {
   EXPECT_EQ(run(RunOutcome::kStopped, 5), 5);
