@@ -11,10 +11,10 @@ from pathlib import Path
 from cllm._cllm import InputError
 from cllm._words import flag
 from cllm.prepare.store import sync_folder
+from cllm.prepare.tokenizers import FILES
 
 # What may be in a folder that is replaced.
-_OURS = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
-         "tokenizer_config.json", "chat_template.jinja", "manifest.json"}
+_OURS = {"config.json", "generation_config.json", "model.safetensors", "manifest.json", *FILES}
 
 
 def check_new_folder(out: Path, *, force: bool) -> None:
