@@ -94,6 +94,19 @@ def test_an_edited_config_is_noticed(settings, old, new):
     assert new in str(error.value) and "config.toml" in str(error.value)
 
 
+def test_a_run_that_is_killed_soon_after_it_was_resumed_goes_on(settings, tmp_path):
+    """Its folder says what the resumed run was, its checkpoint what the run before was."""
+    stopped(settings, 3, steps="auto", epochs=0.5)
+    checkpoints, kept = settings["out"] / "checkpoints", tmp_path / "kept"
+    shutil.copytree(checkpoints, kept, symlinks=True)
+    trainer = resumed(settings["out"])
+    trainer.run(on_step=lambda report: trainer.request_stop())
+    shutil.rmtree(checkpoints)
+    kept.rename(checkpoints)
+    again = resumed(settings["out"])
+    assert again.steps_done == 3 and again.steps_total == trainer.steps_total
+
+
 def test_an_edited_interval_is_taken(settings):
     stopped(settings, 3)
     file = settings["out"] / "config.toml"

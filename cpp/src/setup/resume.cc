@@ -126,7 +126,8 @@ TrainConfig recorded(const ResumePoint& point) {
   load_toml(edited, file);
   for (const Option& option : options()) {
     const std::string was = option_text(config, option), is = option_text(edited, option);
-    if (was == is) continue;
+    // A resumed run has the steps that the epochs of its checkpoint came to.
+    if (was == is || (option.name == "epochs" && edited.epochs == 0 && edited.steps > 0)) continue;
     if (!may_change(config, option, was, is)) {
       refuse(
           "this was changed after the run had started, and its answer depends on it",
