@@ -64,7 +64,7 @@ def test_a_run_says_what_it_reads_and_chooses(tuned):
     assert re.search(r"^        36 examples of [\d,]+ tokens to train, [\d,]+ of them trained; 4 "
                      r"to validate; in \S+/datasets/questions-", tuned, re.MULTILINE)
     chosen = dict(re.findall(r"^chosen  --(\S+) ?(\S*) +\S", tuned, re.MULTILINE))
-    assert chosen["lora-rank"] == "16" and chosen["lr"] == "0.0002" and "keep-best" in chosen
+    assert chosen["lora-rank"] == "16" and chosen["lr"] == "0.001" and "keep-best" in chosen
     assert int(chosen["batch"]) >= 1 and int(chosen["seq"]) <= 1024
     assert "lora" not in chosen and "epochs" not in chosen, "they were given"
 
@@ -103,7 +103,7 @@ def test_all_weights_of_a_small_model_are_trained_and_questions_may_be_own(place
     code, _, err = finetune("model", "--data", "questions.jsonl", "--out", "whole", *STEPS,
                             "--sample-prompt", "hello ?", place=place)
     assert code == 0, err
-    assert "chosen  --lr 2e-05 " in err and "--lora" not in err
+    assert "chosen  --lr 0.0001 " in err and "--lora" not in err
     assert err.count("  asked   hello ?\n") == 4
     assert "merge   " not in err and re.search(r"^chat    cllm chat whole", err, re.MULTILINE)
     assert cllm.Model.load(place / "whole").num_parameters() > 0
@@ -203,7 +203,9 @@ def test_a_finished_run_is_left_as_it_is(tuned, place):
     code, _, err = finetune("model", "--data", "questions.jsonl", "--out", "tuned", "--lora",
                             *STEPS, place=place)
     assert code == 0, err
-    assert "chat    cllm chat tuned" in err
+    assert re.search(r"^chat    cllm chat tuned/checkpoints/best$", err, re.MULTILINE)
+    is_last = (place / "tuned/checkpoints/best").resolve().name.endswith("12")
+    assert is_last != ("        cllm chat tuned/final  (after all steps" in err)
     assert weights(place / "tuned/final") == before
     assert (place / "tuned/samples.jsonl").read_text() == samples
 
@@ -220,9 +222,11 @@ def chosen(given=(), *, full=False, **facts):
 
 def test_choices_follow_the_model_and_the_examples():
     assert chosen() == {"lora": "true", "lora-rank": "16", "seq": "750", "batch": "1",
-                        "epochs": "10", "lr": "0.0002", "weight-decay": "0", "keep-best": "true"}
+                        "epochs": "10", "lr": "0.0009", "weight-decay": "0", "keep-best": "true"}
     assert chosen(parameters=1_000_000) == chosen(full=True)
-    assert chosen(full=True)["lr"] == "2e-05" and "lora" not in chosen(full=True)
+    assert chosen(full=True)["lr"] == "9e-05" and "lora" not in chosen(full=True)
+    rates = [float(chosen(width=width)["lr"]) for width in (8, 400, 576, 960, 2048, 4096, 9999)]
+    assert rates == sorted(rates, reverse=True) and (rates[0], rates[-1]) == (0.001, 0.0002)
     assert chosen(parameters=1_000_000, given={"lora": "true"})["lora-rank"] == "16"
     assert chosen(width=8)["lora-rank"] == "8"
     assert "epochs" not in chosen({"steps": "5"}) and "lr" not in chosen({"lr": "1"})

@@ -141,6 +141,9 @@ def _tell_end(trainer: cllm.Trainer, watch: Watch) -> None:
                       f"{watch.best[1]:,}, the lowest")
     model, run = newest_or_best(trainer), Path(trainer.config.out)
     _process.tell(f"chat    cllm chat {quoted(model)}")
+    if model != run and watch.best is not None and watch.best[1] < trainer.steps_done:
+        _process.tell(f"        cllm chat {quoted(run / 'final')}  (after all steps: it knows its "
+                      "examples best)")
     if trainer.config.lora:
         merged = run.with_name(f"{run.name}-merged")
         _process.tell(f"merge   cllm merge {quoted(model)} --out {quoted(merged)}")
