@@ -2,7 +2,10 @@
 
 import gzip
 import importlib.util
+import io
 import json
+import threading
+from pathlib import Path
 
 import pytest
 from conftest import needs
@@ -15,6 +18,7 @@ from cllm.chat import open_chats  # noqa: E402
 from cllm.chat.example import Completion, Conversation, Text  # noqa: E402
 from cllm.chat.folders import find_chats  # noqa: E402
 from cllm.chat.formats import example_of, format_of  # noqa: E402
+from cllm.prepare import readers  # noqa: E402
 from cllm.prepare.readers import InputFile, Reading  # noqa: E402
 
 SYSTEM = {"role": "system", "content": "be brief"}
@@ -156,6 +160,33 @@ def test_parquet_holds_messages(tmp_path):
     assert records(tmp_path / "a.parquet") == [
         ("row 0", {"messages": said("q", "a"), "n": 1}),
         ("row 1", {"messages": said("é", "b"), "n": 2})]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("pyarrow"), reason="pyarrow")
+@pytest.mark.parametrize("form, wrong", [("prompt", '"prompt" is no text: got int'),
+                                         ("messages", 'has no "messages"')])
+def test_parquet_that_is_left_early_has_no_threads_and_is_closed(form, wrong, tmp_path,
+                                                                 monkeypatch):
+    """Threads that still read when Python ends abort the process, in about half of the runs."""
+    pyarrow = importlib.import_module("pyarrow")
+    table = pyarrow.table({"prompt": [1, 2], "completion": ["a", "b"]})
+    importlib.import_module("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    threads, opened = set(), []
+
+    class File(io.BytesIO):
+        def read(self, size=-1):
+            threads.add(threading.get_ident())
+            return super().read(size)
+
+    def open_file(name, _):
+        opened.append(File(Path(name).read_bytes()))
+        return opened[-1]
+
+    monkeypatch.setattr(readers, "open", open_file, raising=False)
+    with pytest.raises(cllm.InputError, match=f"row 0:? {wrong}"):
+        open_chats(tmp_path / "a.parquet", model_of(tmp_path / "model", "smollm"), format=form)
+    assert threads == {threading.get_ident()}
+    assert len(opened) == 1 and opened[0].closed
 
 
 def test_halves_of_characters_are_refused_or_replaced(tmp_path):

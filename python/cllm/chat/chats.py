@@ -1,6 +1,7 @@
 """Files of examples are read as tokens, one after the other, and what became of them is counted."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,18 +36,19 @@ class Examples:
         for name in self.files:
             file = InputFile(name, self.reading)
             before = self.read
-            for place, record in file.records():
-                self.read = before + file.position()
-                where = f"{name}: {place}"
-                counts.examples += 1
-                try:
-                    encoded = self.encoder.encode(
-                        example_of(record, self.format, where), where)
-                except Dropped as why:
-                    counts.drop(why, where)
-                    continue
-                counts.keep(encoded)
-                yield encoded
+            with closing(file.records()) as records:
+                for place, record in records:
+                    self.read = before + file.position()
+                    where = f"{name}: {place}"
+                    counts.examples += 1
+                    try:
+                        encoded = self.encoder.encode(
+                            example_of(record, self.format, where), where)
+                    except Dropped as why:
+                        counts.drop(why, where)
+                        continue
+                    counts.keep(encoded)
+                    yield encoded
             self.read = before + Path(name).stat().st_size
             counts.replaced += file.replaced()
         if not counts.kept:
@@ -117,10 +119,11 @@ def open_chats(path: str | Path, model: str | Path, *, format: str | None = None
 def _first(files: list[str], reading: Reading, asked: str | None) -> tuple[str, Example]:
     """The form of the first record, and the example in it."""
     for name in files:
-        for place, record in InputFile(name, reading).records():
-            where = f"{name}: {place}"
-            form = asked or format_of(record, where)
-            return form, example_of(record, form, where)
+        with closing(InputFile(name, reading).records()) as records:
+            for place, record in records:
+                where = f"{name}: {place}"
+                form = asked or format_of(record, where)
+                return form, example_of(record, form, where)
     raise InputError(f"{', '.join(files)}: no examples: got an empty file")
 
 

@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -16,7 +16,7 @@ from cllm.prepare.inputs import PACKED, kind_of
 from cllm.prepare.unpacking import Whole, missing, unpacked
 
 Chunks = Iterator[tuple[str, bool]]
-Records = Iterator[tuple[str, Any]]
+Records = Generator[tuple[str, Any], None, None]  # who stops early closes it
 
 LONGEST_LINE = 1 << 26  # characters of one record, which is held whole
 LARGEST_JSON = 1 << 28  # bytes of one JSON text
@@ -66,13 +66,14 @@ class InputFile:
     def records(self) -> Records:
         """Whole records in place of texts: the objects of a JSONL or of a list in JSON, the rows of
         a table by the names of its columns. Each comes with its place, such as "line 3"."""
-        for place, record in self._unchecked_records():
-            try:
-                whole = self._whole(record, place)
-            except RecursionError:
-                raise InputError(f"{self.name}: {place} is nested too deeply: expected texts in a "
-                                 "few lists and objects") from None
-            yield place, whole
+        with closing(self._unchecked_records()) as records:
+            for place, record in records:
+                try:
+                    whole = self._whole(record, place)
+                except RecursionError:
+                    raise InputError(f"{self.name}: {place} is nested too deeply: expected texts "
+                                     "in a few lists and objects") from None
+                yield place, whole
 
     def _unchecked_records(self) -> Records:
         with self._opened() as raw:
@@ -203,9 +204,10 @@ class InputFile:
         return names.index(wanted)
 
     def _parquet(self, raw: BinaryIO) -> Chunks:
-        for place, row in self._parquet_rows(raw, self._column):
-            ((column, text),) = row.items()
-            yield self._checked(text, place, column), True
+        with closing(self._parquet_rows(raw, self._column)) as rows:
+            for place, row in rows:
+                ((column, text),) = row.items()
+                yield self._checked(text, place, column), True
 
     def _parquet_rows(self, raw: BinaryIO, choose: Callable[[list[str]], int] | None) -> Records:
         """The rows, of all columns or of the one that is chosen from their names."""
@@ -218,13 +220,14 @@ class InputFile:
             raise InputError(f"{self.name}: Parquet is packed inside: unpack the file itself")
         number = 0
         try:
-            file = pyarrow.parquet.ParquetFile(raw)
-            names = file.schema_arrow.names
-            columns = names if choose is None else [names[choose(names)]] if names else [""]
-            for batch in file.iter_batches(batch_size=256, columns=columns, use_threads=False):
-                for row in batch.to_pylist():
-                    yield f"row {number}", row
-                    number += 1
+            # Threads of pyarrow that still read when Python ends would abort the process.
+            with pyarrow.parquet.ParquetFile(raw, pre_buffer=False) as file:
+                names = file.schema_arrow.names
+                columns = names if choose is None else [names[choose(names)]] if names else [""]
+                for batch in file.iter_batches(batch_size=256, columns=columns, use_threads=False):
+                    for row in batch.to_pylist():
+                        yield f"row {number}", row
+                        number += 1
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = words.one_line(" ".join(str(error).split()), 200)
             raise InputError(f"{self.name}: cannot be read as Parquet: {reason}") from None
