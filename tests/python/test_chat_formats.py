@@ -189,6 +189,26 @@ def test_parquet_that_is_left_early_has_no_threads_and_is_closed(form, wrong, tm
     assert len(opened) == 1 and opened[0].closed
 
 
+def test_columns_of_one_name_are_refused(tmp_path):
+    """A record would hold the last of them, without a word."""
+    twice = "several columns of one name: got 'completion' 2 times, expected a name for each"
+    (tmp_path / "a.csv").write_text("prompt,completion,completion,,\nq,a,b,,\n")
+    with pytest.raises(cllm.InputError, match=rf"a\.csv: {twice}"):
+        records(tmp_path / "a.csv")
+    file = InputFile(str(tmp_path / "a.csv"), Reading("completion"))
+    with pytest.raises(cllm.InputError, match=twice):
+        list(file.chunks())
+    assert list(InputFile(file.name, Reading("prompt")).chunks()) == [("q", True)]
+    if not importlib.util.find_spec("pyarrow"):
+        return
+    pyarrow = importlib.import_module("pyarrow")
+    table = pyarrow.table([["q"], ["a"], ["b"]], names=["prompt", "completion", "completion"])
+    importlib.import_module("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    for read in (records, lambda path: list(InputFile(str(path), Reading("completion")).chunks())):
+        with pytest.raises(cllm.InputError, match=twice):
+            read(tmp_path / "a.parquet")
+
+
 def test_halves_of_characters_are_refused_or_replaced(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_text('{"messages": [{"role": "user", "content": "\\ud800x"}]}\n')

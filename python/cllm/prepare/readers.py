@@ -86,7 +86,7 @@ class InputFile:
                 return
             blocks = self._decoder.blocks(stream, self.name)
             if self._kind in ("csv", "tsv"):
-                for place, names, row in self._rows(blocks):
+                for place, names, row in self._rows(blocks, self._check_names):
                     yield place, dict(zip(names, row, strict=True))
             else:
                 yield from self._json_lines(self._lines(blocks))
@@ -201,7 +201,17 @@ class InputFile:
         wanted = self._reading.field or ("text" if len(names) > 1 else names[0])
         if wanted not in names:
             raise self._no_field("the first line", wanted, names)
+        self._check_names(names, wanted)
         return names.index(wanted)
+
+    def _check_names(self, names: list[str], wanted: str | None = None) -> None:
+        """Raises InputError where several columns have one name, that which is wanted or any; those
+        without a name are not read."""
+        for name in dict.fromkeys(names) if wanted is None else (wanted,):
+            if name and names.count(name) > 1:
+                raise InputError(f"{self.name}: several columns of one name: got "
+                                 f"{words.shown(name)} {names.count(name)} times, expected a name "
+                                 "for each")
 
     def _parquet(self, raw: BinaryIO) -> Chunks:
         with closing(self._parquet_rows(raw, self._column)) as rows:
@@ -223,6 +233,8 @@ class InputFile:
             # Threads of pyarrow that still read when Python ends would abort the process.
             with pyarrow.parquet.ParquetFile(raw, pre_buffer=False) as file:
                 names = file.schema_arrow.names
+                if choose is None:
+                    self._check_names(names)
                 columns = names if choose is None else [names[choose(names)]] if names else [""]
                 for batch in file.iter_batches(batch_size=256, columns=columns, use_threads=False):
                     for row in batch.to_pylist():
