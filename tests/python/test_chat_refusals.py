@@ -221,6 +221,26 @@ def test_a_template_without_answers_drops_all(tmp_path):
     assert f"1 {masks.LOST}" in error_of(write_lines(tmp_path / "b.jsonl", GOOD), silent)
 
 
+@pytest.mark.parametrize("mark", [("", ""), ("{% generation %}", "{% endgeneration %}")])
+def test_a_template_that_leaves_answers_out_is_said(mark, tmp_path):
+    """Only the token that ends an answer would be trained. Beside calls the text may go."""
+    begin, end = mark
+    model = make_model(tmp_path / "model", (
+        "{% for m in messages %}<|im_start|>{{ m.role + '\n' }}"
+        + "{% if m.role == 'assistant' %}" + begin + "{{ m.tool_calls | length or '' }}<|im_end|>"
+        + end + "{% else %}{{ m.content }}<|im_end|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"))
+    call = said("q", "I call")
+    call[1]["tool_calls"] = CALLS
+    file = write_lines(tmp_path / "a.jsonl", {"messages": call}, {"messages": said("q", "a", "q")})
+    chats = open_chats(file, model)
+    assert [example.where for example in chats.train] == [f"{file}: line 1"]
+    ((reason, found),) = chats.train.counts.dropped.items()
+    assert (reason, found.first) == (masks.LEFT_OUT, f"{file}: line 2: message 2: a")
+    alone = write_lines(tmp_path / "b.jsonl", GOOD)
+    assert f"1 {masks.LEFT_OUT} (first: {alone}: line 1, message 2: a)" in error_of(alone, model)
+
+
 # -- models and settings ------------------------------------------------------------------------
 
 def test_tokens_past_the_vocabulary_are_an_error(tmp_path):

@@ -12,8 +12,17 @@ from conftest import needs
 pytestmark = needs("cllm", "jinja2", "tokenizers")
 cllm = pytest.importorskip("cllm")
 pytest.importorskip("jinja2")
-from chat_models import CHATML, END, SHAPES, make_model, said, template_of  # noqa: E402
-from cllm.chat import ChatTemplate, find_templates  # noqa: E402
+from chat_models import (  # noqa: E402
+    CHATML,
+    END,
+    SHAPES,
+    make_model,
+    said,
+    template_of,
+    trained_text,
+    write_lines,
+)
+from cllm.chat import ChatTemplate, find_templates, open_chats  # noqa: E402
 from cllm.chat.example import Dropped  # noqa: E402
 
 transformers = pytest.mark.skipif(not importlib.util.find_spec("transformers"),
@@ -29,6 +38,39 @@ def theirs(folder):
 
 def ours(source, messages=TALK, tools=None, *, prompt=False, **special):
     return ChatTemplate(source, "here", special).render(messages, tools, prompt=prompt)[0]
+
+
+# -- contents in parts --------------------------------------------------------------------------
+
+BEGIN = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' }}"
+CLOSE = ("{{ '<|im_end|>\n' }}{% endfor %}"
+         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+
+
+@transformers
+@pytest.mark.parametrize("shown", [
+    "{% for part in m['content'] | selectattr('type', 'equalto', 'text') %}{{ part['text'] }}"
+    "{% endfor %}",
+    "{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}",
+    "{{ m['content'][0]['text'] }}",
+    "{% if m.content is string %}{{ m.content }}{% else %}{{ m.content[0].text }}{% endif %}"])
+def test_templates_that_read_parts_get_them(shown, tmp_path):
+    """Models that see have such templates; of a text they would show nothing."""
+    source = BEGIN + shown + CLOSE
+    parts = [m | {"content": [{"type": "text", "text": m["content"]}]} for m in TALK]
+    wanted = theirs(make_model(tmp_path / "model", source)).apply_chat_template(
+        parts, tokenize=False)
+    assert ours(source) == wanted and "“Yes” & é🎉<|im_end|>" in wanted
+
+
+def test_what_a_model_says_in_parts_is_trained(tmp_path):
+    source = BEGIN + "{% for part in m.content %}{{ part.text }}{% endfor %}" + CLOSE
+    model = make_model(tmp_path / "model", source)
+    talks = [said("q", "Paris"), [{"role": "user", "content": "q"}, {"role": "assistant", "content":
+             [{"type": "text", "text": "Par"}, {"type": "text", "text": "is"}]}]]
+    chats = open_chats(write_lines(tmp_path / "a.jsonl", *({"messages": t} for t in talks)), model)
+    assert [trained_text(example, chats.encoder.tokenizer) for example in chats.train] == [
+        ["Paris<|im_end|>\n"]] * 2
 
 
 # -- rendering ----------------------------------------------------------------------------------

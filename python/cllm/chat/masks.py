@@ -14,6 +14,7 @@ from cllm.chat.jinja import Span
 from cllm.chat.template import ChatTemplate
 
 LOST = "whose answers are not found in what the template makes of them"
+LEFT_OUT = "whose template leaves the text of an answer out"
 _END_OF_THOUGHT = "</think>"
 
 
@@ -26,6 +27,12 @@ class Answers:
 
 def find_answers(template: ChatTemplate, example: Conversation) -> Answers:
     """The text of a conversation, and the spans of its answers. Raises Dropped."""
+    found = _found(template, example)
+    _check_shown(template, example, found)
+    return found
+
+
+def _found(template: ChatTemplate, example: Conversation) -> Answers:
     if example.prompt:
         return _after_prompt(template, example)
     text, spans = template.render(example.messages, example.tools)
@@ -36,6 +43,25 @@ def find_answers(template: ChatTemplate, example: Conversation) -> Answers:
             spans = [span for span, wanted in zip(spans, chosen, strict=True) if wanted]
         return Answers(text, [span for span in spans if span[0] < span[1]])
     return _by_difference(template, example, text)
+
+
+def _check_shown(template: ChatTemplate, example: Conversation, found: Answers) -> None:
+    """Raises Dropped where a template makes the same of an answer whatever it says: only its end
+    would be trained. Beside calls some leave out the text on purpose."""
+    shown = [found.text[begin:end] for begin, end in found.spans]
+    for i, message in enumerate(example.messages):
+        if i < example.prompt or not is_answer(message) or message.get("tool_calls"):
+            continue
+        if any(said in text for said in _said(message) for text in shown):
+            continue
+        other = message | {"content": message["content"] + "x"}
+        messages = [*example.messages[:i], other, *example.messages[i + 1:]]
+        try:
+            text, _ = template.render(messages, example.tools)
+        except Dropped:
+            continue
+        if text == found.text:
+            raise Dropped(LEFT_OUT, _quoted(message, i))
 
 
 def _after_prompt(template: ChatTemplate, example: Conversation) -> Answers:
@@ -91,8 +117,12 @@ def _end(template: ChatTemplate, example: Conversation, i: int, text: str, begin
 
 
 def _lost(example: Conversation, i: int) -> Dropped:
-    content = " ".join(example.messages[i].get("content", "").split())
-    return Dropped(LOST, f"message {i + 1}: {content[:60]}")
+    return Dropped(LOST, _quoted(example.messages[i], i))
+
+
+def _quoted(message: Message, i: int) -> str:
+    content = " ".join(message.get("content", "").split())
+    return f"message {i + 1}: {content[:60]}"
 
 
 def _said(message: Message) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cllm._cllm import InputError
 from cllm._words import option
-from cllm.chat.example import Message
+from cllm.chat.example import USER, Dropped, Message
 from cllm.chat.jinja import Span, Template
 from cllm.prepare.tokenizers import read_json, token_name
 
@@ -24,6 +24,7 @@ CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
             "mask_token")
 _MARK = re.compile(r"\{%-?\s*generation\s*-?%\}")
+_PROBE = "a text that is looked for"
 _THOUGHTS = ("reasoning_content", "thinking", "reasoning")  # names of one thing
 
 
@@ -51,13 +52,38 @@ class ChatTemplate:
                prompt: bool = False) -> tuple[str, list[Span]]:
         """The text of the messages, with `prompt` up to where an answer begins, and the spans of
         characters that are marked in the template. Raises Dropped where it does not take them."""
+        if self._wants_parts:
+            messages = [_in_parts(message) for message in messages]
+        return self._render(messages, tools, prompt)
+
+    def _render(self, messages: list[Message], tools: list[Any] | None = None,
+                prompt: bool = False) -> tuple[str, list[Span]]:
         return self._compiled.render({
             **self.special, "messages": [_with_thoughts(message) for message in messages],
             "tools": tools, "documents": None, "add_generation_prompt": prompt})
 
+    @cached_property
+    def _wants_parts(self) -> bool:
+        """Whether it shows a content that is a list of parts and none that is a text, as templates
+        of models that see do."""
+        asked = {"role": USER, "content": _PROBE}
+        return not self._shows_probe(asked) and self._shows_probe(_in_parts(asked))
+
+    def _shows_probe(self, message: Message) -> bool:
+        try:
+            return _PROBE in self._render([message])[0]
+        except Dropped:
+            return False
+
     def check(self) -> None:
         """Raises InputError unless it can be compiled."""
         _ = self._compiled
+
+
+def _in_parts(message: Message) -> Message:
+    if not isinstance(message.get("content"), str):
+        return message
+    return message | {"content": [{"type": "text", "text": message["content"]}]}
 
 
 def _with_thoughts(message: Message) -> Message:
