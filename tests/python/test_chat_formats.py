@@ -259,6 +259,20 @@ def test_a_folder_without_training_examples_is_an_error(names, part, tmp_path):
         find_chats(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["train\udcff.jsonl", "valid\udcff.jsonl"])
+def test_names_that_are_not_utf_8_are_refused(name, tmp_path):
+    """What a data set says of its examples is UTF-8."""
+    write_lines(tmp_path / "train.jsonl", {"messages": said("q", "a")})
+    write_lines(tmp_path / name, {"messages": said("q", "a")})
+    shown = name.replace("\udcff", r"\\xff")
+    for given in (tmp_path, tmp_path / name):
+        with pytest.raises(cllm.InputError, match=f"{shown}: a name that is not UTF-8: expected "
+                                                  "one that is: rename the file"):
+            find_chats(given)
+    (tmp_path / name).rename(tmp_path / "other\udcff.jsonl")
+    assert find_chats(tmp_path).train == [str(tmp_path / "train.jsonl")]
+
+
 def test_both_parts_of_a_folder_are_read(tmp_path):
     data = tmp_path / "data"
     data.mkdir()

@@ -126,6 +126,10 @@ CASES = {
     "folder of the output": ({"set/a.txt": "x"}, "set --out set", "set: is to be read and lies in"),
     "folder of .json": ({"in/a.json": "{}"}, "in --out set", "where it is named itself"),
     "input in the output": ({"set/a.txt": "x"}, "set/a.txt --out set", "lies in the output folder"),
+    "a name of any bytes": ({"a\udcff.txt": "x"}, "a\udcff.txt --out set",
+                            "a\\xff.txt: a name that is not UTF-8: expected one that is: rename"),
+    "a validating name": ({"a.txt": "x", "b\udcff.txt": "y"}, "a.txt --out set --val b\udcff.txt",
+                          "b\\xff.txt: a name that is not UTF-8"),
     "unknown option": ({"a.txt": "x"}, "a.txt --out set --tokeniser x",
                        "unknown option: got --tokeniser (did you mean --tokenizer?)"),
 }

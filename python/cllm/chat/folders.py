@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cllm._cllm import InputError
-from cllm.prepare.inputs import KINDS, PACKED, kind_of
+from cllm.prepare.inputs import KINDS, PACKED, check_names, kind_of
 
 _TRAIN = ("train", "training")
 _VALIDATION = ("valid", "validation", "val", "dev", "eval", "test")  # the first that is there
@@ -26,6 +26,7 @@ def find_chats(given: str | Path) -> Files:
     path = str(given)
     if not os.path.isdir(path):
         _check(path)
+        check_names([path])
         return Files([path], [], [])
     names = sorted(name for name in os.listdir(path) if not name.startswith(".")
                    and kind_of(name) not in (None, "text") and os.path.isfile(f"{path}/{name}"))
@@ -40,8 +41,10 @@ def find_chats(given: str | Path) -> Files:
         raise InputError(f"{path}: no examples to train on: got {found}, expected train.jsonl, and "
                          f"valid.jsonl beside it (also {', '.join(_ENDINGS[1:])})")
     used = {*train, *validation}
-    return Files(*([os.path.join(path, name) for name in some] for some in (
+    files = Files(*([os.path.join(path, name) for name in some] for some in (
         train, validation, [name for name in names if name not in used])))
+    check_names(files.train + files.validation)
+    return files
 
 
 def _part_of(name: str) -> str:

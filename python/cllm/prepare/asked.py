@@ -10,6 +10,7 @@ from cllm._cllm import InputError
 from cllm._words import option
 from cllm.prepare import tokenizers
 from cllm.prepare.decoding import check_encoding
+from cllm.prepare.inputs import check_names
 from cllm.prepare.readers import Reading
 
 OWN, FREQUENCY = "own", "frequency"  # how ids are numbered
@@ -49,6 +50,7 @@ def checked(asked: Asked, processes: int) -> Asked:
         raise InputError(f'{option("order")}: got "{asked.order}", expected {OWN} or {FREQUENCY}')
     if not 1 <= processes <= 1024:
         raise InputError(f"{option('processes')}: got {processes}, expected 1 to 1024")
+    check_names((*asked.inputs, *asked.validation))
     both = {os.path.realpath(name) for name in asked.inputs} & {
         os.path.realpath(name) for name in asked.validation}
     if both:

@@ -26,6 +26,17 @@ def kind_of(path: str) -> str | None:
     return KINDS.get(os.path.splitext(name)[1])
 
 
+def check_names(files: Iterable[str]) -> None:
+    """Raises InputError for a path that no description of a data set could hold."""
+    for name in files:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(name).decode(errors="backslashreplace")
+            raise InputError(f"{shown}: a name that is not UTF-8: expected one that is: rename the "
+                             "file, or its folder") from None
+
+
 def _is_within(path: str, folder: str | None) -> bool:
     return folder is not None and (path == folder or path.startswith(folder.rstrip("/") + "/"))
 
