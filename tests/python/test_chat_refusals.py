@@ -60,6 +60,10 @@ WRONG = {
                                "line 2: message 2: content is no text: got int"),
     "an image": (with_message(role="assistant", content=[{"type": "image_url", "image_url": {}}]),
                  "line 2: message 2: content holds more than text: got image_url"),
+    "a part of a number": (with_message(role="assistant", content=[{"type": "text", "text": 7}]),
+                           'line 2: message 2: "text" of a part of content is no text: got int'),
+    "a part of nothing": (with_message(role="assistant", content=[{"type": "text"}]),
+                          'message 2: a part of content has no "text": got type, expected type'),
     "parts that are none": (with_message(role="assistant", content=["a"]), "got str"),
     "tools that are none": (GOOD | {"tools": [1]}, 'line 2: "tools" is no list of objects'),
     "tools in bad JSON": (GOOD | {"tools": "{"}, 'line 2: "tools" is no JSON'),
@@ -123,8 +127,9 @@ def test_a_wrong_record_of_another_form_is_one_error(name, model, tmp_path):
 
 @pytest.mark.parametrize("name, content, wanted", [
     ("a.jsonl", "", "no examples: got an empty file"),
-    ("a.jsonl", "\n \n", "no examples: got an empty file"),
-    ("a.json", "[]", "no examples: got an empty file"),
+    ("a.jsonl", "\n \n", "no examples: got no records, expected at least one"),
+    ("a.json", "[]", "no examples: got an empty list"),
+    ("a.csv", "prompt,completion\n", "no examples: got a table without rows"),
     ("a.json", '[{"text": "a"},', "a.json: no JSON"),
     ("a.json", '{"text": "a"}\n{"text": \n', "line 2 is no JSON"),
     ("a.json", '[{"text": "a"}, 7]', "record 2 is no object: got int"),

@@ -14,9 +14,12 @@ from cllm.chat.folders import find_chats
 from cllm.chat.formats import check_format, example_of, format_of
 from cllm.chat.tokenizer import ChatTokenizer
 from cllm.prepare.decoding import check_encoding
+from cllm.prepare.inputs import kind_of
 from cllm.prepare.readers import InputFile, Reading
 
 LENGTH = 1024  # tokens of an example, where nobody says how many
+_TABLE = "a table without rows"
+_NO_RECORDS = {"squad": "an empty list", "csv": _TABLE, "tsv": _TABLE, "parquet": _TABLE}
 
 
 class Examples:
@@ -57,7 +60,7 @@ class Examples:
     def _why_none(self) -> str:
         counts, files = self.counts, ", ".join(self.files)
         if not counts.examples:
-            return f"{files}: no examples: got an empty file"
+            return _no_examples(self.files)
         why = "; ".join(f"{found.number:,} {reason} (first: {found.where}"
                         f"{', ' + found.detail if found.detail else ''})"
                         for reason, found in counts.dropped.items())
@@ -124,7 +127,14 @@ def _first(files: list[str], reading: Reading, asked: str | None) -> tuple[str, 
                 where = f"{name}: {place}"
                 form = asked or format_of(record, where)
                 return form, example_of(record, form, where)
-    raise InputError(f"{', '.join(files)}: no examples: got an empty file")
+    raise InputError(_no_examples(files))
+
+
+def _no_examples(files: list[str]) -> str:
+    got = "an empty file"
+    if any(Path(name).stat().st_size for name in files):
+        got = _NO_RECORDS.get(kind_of(files[0]) or "", "no records")
+    return f"{', '.join(files)}: no examples: got {got}, expected at least one record"
 
 
 def _length(asked: int | None, tokenizer: ChatTokenizer) -> int:

@@ -147,8 +147,12 @@ def _content(content: Any, where: str) -> str:
     texts = []
     for part in content:
         kind = part.get("type", "text") if isinstance(part, dict) else type(part).__name__
-        if kind != "text" or not isinstance(part.get("text"), str):
+        if kind != "text":
             raise InputError(f"{where}: content holds more than text: got {kind}, expected parts "
                              "of type text: this model reads nothing else")
-        texts.append(part["text"])
+        text = _required(part, "text", f"{where}: a part of content", "type and text")
+        if not isinstance(text, str):
+            raise InputError(f'{where}: "text" of a part of content is no text: got '
+                             f"{type(text).__name__}, expected a string")
+        texts.append(text)
     return "".join(texts)
