@@ -2,10 +2,12 @@
 another command prepares the same examples."""
 
 import importlib
+import json
 import os
 import re
 import shutil
 import signal
+import struct
 
 import pytest
 from conftest import needs
@@ -136,6 +138,32 @@ def test_what_is_no_model_to_start_from_is_refused_before_examples_are_read(mode
         output = finetune(name, "--data", "examples.jsonl", "--out", "new", code=2)
         assert re.search(wanted, output) and output.count("\n") == 1, output
     assert not trained and not (place / "cache").exists()
+
+
+def test_weights_are_counted_in_the_files_that_the_index_names(tmp_path):
+    from cllm.finetune.weights import INDEX, parameters_of
+
+    def index(**files):
+        (tmp_path / INDEX).write_text(json.dumps({"weight_map": files}))
+
+    for name, shape in (("a.safetensors", [3, 4]), ("pytorch-2.safetensors", [5]),
+                        ("model-of-another.safetensors", [100])):
+        header = json.dumps({"weight": {"shape": shape}}).encode()
+        (tmp_path / name).write_bytes(struct.pack("<Q", len(header)) + header)
+    index(first="a.safetensors", second="pytorch-2.safetensors", third="a.safetensors")
+    assert parameters_of(tmp_path) == 17
+    for name in ("../a.safetensors", "..", "", str(tmp_path / "a.safetensors"), 1, ["a"]):
+        index(first=name)
+        with pytest.raises(cllm.InputError, match="no file with weights: got "):
+            parameters_of(tmp_path)
+    index(first="gone.safetensors")
+    with pytest.raises(cllm.InputError, match=r"gone\.safetensors: no such file"):
+        parameters_of(tmp_path)
+    for text, wanted in (("{", "no JSON"), ("[]", "no index of weights"),
+                         ('{"weight_map": {}}', "no index"), ('{"weight_map": []}', "no index")):
+        (tmp_path / INDEX).write_text(text)
+        with pytest.raises(cllm.InputError, match=wanted):
+            parameters_of(tmp_path)
 
 
 # -- what is said and chosen --------------------------------------------------------------------

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 from cllm._cllm import InputError
+from cllm._words import shown
 from cllm.prepare.tokenizers import read_json
 
 _LARGEST = 100 << 20  # bytes of a header
@@ -14,11 +15,24 @@ FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 def parameters_of(folder: Path) -> int:
     """The numbers in a model's files."""
-    if (folder / INDEX).is_file():
-        files = sorted(folder.glob("model-*.safetensors"))
-    else:
-        files = [folder / FILE]
-    return sum(map(_numbers_in, files))
+    return sum(map(_numbers_in, _files_of(folder)))
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """The files with weights: of several, those that the index names, whatever they are called."""
+    index = folder / INDEX
+    if not index.is_file():
+        return [folder / FILE]
+    content = read_json(index)
+    files = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(files, dict) or not files:
+        raise InputError(f"{index}: no index of weights: expected weight_map, with a file for each "
+                         "weight")
+    for name in files.values():
+        if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
+            raise InputError(f"{index}: no file with weights: got {shown(name)}, expected the name "
+                             "of a file beside it")
+    return [folder / name for name in sorted(set(files.values()))]
 
 
 def width_of(folder: Path) -> int:
