@@ -30,6 +30,28 @@ def check_adapter(path: Path, name: str) -> None:
                           "adapter of PEFT, or of a run with --lora")
 
 
+def _check_not_its_model(out: Path, adapter: Path, model: Path | None) -> None:
+    """Raises InputError where the folder to replace is the model without which the adapter is worth
+    nothing, whatever way leads there. The adapter itself is no folder that is replaced."""
+    from cllm.prepare.tokenizers import read_json
+
+    folder = next(place for place in (adapter, *models_of(adapter)) if (place / CONFIG).is_file())
+    config = read_json(folder / CONFIG)
+    named = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    bases = [Path(base) for base in (model, named) if isinstance(base, str | Path) and str(base)]
+    for base in bases:
+        if any(_is_same(out, place) for place in (base, *models_of(base))):
+            raise cllm.InputError(f"--out: the model that the adapter belongs to: got {out}, "
+                                  "expected a new folder: the adapter needs its model as it is")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # what is not there is not replaced
+        return False
+
+
 def merge(
     adapter: Annotated[Path, typer.Argument(
         metavar="ADAPTER", help="Folder of an adapter of PEFT, or of a run with --lora.")],
@@ -50,6 +72,7 @@ def merge(
         raise cllm.InputError(f'--save-dtype: no type of weights: got "{save_dtype}", expected '
                               f"{', '.join(DTYPES)}")
     check_adapter(adapter, "ADAPTER")
+    _check_not_its_model(out, adapter, model)
     check_new_folder(out, force=force)
     merged = cllm.Model.load(adapter) if model is None else cllm.Model.load(model, adapter)
     with new_folder(out, force=force) as partial:

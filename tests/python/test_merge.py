@@ -78,6 +78,27 @@ def test_a_folder_is_replaced_only_when_it_is_wanted(place):
     assert code == 0 and contents(place / "there") != before, err
 
 
+def test_what_an_adapter_needs_is_not_replaced(place, tmp_path):
+    for name in ("base", "run"):
+        shutil.copytree(place / name, tmp_path / name)
+    (tmp_path / "link").symlink_to("base/final")
+    config = tmp_path / "run/final/adapter_config.json"
+    content = json.loads(config.read_text())
+    (tmp_path / "run/final/manifest.json").unlink()
+    config.write_text(json.dumps(content | {"base_model_name_or_path": str(tmp_path / "base")}))
+    before = {path: path.stat().st_ino for path in tmp_path.rglob("*")}
+    named = ["--model", place / "base"]  # a copy, which does not make the other one free
+    for out, words in ((tmp_path / "base/final", ["--force"]), ("link", ["--force"]),
+                       ("run/../base/final/", named), ("base", ["--force"])):
+        code, _, err = command("merge", "run", "--out", out, *words, folder=tmp_path)
+        assert code == 2 and err.count("\n") == 1, err
+        assert "--out: the model that the adapter belongs to: got " in err
+    for out in ("run", "run/final"):
+        code, _, err = command("merge", "run", "--out", out, "--force", folder=tmp_path)
+        assert code == 2 and f"{out}: holds something else" in err, err
+    assert {path: path.stat().st_ino for path in tmp_path.rglob("*")} == before
+
+
 WRONG = {
     "a whole model": (["base"], "ADAPTER: no adapter: got base, a whole model, expected "),
     "nothing": (["nowhere"], "ADAPTER: no such folder: got nowhere"),
