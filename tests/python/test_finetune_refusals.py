@@ -82,6 +82,8 @@ WRONG = {
                    "--chat-template: no such"),
     "an encoding": (of("good.jsonl", "model", "--encoding", "utf-9"), "--encoding: unknown"),
     "a place of others": (of("good.jsonl", "model", "--out", "other"), "other"),
+    "a name too long": (of("good.jsonl", "model", "--out", "x" * 256), "File name too long"),
+    "a name of a run too long": (["--resume", "x" * 256], "File name too long"),
     "no run": (["--resume", "other"], "--resume: no fine-tuning: got other"),
     "a run with a model": (["model", "--resume", "other"], "MODEL: a run that goes on has one"),
     # models

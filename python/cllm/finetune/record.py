@@ -46,9 +46,12 @@ class Record:
 def read(run: Path) -> Record | None:
     """What a run folder says; None where it is no fine-tuning."""
     file = run / FILE
-    if not file.is_file():
-        return None
-    content = read_json(file)
+    try:
+        if not file.is_file():
+            return None
+        content = read_json(file)
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
     try:
         if content["format"] != FORMAT:
             raise ValueError(content["format"])
