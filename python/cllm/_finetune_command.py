@@ -9,6 +9,7 @@ import cllm
 from cllm._options import Given, by_name, option_name
 
 EXAMPLES, SAMPLES = "Examples of answers", "Answers while it learns"
+SAMPLED = 2  # questions, where nobody says how many
 # The model has these, or they are given as arguments here.
 _NOT_TAKEN = {"data", "val", "out", "init", "resume", "vocab", "preset", "family", "layers",
               "heads", "dim", "kv-heads", "head-dim", "hidden", "rope-theta", "untied", "no-bias",
@@ -51,9 +52,9 @@ def finetune(
     errors: Annotated[str, typer.Option(
         metavar="WAY", rich_help_panel=EXAMPLES, help="Undecodable bytes: strict refuses them, "
         "replace counts them.")] = "strict",
-    samples: Annotated[int, typer.Option(
+    samples: Annotated[int | None, typer.Option(
         metavar="N", rich_help_panel=SAMPLES, help="Questions of examples that validate, which are "
-        "asked at each evaluation.")] = 2,
+        "asked at each evaluation; without it, 2.")] = None,
     sample_prompt: Annotated[list[str] | None, typer.Option(
         metavar="TEXT", rich_help_panel=SAMPLES, help="A question to ask instead; may be given "
         "again.")] = None,
@@ -77,8 +78,9 @@ def finetune(
                               "one of them")
     if not 0 <= val_fraction < 1:
         raise cllm.InputError(f"--val-fraction: got {val_fraction}, expected 0 (none) to below 1")
-    if samples < 0:
+    if samples is not None and samples < 0:
         raise cllm.InputError(f"--samples: out of range: got {samples}, expected at least 0")
+    questions = _checked(sample_prompt or [])
     if resume is not None:
         _refuse_beside_resume({"MODEL": model, "--data": data, "--out": out, "--full": full,
                                "--format": format, "--chat-template": chat_template})
@@ -88,6 +90,7 @@ def finetune(
                                   "a run of cllm finetune (cllm train --resume goes on with other "
                                   "runs)")
         cllm.configure([("resume", str(resume)), *given])
+        found.check_same_questions(resume, questions, samples)
         run.go_on(resume, found, typed)
         return
     if model is None or data is None or out is None:
@@ -104,9 +107,11 @@ def finetune(
     before = None if typed.get("overwrite") == "true" else read(out)
     if before is not None:
         before.check_same(out, asked)
+        before.check_same_questions(out, questions, samples)
         run.go_on(out, before, typed)
         return
-    run.start(asked, out, typed, questions=_checked(sample_prompt or []), samples=samples)
+    run.start(asked, out, typed, questions=questions,
+              samples=SAMPLED if samples is None else samples)
 
 
 # -- what is asked ------------------------------------------------------------------------------

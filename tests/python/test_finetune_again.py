@@ -10,7 +10,7 @@ import signal
 import struct
 
 import pytest
-from conftest import needs
+from conftest import contents, needs
 
 pytestmark = needs("cllm", "jinja2", "tokenizers", "typer", "rich")
 cllm = pytest.importorskip("cllm")
@@ -116,6 +116,42 @@ def test_examples_are_prepared_again_where_the_cache_was_emptied(model, place, t
     with pytest.raises(cllm.InputError, match=r"/run: its examples are to be prepared again, and "
                                               r"cannot be: .*examples\.jsonl: cannot be read"):
         prepared_again(asked, str(folder), place / "run", progress=False)
+
+
+def test_a_run_that_goes_on_asks_what_it_asked(model, place):
+    words = [model, "--data", "examples.jsonl", "--out", "run", "--steps", "1", "--workers", "1"]
+    finetune(*words, "--samples", "1")
+    before = contents(place / "run")
+    for way in (words, ["--resume", "run"]):
+        for other, got in ((["--samples", "2"], "--samples 2"),
+                           (["--sample-prompt", "what ?"], "--sample-prompt 'what ?'")):
+            output = finetune(*way, *other, code=2)
+            assert (f"run: the run asks the same questions to its end: got {got}, expected "
+                    "--samples 1, or neither option") in output and output.count("\n") == 1
+    assert contents(place / "run") == before
+    for same in ([], ["--samples", "1"]):
+        finetune(*words, *same)
+    assert json.loads((place / "run/finetune.json").read_text())["samples"] == 1
+
+
+def test_questions_of_the_user_are_asked_to_the_end(tmp_path):
+    from cllm.finetune.data import Asked
+    from cllm.finetune.record import Record
+    from cllm.finetune.samples import Prompt
+
+    def is_same(samples, *typed):
+        record = Record(Asked("a", "b"), {}, [Prompt("one"), Prompt(said("two"))], "", samples)
+        try:
+            record.check_same_questions(tmp_path, *typed)
+        except cllm.InputError:
+            return False
+        return True
+
+    assert is_same(0, ["one", "two"], None) and is_same(0, ["one", "two"], 3)
+    assert is_same(0, [], None) and not is_same(0, ["one"], None) and not is_same(0, [], 2)
+    assert is_same(2, [], 2) and not is_same(2, ["one", "two"], 2) and not is_same(2, [], 0)
+    assert is_same(None, [], 5) and is_same(None, ["one", "two"], 5), "of an older version"
+    assert not is_same(None, ["two"], None)
 
 
 # -- models -------------------------------------------------------------------------------------

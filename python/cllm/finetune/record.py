@@ -24,12 +24,13 @@ class Record:
     options: dict[str, str]  # of the option table, chosen ones too
     prompts: list[Prompt]
     data_set: str  # the folder of the prepared examples; "": not known
+    samples: int | None = None  # questions of examples that were wanted; None: not known
 
     def content(self) -> dict[str, Any]:
         """What the file holds."""
         return {"format": FORMAT, "cllm": cllm.__version__, "asked": asdict(self.asked),
                 "options": self.options, "prompts": [prompt.asked for prompt in self.prompts],
-                "data_set": self.data_set}
+                "data_set": self.data_set, "samples": self.samples}
 
     def check_same(self, run: Path, now: Asked) -> None:
         """Raises InputError where a command asks for something else."""
@@ -41,6 +42,25 @@ class Record:
                     f"{run}: holds another fine-tuning: got {word} {shown(value)}, expected "
                     f"{shown(before[name])}, with which it goes on; or {flag('overwrite')}, or "
                     f"another {option('out', 'RUN')}")
+
+    def check_same_questions(self, run: Path, questions: list[str], samples: int | None) -> None:
+        """Raises InputError where a command asks for other questions. `questions` are those of the
+        user, which are asked in place of `samples`; None: as before."""
+        own = [] if self.samples else [prompt.question for prompt in self.prompts]
+        if questions:
+            same = questions == own
+        else:
+            same = samples is None or self.samples is None or samples == self.samples
+        if not same:
+            raise InputError(f"{run}: the run asks the same questions to its end: got "
+                             f"{_asked_for(questions, samples)}, expected "
+                             f"{_asked_for(own, self.samples)}, or neither option")
+
+
+def _asked_for(questions: list[str], samples: int | None) -> str:
+    if not questions:
+        return option("samples", str(samples or 0))
+    return " ".join(option("sample-prompt", shown(question)) for question in questions)
 
 
 def read(run: Path) -> Record | None:
@@ -59,8 +79,11 @@ def read(run: Path) -> Record | None:
         prompts = [Prompt(one) for one in content["prompts"]]
         if not all(isinstance(one.asked, str | list) for one in prompts):
             raise ValueError("prompts")
+        samples = content.get("samples")  # missing in runs of older versions
+        if not isinstance(samples, int | None):
+            raise ValueError("samples")
         return Record(Asked(**content["asked"]), options, prompts,
-                      str(content.get("data_set", "")))
+                      str(content.get("data_set", "")), samples)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: no record of a fine-tuning: {error}: expected the file as it "
                          "was written") from None

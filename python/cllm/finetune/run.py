@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ def start(asked: Asked, out: Path, typed: dict[str, str], *, questions: list[str
     if not quiet:
         _tell_examples(folder, made)
     options = {**_chosen(asked, chats, made, typed, quiet), **typed}
-    record = Record(asked, _of_the_run(options), prompts, str(folder.absolute()))
+    record = Record(asked, _of_the_run(options), prompts, str(folder.absolute()),
+                    0 if questions else samples)
     _train([("data", str(folder)), ("out", str(out)), ("init", asked.model), *options.items()],
            record, out)
 
@@ -58,7 +60,7 @@ def go_on(run: Path, record: Record, typed: dict[str, str]) -> None:
                if record.options.get(name) != text}
     kept = {name: text for name, text in record.options.items()
             if not (name in _LENGTHS and _LENGTHS & set(changed))}
-    record = Record(record.asked, kept | changed, record.prompts, str(folder.absolute()))
+    record = replace(record, options=kept | changed, data_set=str(folder.absolute()))
     of_this = {name: text for name, text in typed.items()
                if name in _OF_A_COMMAND and name != "overwrite"}
     if has_checkpoint(run):
