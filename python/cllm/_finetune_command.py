@@ -1,12 +1,15 @@
 """The command `cllm finetune`: from a file of examples to a model that answers as they do."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import cllm
 from cllm._options import Given, by_name, option_name
+
+if TYPE_CHECKING:
+    from cllm.finetune.record import Record
 
 EXAMPLES, SAMPLES = "Examples of answers", "Answers while it learns"
 SAMPLED = 2  # questions, where nobody says how many
@@ -30,7 +33,8 @@ def finetune(
         "--out", "-o", metavar="RUN", help="Run folder to create. The same command goes on with a "
         "run that was stopped or killed.")] = None,
     resume: Annotated[Path | None, typer.Option(
-        metavar="RUN", help="A run to go on with, in place of MODEL, --data and --out.")] = None,
+        metavar="RUN", help="A run to go on with, in place of MODEL, --data and --out. MODEL "
+        "says where its model is now, if it moved.")] = None,
     full: Annotated[bool, typer.Option(
         "--full", help="Trains all weights; --lora trains adapters beside them. Without either, "
         "adapters from 50 million parameters on.")] = False,
@@ -82,7 +86,7 @@ def finetune(
         raise cllm.InputError(f"--samples: out of range: got {samples}, expected at least 0")
     questions = _checked(sample_prompt or [])
     if resume is not None:
-        _refuse_beside_resume({"MODEL": model, "--data": data, "--out": out, "--full": full,
+        _refuse_beside_resume({"--data": data, "--out": out, "--full": full,
                                "--format": format, "--chat-template": chat_template})
         found = read(resume)
         if found is None:
@@ -90,6 +94,8 @@ def finetune(
                                   "a run of cllm finetune (cllm train --resume goes on with other "
                                   "runs)")
         cllm.configure([("resume", str(resume)), *given])
+        if model is not None:
+            found = _with_model(found, resume, model)
         found.check_same_questions(resume, questions, samples)
         run.go_on(resume, found, typed)
         return
@@ -106,6 +112,7 @@ def finetune(
                     *_lora(given, typed)])
     before = None if typed.get("overwrite") == "true" else read(out)
     if before is not None:
+        before = before.with_model(out, model)
         before.check_same(out, asked)
         before.check_same_questions(out, questions, samples)
         run.go_on(out, before, typed)
@@ -121,6 +128,15 @@ def _refuse_beside_resume(given: dict[str, Any]) -> None:
         if value:
             raise cllm.InputError(f"{name}: a run that goes on has one: got {value}, expected "
                                   "--resume without it")
+
+
+def _with_model(before: "Record", run: Path, model: Path) -> "Record":
+    """The run, whose model may be elsewhere now."""
+    found = before.with_model(run, model)
+    if found.asked.model != str(model.absolute()):
+        raise cllm.InputError(f"MODEL: a run that goes on has one: got {model}, expected --resume "
+                              "without it")
+    return found
 
 
 def _lora(given: Given, typed: dict[str, str]) -> Given:

@@ -154,6 +154,42 @@ def test_questions_of_the_user_are_asked_to_the_end(tmp_path):
     assert not is_same(None, ["two"], None)
 
 
+@pytest.mark.parametrize("kind", ["--lora", "--full"])
+@pytest.mark.parametrize("same_command", [True, False])
+def test_a_run_goes_on_where_its_model_is_elsewhere(kind, same_command, model, place):
+    words = ["--data", "examples.jsonl", "--out", "run", kind, "--workers", "1", "--samples", "1"]
+    way = words if same_command else ["--resume", "run"]
+    shutil.copytree(model, "old")
+    parrot(place / "another", "12", context=60)
+    finetune("old", *words, "--steps", "2")
+    if same_command:
+        output = finetune(model, *way, "--steps", "4", code=2)
+        assert "run: holds another fine-tuning: got model " in output
+    else:
+        output = finetune(model, *way, "--steps", "4", code=2)
+        assert f"MODEL: a run that goes on has one: got {model}, expected --resume w" in output
+    shutil.move("old", "new")
+    if kind == "--lora":
+        output = finetune("--resume", "run", "--steps", "4", code=2)
+        assert re.search(r"run: its model is gone: got .*/old, expected the same weights, wherever "
+                         r"they are: cllm finetune MODEL --resume run$", output.strip())
+        before = (place / "run/finetune.json").read_bytes()
+        output = finetune("another", *way, "--steps", "4", code=2)
+        assert "MODEL says where that model is now" in output and "--init" not in output
+        assert (place / "run/finetune.json").read_bytes() == before
+    else:
+        shutil.rmtree("cache")
+        assert "  answer  " in finetune("--resume", "run", "--steps", "3")
+    assert "  answer  " in finetune("new", *way, "--steps", "4")
+    assert json.loads((place / "run/finetune.json").read_text())["asked"]["model"] == str(
+        place / "new")
+    assert "  answer  " in finetune("--resume", "run", "--steps", "5")
+    shutil.rmtree("run/final")
+    shutil.rmtree("run/checkpoints")
+    shutil.move("new", "newer")
+    assert "expected the same weights, where they were" in finetune("--resume", "run", code=2)
+
+
 # -- models -------------------------------------------------------------------------------------
 
 def test_what_is_no_model_to_start_from_is_refused_before_examples_are_read(model, place, trained):

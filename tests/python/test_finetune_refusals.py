@@ -85,7 +85,8 @@ WRONG = {
     "a name too long": (of("good.jsonl", "model", "--out", "x" * 256), "File name too long"),
     "a name of a run too long": (["--resume", "x" * 256], "File name too long"),
     "no run": (["--resume", "other"], "--resume: no fine-tuning: got other"),
-    "a run with a model": (["model", "--resume", "other"], "MODEL: a run that goes on has one"),
+    "a run with data": (["--data", "good.jsonl", "--resume", "other"],
+                         "--data: a run that goes on has one"),
     # models
     "no model": (of("good.jsonl", "nowhere"), "no such folder: got "),
     "a model of bytes": (of("good.jsonl", "bytes"), "bytes/final: no chat template"),

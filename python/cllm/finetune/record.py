@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,28 @@ class Record:
     prompts: list[Prompt]
     data_set: str  # the folder of the prepared examples; "": not known
     samples: int | None = None  # questions of examples that were wanted; None: not known
+    moved: bool = False  # the model is not where it was when the run began
 
     def content(self) -> dict[str, Any]:
         """What the file holds."""
         return {"format": FORMAT, "cllm": cllm.__version__, "asked": asdict(self.asked),
                 "options": self.options, "prompts": [prompt.asked for prompt in self.prompts],
-                "data_set": self.data_set, "samples": self.samples}
+                "data_set": self.data_set, "samples": self.samples,
+                "moved": self.moved}
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the model is where the run says."""
+        model = Path(self.asked.model)
+        return any((place / "config.json").is_file() for place in (model, *models_of(model)))
+
+    def with_model(self, run: Path, model: Path) -> Record:
+        """The same run with its model elsewhere, where it is gone from its place and the run has
+        something to go on from: then the engine sees whether it is the same."""
+        path = str(model.absolute())
+        if path == self.asked.model or self.has_model or not has_checkpoint(run):
+            return self
+        return replace(self, asked=replace(self.asked, model=path), moved=True)
 
     def check_same(self, run: Path, now: Asked) -> None:
         """Raises InputError where a command asks for something else."""
@@ -83,7 +99,8 @@ def read(run: Path) -> Record | None:
         if not isinstance(samples, int | None):
             raise ValueError("samples")
         return Record(Asked(**content["asked"]), options, prompts,
-                      str(content.get("data_set", "")), samples)
+                      str(content.get("data_set", "")), samples,
+                      content.get("moved") is True)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: no record of a fine-tuning: {error}: expected the file as it "
                          "was written") from None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import cllm
 from cllm import _process
+from cllm._cllm import InputError
 from cllm._prepare_command import stopped_by_signals
 from cllm._training import newest_or_best, quoted, train_to_end
-from cllm._words import count, one_line
+from cllm._words import count, one_line, option
 from cllm.chat.example import USER
 from cllm.chat.formats import FORMS
 from cllm.finetune.data import Asked, prepared, prepared_again, prompts_of
@@ -47,14 +48,22 @@ def start(asked: Asked, out: Path, typed: dict[str, str], *, questions: list[str
     record = Record(asked, _of_the_run(options), prompts, str(folder.absolute()),
                     0 if questions else samples)
     _train([("data", str(folder)), ("out", str(out)), ("init", asked.model), *options.items()],
-           record, out)
+           record, out, Path(asked.model))
 
 
 def go_on(run: Path, record: Record, typed: dict[str, str]) -> None:
     """Goes on with a run. What was typed otherwise than before is given to the engine, which says
     whether it may change."""
+    has_adapters, begun = record.options.get("lora") == "true", has_checkpoint(run)
+    if not record.has_model and (has_adapters or not begun):
+        raise InputError(f"{run}: its model is gone: got {record.asked.model}, expected the same "
+                         "weights, " + ("wherever they are: cllm finetune MODEL --resume "
+                                        f"{quoted(run)}" if begun else "where they were"))
+    # A checkpoint with all weights has a tokenizer too.
+    model = Path(record.asked.model) if has_adapters or not begun else run
+    asked = record.asked if record.has_model else replace(record.asked, model=str(model))
     with stopped_by_signals("begins again"):
-        folder = prepared_again(record.asked, record.data_set, run,
+        folder = prepared_again(asked, record.data_set, run,
                                 progress=typed.get("quiet") != "true")
     changed = {name: text for name, text in _of_the_run(typed).items()
                if record.options.get(name) != text}
@@ -63,12 +72,17 @@ def go_on(run: Path, record: Record, typed: dict[str, str]) -> None:
     record = replace(record, options=kept | changed, data_set=str(folder.absolute()))
     of_this = {name: text for name, text in typed.items()
                if name in _OF_A_COMMAND and name != "overwrite"}
-    if has_checkpoint(run):
+    if begun:
         options = {"resume": str(run), "data": str(folder), **changed, **of_this}
+        if record.moved and has_adapters:
+            options["init"] = record.asked.model
     else:  # it was killed before the first: the same steps come again
         options = {"data": str(folder), "out": str(run), "init": record.asked.model,
                    "overwrite": "true", **record.options, **of_this}
-    _train(list(options.items()), record, run)
+    try:
+        _train(list(options.items()), record, run, model)
+    except InputError as error:  # in the words of this command
+        raise InputError(str(error).replace(option("init", "FOLDER"), "MODEL")) from None
 
 
 def _of_the_run(options: dict[str, str]) -> dict[str, str]:
@@ -127,10 +141,11 @@ def _chosen(asked: Asked, chats: Chats, made: dict[str, Any], typed: dict[str, s
     return {one.name: one.text for one in choices}
 
 
-def _train(options: Given, record: Record, run: Path) -> None:
+def _train(options: Given, record: Record, run: Path, model: Path) -> None:
+    """`model` has the tokenizer."""
     settings = cllm.configure(options)
-    watch = Watch(record.prompts, newest_model(Path(record.asked.model)),
-                  record.asked.chat_template, (run / FILE, record.content()), quiet=settings.quiet)
+    watch = Watch(record.prompts, newest_model(model), record.asked.chat_template,
+                  (run / FILE, record.content()), quiet=settings.quiet)
     trainer = train_to_end(settings, "cllm finetune", [watch])
     if not trainer.config.quiet:
         _tell_end(trainer, watch)
