@@ -12,7 +12,7 @@ import typer
 
 import cllm
 from cllm import _process
-from cllm._merge_command import check_adapter
+from cllm._merge_command import check_adapter, load
 from cllm._options import generate_option
 from cllm._words import count
 
@@ -62,8 +62,9 @@ def chat(
 
     if adapter is not None:
         check_adapter(adapter, "--adapter")
-    dialogue = Dialogue(cllm.Model.load(model, adapter), system=system, chat_template=chat_template,
-                        tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    loaded = load(model, adapter, "cllm chat {model} --adapter {adapter}")
+    dialogue = Dialogue(loaded, system=system, chat_template=chat_template, tokens=tokens,
+                        temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     if sys.stdin.isatty():
         _Conversation(dialogue).hold(str(model))
     else:

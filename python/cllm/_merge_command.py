@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,18 @@ def check_adapter(path: Path, name: str) -> None:
     raise cllm.InputError(f"{name}: no adapter: got {path}, {'a whole model' if whole else ''}"
                           f"{'' if whole else f'without {CONFIG}'}, expected the folder of an "
                           "adapter of PEFT, or of a run with --lora")
+
+
+def load(model: Path, adapter: Path | None, usage: str) -> cllm.Model:
+    """The model with its adapter. Where both are to be named the engine says how `cllm generate`
+    takes them, and `usage` how this command does."""
+    try:
+        return cllm.Model.load(model, adapter)
+    except cllm.InputError as error:
+        text = re.sub(r"--model (.*) --adapter (.*)\)$",
+                      lambda found: usage.format(model=found[1], adapter=found[2]) + ")",
+                      str(error))
+        raise cllm.InputError(text) from None
 
 
 def _check_not_its_model(out: Path, adapter: Path, model: Path | None) -> None:
@@ -74,7 +87,8 @@ def merge(
     check_adapter(adapter, "ADAPTER")
     _check_not_its_model(out, adapter, model)
     check_new_folder(out, force=force)
-    merged = cllm.Model.load(adapter) if model is None else cllm.Model.load(model, adapter)
+    merged = load(model or adapter, adapter if model else None,
+                  "cllm merge {adapter} --model {model} --out FOLDER")
     with new_folder(out, force=force) as partial:
         merged.save(partial, dtype=save_dtype)
     typer.echo(f"{out}: {merged.config.family}, {merged.num_parameters():,} parameters, vocabulary "

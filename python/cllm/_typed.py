@@ -46,9 +46,13 @@ def _refuse_unknown(ctx: Any, args: list[str]) -> None:
     names = dict.fromkeys(name for _, name, found in _options(ctx, args) if found is None)
     if not names:
         return
-    known = [name.lstrip("-") for parameter in ctx.command.get_params(ctx)
-             for name in parameter.opts]
-    said = [f"{name} ({_hint(ctx.command.name, name, known)})" for name in names]
+    parameters = ctx.command.get_params(ctx)
+    known = [name.lstrip("-") for parameter in parameters
+             if parameter.param_type_name == "option" for name in parameter.opts]
+    values = {f"--{parameter.name}": parameter.metavar or parameter.name.upper()
+              for parameter in parameters if parameter.param_type_name == "argument"}
+    said = [f"{name} ({_hint(ctx.command.name, name, known)})" if name not in values else
+            f"{name} ({values[name]} is given without a name, as a value)" for name in names]
     raise InputError(f"command line: unknown option{'s' if len(said) > 1 else ''}: got "
                      + ", ".join(said))
 

@@ -16,6 +16,7 @@ pytestmark = needs("cllm", "jinja2", "tokenizers", "typer", "rich")
 cllm = pytest.importorskip("cllm")
 pytest.importorskip("jinja2")
 from chat_models import model_of, parrot, said, write_lines  # noqa: E402
+from cllm import _cllm  # noqa: E402
 from cllm.chat import open_chats, write_chats  # noqa: E402
 from cllm.prepare.folder import Folder  # noqa: E402
 from cllm.prepare.tokenizers import newest_model  # noqa: E402
@@ -164,7 +165,7 @@ def test_a_run_goes_on_where_its_model_is_elsewhere(kind, same_command, model, p
     finetune("old", *words, "--steps", "2")
     if same_command:
         output = finetune(model, *way, "--steps", "4", code=2)
-        assert "run: holds another fine-tuning: got model " in output
+        assert "run: holds another fine-tuning: got MODEL " in output
     else:
         output = finetune(model, *way, "--steps", "4", code=2)
         assert f"MODEL: a run that goes on has one: got {model}, expected --resume w" in output
@@ -261,6 +262,30 @@ def test_auto_is_as_not_given(model, place, trained):
     finetune(*words, "--seq", "auto", "--epochs", "auto", "--batch", "auto", "--lr", "auto",
              "--steps", "auto")
     assert trained[0] == trained[1] and trained[0]["seq"].isdecimal()
+
+
+def test_what_was_chosen_may_be_given_to_go_on(tmp_path):
+    from cllm.finetune.data import Asked
+    from cllm.finetune.record import Record
+
+    def refused(before, now):
+        with pytest.raises(cllm.InputError) as error:
+            Record(before, {"seq": "106"}, [], "").check_same(tmp_path, now)
+        return str(error.value).partition("fine-tuning: ")[2].partition(";")[0]
+
+    asked, words = Asked("a", "b"), _cllm.set_command_line_words(True)
+    try:
+        for length in (None, 106):
+            Record(asked, {"seq": "106"}, [], "").check_same(tmp_path, Asked("a", "b",
+                                                                             length=length))
+        assert refused(asked, Asked("a", "b", length=105)) == (
+            "got --seq 105, expected --seq 106 to go on with it")
+        assert refused(Asked("a", "b", length=106), asked) == (
+            "got no --seq, expected --seq 106 to go on with it")
+        assert refused(asked, Asked("a", "b", full=True)) == (
+            "got --full, expected no --full to go on with it")
+    finally:
+        _cllm.set_command_line_words(words)
 
 
 # -- questions ----------------------------------------------------------------------------------

@@ -67,9 +67,11 @@ WRONG = {
                                "--lora-rank: no rank of an adapter: got 9, expected 1 to 8"),
     "a target that is not there": (of("good.jsonl", "model", "--lora-targets", "q_proj"), "q_proj"),
     "steps and epochs": (of("good.jsonl", "model", "--epochs", "2"), "--epochs"),
+    "a model as an option": (["--model", "model"], "unknown option: got --model (MODEL is given "
+                             "without a name, as a value)"),
     "an unknown option": (of("good.jsonl", "model", "--layers", "2"), "--layers"),
-    "a short sequence": (of("good.jsonl", "model", "--seq", "1"), "got 1, expected 2 to 100"),
-    "a long sequence": (of("good.jsonl", "model", "--seq", "101"), "got 101, expected 2 to 100"),
+    "a short sequence": (of("good.jsonl", "model", "--seq", "1"), "--seq: got 1, expected 2"),
+    "a long sequence": (of("good.jsonl", "model", "--seq", "101"), "--seq: got 101, expected 2"),
     "a part above all": (of("good.jsonl", "model", "--val-fraction", "1"), "--val-fraction: got 1"),
     "no number of samples": (of("good.jsonl", "model", "--samples", "-1"), "--samples: out of "),
     "no question": (of("good.jsonl", "model", "--sample-prompt", ""), "--sample-prompt: nothing"),
@@ -135,9 +137,9 @@ def test_another_fine_tuning_is_not_written_over(place):
     write_lines(place / "more.jsonl", *GOOD, *GOOD)
     assert finetune(*of(), "--out", "mine", place=place)[0] == 0
     before = {path: path.read_bytes() for path in (place / "mine").rglob("*") if path.is_file()}
-    for words, wanted in ((of("more.jsonl"), "mine: holds another fine-tuning: got data "),
-                          (of("good.jsonl", "raises"), "got model "),
-                          ([*of(), "--val-fraction", "0.5"], "got val-fraction 0.5"),
+    for words, wanted in ((of("more.jsonl"), "mine: holds another fine-tuning: got --data "),
+                          (of("good.jsonl", "raises"), "got MODEL "),
+                          ([*of(), "--val-fraction", "0.5"], "got --val-fraction 0.5, expected"),
                           ([*of(), "--lr", "1"], "--lr")):
         code, _, err = finetune(*words, "--out", "mine", place=place)
         assert code == 2 and wanted in err, err

@@ -47,7 +47,10 @@ def test_a_model_that_moved_is_named(place, tmp_path):
     (tmp_path / "adapter/manifest.json").unlink()
     config.write_text(json.dumps(content | {"base_model_name_or_path": "someone/model"}))
     code, _, err = command("merge", "adapter", "--out", "merged", folder=tmp_path)
-    assert code == 2 and "someone/model" in err and "--model" in err and err.count("\n") == 1
+    assert code == 2 and "someone/model" in err and err.count("\n") == 1
+    assert "both" not in err and "beside it: cllm merge adapter --model MODEL --out FOLDER)" in err
+    code, _, err = command("chat", "adapter", folder=tmp_path)
+    assert code == 2 and "beside it: cllm chat MODEL --adapter adapter)" in err
     code, _, err = command("merge", "adapter", "--model", "moved", "--out", "merged",
                            folder=tmp_path)
     assert code == 0, err

@@ -14,7 +14,7 @@ import cllm
 from cllm import _process
 from cllm._cache import cache_folder
 from cllm._cllm import InputError
-from cllm._words import one_line
+from cllm._words import one_line, option
 from cllm.chat.chats import Chats, open_chats
 from cllm.chat.data_set import VALIDATE, Choice, write_chats
 from cllm.chat.example import USER, Completion, Conversation, is_answer
@@ -48,10 +48,16 @@ class Asked:
     full: bool = False  # all weights are trained
 
     def open(self) -> Chats:
-        return open_chats(self.data, self.model, format=self.format,
-                          chat_template=self.chat_template, max_length=self.length,
-                          end_of_text=self.end_of_text, encoding=self.encoding,
-                          errors=self.errors)
+        try:
+            return open_chats(self.data, self.model, format=self.format,
+                              chat_template=self.chat_template, max_length=self.length,
+                              end_of_text=self.end_of_text, encoding=self.encoding,
+                              errors=self.errors)
+        except InputError as error:  # a length is asked for by another name here
+            text, name = str(error), option("max-length")
+            if not text.startswith(f"{name}: "):
+                raise
+            raise InputError(option("seq") + text.removeprefix(name)) from None
 
 
 def prepared(asked: Asked, chats: Chats, *, progress: bool) -> tuple[Path, dict[str, Any]]:

@@ -51,12 +51,16 @@ class Record:
     def check_same(self, run: Path, now: Asked) -> None:
         """Raises InputError where a command asks for something else."""
         before = asdict(self.asked)
+        length = self.options.get("seq", "")
+        if before["length"] is None and length.isdecimal():  # what was chosen may be given
+            before["length"] = int(length)
+            if now.length is None:
+                now = replace(now, length=before["length"])
         for name, value in asdict(now).items():
             if before[name] != value:
-                word = name.replace("_", "-")
                 raise InputError(
-                    f"{run}: holds another fine-tuning: got {word} {shown(value)}, expected "
-                    f"{shown(before[name])}, with which it goes on; or {flag('overwrite')}, or "
+                    f"{run}: holds another fine-tuning: got {_as_typed(name, value)}, expected "
+                    f"{_as_typed(name, before[name])} to go on with it; or {flag('overwrite')}, or "
                     f"another {option('out', 'RUN')}")
 
     def check_same_questions(self, run: Path, questions: list[str], samples: int | None) -> None:
@@ -71,6 +75,14 @@ class Record:
             raise InputError(f"{run}: the run asks the same questions to its end: got "
                              f"{_asked_for(questions, samples)}, expected "
                              f"{_asked_for(own, self.samples)}, or neither option")
+
+
+def _as_typed(name: str, value: object) -> str:
+    """Something asked, as the command takes it."""
+    word = {"model": "MODEL", "length": option("seq")}.get(name) or option(name.replace("_", "-"))
+    if value is None or value is False:
+        return f"no {word}"
+    return word if value is True else f"{word} {shown(value)}"
 
 
 def _asked_for(questions: list[str], samples: int | None) -> str:
