@@ -135,6 +135,19 @@ def test_a_run_that_goes_on_asks_what_it_asked(model, place):
     assert json.loads((place / "run/finetune.json").read_text())["samples"] == 1
 
 
+def test_answers_that_a_stop_cut_are_given_when_the_run_goes_on(model, place):
+    finetune(model, "--data", "examples.jsonl", "--out", "run", "--workers", "1", "--steps", "2",
+             "--eval-every", "2", "--val-fraction", "0.5")
+    samples = place / "run/samples.jsonl"
+    lines = samples.read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["step"] for line in lines] == [0, 0, 2, 2]
+    for left in (2, 3):
+        samples.write_bytes(b"".join(lines[:left]))
+        assert "  answer  " in finetune("--resume", "run")
+        assert samples.read_bytes() == b"".join(lines)
+    assert "  answer  " not in finetune("--resume", "run")
+
+
 def test_questions_of_the_user_are_asked_to_the_end(tmp_path):
     from cllm.finetune.data import Asked
     from cllm.finetune.record import Record

@@ -74,6 +74,7 @@ class Watch:
         write_json(*self._record)
         if self._trainer.steps_done > 0:
             self._remember(self._record[0].parent / METRICS, self._trainer.steps_done)
+            self._ask_again(self._trainer.steps_done)
             return
         if self._trainer.has_validation:
             loss = self._trainer.evaluate().val_loss
@@ -96,6 +97,15 @@ class Watch:
         for row in rows_of(metrics):
             if "val_loss" in row and row["step"] <= steps:
                 self._compare(row["val_loss"], row["step"], row.get("val_tokens"))
+
+    def _ask_again(self, step: int) -> None:
+        """A stop may have come between the evaluation at this very step and its last answer."""
+        folder = self._record[0].parent
+        evaluated = any("val_loss" in row for row in rows_of(folder / METRICS)
+                        if row["step"] == step)
+        answered = sum(row["step"] == step for row in rows_of(folder / SAMPLES))
+        if evaluated and answered < len(self._prompts):
+            self._ask(step)
 
     def _compare(self, loss: float | None, step: int, tokens: int | None) -> None:
         """The engine keeps its best checkpoint by the same rule: losses of another number of tokens
