@@ -1,5 +1,6 @@
 """How the `cllm` command ends: one line on standard error, a documented exit code, no traceback."""
 
+import errno
 import os
 import signal
 import sys
@@ -42,7 +43,9 @@ def fail(error: BaseException | str, code: int) -> typer.Exit:
 
 
 def code_of(error: BaseException) -> int:
-    return BAD_INPUT if isinstance(error, cllm.InputError) else FAILED
+    """A name that no system takes is the user's, wherever it comes to light."""
+    too_long = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+    return BAD_INPUT if too_long or isinstance(error, cllm.InputError) else FAILED
 
 
 def leave_quietly() -> int:

@@ -62,7 +62,7 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
             _process.leave_quietly()
             raise typer.Exit(FAILED) from None
         except (cllm.CllmError, OSError, MemoryError) as error:
-            raise _process.fail(error, FAILED) from None
+            raise _process.fail(error, _process.code_of(error)) from None
 
     return run
 

@@ -85,6 +85,8 @@ WRONG = {
     "an encoding": (of("good.jsonl", "model", "--encoding", "utf-9"), "--encoding: unknown"),
     "a place of others": (of("good.jsonl", "model", "--out", "other"), "other"),
     "a name too long": (of("good.jsonl", "model", "--out", "x" * 256), "File name too long"),
+    "a template too long": (of("good.jsonl", "model", "--chat-template", "x" * 256),
+                            "File name too long"),
     "a name of a run too long": (["--resume", "x" * 256], "File name too long"),
     "no run": (["--resume", "other"], "--resume: no fine-tuning: got other"),
     "a run with data": (["--data", "good.jsonl", "--resume", "other"],

@@ -105,6 +105,7 @@ def test_what_an_adapter_needs_is_not_replaced(place, tmp_path):
 WRONG = {
     "a whole model": (["base"], "ADAPTER: no adapter: got base, a whole model, expected "),
     "nothing": (["nowhere"], "ADAPTER: no such folder: got nowhere"),
+    "a name too long": (["x" * 256], "File name too long"),
     "an empty folder": (["empty"], "without adapter_config.json"),
     "another base": (["run", "--model", "wide"], "lora_A"),
     "no base": (["run", "--model", "nowhere"], "nowhere"),
