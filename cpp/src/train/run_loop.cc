@@ -146,9 +146,10 @@ RunOutcome RunLoop::train() {
   first_ = done();
   trainer_.window->restart();
   clock_.enter(RunPhase::kTraining);
-  // A stop may have come between the save of this step and its evaluation.
+  // A stop may have come between the save of this step and its evaluation, or between that and the
+  // save of the best.
   if (due(c.eval_every) && evaluations_.last_step != done() && first_ > 0) evaluate();
-  keep_best();  // or between its evaluation and its save
+  keep_best();
   while (done() < c.steps && !out_of_patience() && !stopping()) {
     if (done() - first_ == kWarmingSteps) trainer_.window->restart();
     if (make_step() && done() < c.steps) between_steps();

@@ -75,8 +75,8 @@ def _adapter(facts: Facts, given: Mapping[str, str], *, full: bool) -> list[Choi
 
 def _rate(width: int, *, lora: bool) -> str:
     """The usual rates are those of models 4,096 wide. Narrower ones take higher ones (Schulman et
-    al., LoRA Without Regret, 2025), and need them: of the hundred answers of the README's example,
-    SmolLM2 learned 89 at 0.001 and none at 0.0002."""
+    al., LoRA Without Regret, 2025), and need them: in one epoch on SQuAD, SmolLM2 came to an exact
+    match of 51 % at 0.0009 and of 40 % at 0.0002."""
     more = (WIDE / width) ** 0.775
     return f"{(2e-4 if lora else 2e-5) * min(MOST_RATE, max(1.0, more)):.1g}"
 
